@@ -1,6 +1,6 @@
 import { AppError } from '../model/errors.ts';
 
-/** A mapping of a Compose file, as a YAML or JSON parser gives it. */
+/** A mapping of a Compose file, as a YAML or JSON parser returns it. */
 export type Section = Readonly<Record<string, unknown>>;
 
 export function sectionOf(value: unknown, name: string): Section {
@@ -31,7 +31,7 @@ export function textOf(entry: Section, key: string): string | undefined {
 export function flagOf(entry: Section, key: string): boolean | undefined {
   const value = valueOf(entry, key);
   if (value === undefined || typeof value === 'boolean') return value;
-  // Compose takes the words that YAML 1.1 took.
+  // Compose accepts the words of YAML 1.1.
   const word = typeof value === 'string' ? value.toLowerCase() : '';
   if (['true', 'y', 'yes', 'on', '1'].includes(word)) return true;
   if (['false', 'n', 'no', 'off', '0'].includes(word)) return false;
@@ -40,7 +40,7 @@ export function flagOf(entry: Section, key: string): boolean | undefined {
 
 export interface WholeNumber {
   readonly key: string;
-  /** For a value that was given as text. */
+  /** Reads a value that was given as text. */
   readonly read: (text: string) => number;
 }
 

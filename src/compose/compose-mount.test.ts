@@ -30,7 +30,7 @@ describe('short syntax', () => {
     expect(parseComposeMount('~/x:/x')).toMatchObject({ type: 'bind', source: '~/x' });
   });
 
-  // As Docker Compose 2.26 says them.
+  // Docker Compose 2.26's own messages.
   test.each([
     ['', 'invalid empty volume spec'],
     ['pg:/x:ro:z', 'invalid spec: pg:/x:ro:z: too many colons'],
@@ -41,7 +41,7 @@ describe('short syntax', () => {
     expect(() => parseComposeMount(spec)).toThrow(expect.objectContaining({ code: 'usage', message }));
   });
 
-  test('has no words for a volume that Compose would take for a path or a drive', () => {
+  test('cannot express a volume that Compose would take for a path or a drive', () => {
     for (const source of ['./x', '/x', 'v', '~']) {
       expect(() => formatComposeShortMount({ ...volume, source, target: '/x' })).toThrow(
         expect.objectContaining({ code: 'unsupported' }),
@@ -146,7 +146,7 @@ describe('long syntax', () => {
     expect(() => parseComposeMount(entry)).toThrow(expect.objectContaining({ code: 'usage', message }));
   });
 
-  test('always says whether a missing source is made, because versions of Compose differ in what they do unasked', () => {
+  test('always says whether a missing source is made, because the default differs between versions of Compose', () => {
     expect(formatComposeLongMount({ ...bind, source: '/a', target: '/x' })).toEqual({
       type: 'bind',
       source: '/a',
@@ -155,7 +155,7 @@ describe('long syntax', () => {
     });
   });
 
-  test('has no words for the driver of a volume', () => {
+  test('cannot express the driver of a volume', () => {
     expect(() => formatComposeLongMount({ ...volume, source: 'pg', target: '/x', driver: 'nfs' })).toThrow(
       expect.objectContaining({ code: 'unsupported', hint: expect.stringContaining('volumes') }),
     );

@@ -28,25 +28,25 @@ import { quote } from '../model/quote.ts';
 import { parseSize } from '../model/size.ts';
 
 export interface ComposePathOptions {
-  /** The project's directory: what `./data` is relative to. Without it such a source is kept as it is. */
+  /** The project's directory, which `./data` is relative to. Without it such a source is kept as it is. */
   readonly directory?: string | undefined;
-  /** What `~` stands for. Without it such a source is kept as it is. */
+  /** What `~` expands to. Without it such a source is kept as it is. */
   readonly home?: string | undefined;
 }
 
 /**
- * One entry of a service's `volumes` in a Compose file, in either syntax. Refuses what `docker compose config` refuses;
- * `checkMount` says what the engine would refuse besides.
+ * One entry of a service's `volumes` in a Compose file, in either syntax. Refuses what `docker compose
+ * config` refuses; `checkMount` also checks what the engine refuses.
  */
 export function parseComposeMount(entry: unknown, options: ComposePathOptions = {}): Mount {
   const mount = typeof entry === 'string' ? parseComposeShortMount(entry) : parseComposeLongMount(entry);
   return mount.type === 'bind' ? { ...mount, source: resolveSource(mount.source, options) } : mount;
 }
 
-/** Compose's short syntax: `[SOURCE:]TARGET[:MODE,…]`. Modes that it does not know are ignored, as Compose does. */
+/** Compose's short syntax: `[SOURCE:]TARGET[:MODE,…]`. Ignores unknown modes, as Compose does. */
 export function parseComposeShortMount(spec: string): Mount {
   if (spec === '') throw new AppError('usage', 'invalid empty volume spec');
-  // Compose takes one and two bytes for a target, even `::`.
+  // Compose takes a text of one or two bytes for a target, even `::`.
   if (Buffer.byteLength(spec) <= 2) return shortVolumeMount({ target: spec, modes: [] });
   const sections = splitSections(spec);
   if (sections.slice(0, 3).includes('')) throw specError(spec, 'empty section between colons');
@@ -59,7 +59,7 @@ export function parseComposeShortMount(spec: string): Mount {
     : shortVolumeMount({ source: first, target: second, modes });
 }
 
-/** Compose's short form of a mount; `unsupported` for one that it cannot say. */
+/** Compose's short form of a mount; `unsupported` for one that it cannot express. */
 export function formatComposeShortMount(mount: Mount): string {
   const text = mount.type === 'bind' || mount.type === 'volume' ? write(mount) : undefined;
   if (text === undefined || !shortReadsAs(text, mount)) {
@@ -72,7 +72,7 @@ export function formatComposeShortMount(mount: Mount): string {
   return text;
 }
 
-/** Sections between colons, save those of `${VARIABLE:-default}` and of a Windows drive (`C:\data`). */
+/** Splits at colons, but not inside `${VARIABLE:-default}` or after a Windows drive (`C:\data`). */
 function splitSections(spec: string): string[] {
   const sections: string[] = [];
   let section = '';
@@ -122,7 +122,7 @@ interface VolumeParts {
   readonly modes: readonly string[];
 }
 
-/** Compose drops the modes that are for bind mounts, with a warning. */
+/** Compose drops the modes of bind mounts, with a warning. */
 function shortVolumeMount({ source, target, modes }: VolumeParts): VolumeMount {
   return {
     type: 'volume',
@@ -184,7 +184,7 @@ export interface ComposeMount {
   readonly image?: { readonly subpath?: string };
 }
 
-/** Compose's long syntax, as it comes out of a YAML or JSON parser. Keys that start with `x-` are ignored. */
+/** Compose's long syntax, as a YAML or JSON parser returns it. Ignores keys that start with `x-`. */
 export function parseComposeLongMount(value: unknown): Mount {
   const entry = sectionOf(value, 'the mount');
   refuseUnknown(entry, [
@@ -218,7 +218,7 @@ export function parseComposeLongMount(value: unknown): Mount {
   return { type, source, ...base };
 }
 
-/** Compose's long form of a mount; `unsupported` for one that it cannot say. */
+/** Compose's long form of a mount; `unsupported` for one that it cannot express. */
 export function formatComposeLongMount(mount: Mount): ComposeMount {
   const value: ComposeMount = {
     type: mount.type,
@@ -269,7 +269,7 @@ function bindMount(entry: Section, { base, source }: Common): BindMount {
     type: 'bind',
     source,
     ...base,
-    // As today's Compose has it. Older ones made no directory here, so the format always says which is meant.
+    // The default of current Compose. Older versions made no directory, so the formatter always writes it.
     createSource: flagOf(bind, 'create_host_path') ?? true,
     ...(propagation !== undefined && propagation !== '' && { propagation }),
     ...((recursive === 'disabled' || recursive === 'writable' || recursive === 'readonly') && { recursive }),

@@ -12,20 +12,20 @@ import { AppError } from '../model/errors.ts';
 import type { Mount } from '../model/mount.ts';
 import { quote } from '../model/quote.ts';
 
-/** One entry of the `volumes` of a whole Compose file. */
+/** One entry of a Compose file's top-level `volumes`. */
 export interface ComposeVolume {
-  /** What services call it. */
+  /** The name that services use. */
   readonly key: string;
-  /** What the engine calls it. */
+  /** The name at the engine. */
   readonly name: string;
-  /** Made by somebody else, and never by Compose. */
+  /** Not made by Compose. */
   readonly external: boolean;
   readonly driver: string | undefined;
   readonly options: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** Reads the entry `key` as it comes out of a YAML or JSON parser; an empty one (`pg:`) is null. */
+/** Reads the entry `key` as a YAML or JSON parser returns it; an empty one (`pg:`) is null. */
 export function parseComposeVolume(key: string, value: unknown, project: string): ComposeVolume {
   const entry = sectionOf(value ?? {}, `volumes.${key}`);
   refuseUnknown(entry, ['name', 'driver', 'driver_opts', 'external', 'labels']);
@@ -36,13 +36,16 @@ export function parseComposeVolume(key: string, value: unknown, project: string)
     name: textOf(entry, 'name') ?? external.name ?? (external.is ? key : `${project}_${key}`),
     external: external.is,
     driver: textOf(entry, 'driver'),
-    // Options are strings or numbers, and labels may be them too.
+    // Options are strings or numbers, and labels may be either too.
     options: labelsOf(valueOf(entry, 'driver_opts')),
     labels: labelsOf(valueOf(entry, 'labels')),
   };
 }
 
-/** Throws `usage`, in Compose's words, for a volume that the file does not declare and for two mounts at one path. */
+/**
+ * Throws `usage`, with Compose's message, for a volume that the file does not declare and for two mounts at
+ * one path.
+ */
 export function checkComposeService(
   service: string,
   mounts: readonly Mount[],
@@ -69,7 +72,7 @@ export function checkComposeService(
 function readExternal(entry: Section): { is: boolean; name?: string | undefined } {
   const external = valueOf(entry, 'external');
   if (external === null || typeof external !== 'object') return { is: flagOf(entry, 'external') ?? false };
-  // Compose's old form names the volume inside: `external: {name: pg}`.
+  // Compose's old form holds the name: `external: {name: pg}`.
   return { is: true, name: textOf(sectionAt(entry, 'external'), 'name') };
 }
 

@@ -5,7 +5,7 @@ import { parseTmpfsMount } from '../model/mount-tmpfs.ts';
 import { sameMount, type BindMount, type Mount, type TmpfsMount, type VolumeMount } from '../model/mount.ts';
 import { quote } from '../model/quote.ts';
 
-/** The `-v` form of a mount; `unsupported` for one that `-v` cannot say. */
+/** The `-v` form of a mount; `unsupported` for one that `-v` cannot express. */
 export function formatShortMount(mount: Mount): string {
   const text = mount.type === 'bind' || mount.type === 'volume' ? shortForm(mount) : undefined;
   if (text === undefined || !readsAs(text, mount, parseShortMount)) {
@@ -20,7 +20,7 @@ export function formatShortMount(mount: Mount): string {
   return text;
 }
 
-/** The `--mount` form of a mount; `unsupported` for one that `--mount` cannot say. */
+/** The `--mount` form of a mount; `unsupported` for one that `--mount` cannot express. */
 export function formatCsvMount(mount: Mount): string {
   const text = formatCsvRecord(fieldsOf(mount));
   if (!readsAs(text, mount, parseCsvMount)) {
@@ -32,7 +32,7 @@ export function formatCsvMount(mount: Mount): string {
   return text;
 }
 
-/** The `--tmpfs` form of a mount; `unsupported` for one that `--tmpfs` cannot say. */
+/** The `--tmpfs` form of a mount; `unsupported` for one that `--tmpfs` cannot express. */
 export function formatTmpfsMount(mount: TmpfsMount): string {
   const words = [
     ...(mount.readOnly ? ['ro'] : []),
@@ -50,7 +50,7 @@ export function formatTmpfsMount(mount: TmpfsMount): string {
   return text;
 }
 
-/** One CSV record that `parseCsvRecord` reads back as `fields`. */
+/** One CSV record, which `parseCsvRecord` reads back as `fields`. */
 export function formatCsvRecord(fields: readonly string[]): string {
   return fields
     .map((field) => (/[",\r\n]|^\s/.test(field) ? `"${field.replaceAll('"', '""')}"` : field))
@@ -97,7 +97,10 @@ function fieldsOf(mount: Mount): string[] {
   return fields;
 }
 
-/** Reading a text back finds what its form has no word for: a name with a colon, a value with space at its ends, a key with `=`. */
+/**
+ * Parses the text again to find what the form cannot express: a name with a colon, a value with space at its
+ * ends, a key with `=`.
+ */
 function readsAs(text: string, mount: Mount, parse: (text: string) => Mount): boolean {
   try {
     return sameMount(parse(text), mount);

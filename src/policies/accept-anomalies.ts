@@ -3,7 +3,7 @@ import { AppError } from '../model/errors.ts';
 import type { AnomalyRecord } from '../model/policy-run.ts';
 import { quote } from '../model/quote.ts';
 
-/** Says that a volume is as it should be, by its name; gives back what was found of it. */
+/** Accepts a volume's anomalies, by its name, and returns them. */
 export function acceptAnomalies(
   memory: PolicyMemory,
   { volume, nowMs }: { readonly volume: string; readonly nowMs: number },

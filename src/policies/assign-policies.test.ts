@@ -26,7 +26,7 @@ test('bind mounts belong to no policy that does not ask for them', () => {
   expect(assigned('all: { everything: true }', subjects)).toEqual(['all v: the policy is about everything']);
 });
 
-test('a policy takes the bind mounts of its stacks, of everything, or of all that no other one names', () => {
+test('a policy takes the bind mounts of its stacks, of everything, or of all that no other policy names', () => {
   const subjects = [mount('/srv/a'), mount('/srv/s', shop)];
   expect(assigned('s: { stacks: shop, bind-mounts: true }, rest: { bind-mounts: true }', subjects)).toEqual([
     'rest /srv/a: no other policy names it',
@@ -37,7 +37,7 @@ test('a policy takes the bind mounts of its stacks, of everything, or of all tha
   ]);
 });
 
-test('a policy takes the volumes and bind mounts of the containers that it names by patterns', () => {
+test('a policy takes the volumes and bind mounts of the containers that its patterns match', () => {
   const subjects = [mount('/srv/a'), mount('/srv/s', shop), someSubject('v', shop), someSubject('w')];
   expect(assigned("p: { containers: 'shop-*' }", subjects)).toEqual([
     'p /srv/s: the container "shop-web-1" mounts it',
@@ -45,7 +45,7 @@ test('a policy takes the volumes and bind mounts of the containers that it names
   ]);
 });
 
-test('a bind mount that is of the machine, or in a directory that the policy saves, is not saved by itself', () => {
+test('a bind mount of the system, or in a directory that the policy saves, is not saved by itself', () => {
   const subjects = [
     mount('/srv/app'),
     mount('/srv/app/uploads'),
@@ -58,7 +58,7 @@ test('a bind mount that is of the machine, or in a directory that the policy sav
   ]);
 });
 
-test('a bind mount that a link or another file system leads to is saved by itself, also in a directory that is saved', () => {
+test('a bind mount behind a link or on another file system is saved by itself, also in a directory that is saved', () => {
   const at = (path: string, device = 1): Partial<Subject> => ({ at: { path, device } });
   const subjects = [
     mount('/srv/app', at('/srv/app')),
@@ -75,7 +75,7 @@ test('a bind mount that a link or another file system leads to is saved by itsel
   ]);
 });
 
-test("a container's labels give its bind mounts a policy that takes bind mounts, and no schedule of their own", () => {
+test('labels of a container give its bind mounts a policy that takes bind mounts, and no schedule of their own', () => {
   const policies = ['a', 'b'];
   const subjects = [mount('/srv/a', { policies })];
   expect(assigned('a: { volumes: x }, b: { everything: true, bind-mounts: true }', subjects)).toEqual([

@@ -3,11 +3,11 @@ import { layered, type VolumeSettings } from '../backup/index.ts';
 import { coversRest, type Policy, type Selection } from '../model/policy.ts';
 import { isSavedWith, type Subject } from './subject.ts';
 
-/** A policy as it is for one volume: what labels say of that volume is in it. */
+/** A policy as it applies to one volume, with that volume's labels merged in. */
 export interface Assignment {
   readonly subject: Subject;
   readonly policy: Policy;
-  /** Why this policy is about it, for people. */
+  /** Why the policy applies, for display. */
   readonly reason: string;
 }
 
@@ -16,12 +16,12 @@ export interface PolicyRules {
   readonly defaults: VolumeSettings;
 }
 
-/** The name that the policy of volumes has which only their labels give a schedule to. */
+/** The policy name of volumes whose only schedule is in their labels. */
 export const labelPolicy = 'labels';
 
 /**
- * Which policies are about which volumes and directories; pure. A volume whose labels name policies has those and no
- * others. A policy that names nothing has all volumes that no other one names.
+ * Which policies apply to which volumes and directories; pure. A volume whose labels name policies has only
+ * those. A policy without targets has all volumes that no other policy names.
  */
 export function assignPolicies(rules: PolicyRules, subjects: readonly Subject[]): Assignment[] {
   const all = subjects
@@ -30,7 +30,10 @@ export function assignPolicies(rules: PolicyRules, subjects: readonly Subject[])
   return all.filter((one) => !isSavedWithAnother(one, all));
 }
 
-/** A bind mount in a directory that the same policy saves is in its snapshots. One that is named is named for a reason. */
+/**
+ * A bind mount in a directory that the same policy saves is in that directory's snapshots. One that the
+ * policy names is kept: the user meant it.
+ */
 function isSavedWithAnother({ subject, policy }: Assignment, all: readonly Assignment[]): boolean {
   if (subject.kind !== 'path' || policy.select.paths.includes(subject.name)) return false;
   return all.some(
@@ -39,7 +42,7 @@ function isSavedWithAnother({ subject, policy }: Assignment, all: readonly Assig
   );
 }
 
-/** The policies that labels name and that there are not. */
+/** Policies that labels name and that do not exist. */
 export function unknownPolicies(rules: PolicyRules, subject: Subject): string[] {
   return (subject.policies ?? []).filter((name) => !rules.policies.some((policy) => policy.name === name));
 }
@@ -61,11 +64,11 @@ function policiesFor({ policies }: PolicyRules, subject: Subject): Reasoned[] {
   const isPath = subject.kind === 'path';
   const byPath = policies.filter(({ select }) => isPath && select.paths.includes(subject.name));
   if (byPath.length > 0) return byPath.map((policy) => ({ policy, reason: 'it is named' }));
-  // What a container's label says of policies is about its bind mounts where the policy is.
+  // A container's label applies a policy to its bind mounts only if the policy takes bind mounts.
   const known = policies.filter(
     ({ name, select }) => named?.includes(name) && (!isPath || select.bindMounts),
   );
-  // A name that is nobody's must not leave the volume without any.
+  // A name of no policy must not leave the volume without any.
   if (known.length > 0) return known.map((policy) => ({ policy, reason: 'its label names it' }));
   const chosen = policies.flatMap((policy): Reasoned[] => {
     const reason = reasonFor(policy.select, subject);
@@ -122,7 +125,7 @@ const nothingSelected: Selection = {
   except: [],
 };
 
-/** A schedule in a label is a request to be backed up, whatever policies there are. */
+/** A schedule in a label is a request for backups, whichever policies exist. */
 function byLabelsAlone({ defaults }: PolicyRules, { kind, settings }: Subject): Reasoned[] {
   if (settings.schedule === undefined || kind === 'path') return [];
   const all = layered(settings, defaults);

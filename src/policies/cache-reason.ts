@@ -1,8 +1,8 @@
 import { isOfMachine } from '../volumes/index.ts';
 
-/** What there is to tell by that a place holds nothing of value. */
+/** The evidence that a place holds nothing of value. */
 export interface PlaceUse {
-  /** The volume's name, or a host path; undefined for what is in memory. */
+  /** The volume's name, or a host path; undefined for memory. */
   readonly name: string | undefined;
   /** Where containers mount it. */
   readonly destinations: readonly string[];
@@ -15,7 +15,10 @@ const cacheNames =
 const cachePaths =
   /(?:^\/tmp|^\/var\/tmp|^\/var\/cache|^\/run|^\/var\/run|\/node_modules|\/\.cache|\/\.npm|\/\.yarn|\/\.pnpm-store|\/\.gradle|\/__pycache__|\/\.ccache|\/cache)(?:\/|$)/i;
 
-/** Why what is in a place can be lost without harm; undefined when nothing says so. A guess by names, never a reason not to back up. Pure. */
+/**
+ * Why the data in a place is expendable; undefined when no evidence says so. A guess by names, never a reason
+ * to skip a backup. Pure.
+ */
 export function cacheReason({ name, destinations, users }: PlaceUse): string | undefined {
   if (name?.startsWith('/') && isOfMachine(name)) return 'it is of the machine, not of the application';
   if (name !== undefined && !name.startsWith('/') && cacheNames.test(name))

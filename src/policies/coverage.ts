@@ -12,20 +12,20 @@ import type { OpenPolicyApp } from './policy-app.ts';
 
 export interface CoverageReport {
   readonly places: readonly CoveredPlace[];
-  /** Repositories that were looked into. */
+  /** Repositories that were searched. */
   readonly repositories: readonly string[];
-  /** Those that could not be: what is saved there only counts as unprotected. */
+  /** Repositories that could not be opened: what is saved only there counts as unprotected. */
   readonly unreachable: readonly { readonly repository: string; readonly message: string }[];
 }
 
 export interface CoverageParts {
   readonly configuration: LoadedConfiguration;
-  /** What the command line or the environment name as repository. */
+  /** The repository that the command line or the environment names. */
   readonly repository: string | undefined;
   readonly open: OpenPolicyApp;
 }
 
-/** Where all data is, and whether it is safe. */
+/** Where all data is, and whether it is protected. */
 export async function coverage(
   parts: Protection,
   { configuration, repository: given, open }: CoverageParts,
@@ -65,7 +65,7 @@ interface FoundSnapshots extends Pick<CoverageReport, 'repositories' | 'unreacha
   readonly snapshots: readonly ListedSnapshot[];
 }
 
-/** One repository that is away must not hide what the others hold. */
+/** A repository that is unavailable must not hide what the others hold. */
 async function snapshotsIn(
   repositories: readonly string[],
   open: OpenPolicyApp,
@@ -80,7 +80,7 @@ async function snapshotsIn(
       snapshots.push(...(await opened.app.snapshots.list({}, options)));
     } catch (error) {
       if (isAppError(error, 'cancelled')) throw error;
-      // Before "init" there is none, and everything is unprotected.
+      // Before "init" there is no repository, and everything is unprotected.
       const { message } = knownError(error, `Cannot look into ${quote(repository)}`);
       unreachable.push({ repository, message });
     }

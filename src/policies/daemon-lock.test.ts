@@ -12,7 +12,7 @@ let stateDir: string;
 beforeEach(() => void (stateDir = mkdtempSync(join(tmpdir(), 'holdfast-daemon-'))));
 afterEach(() => rmSync(stateDir, { recursive: true }));
 
-test('there is one daemon for a state folder, and whoever asks finds it', async () => {
+test('a state folder has at most one daemon, and other processes find it', async () => {
   expect(await findDaemon(stateDir)).toBeUndefined();
   {
     await using _held = await takeDaemonLock(stateDir, state);
@@ -22,12 +22,12 @@ test('there is one daemon for a state folder, and whoever asks finds it', async 
   expect(await findDaemon(stateDir)).toBeUndefined();
 });
 
-test('a daemon that begins while somebody looks whether there is one begins all the same', async () => {
+test('a daemon starts even while another process checks for one', async () => {
   const look = await tryLockFile(join(stateDir, 'daemon.lock'), { owner: '' });
   if ('heldBy' in look) throw new Error('taken');
   const taking = takeDaemonLock(stateDir, state);
   taking.catch(() => undefined);
-  // Meanwhile it finds the place taken.
+  // Meanwhile the daemon may find the lock taken.
   for (let round = 0; round < 200; round++) await readdir(stateDir);
   await look[Symbol.asyncDispose]();
   await using _held = await taking;

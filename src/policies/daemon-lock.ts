@@ -12,7 +12,10 @@ export interface DaemonState {
   readonly since: string;
 }
 
-/** Takes the daemon's place for a state folder; `locked` when another one has it. The kernel lets it go with the process. */
+/**
+ * Takes the daemon's lock of a state folder; `locked` when another daemon has it. The kernel releases it with
+ * the process.
+ */
 export async function takeDaemonLock(stateDir: string, state: DaemonState): Promise<AsyncDisposable> {
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   const deadline = performance.now() + lookedAtMs;
@@ -20,7 +23,7 @@ export async function takeDaemonLock(stateDir: string, state: DaemonState): Prom
     const taken = await tryLockFile(lockPath(stateDir), { owner: JSON.stringify(state) });
     if (!('heldBy' in taken)) return taken;
     const other = parseState(taken.heldBy);
-    // One without a name only looks, or has not come to write it.
+    // A holder without a name is a process that only checks, or a daemon that has not written its name yet.
     if (other !== undefined || performance.now() > deadline) throw runsAlready(stateDir, other);
     await sleep(20);
   }
@@ -35,14 +38,14 @@ function runsAlready(stateDir: string, other: DaemonState | undefined): AppError
   });
 }
 
-/** The daemon that runs now; undefined when there is none. */
+/** The running daemon; undefined when there is none. */
 export async function findDaemon(stateDir: string): Promise<DaemonState | undefined> {
   try {
     const taken = await tryLockFile(lockPath(stateDir), { owner: '' });
     if ('heldBy' in taken) return parseState(taken.heldBy) ?? { pid: 0, since: '' };
     await taken[Symbol.asyncDispose]();
   } catch {
-    // Without a state folder, or the right to look into it, none of ours runs.
+    // Without a state folder, or permission to read it, no daemon of this user runs.
   }
   return undefined;
 }

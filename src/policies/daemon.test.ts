@@ -79,7 +79,7 @@ describe('a host that is away', () => {
     expect(told.map(({ detail }) => detail)).toEqual(told.map(() => 'connection refused'));
   });
 
-  test('leaves a running daemon its volumes: they are tried again, and people hear of it until it is back', async () => {
+  test('leaves a running daemon its volumes: they are retried, and people are notified until it is back', async () => {
     configure(`policies: { p: { schedule: '*/5 * * * *' } }`);
     work.present = [someSubject('pg')];
     work.saveMs = 1000;
@@ -100,7 +100,7 @@ describe('a host that is away', () => {
     expect(recoveries().filter((subject) => subject === 'all volumes')).toHaveLength(2);
   });
 
-  test('takes no bind mount out of the schedule, which this machine has all the same', async () => {
+  test('takes no bind mount out of the schedule: this machine still has it', async () => {
     configure(`policies: { p: { schedule: '*/5 * * * *', bind-mounts: true } }`);
     work.present = [someSubject('/srv/site', { kind: 'path', containers: ['web'] })];
     work.saveMs = 1000;
@@ -113,7 +113,7 @@ describe('a host that is away', () => {
     expect(runsOf()).toBeGreaterThan(before);
   });
 
-  test('keeps no directory from being saved, and is told by a daemon that starts without it', async () => {
+  test('does not keep directories from being saved, and is reported by a daemon that starts without it', async () => {
     configure(
       `policies: { p: { schedule: '*/5 * * * *', paths: /etc/app }, q: { schedule: '*/5 * * * *' } }`,
     );
@@ -135,9 +135,9 @@ describe('a host that is away', () => {
   });
 });
 
-describe('a volume of a stack that fails for a moment', () => {
+describe('a volume of a stack that fails temporarily', () => {
   const jobs: string[][] = [];
-  /** Fails it alone, as a lock or a server that is away does; the others are saved. */
+  /** Fails one volume, as a lock or an unreachable server does; the others are saved. */
   const failTimes = (name: string, times: number, code: 'locked' | 'failed' = 'locked'): void => {
     const backup = work.backup.bind(work);
     let left = times;
@@ -168,7 +168,7 @@ describe('a volume of a stack that fails for a moment', () => {
   const all = ['cache', 'db', 'files'];
   const ofShop = (): string[][] => jobs.filter((names) => !names.includes('web'));
 
-  test('is tried again with the rest of the stack, so that there is a whole moment of it', async () => {
+  test('is retried with the rest of the stack, so that there is a complete moment', async () => {
     failTimes('files', 1);
     start();
     await clock.pass(6 * 60 * minuteMs);
@@ -176,14 +176,14 @@ describe('a volume of a stack that fails for a moment', () => {
     expect(jobs.filter((names) => names.includes('web'))).toEqual([['web']]);
   });
 
-  test('takes the rest along a few times only, and is tried by itself then', async () => {
+  test('is retried with the rest a few times only, and then by itself', async () => {
     failTimes('files', 8);
     start();
     await clock.pass(6 * 60 * minuteMs);
     expect(ofShop()).toEqual([...Array.from({ length: 6 }, () => all), ['files'], ['files'], ['files']]);
   });
 
-  test('leaves the rest done, though one of them fails beside it', async () => {
+  test('leaves the rest done, even if one of them fails in the retry', async () => {
     failTimes('files', 1);
     const once = work.backup;
     work.backup = async (job, options) => {
@@ -200,7 +200,7 @@ describe('a volume of a stack that fails for a moment', () => {
   });
 });
 
-test('a policy that is about nothing is said once, and again when it is so again', async () => {
+test('a policy that matches nothing is reported once, and again when that recurs', async () => {
   configure(`policies: { p: { schedule: '*/5 * * * *', volumes: 'pg-*' } }`);
   start();
   const lines = (): string[] => said.filter((line) => line.includes('is about nothing that there is'));
@@ -239,7 +239,7 @@ describe('a configuration that cannot be used', () => {
   const told =
     'the configuration: The configuration in "h.yaml" cannot be used; the one before stays in force';
 
-  test('is told when it is read again, and when it is right again', async () => {
+  test('is reported at a reload, and once it is usable again', async () => {
     configure(`policies: { p: { schedule: '*/5 * * * *' } }`);
     work.present = [someSubject('pg')];
     work.saveMs = 1000;
@@ -259,7 +259,7 @@ describe('a configuration that cannot be used', () => {
     expect(recoveries().at(-1)).toBe('the configuration');
   });
 
-  test('is told though nobody asked to read it, once it is no file that is being written', async () => {
+  test('is reported without a reload, at the second look', async () => {
     configure(`policies: {}`);
     start();
     await clock.pass(1000);
@@ -287,7 +287,7 @@ describe('a daemon that is always busy', () => {
     expect(Math.max(...counts()) - Math.min(...counts())).toBeLessThan(3);
   });
 
-  test('thins out and prunes at its times, however often that is due', async () => {
+  test('forgets and prunes at its times, however often backups are due', async () => {
     configure(
       `policies: { p: { schedule: '*/5 * * * * *', keep: { last: 3 }, prune: '*/5 * * * *' }, q: { paths: /etc/app, schedule: '*/5 * * * * *' } }`,
     );

@@ -30,26 +30,26 @@ export interface DaemonParts {
   readonly clock: Clock;
   readonly memory: PolicyMemory;
   readonly work: PolicyWork;
-  /** Lines for people. */
+  /** Messages for people. */
   readonly say: (message: string) => void;
 }
 
 export interface DaemonOptions {
-  /** When it is aborted nothing new begins; what is at work has `graceMs` to come to its end and is cancelled then. */
+  /** When aborted, no new job begins; running ones have `graceMs` to end and are then cancelled. */
   readonly signal: AbortSignal;
   readonly graceMs: number;
-  /** How often it looks for new volumes and at the clock. */
+  /** How often it checks for new volumes and the clock. */
   readonly lookEveryMs: number;
-  /** Is told how to have the configuration read anew. */
+  /** Gets a function that reloads the configuration. */
   readonly onReloader?: ((reload: () => void) => void) | undefined;
-  /** Everything is in place. */
+  /** The daemon is ready. */
   readonly onReady?: (() => void) | undefined;
   readonly onStopping?: (() => void) | undefined;
 }
 
 /**
- * Runs policies until it is told to stop. An error in one run ends nothing else; a host or a repository that is away is
- * tried again. Throws only for a configuration that cannot be used at the start.
+ * Runs policies until the signal is aborted. An error in one run ends no other; a host or a repository that
+ * is away is retried. Throws only for a configuration that is unusable at the start.
  */
 export async function runDaemon(parts: DaemonParts, options: DaemonOptions): Promise<void> {
   const daemon = new PolicyDaemon(parts, options);
@@ -63,7 +63,7 @@ class PolicyDaemon {
   readonly #parts: DaemonParts;
   readonly #options: DaemonOptions;
   readonly #progress: PolicyProgress;
-  /** Ends what is at work, after the grace. */
+  /** Cancels running jobs, after the grace. */
   readonly #cancel = new AbortController();
   readonly #running = new Map<RunningJob, Promise<void>>();
   readonly #turns = new Map<string, Turn>();
@@ -74,7 +74,7 @@ class PolicyDaemon {
   #isStale = true;
   #lookedMs = Number.NEGATIVE_INFINITY;
   #tasks: readonly Task[] = [];
-  /** Those that were seen last. */
+  /** The subjects of the last complete look. */
   #seen: readonly Subject[] = [];
   /** Undefined before the first look. */
   #isHostAway: boolean | undefined;
@@ -117,7 +117,7 @@ class PolicyDaemon {
     }
   }
 
-  /** Looks, begins what is due, and waits until there may be something else to do. */
+  /** Looks, begins due jobs, and waits until there may be more to do. */
   async #turn(): Promise<void> {
     this.#wake = new AbortController();
     const { clock, say } = this.#parts;
@@ -133,7 +133,7 @@ class PolicyDaemon {
     if (!signal.aborted) await clock.sleep(waitMs, this.#wake.signal);
   }
 
-  /** What there is now. Where that cannot be seen, what was seen before is taken. */
+  /** Lists the current subjects. When the host cannot be seen, its last known ones are kept. */
   async #look(): Promise<void> {
     const { clock, work, say } = this.#parts;
     const nowMs = clock.now();
@@ -157,7 +157,7 @@ class PolicyDaemon {
     }
   }
 
-  /** Volumes and bind mounts that cannot be seen are still to be saved: that they cannot be is for their backups to tell. */
+  /** Volumes and bind mounts that cannot be seen still have backups due: these report the failure. */
   #withVolumes({ subjects, hostFailure }: FoundSubjects): readonly Subject[] {
     if (hostFailure === undefined) {
       this.#seen = subjects;
@@ -167,7 +167,9 @@ class PolicyDaemon {
     return [...this.#seen.filter(({ identity }) => !there.has(identity)), ...subjects];
   }
 
-  /** What keeps policies from doing their work without any of it failing. Each is said once, until it is over. */
+  /**
+   * Reports what keeps policies idle without a failure. Each line is said once, until it no longer applies.
+   */
   #sayOf(hostFailure: AppError | undefined, { policies }: LoadedConfiguration): void {
     const idle = hostFailure === undefined ? policies.filter((policy) => !this.#isUsed(policy)) : [];
     const lines = idle.map(
@@ -181,7 +183,7 @@ class PolicyDaemon {
     }
     for (const line of lines) if (!this.#said.has(line)) this.#parts.say(line);
     this.#said = new Set(lines);
-    // An engine that is started again is away for a moment: two looks in a row are told.
+    // A restarted engine is away briefly: only two looks with the same result are reported.
     const isSure = hostFailure === undefined ? this.#isHostAway !== false : this.#isHostAway === true;
     if (isSure) this.#tell(happeningOfHost(hostFailure));
     this.#isHostAway = hostFailure !== undefined;
@@ -207,7 +209,10 @@ class PolicyDaemon {
     this.#noteProblem(problem, true);
   }
 
-  /** A file that is being written may be broken for a moment: what is seen twice in a row is told. */
+  /**
+   * A file that is being written may be invalid briefly: only a problem that is seen twice in a row is
+   * reported.
+   */
   #noteProblem(problem: AppError | undefined, isSure = false): void {
     const before = this.#problem;
     this.#problem = problem;
@@ -218,7 +223,7 @@ class PolicyDaemon {
     if (isSure || before?.message === problem.message) this.#tell(happeningOfConfiguration(problem));
   }
 
-  /** Begins what is due and can begin; gives back when there is something next. */
+  /** Begins the due jobs that can begin; returns when the next one is due. */
   #begin(): number | undefined {
     const { clock } = this.#parts;
     const busy = new Set([...this.#running.keys()].flatMap(({ tasks }) => tasks.map(({ task }) => task.key)));
@@ -255,7 +260,7 @@ class PolicyDaemon {
     this.#meanwhile(tell(this.#parts, [happening]));
   }
 
-  /** No turn waits for people to be told. */
+  /** No turn waits for a notification. */
   #meanwhile(telling: Promise<void>): void {
     const told = telling.finally(() => this.#telling.delete(told));
     this.#telling.add(told);
@@ -292,7 +297,10 @@ class PolicyDaemon {
     }
   }
 
-  /** For each repository all that is to be forgotten there, at once: nobody else can work in it meanwhile. */
+  /**
+   * One job for each repository, with all that is to be forgotten there: no other job can work in it
+   * meanwhile.
+   */
   #forgetJobs(): Job[] {
     const newestFirst = this.#forgets.toSorted((a, b) => b.sinceMs - a.sinceMs);
     const oldest = new Map(newestFirst.map((request) => [request.repository, request]));
@@ -333,7 +341,7 @@ function isSameForget(a: ForgetJob, b: ForgetJob): boolean {
   );
 }
 
-/** All that there is to do, with the default repository by its name: one repository must not go by two names. */
+/** All tasks, with the default repository by its name: one repository must not have two names. */
 export function planTasks(
   configuration: Pick<LoadedConfiguration, 'policies' | 'defaults'>,
   subjects: readonly Subject[],

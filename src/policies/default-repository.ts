@@ -1,7 +1,9 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { LoadedConfiguration } from './configuration/load-configuration.ts';
 
-/** What a repository that is not named goes by: the one of the command line, of `holdfast.yaml`, or the catalog's; '' for none. */
+/**
+ * The name of the default repository: from the command line, `holdfast.yaml`, or the catalog; '' for none.
+ */
 export function defaultRepositoryOf(
   catalog: Pick<Catalog, 'listRepositories'>,
   {

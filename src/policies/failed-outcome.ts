@@ -1,7 +1,7 @@
 import type { AppError } from '../model/errors.ts';
 import type { SubjectOutcome } from './work.ts';
 
-/** Of a subject of which nothing was saved. */
+/** The outcome of a subject of which nothing was saved. */
 export function failedOutcome(identity: string, error: AppError): SubjectOutcome {
   return {
     identity,

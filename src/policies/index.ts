@@ -1,7 +1,7 @@
 /**
- * What is to be done when: holdfast.yaml, whose data each policy is about, what is due, the daemon that does it, and what
- * is covered by it. Decides and calls other rooms through `PolicyWork`; reads and writes no volume and no repository itself.
- * Begin with `open-policies.ts`, then `plan-due.ts` (what is due) and `daemon.ts`.
+ * What to do when: holdfast.yaml, the data of each policy, what is due, the daemon that runs it, and
+ * coverage. Decides, and calls other rooms through `PolicyWork`; reads and writes no volume and no repository
+ * itself. Begin with `open-policies.ts`, then `plan-due.ts` (what is due) and `daemon.ts`.
  */
 export { openConfigurationSource, type ConfigurationSource } from './configuration/configuration-source.ts';
 export type { ConfigurationPlace, LoadedConfiguration } from './configuration/load-configuration.ts';

@@ -11,13 +11,16 @@ import type { Subject } from './subject.ts';
 
 export interface ListedSubjects {
   readonly subjects: readonly Subject[];
-  /** Labels and `x-holdfast` that are not understood, for people. */
+  /** Labels and `x-holdfast` settings that are invalid, for display. */
   readonly warnings: readonly string[];
-  /** Why no volumes are among them; directories are not kept from being saved by it. */
+  /** Why volumes are missing; directories can still be saved. */
   readonly hostFailure: AppError | undefined;
 }
 
-/** What is known of the volumes and bind mounts of the host, and the directories that policies name, with what labels and Compose files say of them. */
+/**
+ * The host's volumes and bind mounts and the directories that policies name, with the settings of labels and
+ * Compose files.
+ */
 export async function listSubjects(
   parts: Pick<Protection, 'catalog' | 'host' | 'stateDir'>,
   policies: readonly Policy[],
@@ -28,7 +31,7 @@ export async function listSubjects(
   const directories = [...paths].map((path) => directorySubject(path, pathIdentity(catalog, path)));
   try {
     const { subjects, warnings } = await listMountedSubjects(parts, catalog, options);
-    // A directory that a policy names is what the policy says, whichever containers mount it.
+    // A directory that a policy names is subject to the policy alone, whichever containers mount it.
     const others = subjects.filter(({ kind, name }) => kind === 'volume' || !paths.has(name));
     return { subjects: [...others, ...directories], warnings, hostFailure: undefined };
   } catch (error) {
@@ -110,7 +113,8 @@ function describeMount(
       mayHoldData: said.enabled === false ? undefined : mayHoldData,
       at,
     },
-    // The labels of its containers are told with their volumes; those that have none say nothing that counts here.
+    // Warnings of container labels are reported with the containers' volumes; the labels of a container
+    // without volumes have no other effect here.
     warnings: said.settingWarnings,
   };
 }

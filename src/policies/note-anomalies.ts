@@ -10,7 +10,7 @@ interface AnomalyParts {
   readonly say: (message: string) => void;
 }
 
-/** Remembers what looks like damage: until somebody accepts it, nothing of the volume is forgotten or pruned. */
+/** Records anomalies: until the user accepts them, nothing of the volume is forgotten or pruned. */
 export function noteAnomalies(
   { memory, now, say }: AnomalyParts,
   subject: Subject,

@@ -23,20 +23,20 @@ import { knownError } from '../lib/known-error.ts';
 import { happeningOfRun } from './tell-of-look.ts';
 import { acceptAnomalies } from './accept-anomalies.ts';
 
-/** What keeps data safe by itself: policies, and the daemon that runs them. */
+/** Automatic protection: policies, and the daemon that runs them. */
 export interface Policies {
-  /** What `holdfast.yaml` says. `usage` when it cannot be used. */
+  /** The content of `holdfast.yaml`. `usage` when it is not usable. */
   configuration(): Promise<LoadedConfiguration>;
-  /** `usage` when a configuration that would stand in a file cannot be used. */
+  /** `usage` when this content of a configuration file would not be usable. */
   checkConfiguration(wanted: { readonly file: string; readonly content: string }): Promise<void>;
-  /** All policies with what they cover, did last and do next. */
+  /** All policies with what they cover, their last runs and their next. */
   list(options?: JobOptions): Promise<PolicyStatus[]>;
-  /** `not-found` names those that there are. */
+  /** `not-found` lists the existing ones. */
   show(name: string, options?: JobOptions): Promise<PolicyStatus>;
-  /** Does what a policy says, now. What fails is in the report. */
+  /** Runs a policy now. Failures are in the report. */
   run(request: RunPolicyRequest, options?: JobOptions): Promise<PolicyRunReport>;
   readonly asJson: { run(report: PolicyRunReport): object };
-  /** What comes next, the earliest first, and the daemon that will do it. */
+  /** The next runs, the earliest first, and the daemon that will run them. */
   nextRuns(
     options?: JobOptions,
   ): Promise<{ readonly daemon: DaemonState | undefined; readonly runs: readonly NextRun[] }>;
@@ -47,11 +47,11 @@ export interface Policies {
   }): Promise<PolicyRunRecord[]>;
   /** Volumes that look damaged; nothing of them is forgotten or pruned until they are accepted. */
   listAnomalies(): Promise<AnomalyRecord[]>;
-  /** Says that a volume is as it should be; gives back what was accepted. `not-found` when there was nothing. */
+  /** Accepts a volume's anomalies and returns them. `not-found` when there are none. */
   acceptAnomalies(volume: string): Promise<AnomalyRecord[]>;
-  /** Where all data is, and whether it is safe. */
+  /** Where all data is, and whether it is protected. */
   coverage(options?: JobOptions): Promise<CoverageReport>;
-  /** Runs policies until the signal is aborted. `locked` when a daemon does so already. */
+  /** Runs policies until the signal is aborted. `locked` when another daemon runs. */
   runDaemon(request: DaemonRequest): Promise<void>;
 }
 

@@ -68,7 +68,7 @@ function cover({
 const snapshotOf = (name: string, time: string, more: Partial<Snapshot> = {}): Snapshot =>
   someSnapshot({ id: `s-${name}`, time, name, identity: `id-${name}`, ...more });
 
-test('protected is what has a good snapshot that its policy calls fresh', () => {
+test('a place is protected by a good snapshot that its policy counts as fresh', () => {
   const policies = `p: { schedule: '0 3 * * *', time-zone: UTC }`;
   const volumes = [someVolume('fresh'), someVolume('stale'), someVolume('torn'), someVolume('new')];
   const snapshots = [
@@ -86,7 +86,7 @@ test('protected is what has a good snapshot that its policy calls fresh', () => 
   expect(places.at(-1)?.newest).toEqual({ id: 's-fresh', time: hoursAgo(30), ageMs: 30 * 3_600_000 });
 });
 
-test('what restores saved is no backup, and what was saved by hand is for a week', () => {
+test("a restore's safety snapshot is no backup, and a manual backup counts for a week", () => {
   const volumes = [someVolume('a'), someVolume('b'), someVolume('c')];
   const snapshots = [
     snapshotOf('a', hoursAgo(24 * 8)),
@@ -100,7 +100,7 @@ test('what restores saved is no backup, and what was saved by hand is for a week
   ]);
 });
 
-test('every kind of place is in it: volumes of each kind, binds by their source, tmpfs and others by where they are', () => {
+test('every kind of place is covered: volumes of each kind, binds by source, tmpfs and others by mount point', () => {
   const volumes = [
     someVolume('named'),
     someVolume('0123456789abcdef', { anonymous: true }),
@@ -172,7 +172,7 @@ test('a bind mount that a link leads to is protected by a snapshot of its own on
   expect(stateWith(saved('/srv'), saved('/srv/app'))).toBe('protected');
 });
 
-test('what another machine saved under the same names and paths protects nothing here', () => {
+test("another machine's snapshots with the same names and paths protect nothing here", () => {
   const srv = someSubject('/srv', { kind: 'path' });
   const theirs = (name: string, kind: 'volume' | 'path'): Snapshot & { readonly isOwn: boolean } => {
     const taken = someSnapshot({ id: name, time: hoursAgo(3), name, identity: `id-${name}` });
@@ -191,7 +191,7 @@ test('what another machine saved under the same names and paths protects nothing
   ]);
 });
 
-test('a cache is told by its name, its place or its user; a policy that covers it makes it no cache', () => {
+test('a cache is recognized by its name, its place or its user, unless a policy covers it', () => {
   const volumes = [
     someVolume('app_cache'),
     someVolume('modules'),
@@ -226,14 +226,14 @@ test('a cache is told by its name, its place or its user; a policy that covers i
   });
 });
 
-test('a volume that is left out on purpose is no cause for alarm', () => {
+test('a volume that is left out on purpose is no alarm', () => {
   const subjects = [someSubject('a', { skipped: 'it is not to be backed up, by label or x-holdfast' })];
   expect(cover({ volumes: [someVolume('a')], subjects })).toMatchObject([
     { state: 'cache', reason: 'it is not to be backed up, by label or x-holdfast' },
   ]);
 });
 
-test('a directory that no policy takes, as the engine has its own in it, is no place that can be lost', () => {
+test("a directory that policies refuse because it holds the engine's data counts as unprotected", () => {
   const skipped = 'the container engine keeps its own data there';
   const subjects = [someSubject('/srv', { kind: 'path', skipped, mayHoldData: true })];
   expect(cover({ mounts: [mount({ source: '/srv' })], subjects })).toMatchObject([
@@ -241,7 +241,7 @@ test('a directory that no policy takes, as the engine has its own in it, is no p
   ]);
 });
 
-test('a file that containers mount is protected by the snapshots of a volume that have it beside the data', () => {
+test("a file that containers mount is protected by a volume's snapshots that include it", () => {
   const volumes = [someVolume('pg')];
   const mounts = [mount({ source: '/srv/app/pg.conf' }), mount({ source: '/srv/app/data' })];
   const config = { saved: ['/srv/app/pg.conf'], leftOut: [] };

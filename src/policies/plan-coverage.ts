@@ -14,10 +14,10 @@ import type { Schedule } from '../model/policy.ts';
 export type PlaceKind = 'volume' | 'anonymous' | 'plugin' | 'bind' | 'tmpfs' | 'other' | 'path';
 export type PlaceState = 'protected' | 'unprotected' | 'cache';
 
-/** One place where data is kept, and how safe it is there. */
+/** A place where data is kept, and how well it is protected. */
 export interface CoveredPlace {
   readonly kind: PlaceKind;
-  /** The volume's name or the host path; for what is in memory where it is mounted. */
+  /** The volume's name or the host path; for memory, its mount point. */
   readonly name: string;
   readonly stack: string | undefined;
   /** Names of the containers that mount it. */
@@ -32,20 +32,20 @@ export interface CoveredPlace {
 export interface CoverageView {
   readonly volumes: readonly Volume[];
   readonly mounts: readonly DataMount[];
-  /** Commands of containers by their ids. */
+  /** Commands of containers, by container id. */
   readonly commands: ReadonlyMap<string, readonly string[]>;
   readonly subjects: readonly Subject[];
   readonly assignments: readonly Assignment[];
-  /** Of all repositories that count, oldest first. Only this machine's own protect what it has. */
+  /** Of all searched repositories, oldest first. Only this machine's own snapshots protect its data. */
   readonly snapshots: readonly ListedSnapshot[];
-  /** The names that this machine goes by. */
+  /** The names of this machine. */
   readonly machines: ReadonlySet<string>;
   readonly nowMs: number;
 }
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
-/** So old may be what nobody has a policy for. */
+/** The maximum age of a backup that no policy covers. */
 const freshWithoutPolicyMs = 7 * dayMs;
 
 type Gaps = (schedule: Schedule) => number;
@@ -54,7 +54,7 @@ interface View extends CoverageView {
   readonly ofOthers: readonly ListedSnapshot[];
 }
 
-/** Every place where a container keeps data, and every volume, each once; pure. What is unprotected comes first. */
+/** Every volume and every place where a container keeps data, each once, unprotected ones first; pure. */
 export function planCoverage(seen: CoverageView): CoveredPlace[] {
   const snapshots = seen.snapshots.filter(({ isOwn }) => isOwn);
   const ofOthers = seen.snapshots.filter(({ isOwn }) => !isOwn);
@@ -98,7 +98,7 @@ function volumePlace(view: View, volume: Volume): CoveredPlace {
   };
 }
 
-/** Bind mounts by their source, and what is neither volume nor bind by where it is mounted. */
+/** Bind mounts by source, and mounts of other types than volume and bind by mount point. */
 function mountedPlaces(view: View): CoveredPlace[] {
   const groups = new Map<string, DataMount[]>();
   for (const mount of view.mounts) {
@@ -134,7 +134,10 @@ function mountPlace(view: View, first: DataMount, mounts: readonly DataMount[]):
   };
 }
 
-/** By a snapshot of the path or of a folder around it, or beside the data of a volume whose containers need it. */
+/**
+ * True for a snapshot of the path or a folder around it, or of a volume whose containers need the path, saved
+ * beside its data.
+ */
 function hasPath(view: View, { volume, config }: ListedSnapshot, source: string): boolean {
   if (volume?.kind !== 'path') return config !== undefined && isSavedConfig(config, source);
   const at = mountOf(view, source)?.at;
@@ -146,7 +149,7 @@ function mountOf({ subjects }: View, source: string): Subject | undefined {
   return subjects.find(({ kind, name }) => kind === 'path' && name === source);
 }
 
-/** What a policy is about, be it the bind mount itself or a directory around it, goes before what none is about. */
+/** Prefers a subject with a policy, the bind mount itself or a directory around it, to one without. */
 function subjectOf(view: View, source: string): Subject | undefined {
   const mount = mountOf(view, source);
   const around = view.subjects.filter((one) =>
@@ -167,9 +170,9 @@ function pathPlace(view: View, subject: Subject): CoveredPlace {
 interface Evidence {
   readonly subject: Subject | undefined;
   readonly use: PlaceUse | undefined;
-  /** The newest snapshot of its stack that was taken without it, since it could not be saved. */
+  /** The newest snapshot of its stack that lacks it because it could not be saved. */
   readonly lostBy?: ListedSnapshot | undefined;
-  /** Why it is no loss, whatever else there is. */
+  /** Why losing it is harmless, whatever its snapshots. */
   readonly harmless: string | undefined;
   readonly snapshots: readonly ListedSnapshot[];
 }
@@ -249,13 +252,13 @@ function unprotectedReason(
   return `${who}, and ${hadProblems ? 'none of its snapshots is whole' : by === undefined ? 'it was never saved' : 'it was not saved yet'}`;
 }
 
-/** One run may fail, and the next take its time, before somebody has to be told. */
+/** One run may fail, and the next take its time, before the place counts as unprotected. */
 function allowedAgeMs({ policy }: Assignment, gaps: Gaps): number {
   if (policy.schedule === undefined) return freshWithoutPolicyMs;
   return 2 * gaps(policy.schedule) + policy.jitterMs + hourMs;
 }
 
-/** The longest gap of each schedule is looked for once, however many volumes go by it. */
+/** Computes the longest gap of each schedule once, however many volumes use it. */
 function gapsFrom(fromMs: number): Gaps {
   const known = new Map<string, number>();
   return (schedule) => {

@@ -26,7 +26,7 @@ function plan(task: Task, cursor: Partial<PolicyCursor> | undefined, nowMs: numb
   return planDue([task], new Map(known ? [[task.key, known]] : []), nowMs);
 }
 
-test('what was never seen begins now, with its next time', () => {
+test('a new task is due now, with its next time', () => {
   const { due, changed, wakeMs } = plan(daily, undefined, at('12:00'));
   expect(due).toEqual([]);
   expect(changed).toEqual([settledCursor(daily, at('12:00'))]);
@@ -39,7 +39,7 @@ test('a time that has come is due once, until it is settled', () => {
   expect(plan(daily, { handledUntil: new Date(at('03:00')).toISOString() }, at('03:01')).due).toEqual([]);
 });
 
-test('however many times passed, the last is due, and all are counted', () => {
+test('after several missed times, the last is due, and all are counted', () => {
   const [due] = plan(daily, { handledUntil: '2026-03-01T03:00:00.000Z' }, at('08:00')).due;
   expect(due).toMatchObject({
     dueMs: at('03:00'),
@@ -49,7 +49,7 @@ test('however many times passed, the last is due, and all are counted', () => {
   });
 });
 
-test('without catch-up, what is late is not wanted, and what is in time is', () => {
+test('without catch-up, a late task is not wanted, and one in time is', () => {
   const strict = taskFor(`{ schedule: '0 3 * * *', time-zone: UTC, catch-up: false }`);
   expect(plan(strict, {}, at('03:14')).due[0]).toMatchObject({ isWanted: true, missed: 0 });
   expect(plan(strict, {}, at('03:16')).due[0]).toMatchObject({ isWanted: false, missed: 1 });
@@ -65,7 +65,7 @@ test('without catch-up, what is late is not wanted, and what is in time is', () 
   });
 });
 
-test('what failed waits until it may be tried again, but not beyond its next time', () => {
+test('a failed task waits for its retry, but not beyond its next time', () => {
   const tried = {
     dueAt: new Date(at('03:00')).toISOString(),
     attempts: 1,
@@ -79,7 +79,7 @@ test('what failed waits until it may be tried again, but not beyond its next tim
   expect(plan(daily, never, at('03:10')).due).toHaveLength(1);
 });
 
-test('a clock set back by little does nothing again; one that was wrong by much begins anew', () => {
+test('a clock set back by little repeats nothing; one that was wrong by much starts anew', () => {
   const done = (time: number) => ({ handledUntil: new Date(time).toISOString() });
   expect(plan(daily, done(at('03:00')), at('02:30'))).toMatchObject({
     due: [],

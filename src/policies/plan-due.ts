@@ -2,45 +2,48 @@ import type { PolicyCursor } from '../model/policy-run.ts';
 import { timesBetween } from '../lib/schedule.ts';
 import type { Task } from './task.ts';
 
-/** What is to be done about one task at a moment. */
+/** What is due of one task. */
 export interface DueTask {
   readonly task: Task;
-  /** When it was to be done by its schedule. */
+  /** When it was scheduled. */
   readonly dueMs: number;
-  /** Since when there is something to do: the first time after the last that was done. */
+  /** The first scheduled time after the last that was done. */
   readonly sinceMs: number;
-  /** How many times passed without it, at most a thousand: those before that one, and that one when it is late. */
+  /**
+   * How many times passed without a run, at most a thousand: those before that one, and that one when it is
+   * late.
+   */
   readonly missed: number;
-  /** The first time that it was not done. */
+  /** The first time that was missed. */
   readonly firstMs: number;
-  /** False when its time passed and it is not to be made up for. */
+  /** False when its time passed and it is not to be caught up. */
   readonly isWanted: boolean;
-  /** How often it was begun already for this time. */
+  /** How many attempts this time has had. */
   readonly attempts: number;
-  /** The last attempt did not come to any end: whoever made it was killed. */
+  /** The last attempt has no end: its process was killed. */
   readonly wasKilled: boolean;
-  /** It is done for this time already, and is done again beside another of its stack that is tried again. */
+  /** Already done for this time, and done again because another volume of its stack is retried. */
   readonly isAlong?: boolean;
 }
 
 export interface DuePlan {
-  /** What waits longest first. */
+  /** The longest-waiting first. */
   readonly due: readonly DueTask[];
-  /** Cursors that have to be saved: of tasks that are new, whose schedule changed, or that a wrong clock led astray. */
+  /** Cursors to save: of tasks that are new, whose schedule changed, or that a wrong clock moved. */
   readonly changed: readonly PolicyCursor[];
-  /** When there is something to do next, if nothing changes. */
+  /** When the next task or retry is due, if nothing changes. */
   readonly wakeMs: number | undefined;
 }
 
 /** A task that begins this late is no longer in time. */
 export const lateMs = 15 * 60_000;
-/** A clock that is set back by less does nothing again; after more than that the clock was wrong before. */
+/** A clock set back by less repeats nothing; by more, it was wrong before. */
 const wrongClockMs = 60 * 60_000;
 const countedAtMost = 1000;
 
 /**
- * What is due now; pure. Each task is due once for the last of its times that has come, however many came since it was
- * done last: so nothing is done twice for one time, and what was missed is made up for once.
+ * What is due now; pure. Each task is due once, for the last of its times that has come, however many came
+ * since its last run: nothing runs twice for one time, and missed times are caught up once.
  */
 export function planDue(
   tasks: readonly Task[],
@@ -65,7 +68,7 @@ export function planDue(
     }
     const isSame = cursor.dueAt !== undefined && Date.parse(cursor.dueAt) === lastMs;
     const retryMs = isSame && cursor.retryAt !== undefined ? Date.parse(cursor.retryAt) : nowMs;
-    // A time to try again that lies further ahead than any wait is of a clock that was wrong.
+    // A retry time further ahead than the longest wait was set by a wrong clock.
     if (retryMs > nowMs && retryMs <= nowMs + wrongClockMs) {
       wake(Math.min(retryMs, nextOf(task, lastMs) ?? retryMs));
       continue;
@@ -78,7 +81,7 @@ export function planDue(
   return { due, changed, wakeMs };
 }
 
-/** When a task comes next. */
+/** The next time of a task. */
 export function nextOf({ timetable, delayMs }: Task, afterMs: number): number | undefined {
   const next = timetable.next(afterMs);
   return next === undefined ? undefined : next + delayMs;
@@ -93,7 +96,7 @@ function soundCursor(task: Task, cursor: PolicyCursor | undefined, nowMs: number
   return isSound ? cursor : settledCursor(task, nowMs);
 }
 
-/** Everything until then is done. */
+/** A cursor by which everything until then is done. */
 export function settledCursor({ key, schedule }: Task, untilMs: number): PolicyCursor {
   const handledUntil = new Date(untilMs).toISOString();
   return { task: key, schedule, handledUntil, dueAt: undefined, attempts: 0, retryAt: undefined };

@@ -46,7 +46,7 @@ test('volumes of a stack are saved together, others by themselves; each reposito
   ]);
 });
 
-test('a volume of a stack that is to be treated in another way is saved by itself', () => {
+test('a volume of a stack with other settings is saved by itself', () => {
   const [db, files] = shop;
   if (db === undefined || files === undefined) throw new Error('no shop');
   const stopped = { ...db, settings: { ...db.settings, consistency: 'stop' as const } };
@@ -54,7 +54,7 @@ test('a volume of a stack that is to be treated in another way is saved by itsel
   expect(names(jobs).toSorted()).toEqual(['backup main db', 'backup main files']);
 });
 
-describe('a volume that is tried again', () => {
+describe('a volume that is retried', () => {
   const due = dueAll(`p: { schedule: '@daily' }`, [...shop, ...alone]);
   const tasks = due.map(({ task }) => task);
   const again = (name: string): DueTask[] =>
@@ -71,7 +71,7 @@ describe('a volume that is tried again', () => {
     expect(names(groupJobs(single))).toEqual(['backup main web']);
   });
 
-  test('takes along what waits to be tried again a little later, as a try of that', () => {
+  test('takes along one that waits for a later retry, as its retry', () => {
     const cursors = cursorsOf((one) => ({
       ...settledCursor(one.task, one.dueMs - 1000),
       dueAt: new Date(one.dueMs).toISOString(),
@@ -83,7 +83,7 @@ describe('a volume that is tried again', () => {
   });
 });
 
-test('one at a time for each volume, and so many in all', () => {
+test('one job at a time for each volume, and a bounded number in all', () => {
   const jobs = groupJobs(dueAll(`p: { schedule: '@daily', repositories: [main, offsite] }`, alone));
   const [first, ...rest] = chooseJobs(jobs, [], { parallel: 2, nowMs });
   expect(rest).toHaveLength(1);
@@ -93,7 +93,7 @@ test('one at a time for each volume, and so many in all', () => {
   expect(none).toEqual([]);
 });
 
-describe('what removes data', () => {
+describe('a job that removes data', () => {
   const minuteMs = 60_000;
   const due = dueAll(`p: { schedule: '@hourly', keep: { last: 1 }, repositories: [main, offsite] }`, alone);
   const jobs = groupJobs(due);
@@ -124,14 +124,14 @@ describe('what removes data', () => {
     expect(choose([overtook], 24 * 60 + 30)).toEqual(['prune offsite ']);
   });
 
-  test('lets others begin for most of the time while one that overtook it takes long', () => {
+  test('lets others begin most of the time while a job that overtook it takes long', () => {
     const overtook = begun(first, nowMs + minuteMs);
     expect(choose([overtook], 10)).toContain('backup main media');
     expect(choose([overtook], 23 * 60 + 59)).toContain('backup main media');
   });
 });
 
-test('two policies that prune one repository at one time do it once', () => {
+test('two policies that prune one repository at the same time prune it once', () => {
   const due = dueAll(
     `p: { schedule: '@hourly', keep: { last: 1 } }, q: { volumes: web, schedule: '@hourly', keep: { last: 1 } }`,
     alone,
@@ -139,7 +139,7 @@ test('two policies that prune one repository at one time do it once', () => {
   expect(due.filter(({ task }) => task.action === 'prune')).toHaveLength(1);
 });
 
-test('what is thinned out by labels alone is pruned, whatever the labels of other volumes say', () => {
+test("keep rules in one volume's labels cause a prune, whatever the labels of other volumes say", () => {
   const settings = (labels: Record<string, string>) => settingsOfLabels(labels, 'it').settings;
   const due = dueAll('', [
     someSubject('web', { settings: settings({ schedule: '@daily', 'keep.daily': '7' }) }),

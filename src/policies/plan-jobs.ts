@@ -10,13 +10,13 @@ export interface Job {
   readonly repository: string;
   /** Since when it waits, by the clock. */
   readonly sinceMs: number;
-  /** None for "forget", which follows from other jobs. */
+  /** Empty for "forget", which follows other jobs. */
   readonly tasks: readonly DueTask[];
-  /** Identities of what nobody else may work on meanwhile. */
+  /** Identities that no other job may work on meanwhile. */
   readonly subjects: readonly string[];
 }
 
-/** Puts together what belongs together: the volumes of one stack that are due at one time. Pure; keeps the order. */
+/** Groups the volumes of one stack that are due at the same time. Pure; keeps the order. */
 export function groupJobs(due: readonly DueTask[]): Job[] {
   const groups = new Map<string, DueTask[]>();
   for (const one of due) {
@@ -35,11 +35,14 @@ export function groupJobs(due: readonly DueTask[]): Job[] {
   });
 }
 
-/** So often the rest of a stack is saved again beside what is tried again: an application is not stopped all day for it. */
+/**
+ * The number of retries that save the rest of the stack again: an application must not be stopped all day for
+ * one volume.
+ */
 const retriesTogether = 5;
 
 /**
- * What is due, with the rest of each stack of which a volume is tried again: saved by itself, that volume would belong to no
+ * Adds to each volume that is retried the rest of its stack: saved by itself, the volume would belong to no
  * moment of the whole stack. `tasks` are those that may begin. Pure; keeps the order.
  */
 export function withRestOfStacks(
@@ -59,7 +62,7 @@ export function withRestOfStacks(
     const beside = dueMs === undefined ? undefined : retried.get(groupKey({ task, dueMs }));
     if (beside === undefined || !isOfStack(task)) return [];
     const cursor = cursors.get(task.key);
-    // What waits to be tried again itself is tried now.
+    // One that waits for a retry itself is retried now.
     const isWaiting = cursor?.dueAt !== undefined && Date.parse(cursor.dueAt) === dueMs;
     const attempts = isWaiting ? cursor.attempts : 0;
     return [{ ...beside, task, attempts, missed: 0, wasKilled: false, isAlong: !isWaiting }];
@@ -77,7 +80,7 @@ function groupKey({ task, dueMs }: Pick<DueTask, 'task' | 'dueMs'>): string {
   return JSON.stringify([repository, policy.name, subject?.stack, dueMs, backupSettingsOf(policy)]);
 }
 
-/** How long what can wait lets others go before it: snapshots are thinned out, and data is pruned, after what was saved. */
+/** How long a job lets others go first: forget and prune come after backups. */
 const patienceMs: Partial<Record<PolicyAction, number>> = { forget: 10_000, prune: 10 * 60_000 };
 
 function patienceOf({ action }: Job): number {
@@ -92,9 +95,9 @@ export interface Turn {
 }
 
 /**
- * The jobs in the order of their turns; pure. What waits longest comes first, whatever it is: nothing waits for an idle
- * moment, which a busy daemon never has. Nothing waits while it is at work, and of those that wait equally long the one
- * whose last turn was earlier comes first: tasks that are due all the time take turns.
+ * The jobs in the order of their turns; pure. The longest-waiting comes first, of any kind: none waits for an
+ * idle moment, which a busy daemon never has. A running task does not wait, and of jobs that wait equally
+ * long the one whose last turn was earlier comes first: tasks that are always due take turns.
  */
 export function inTurn(jobs: readonly Job[], last: ReadonlyMap<string, Turn>): Job[] {
   const placed = jobs.map((job) => {
@@ -107,22 +110,22 @@ export function inTurn(jobs: readonly Job[], last: ReadonlyMap<string, Turn>): J
   return placed.toSorted((a, b) => a.turnMs - b.turnMs || a.number - b.number).map(({ job }) => job);
 }
 
-/** A job that was begun. */
+/** A job that has begun. */
 export interface RunningJob extends Job {
   readonly beganMs: number;
 }
 
-/** Of each hour that a job waits to be alone in its repository, so long no other begins there before it. */
+/** Of each hour that a job waits to be alone in its repository, no other begins there for this long. */
 const aloneForMs = 10 * 60_000;
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 
 /**
- * Which of these jobs begin now, beside those that run; pure. One at a time for each volume; what takes data away from a
- * repository runs in it alone. A job that waits keeps its place: those behind it don't take what it waits for. Only one
- * that waits to be alone may wait for a backup of many hours, and lets others begin meanwhile: all of them while a job is
- * in its way that began before its turn, as it could not begin in that time anyway, and then for fifty minutes of each
- * hour. After a day they wait for it.
+ * Which of these jobs begin now, beside the running ones; pure. One at a time for each volume; a job that
+ * removes data from a repository runs in it alone. A waiting job keeps its place: those behind it don't take
+ * what it waits for. Only a job that waits to be alone, which may be for hours, lets others begin meanwhile:
+ * all of them while a job that began before its turn is in its way, as it could not begin anyway, and
+ * otherwise for fifty minutes of each hour. After a day the others wait.
  */
 export function chooseJobs(
   waiting: readonly Job[],

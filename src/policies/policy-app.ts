@@ -5,7 +5,7 @@ import type { JobOptions, Protection } from '../activity/index.ts';
 import type { Snapshots } from '../snapshots/index.ts';
 import type { ConfigurationSource } from './configuration/configuration-source.ts';
 
-/** What policies ask of Holdfast, with one repository. */
+/** What policies use of Holdfast, with one repository. */
 export interface PolicyApp {
   readonly backup: {
     run(request: BackupRequest, options?: JobOptions): Promise<BackupReport>;
@@ -19,18 +19,18 @@ export interface PolicyApp {
 export interface OpenedApp extends AsyncDisposable {
   readonly app: PolicyApp;
   readonly parts: Protection;
-  /** Brings to its end what killed work has left on the host. To be called before anything is done there. */
+  /** Settles what killed work has left on the host. Call it before any work there. */
   recoverAtStart(): Promise<void>;
 }
 
-/** Opens everything anew with a repository, by name or location; '' is the default one. Connects to nothing yet. */
+/** Opens new parts with a repository, by name or location; '' is the default one. Connects to nothing yet. */
 export type OpenPolicyApp = (repository: string) => OpenedApp;
 
 /** What policies work with. */
 export interface PoliciesParts {
   readonly protection: Protection;
   readonly source: ConfigurationSource;
-  /** What the command line or the environment name as repository. */
+  /** The repository that the command line or the environment names. */
   readonly repository: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly open: OpenPolicyApp;

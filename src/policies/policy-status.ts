@@ -14,7 +14,7 @@ import type { Task } from './task.ts';
 
 /** One thing that a policy will do. */
 export interface NextRun {
-  /** RFC 3339. In the past for what is due, or waits. */
+  /** RFC 3339. In the past for a run that is due, or waits. */
   readonly time: string;
   readonly state: 'scheduled' | 'due' | 'retry';
   readonly action: PolicyAction;
@@ -42,17 +42,17 @@ export interface PolicyView {
   readonly assignments: readonly Assignment[];
   readonly tasks: readonly Task[];
   readonly cursors: ReadonlyMap<string, PolicyCursor>;
-  /** Why no volumes are in it. */
+  /** Why volumes are missing. */
   readonly hostFailure: AppError | undefined;
 }
 
 export interface ViewRequest {
   readonly configuration: LoadedConfiguration;
-  /** What the command line or the environment name as repository. */
+  /** The repository that the command line or the environment names. */
   readonly repository: string | undefined;
 }
 
-/** What policies there are, and what they are about now. `hostFailure` is for the caller to mind. */
+/** The policies and their current subjects. The caller handles `hostFailure`. */
 export async function viewPolicies(
   parts: Protection,
   { configuration, repository: given }: ViewRequest,
@@ -77,7 +77,7 @@ export async function viewPolicies(
   };
 }
 
-/** What comes next, the earliest first. Pure. */
+/** The next runs, the earliest first. Pure. */
 export function nextRuns(
   { tasks, cursors }: Pick<PolicyView, 'tasks' | 'cursors'>,
   nowMs: number,
@@ -111,7 +111,7 @@ function nextRun(task: Task, { cursor, isDue, nowMs }: TaskState): NextRun | und
   return { ...what, state: 'scheduled', time: new Date(nextMs).toISOString(), attempts: 0 };
 }
 
-/** Each policy with what it covers, did last and does next. */
+/** Each policy with what it covers, its last runs and its next. */
 export function policyStatuses(
   view: PolicyView,
   runs: (policy: string) => PolicyRunRecord | undefined,
@@ -132,7 +132,7 @@ export function policyStatuses(
   }));
 }
 
-/** The policy of that name, or `not-found` with those that there are. */
+/** The policy of that name, or `not-found` with the existing ones. */
 export function findPolicy(statuses: readonly PolicyStatus[], wanted: string): PolicyStatus {
   const found = statuses.find(({ policy }) => policy.name === wanted);
   if (found !== undefined) return found;

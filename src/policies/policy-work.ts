@@ -17,7 +17,7 @@ import type { Forgotten, PolicyWork, SaveJob, SubjectOutcome, UpkeepOutcome } fr
 
 export interface PolicyWorkParts {
   readonly source: ConfigurationSource;
-  /** What the command line or the environment name as repository. */
+  /** The repository that the command line or the environment names. */
   readonly repository: string | undefined;
   readonly open: OpenPolicyApp;
 }
@@ -25,7 +25,7 @@ export interface PolicyWorkParts {
 /** The real work of policies. */
 export function openPolicyWork({ source, repository: given, open }: PolicyWorkParts): PolicyWork {
   const told = new Set<string>();
-  /** Not at each look. */
+  /** Says a warning once, not at each look. */
   const noteOnce = (warning: string | undefined, { onNote }: JobOptions): void => {
     if (warning !== undefined && !told.has(warning)) onNote?.(`Warning: ${warning}`);
     if (warning !== undefined) told.add(warning);
@@ -109,7 +109,10 @@ export function openPolicyWork({ source, repository: given, open }: PolicyWorkPa
   };
 }
 
-/** A repository that is not there, or another in its place, is on a disk that is not mounted: it may come back. */
+/**
+ * Turns a missing or different repository into `unavailable`: its disk is probably not mounted, and may come
+ * back.
+ */
 async function awayError({ parts }: OpenedApp, error: unknown): Promise<unknown> {
   if (!isAppError(error, 'not-found') && !isAppError(error, 'conflict')) return error;
   const isOpen = await parts.repository().then(
@@ -130,7 +133,7 @@ function judged(errors: readonly string[]): UpkeepOutcome {
   };
 }
 
-/** A volume that is gone must not keep the others of its stack from being saved. */
+/** A missing volume must not keep the others of its stack from being saved. */
 async function saveAll(opened: OpenedApp, job: SaveJob, options: JobOptions): Promise<SubjectOutcome[]> {
   try {
     return await saveTogether(opened, job, options);
@@ -162,7 +165,7 @@ async function saveTogether(
       all: false,
       stacks: [],
       marks: [policyTag(policy.name)],
-      // What labels say is in it already, and is found there again.
+      // The policy already includes the labels' settings, and the backup reads them again.
       base: { from: `the policy ${quote(policy.name)}`, settings: policy },
       dryRun: false,
     },
@@ -191,7 +194,7 @@ interface ForgetOne {
   readonly name: string;
 }
 
-/** Gives back the snapshots of all machines that the policy saved, as they were before. */
+/** Returns the snapshots of all machines that the policy saved, as they were before. */
 async function forgetOne(
   { app, parts }: OpenedApp,
   { job, name }: ForgetOne,
@@ -234,7 +237,7 @@ async function pruneProven(opened: OpenedApp, options: JobOptions): Promise<Upke
       verified: new Set(catalog.listVerifiedSnapshots(id)),
     });
   const looked = new Set<string>();
-  // Asked anew each time: to verify takes long, and others forget meanwhile.
+  // Read again each time: a verification takes long, and other processes forget meanwhile.
   let forgotten = catalog.policies.listForgotten(id);
   let gate = await look(forgotten);
   while (gate.refusal === undefined && gate.unproven.length > 0) {

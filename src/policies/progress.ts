@@ -12,22 +12,22 @@ export interface AttemptEnd {
 
 /** A run that has begun. */
 export interface Attempt {
-  /** Undefined when it could not be written down. */
+  /** Undefined when the run could not be recorded. */
   readonly number: number | undefined;
   readonly due: DueTask;
 }
 
 const minuteMs = 60_000;
 const longestWaitMs = 30 * minuteMs;
-/** What is away comes back; what else fails is tried so often, and then at its next time. */
+/** Attempts for one time. Failures that only say that something is away do not count. */
 const triesOfWhatFails = 3;
 const triesOfWhatIsKilled = 12;
-/** So that what was away for long and is killed then still has tries left. */
+/** A cap, so that a task that was away for long and is then killed still has attempts left. */
 const countedOfWhatIsAway = 6;
 
 /**
- * How far each task has come, in memory and in the catalog. What cannot be written (a full disk) is known here at least,
- * and is written with what follows.
+ * How far each task has come, in memory and in the catalog. A write that fails (a full disk) stays in memory,
+ * and is repeated with the next one.
  */
 export class PolicyProgress {
   readonly #memory: PolicyMemory;
@@ -61,7 +61,10 @@ export class PolicyProgress {
     if (written === true) this.#unwritten.clear();
   }
 
-  /** Counted before it begins: what kills this process each time is not tried for ever. */
+  /**
+   * The attempt is counted before it begins: a task that kills this process each time is not retried for
+   * ever.
+   */
   begin(due: DueTask): Attempt {
     const { task, attempts, dueMs, isAlong = false } = due;
     const cursor = isAlong ? undefined : this.#tried(due, { attempts: attempts + 1, retryAt: undefined });
@@ -75,7 +78,7 @@ export class PolicyProgress {
           subject: task.subject?.identity ?? '',
           name: task.subject?.name ?? task.repository,
           scheduledAt: new Date(dueMs).toISOString(),
-          // Only a run by hand starts at the millisecond that it is scheduled at: by that they are told apart.
+          // Only a manual run starts at exactly the millisecond that it is scheduled at: that tells it apart.
           startedAt: new Date(this.#now() === dueMs ? dueMs + 1 : this.#now()).toISOString(),
         },
         cursor,
@@ -84,9 +87,9 @@ export class PolicyProgress {
     return { number, due };
   }
 
-  /** Gives back whether it will be tried again before its next time. */
+  /** Returns whether it will be retried before its next time. */
   end({ number, due }: Attempt, end: AttemptEnd): boolean {
-    // A task that is done already stays so, even where it fails when it is done again beside another.
+    // A task that was already done stays done, even if it fails when repeated with its stack.
     const cursor = due.isAlong === true ? undefined : this.#after(due, end);
     if (cursor !== undefined) this.#cursors.set(due.task.key, cursor);
     const { outcome, message, snapshotId } = end;
@@ -135,7 +138,7 @@ export class PolicyProgress {
   }
 }
 
-/** True when a task was killed so often that it is left alone until its next time. */
+/** True when a task was killed so often that it is skipped until its next time. */
 export function isKiller({ attempts, wasKilled }: DueTask): boolean {
   return wasKilled && attempts >= triesOfWhatIsKilled;
 }
@@ -146,7 +149,7 @@ function isHopeless(code: ErrorCode | undefined, attempts: number): boolean {
   return attempts >= triesOfWhatFails;
 }
 
-/** Nothing is wrong with the work itself. */
+/** True when the work itself is not at fault. */
 export function isAway(code: ErrorCode | undefined): boolean {
   return code === 'unavailable' || code === 'locked' || code === 'in-use';
 }

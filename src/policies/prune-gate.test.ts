@@ -25,13 +25,13 @@ const anomaly: AnomalyRecord = {
   acceptedAt: undefined,
 };
 
-test('old data goes only when a newer snapshot of its volume is verified', () => {
+test('old data is pruned only when a newer snapshot of its volume is verified', () => {
   const view = { anomalies: [], forgotten, snapshots: [old, newer, newest] };
   expect(openGate({ ...view, verified: new Set(['old']) }).unproven).toEqual(['newest']);
   expect(openGate({ ...view, verified: new Set(['newer']) })).toEqual({ refusal: undefined, unproven: [] });
 });
 
-test('what a restore saved before it replaced data proves nothing', () => {
+test('a safety snapshot of a restore proves nothing', () => {
   const safety = seen({ id: 'safety', time: '2026-01-13T00:00:00Z', tags: ['before-restore'] });
   const gate = openGate({
     anomalies: [],
@@ -42,7 +42,7 @@ test('what a restore saved before it replaced data proves nothing', () => {
   expect(gate.unproven).toEqual(['old']);
 });
 
-test('nothing is asked of a volume whose snapshots somebody removed, nor when nothing was forgotten', () => {
+test('a volume whose snapshots the user removed needs no proof, nor does one of which nothing was forgotten', () => {
   expect(openGate({ anomalies: [], forgotten, snapshots: [], verified: new Set() }).unproven).toEqual([]);
   expect(openGate({ anomalies: [], forgotten: [], snapshots: [old], verified: new Set() }).unproven).toEqual(
     [],
@@ -60,14 +60,14 @@ test('a snapshot of another machine in the same lineage proves nothing', () => {
   expect(gate.unproven).toEqual(['newer']);
 });
 
-test('snapshots of an engine that does not answer are proven before data goes', () => {
+test('snapshots of an engine that does not answer are verified before data is pruned', () => {
   const away = [old, newer].map((one) => ({ ...one, isOwn: false }));
   expect(openGate({ anomalies: [], forgotten, snapshots: away, verified: new Set() }).unproven).toEqual([
     'newer',
   ]);
 });
 
-test('an anomaly refuses, whatever is verified', () => {
+test('an anomaly refuses a prune, whatever is verified', () => {
   const gate = openGate({
     anomalies: [anomaly, anomaly],
     forgotten,

@@ -8,18 +8,18 @@ export interface GateView {
   /** What was forgotten since the last prune. */
   readonly forgotten: readonly ForgottenRecord[];
   readonly snapshots: readonly (Snapshot & Pick<ListedSnapshot, 'isOwn' | 'timeDoubt'>)[];
-  /** Ids of the snapshots that are known to be whole, read to the last byte. */
+  /** Ids of snapshots that were read to the last byte and found whole. */
   readonly verified: ReadonlySet<string>;
 }
 
 export interface GateAnswer {
-  /** Why it must not be pruned, whatever is verified. */
+  /** Why pruning is refused, whatever is verified. */
   readonly refusal: string | undefined;
-  /** Ids of snapshots that have to be verified first. */
+  /** Ids of snapshots to verify first. */
   readonly unproven: readonly string[];
 }
 
-/** Old data may go only when something newer is proven to be whole, and while nothing looks like damage; pure. */
+/** Allows a prune only when newer data is proven whole, and there is no anomaly; pure. */
 export function openGate({ anomalies, forgotten, snapshots, verified }: GateView): GateAnswer {
   const [anomaly] = anomalies;
   if (anomaly !== undefined) {
@@ -31,15 +31,16 @@ export function openGate({ anomalies, forgotten, snapshots, verified }: GateView
     const all = snapshots.filter(
       ({ volume, tags }) => volume?.identity === volumeIdentity && !tags.includes(safetyTag),
     );
-    // While an engine does not answer, its snapshots are not known to be this machine's: they are there all the same.
+    // While an engine does not answer, its snapshots do not count as this machine's, but they still count
+    // here.
     const own = all.some(({ isOwn }) => isOwn) ? all.filter(({ isOwn }) => isOwn) : all;
-    // One that bears a wrong time proves nothing of what is older, unless there is nothing else.
+    // A snapshot with a doubtful time proves nothing about older ones, unless there is no other.
     const certain = own.filter(({ timeDoubt }) => timeDoubt === undefined);
     const isProven =
       certain.length > 0
         ? certain.some(({ id, time }) => verified.has(id) && Date.parse(time) > Date.parse(newest))
         : own.some(({ id }) => verified.has(id));
-    // Of a volume that has no snapshots at all any more somebody has removed them by hand.
+    // Without a single snapshot, the volume's snapshots were removed by hand.
     const last = (certain.length > 0 ? certain : own).toSorted(
       (a, b) => Date.parse(b.time) - Date.parse(a.time),
     )[0];

@@ -1,6 +1,6 @@
 import type { Clock } from './work.ts';
 
-/** Node's timers take no more. */
+/** The longest delay of Node's timers. */
 const longestMs = 2 ** 31 - 1;
 
 export const realClock: Clock = {

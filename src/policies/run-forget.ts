@@ -7,7 +7,7 @@ import type { Forgotten } from './work.ts';
 type ForgetParts = Pick<JobParts, 'work' | 'memory' | 'say' | 'signal'>;
 
 /**
- * Applies the rules of policies to what they have just saved anew. Never throws: what is not forgotten now is forgotten
+ * Applies the rules of policies to what they have just saved. Never throws: a forget that fails is repeated
  * after the next backup.
  */
 export async function runForget(parts: ForgetParts, settings: readonly ForgetJob[]): Promise<void> {
@@ -35,7 +35,7 @@ export async function runForget(parts: ForgetParts, settings: readonly ForgetJob
   }
 }
 
-/** The next backup will forget as well, or tells of the same itself. */
+/** The next backup repeats the forget, or reports the same error itself. */
 const passing: ReadonlySet<ErrorCode> = new Set(['cancelled', 'locked', 'in-use', 'unavailable']);
 
 async function forgetOne(
@@ -47,7 +47,7 @@ async function forgetOne(
     say(`Nothing of ${quote(subject.name)} is forgotten: it ${held.message}. See "holdfast policy accept".`);
     return;
   }
-  // Written down before anything is removed: after a kill, pruning has to know of it.
+  // Recorded before any removal: after a kill, prune has to know of it.
   const beforeRemoval = ({ identity, name, repositoryId, times }: Forgotten): void => {
     const newest = times
       .map((time) => new Date(time).toISOString())

@@ -21,14 +21,14 @@ export interface JobParts {
   readonly signal: AbortSignal;
 }
 
-/** What follows from a job: snapshots whose rules are to be applied now. */
+/** The follow-up of a job: snapshots whose rules are to be applied now. */
 export interface ForgetJob {
   readonly policy: Policy;
   readonly repository: string;
   readonly subject: Subject;
 }
 
-/** Does what is due, and writes down what came of it. Never throws. */
+/** Runs a job and records its outcome. Never throws. */
 export async function runJob(parts: JobParts, job: Job): Promise<readonly ForgetJob[]> {
   const attempts = job.tasks.map((due) => parts.progress.begin(due));
   try {
@@ -146,7 +146,7 @@ async function endFailed(parts: JobParts, attempt: Attempt, error: AppError): Pr
   parts.say(
     `${task.action} of ${quote(task.subject?.name ?? task.repository)}: ${errorInWords(error)}${willRetry && !isStopped ? '; it is tried again' : ''}`,
   );
-  // A backup tells of its own failures.
+  // A backup reports its own failures.
   if (isStopped || task.action === 'backup') return;
   await tell(parts, [
     happeningOf(attempt.due, {
@@ -159,7 +159,7 @@ async function endFailed(parts: JobParts, attempt: Attempt, error: AppError): Pr
   ]);
 }
 
-/** Says that times passed without what was to be done at them. */
+/** Reports times that passed without a run. */
 export async function tellMissed(parts: Pick<JobParts, 'work' | 'say' | 'now'>, due: DueTask): Promise<void> {
   const { task, missed, firstMs, isWanted } = due;
   if (missed === 0) return;
@@ -186,7 +186,7 @@ function happeningOf(
   };
 }
 
-/** Never throws: a failure to tell is said. */
+/** Never throws: a notification that fails is a message. */
 export async function tell(
   { work, say }: Pick<JobParts, 'work' | 'say'>,
   happenings: readonly Happening[],

@@ -17,13 +17,13 @@ import type { PolicyWork, SubjectOutcome } from './work.ts';
 
 export interface RunPolicyRequest {
   readonly name: string;
-  /** Volumes and paths: only these, with the rest of their stacks, are backed up. Undefined is all that the policy covers. */
+  /** Volumes and paths to back up, with the rest of their stacks. Undefined is all that the policy covers. */
   readonly only?: readonly string[] | undefined;
-  /** Says what would be backed up and forgotten, and touches nothing. */
+  /** Lists what would be backed up and forgotten, and changes nothing. */
   readonly dryRun: boolean;
 }
 
-/** What one run of a policy by hand did, or would do. */
+/** What one manual run of a policy did, or would do. */
 export interface PolicyRunReport {
   readonly policy: string;
   readonly dryRun: boolean;
@@ -38,7 +38,7 @@ export interface PolicyBackup {
   readonly outcome: PolicyOutcome | undefined;
   readonly snapshotId: string | undefined;
   readonly error: AppError | undefined;
-  /** Ids of the snapshots that its rules would remove now. Of a dry run only. */
+  /** Ids of the snapshots that the rules would remove now. Dry run only. */
   readonly wouldForget: readonly string[];
 }
 
@@ -48,7 +48,7 @@ export interface RunParts {
   readonly open: OpenPolicyApp;
 }
 
-/** Backs up all that a policy covers, now, and applies its rules. What was scheduled stays scheduled. */
+/** Backs up all that a policy covers, now, and applies its rules. Scheduled runs are unaffected. */
 export async function runPolicy(
   parts: Protection,
   { view, work, open }: RunParts,
@@ -86,7 +86,7 @@ function isAboutPathsOnly({ configuration }: PolicyView, name: string): boolean 
   return select.volumes.length + select.stacks.length + select.containers.length + select.labels.length === 0;
 }
 
-/** Stands for the volumes that a host did not show. */
+/** The outcome for volumes that the host did not show. */
 function notSeen(error: AppError, repository: string): PolicyBackup {
   const base = { kind: 'volume', name: allVolumes, repository, snapshotId: undefined } as const;
   return { ...base, outcome: 'failed', error, wouldForget: [] };
@@ -94,7 +94,7 @@ function notSeen(error: AppError, repository: string): PolicyBackup {
 
 interface Group {
   readonly repository: string;
-  /** Of one stack, or one alone; with the same settings. */
+  /** Of one stack, or a single one; with the same settings. */
   readonly assignments: readonly Assignment[];
 }
 
@@ -112,7 +112,7 @@ function groupsOf(assignments: readonly Assignment[], defaultRepository: string)
   return [...groups.values()];
 }
 
-/** What is asked for may lie in a directory that is saved as a whole. */
+/** A requested path may lie in a directory that is saved as a whole. */
 function holdsAny({ assignments }: Group, names: readonly string[]): boolean {
   return assignments.some(({ subject: { kind, name } }) =>
     names.some((asked) => asked === name || (kind === 'path' && isWithin(asked, name))),

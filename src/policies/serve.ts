@@ -7,16 +7,16 @@ import { realClock } from './real-clock.ts';
 
 export interface DaemonRequest {
   readonly signal: AbortSignal;
-  /** What is at work when it is to end has so long to come to its end. */
+  /** How long running jobs may take to end after a stop. */
   readonly graceMs: number;
   readonly say: (message: string) => void;
-  /** Is told how to have the configuration read anew. */
+  /** Gets a function that reloads the configuration. */
   readonly onReloader?: ((reload: () => void) => void) | undefined;
 }
 
 const lookEveryMs = 60_000;
 
-/** The daemon with its place taken, its service manager told, and its watchdog fed. */
+/** Runs the daemon: takes its lock, notifies the service manager, and feeds the watchdog. */
 export async function serve(
   { protection, source, repository, env, open }: PoliciesParts,
   request: DaemonRequest,
@@ -25,7 +25,7 @@ export async function serve(
   const since = new Date(protection.now()).toISOString();
   await using _lock = await takeDaemonLock(protection.stateDir, { pid: process.pid, since });
   const tell = (state: string): void => tryNotifyService(env, state, say);
-  // As long as this fires, the daemon's own turns do, too: they share one thread, and none of them waits in it.
+  // While this timer fires, the daemon's turns go on too: they share one thread, and none blocks it.
   const intervalMs = watchdogIntervalMs(env, process.pid);
   const watchdog = intervalMs === undefined ? undefined : setInterval(() => tell('WATCHDOG=1'), intervalMs);
   try {

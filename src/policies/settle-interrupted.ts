@@ -15,13 +15,13 @@ interface SettleParts {
   readonly say: (message: string) => void;
 }
 
-/** Ends the runs that a killed daemon has left open. One whose snapshot was saved after all is not done again. */
+/** Ends the runs that a killed daemon left open. One whose snapshot was saved after all is not repeated. */
 export async function settleInterrupted(parts: SettleParts, progress: PolicyProgress): Promise<void> {
   for (const run of parts.memory.listRuns({ open: true, limit: 10_000 })) {
     if (mayBeAtWork(run, parts.clock.now())) continue;
     const isSaved = run.action === 'backup' && (await wasSaved(parts, run));
     const cursor = isSaved ? settledBy(run, progress.cursors) : undefined;
-    // First: who is killed here finds the run open again, and doubles nothing.
+    // First: after a kill here, the run is still open, and nothing is done twice.
     if (cursor !== undefined) progress.save([cursor]);
     parts.memory.endRun(
       run.number,
@@ -39,7 +39,7 @@ export async function settleInterrupted(parts: SettleParts, progress: PolicyProg
   }
 }
 
-/** A run by hand has no time of a schedule, and whoever began it may still be at it. */
+/** A manual run has no scheduled time, and its process may still be running. */
 function mayBeAtWork({ scheduledAt, startedAt }: PolicyRunRecord, nowMs: number): boolean {
   return scheduledAt === startedAt && nowMs - Date.parse(startedAt) < dayMs;
 }

@@ -2,7 +2,7 @@ import type { VolumeSettings } from '../backup/index.ts';
 import { isWithin } from '../model/clean-path.ts';
 import type { RealPlace } from '../volumes/index.ts';
 
-/** A volume or a directory that policies can be about, with what was said of it. */
+/** A volume or a directory that policies can apply to, with its settings. */
 export interface Subject {
   readonly kind: 'volume' | 'path';
   /** The volume's name, or an absolute path. */
@@ -12,21 +12,21 @@ export interface Subject {
   /** Names of the containers that mount it, running or not. */
   readonly containers: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
-  /** What its labels and `x-holdfast` say; stronger than any policy. */
+  /** Settings of labels and `x-holdfast`, which override those of policies. */
   readonly settings: VolumeSettings;
-  /** The policies that they name; undefined leaves it to the policies. */
+  /** The policies that labels and `x-holdfast` name; undefined leaves the choice to the policies. */
   readonly policies: readonly string[] | undefined;
-  /** Why it is not to be backed up. */
+  /** Why it is not backed up. */
   readonly skipped: string | undefined;
-  /** It is left out though it may hold what cannot be lost. */
+  /** It is left out although it may hold data that must not be lost. */
   readonly mayHoldData?: true | undefined;
-  /** Where a path is in truth; undefined where that is not known. */
+  /** The real place of a path; undefined when unknown. */
   readonly at?: RealPlace | undefined;
 }
 
 /**
- * Whether snapshots of a path have another one that is in it: what a link or another file system leads to is not in them.
- * Never both ways: two names of one directory are saved both. Pure.
+ * Whether snapshots of the outer path contain the inner one: they do not follow links or cross file systems.
+ * Never true both ways: two names of one directory are both saved. Pure.
  */
 export function isSavedWith(inner: Subject, outer: Subject): boolean {
   if (inner.kind !== 'path' || outer.kind !== 'path') return false;

@@ -5,25 +5,25 @@ import type { Policy, Schedule } from '../model/policy.ts';
 import { formatSchedule, type Timetable, timetables } from '../lib/schedule.ts';
 import type { Subject } from './subject.ts';
 
-/** Something that is done again and again: one action of a policy, on one volume or one repository. */
+/** A recurring task: one action of a policy, on one volume or one repository. */
 export interface Task {
-  /** The same at every start, and for two policies that ask for the same of one repository. */
+  /** Stable over restarts, and the same for two policies that ask for the same of one repository. */
   readonly key: string;
   readonly action: PolicyAction;
-  /** The policy as it is for this subject. */
+  /** The policy as it applies to this subject. */
   readonly policy: Policy;
   readonly repository: string;
-  /** Undefined for what is done to a repository as a whole. */
+  /** Undefined for work on a whole repository. */
   readonly subject: Subject | undefined;
   readonly schedule: string;
   readonly timetable: Timetable;
-  /** How much later than its schedule it begins, always the same. */
+  /** The constant delay after its scheduled time. */
   readonly delayMs: number;
-  /** How much of the stored data is read, for a check or a verification. */
+  /** How much of the stored data a check or a verification reads. */
   readonly percent: number;
 }
 
-/** All that policies have to do again and again; pure.  */
+/** All recurring tasks of policies; pure. */
 export function tasksOf(
   policies: readonly Policy[],
   assignments: readonly Assignment[],
@@ -42,7 +42,7 @@ export function tasksOf(
         add({ action: 'drill', policy, repository, subject, schedule: policy.drill });
     }
   }
-  // What one volume's labels say of a policy must not take the upkeep from the others.
+  // The labels of one volume must not take a policy's upkeep from the others.
   for (const policy of [...policies, ...assignments.map((one) => one.policy)])
     for (const repository of policy.repositories)
       for (const request of upkeepOf(policy)) add({ ...request, policy, repository, subject: undefined });
@@ -87,7 +87,7 @@ export function taskKey(action: PolicyAction, repository: string, rest: readonly
   return JSON.stringify([action, repository, ...rest]);
 }
 
-/** Volumes of one stack begin together, so that they can be saved behind one barrier. */
+/** Volumes of one stack begin together, so that they can be saved at one moment. */
 function delayOf({ name, jitterMs }: Policy, subject: Subject | undefined): number {
   if (jitterMs === 0) return 0;
   const seed = JSON.stringify([name, subject?.stack ?? subject?.identity ?? '']);

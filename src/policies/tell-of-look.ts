@@ -2,10 +2,10 @@ import type { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Happening } from '../activity/index.ts';
 
-/** What a failure to see the volumes is told under. */
+/** The subject of a failure to list volumes. */
 export const allVolumes = 'all volumes';
 
-/** That policies cannot see the volumes, or see them again. Pure. */
+/** Reports that policies cannot see the volumes, or see them again. Pure. */
 export function happeningOfHost(failure: AppError | undefined, policy?: string): Happening {
   const about = { work: 'schedule', subject: allVolumes, policy } as const;
   if (failure === undefined)
@@ -14,7 +14,10 @@ export function happeningOfHost(failure: AppError | undefined, policy?: string):
   return { ...about, what: 'failed', fingerprint: code, message, detail, hint };
 }
 
-/** That a policy could not be run at all by hand, or by a timer whose messages go nowhere; or that it could. Pure. */
+/**
+ * Reports that a policy could not be run at all, by hand or by a timer whose messages go nowhere; or that it
+ * could. Pure.
+ */
 export function happeningOfRun(policy: string, failure: AppError | undefined): Happening {
   const about = { work: 'schedule', subject: policy, policy } as const;
   if (failure === undefined)
@@ -23,7 +26,7 @@ export function happeningOfRun(policy: string, failure: AppError | undefined): H
   return { ...about, what: 'failed', fingerprint: code, message, detail, hint };
 }
 
-/** That the configuration as it is written cannot be used, or can again. Pure. */
+/** Reports that the configuration file is unusable, or usable again. Pure. */
 export function happeningOfConfiguration(problem: AppError | undefined): Happening {
   const about = { work: 'schedule', subject: 'the configuration' } as const;
   if (problem === undefined)

@@ -6,7 +6,7 @@ import type { Happening, JobOptions } from '../activity/index.ts';
 import type { Policy } from '../model/policy.ts';
 import type { Subject } from './subject.ts';
 
-/** A clock that can be waited by. */
+/** A clock with a wait. */
 export interface Clock {
   /** Milliseconds since 1970; may jump both ways. */
   now(): number;
@@ -17,7 +17,7 @@ export interface Clock {
 /** One action of one policy in one repository. */
 export interface PolicyJob {
   readonly policy: Policy;
-  /** By name or location; '' is the default one where no name is known. */
+  /** By name or location; '' is the default one when its name is unknown. */
   readonly repository: string;
 }
 
@@ -26,7 +26,7 @@ export interface SaveJob extends PolicyJob {
   readonly subjects: readonly Subject[];
 }
 
-/** What became of one subject of a job. */
+/** The outcome of one subject of a job. */
 export interface SubjectOutcome {
   readonly identity: string;
   readonly outcome: 'good' | 'partial' | 'failed' | 'cancelled';
@@ -38,7 +38,7 @@ export interface SubjectOutcome {
 
 export interface FoundSubjects {
   readonly subjects: readonly Subject[];
-  /** Why no volumes are among them. */
+  /** Why volumes are missing. */
   readonly hostFailure: AppError | undefined;
 }
 
@@ -57,27 +57,31 @@ export interface UpkeepOutcome {
 }
 
 /**
- * What the daemon has done for it. Each call opens what it needs and closes it again, so that a host or a repository
- * that was away is there again when it is back. Errors are thrown, but for what a single subject came to.
+ * The work that the daemon delegates. Each call opens what it needs and closes it again, so that a host or a
+ * repository that was away is found when it is back. Errors are thrown, except those of a single subject,
+ * which are its outcome.
  */
 export interface PolicyWork {
-  /** Reads the configuration anew; where it cannot be used, the one before stays. Throws when there was none before. */
+  /**
+   * Reloads the configuration; an unusable file leaves the earlier one in force. Throws when there was none
+   * before.
+   */
   configuration(): Promise<ReloadedConfiguration>;
-  /** Why the configuration as it is written now cannot be used. */
+  /** Why the configuration file is not usable as it is now. */
   configurationProblem(): Promise<AppError | undefined>;
-  /** Everything that there is now and that policies can be about. Without volumes where the host does not show them. */
+  /** Everything that policies can apply to now. Without volumes when the host does not list them. */
   subjects(configuration: LoadedConfiguration, options: JobOptions): Promise<FoundSubjects>;
-  /** What a repository that is not named goes by. */
+  /** The name of the default repository. */
   defaultRepository(configuration: LoadedConfiguration): Promise<string>;
 
   backup(job: SaveJob, options: JobOptions): Promise<readonly SubjectOutcome[]>;
-  /** True when a run that nobody finished saved a good snapshot after all. */
+  /** True when a run without an end saved a good snapshot after all. */
   wasSaved(run: {
     readonly subject: string;
     readonly repository: string;
     readonly startedAt: string;
   }): Promise<boolean>;
-  /** Removes what no rule keeps. What that is, is told before anything is removed. */
+  /** Removes snapshots that no rule keeps. Reports them before any removal. */
   forget(
     job: SaveJob,
     options: JobOptions & { readonly beforeRemoval: (forgotten: Forgotten) => void },
@@ -87,6 +91,6 @@ export interface PolicyWork {
   verify(job: PolicyJob & { readonly percent: number }, options: JobOptions): Promise<UpkeepOutcome>;
   drill(job: SaveJob, options: JobOptions): Promise<UpkeepOutcome>;
 
-  /** Tells people what happened. */
+  /** Notifies people. */
   tell(happenings: readonly Happening[]): Promise<void>;
 }

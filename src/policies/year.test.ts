@@ -26,7 +26,7 @@ policies:
   etc: { paths: /etc/app, schedule: '0 0 1 * *', catch-up: false, jitter: 1m }
 `;
 
-/** The same numbers each time. */
+/** Deterministic. */
 function random(seed: number): () => number {
   let state = seed;
   return () => {
@@ -40,17 +40,17 @@ interface Span {
   readonly toMs: number;
 }
 
-/** A machine with a daemon on it, over a year in which a lot happens. All spans are in real time. */
+/** A machine with a daemon, over a year in which a lot happens. All spans are in real time. */
 class Year {
   readonly clock = new FakeClock(Date.parse('2026-01-01T00:00:00Z'));
   readonly work = new FakeWork(this.clock);
   readonly catalog = openSqliteCatalog(':memory:');
   readonly said: string[] = [];
-  /** When nobody could have saved anything, or only to some repository. */
+  /** When nothing could be saved, or nothing to some repository. */
   readonly down: Span[] = [];
   readonly hostAway: Span[] = [];
   readonly offsiteAway: Span[] = [];
-  /** From when on which offset between real time and the clock. */
+  /** The offset between real time and the clock, from each time on. */
   readonly offsets: { fromMs: number; offsetMs: number }[] = [];
   readonly lives = new Map<string, Span>();
   #stop = new AbortController();
@@ -112,7 +112,7 @@ class Year {
     this.offsets.push({ fromMs: this.clock.realMs, offsetMs: this.clock.now() - this.clock.realMs });
   }
 
-  /** When the clock showed this time first. */
+  /** The real time at which the clock first showed this time. */
   realAt(wallMs: number): number {
     for (const [index, { fromMs, offsetMs }] of this.offsets.entries()) {
       const toMs = this.offsets[index + 1]?.fromMs ?? Infinity;
@@ -126,7 +126,7 @@ class Year {
   }
 }
 
-/** The moment at which so much time has passed since `fromMs` outside of these spans. */
+/** When this much time outside of these spans has passed since `fromMs`. */
 function afterFreeTime(fromMs: number, freeMs: number, spans: readonly Span[]): number {
   let at = fromMs;
   let left = freeMs;
@@ -203,7 +203,7 @@ interface Judgement {
   readonly late: string[];
 }
 
-/** Compares what was saved with what each schedule says, without any of the daemon's own reckoning. */
+/** Compares what was saved with each schedule, independently of the daemon's own computation. */
 function judge(year: Year, task: Task): Judgement {
   const { subject, policy, repository, timetable, delayMs } = task;
   const name = subject?.name ?? '';
@@ -227,12 +227,12 @@ function judge(year: Year, task: Task): Judgement {
     const own = saves.filter(({ startMs }) => startMs >= time + delayMs && startMs < nextWall);
     if (own.length > 1) told.doubled.push(new Date(time).toISOString());
     const dueMs = year.realAt(time + delayMs);
-    // Retries wait half an hour at most, and those before it in the queue take a while.
+    // Retries wait half an hour at most, and jobs before it in the queue take a while.
     const untilMs = afterFreeTime(dueMs, 90 * minuteMs, busy);
     if (dueMs < life.fromMs || untilMs > life.toMs || untilMs > year.clock.realMs) continue;
     const isMadeUp = saves.some(({ startRealMs }) => startRealMs >= dueMs && startRealMs <= untilMs);
     if (!isMadeUp) told.missed.push(new Date(time).toISOString());
-    // What was begun in time and failed may be tried again later; what nobody was there for may not.
+    // A failed run that began in time may be retried later; one missed while no daemon ran may not.
     const lateFromMs = afterFreeTime(dueMs, 40 * minuteMs, year.hostAway);
     if (!policy.catchUp && own.some(({ startRealMs }) => startRealMs > lateFromMs))
       told.late.push(new Date(time).toISOString());
@@ -240,7 +240,7 @@ function judge(year: Year, task: Task): Judgement {
   return told;
 }
 
-/** What the rules leave when they are applied after each save. */
+/** The snapshots that the rules leave when they are applied after each save. */
 function replay(work: FakeWork, { policy, repository, subject }: Task): Snapshot[] {
   let kept: Snapshot[] = [];
   for (const snapshot of work.everMade) {
@@ -286,10 +286,10 @@ test.each([1])(
       if (task.policy.catchUp) expect({ label, missed }).toEqual({ label, missed: [] });
     }
     expect(work.saves.length).toBeGreaterThan(8000);
-    // Kills did hit backups, and what was saved before the news of it was not done again.
+    // Kills did hit backups, and a backup that was saved before its end was recorded was not repeated.
     expect(work.saves.filter(({ endMs }) => endMs === undefined).length).toBeGreaterThan(3);
     expect(year.catalog.policies.listRuns({ open: true, limit: 10 })).toEqual([]);
-    // Retention: a preview now finds nothing more to go.
+    // Retention: a preview now finds nothing more to remove.
     expect(work.forgotten).toBeGreaterThan(3000);
     for (const task of tasks) {
       const { subject, policy, repository } = task;
@@ -301,7 +301,7 @@ test.each([1])(
           one.hostname === repository &&
           one.tags.includes(policyTag(policy.name)),
       );
-      // The same saves thinned out one after the other, as previews on each day would have had it.
+      // Applying the rules after each save, as a preview on each day would, leaves the same snapshots.
       expect(kept.map(({ id }) => id)).toEqual(replay(work, task).map(({ id }) => id));
     }
     expect(work.prunes.length).toBeGreaterThan(80);

@@ -7,7 +7,7 @@ import { configurationShape } from './configuration.ts';
 import { readDocument } from '../../lib/read-document.ts';
 
 const file = join(import.meta.dirname, '../../../docs/schema/holdfast.schema.json');
-/** For editors: the description that the program reads by, and a title. */
+/** For editors: the shape that the program parses with, and a title. */
 const configurationSchema = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   title: 'holdfast.yaml',
@@ -15,7 +15,7 @@ const configurationSchema = {
 };
 const validate = new Ajv2020({ strict: false }).compile(configurationSchema);
 
-/** What the program itself says of a document. */
+/** Whether the program accepts a document. */
 function isRead(text: string): boolean {
   try {
     readDocument(text, configurationShape, 'h.yaml');
@@ -26,7 +26,7 @@ function isRead(text: string): boolean {
   }
 }
 
-test('the schema in docs is the one that the program reads by', async () => {
+test('the schema in docs is generated from the shape that the program parses with', async () => {
   await expect(`${JSON.stringify(configurationSchema, undefined, 2)}\n`).toMatchFileSnapshot(file);
 });
 
@@ -69,11 +69,11 @@ const bad = [
 ];
 
 describe('an editor and the program agree', () => {
-  test.each(good)('that this is good: %s', (text) => {
+  test.each(good)('that this is valid: %s', (text) => {
     expect({ program: isRead(text), editor: validate(parse(text)) }).toEqual({ program: true, editor: true });
   });
 
-  test.each(bad)('that this is wrong: %s', (text) => {
+  test.each(bad)('that this is invalid: %s', (text) => {
     expect({ program: isRead(text), editor: validate(parse(text)) }).toEqual({
       program: false,
       editor: false,

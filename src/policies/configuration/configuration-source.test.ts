@@ -21,7 +21,7 @@ const names = ({ policies }: { readonly policies: readonly { readonly name: stri
 const one = `policies: { one: { schedule: '@daily' } }`;
 const two = `policies: { two: { schedule: '@daily' } }`;
 
-test('what is in force changes when it is read again, and at no other time; until then it is what is written', async () => {
+test('a reload puts a configuration in force; before the first one, the file is read each time', async () => {
   writeFileSync(file, two);
   const source = open();
   expect(names(await source.current())).toEqual(['two']);
@@ -34,7 +34,7 @@ test('what is in force changes when it is read again, and at no other time; unti
   expect(names(await source.current())).toEqual(['two']);
 });
 
-test('a file that cannot take the place of the one before leaves that in force, in later programs as well', async () => {
+test('an unusable file leaves the earlier configuration in force, in later programs as well', async () => {
   writeFileSync(file, one);
   expect((await open().reload()).problem).toBeUndefined();
   for (const [content, message] of [
@@ -52,7 +52,8 @@ test('a file that cannot take the place of the one before leaves that in force, 
     expect(problem?.message).toContain(message);
     expect((await source.problem())?.message).toContain(message);
     expect(names(await source.current())).toEqual(['one']);
-    // A command that reads it for itself hears of what is wrong, and tells it by the channels of the one before.
+    // A command that reads the file itself gets the error, and reports it over the earlier configuration's
+    // channels.
     if (content === 'policies: [') {
       await expect(open().current()).rejects.toMatchObject({ code: 'usage' });
       expect(names(await open().lastUsable())).toEqual(['one']);
@@ -83,7 +84,7 @@ test('without one before, a file that cannot be used is an error, and none is as
   await expect(open().lastUsable()).rejects.toMatchObject({ code: 'usage' });
 });
 
-test('a copy is private, stands in for its own file only, and is written where there is something new', async () => {
+test('a copy is private, stands in for its own file only, and is written when it changes', async () => {
   writeFileSync(file, one);
   const other = join(stateDir, 'other.yaml');
   writeFileSync(other, two);
@@ -99,7 +100,7 @@ test('a copy is private, stands in for its own file only, and is written where t
   expect(names((await open(other).reload()).configuration)).toEqual(['two']);
 });
 
-test('a copy that other users can write to is not believed when it names commands', async () => {
+test('a copy that other users can write to is refused when it names commands', async () => {
   const channel = `notify: { a: { type: ntfy, url: 'https://ntfy.example/a', token: 'exec:show token' } }`;
   writeFileSync(file, channel);
   await open().reload();

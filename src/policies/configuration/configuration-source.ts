@@ -14,20 +14,24 @@ import {
   parseConfiguration,
 } from './load-configuration.ts';
 
-/** The configuration that a program works by. */
+/** The configuration that a program uses. */
 export interface ConfigurationSource {
-  /** As it is written now, or once `reload` was asked, the one in force. `usage` when there is none that can be used. */
+  /** Reads the file, or after a `reload` returns the configuration in force. `usage` when none is usable. */
   current(): Promise<LoadedConfiguration>;
   /**
-   * Reads it, and puts it in force until it is asked again. A file that cannot be used, is gone or is empty leaves the one before in force, after a restart as
-   * well; `problem` says so. Throws when there was none before.
+   * Reads the file and puts it in force until the next call. A file that is unusable, missing or empty leaves
+   * the earlier configuration in force, after a restart as well; `problem` says so. Throws when there was
+   * none before.
    */
   reload(): Promise<ReloadedConfiguration>;
-  /** Why the file as it is now could not take the place of the one in force. */
+  /** Why the file as it is now could not be put in force. */
   problem(): Promise<AppError | undefined>;
-  /** The one in force, or the last that was: by its channels people are told that there is none. */
+  /** The configuration in force, or the last usable one: its channels report that there is none now. */
   lastUsable(): Promise<LoadedConfiguration>;
-  /** Keeps a copy of the one in force for later programs. What the state folder does not take is not kept. */
+  /**
+   * Keeps a copy of the configuration in force for later programs. Does nothing in a state folder that cannot
+   * be written.
+   */
   keep(): Promise<void>;
 }
 
@@ -42,7 +46,7 @@ export function openConfigurationSource(place: ConfigurationPlace): Configuratio
 
 class FileSource implements ConfigurationSource {
   readonly #place: ConfigurationPlace;
-  /** In force, or what was read last. */
+  /** In force, or read last. */
   #current: LoadedConfiguration | undefined;
   #isInForce = false;
 
@@ -119,14 +123,14 @@ class FileSource implements ConfigurationSource {
   }
 }
 
-/** What was in force when a program ran before. Undefined also for what this program cannot use. */
+/** The configuration in force when a program last ran. Undefined also when this program cannot use it. */
 async function readKept(place: ConfigurationPlace): Promise<LoadedConfiguration | undefined> {
   try {
     const content = await readFile(keptFile(place), 'utf8');
     const kept: unknown = JSON.parse(content);
     if (typeof kept !== 'object' || kept === null || !('file' in kept) || !('text' in kept)) return undefined;
     const text = String(kept.text);
-    // As of the file itself: its commands run as this user.
+    // The same check as for the file itself: its commands run as this user.
     if (await namesCommands(text)) await requireOwn(keptFile(place), 'Cannot believe the commands');
     return await parseConfiguration({ file: String(kept.file), content: text });
   } catch {
@@ -134,7 +138,7 @@ async function readKept(place: ConfigurationPlace): Promise<LoadedConfiguration 
   }
 }
 
-/** Of each file that is named one of its own: a copy never stands in for another file. */
+/** Each named file has a copy of its own: a copy never stands in for another file. */
 function keptFile({ stateDir, configFile }: ConfigurationPlace): string {
   const of =
     configFile === undefined ? '' : `-${createHash('sha256').update(configFile).digest('hex').slice(0, 16)}`;

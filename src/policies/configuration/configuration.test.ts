@@ -17,8 +17,8 @@ function problems(text: string): string[] {
   return [];
 }
 
-describe('what a policy says', () => {
-  test('the least is a schedule: it covers everything, keeps everything, in the default repository', () => {
+describe('the keys of a policy', () => {
+  test('a minimal policy has a schedule: it covers everything, keeps everything, in the default repository', () => {
     const [policy] = read(`policies:\n  nightly:\n    schedule: '0 3 * * *'`)?.policies ?? [];
     expect(policy).toEqual({
       name: 'nightly',
@@ -50,7 +50,7 @@ describe('what a policy says', () => {
     });
   });
 
-  test('bind mounts are taken with stacks, with everything or with the rest; beside volumes alone the key is refused', () => {
+  test('bind mounts are taken with stacks, with everything or with the rest; with volumes alone the key is refused', () => {
     const [one, two] =
       read(`policies:
   one: { stacks: shop, bind-mounts: true }
@@ -62,7 +62,7 @@ describe('what a policy says', () => {
     ]);
   });
 
-  test('defaults fill what it leaves out, and what is kept is pruned weekly unless it says otherwise', () => {
+  test('defaults fill in missing keys, and a policy with keep rules prunes weekly unless it says otherwise', () => {
     const [one, two] =
       read(`
 defaults: { time-zone: Europe/Berlin, jitter: 30m, keep: { daily: 7, within: 14d }, repositories: [a, b] }
@@ -91,7 +91,7 @@ policies:
   });
 });
 
-test('hooks are commands in containers, by their moments; what comes after is no reason to fail', () => {
+test('hooks are commands in containers, by phase; a failing hook after the backup does not fail it', () => {
   const [policy] =
     read(`
 policies:
@@ -123,8 +123,8 @@ policies:
   ]);
 });
 
-describe('what is wrong', () => {
-  test('all of it is told at once, each with line and column', () => {
+describe('errors', () => {
+  test('are all reported together, each with line and column', () => {
     expect(
       problems(`polices: {}
 policies:
@@ -154,7 +154,7 @@ repositories:
     ]);
   });
 
-  test('YAML that is none, keys that come twice, and documents of another kind', () => {
+  test('cover malformed YAML, duplicate keys, and documents of another kind', () => {
     expect(problems('policies: [')).toEqual([expect.stringMatching(/^h.yaml:1:\d+: /)]);
     expect(problems('host: auto\nhost: docker')).toEqual([
       expect.stringMatching(/^h.yaml:2:1: Map keys must be unique/),

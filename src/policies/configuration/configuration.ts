@@ -28,7 +28,7 @@ import {
 } from '../../backup/index.ts';
 import type { ConfiguredRepository } from '../../repositories/index.ts';
 
-/** What `holdfast.yaml` says. */
+/** The content of `holdfast.yaml`. */
 export interface Configuration {
   readonly host: 'auto' | 'docker' | 'podman' | 'embedded' | undefined;
   /** The default repository, by name or location. */
@@ -36,7 +36,7 @@ export interface Configuration {
   readonly repositories: ReadonlyMap<string, ConfiguredRepository>;
   readonly defaults: VolumeSettings;
   readonly policies: readonly Policy[];
-  /** Who is told of what happened. */
+  /** The channels that get notifications. */
   readonly notify: readonly Channel[];
   readonly parallel: number;
 }
@@ -119,7 +119,7 @@ function isPlain(node: unknown): boolean {
   return isScalar(node) || isSeq(node);
 }
 
-/** A schedule, or one with how much is read; `never`. */
+/** A schedule, alone or with a percentage of data to read; `never`. */
 const dataCheck: Shape<GivenCheck> = either(
   converted(patterns, (given): GivenCheck => ({ patterns: given, percent: undefined })),
   converted(

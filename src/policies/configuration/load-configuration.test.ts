@@ -33,7 +33,7 @@ test.runIf(process.geteuid?.() === 0)(
   },
 );
 
-test('a file that other users can write to brings no commands', async () => {
+test('a file that other users can write to may not name commands', async () => {
   const stateDir = mkdtempSync(join(tmpdir(), 'configuration-'));
   using _folder = { [Symbol.dispose]: () => rmSync(stateDir, { recursive: true }) };
   const file = join(stateDir, 'holdfast.yaml');

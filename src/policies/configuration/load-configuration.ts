@@ -10,22 +10,25 @@ import { parseDocument } from 'yaml';
 export interface LoadedConfiguration extends Configuration {
   /** Undefined when there is no file. */
   readonly file: string | undefined;
-  /** What stands in the file, in its order. */
+  /** The file's values, in its order. */
   readonly values: readonly PlacedValue[];
-  /** The file as it was read. */
+  /** The file's text. */
   readonly text?: string | undefined;
 }
 
 export interface ConfigurationPlace {
   readonly stateDir: string;
-  /** What the user named; it has to be there then. */
+  /** The file that the user named, which must exist. */
   readonly configFile: string | undefined;
 }
 
 const ownFile = '/etc/holdfast/holdfast.yaml';
 const mostBytes = 4 << 20;
 
-/** Reads the configuration file: the one that is named, else `holdfast.yaml` in the state folder, else in /etc/holdfast. */
+/**
+ * Reads the configuration file: the named one, else `holdfast.yaml` in the state folder, else in
+ * /etc/holdfast.
+ */
 export async function loadConfiguration(place: ConfigurationPlace): Promise<LoadedConfiguration> {
   const found = await findFile(place);
   if (found === undefined) {
@@ -41,8 +44,8 @@ export async function loadConfiguration(place: ConfigurationPlace): Promise<Load
 }
 
 /**
- * Where root's configuration is out of every other user's reach. Undefined for other users, who have no such place, and
- * where a file is there already, which would be overwritten.
+ * A path for root's configuration that other users cannot reach. Undefined for other users, and when a file
+ * is there already, which would be overwritten.
  */
 export async function moveTo(
   file: string,
@@ -57,23 +60,23 @@ export async function moveTo(
 }
 
 /**
- * A reference to a command, a program or a configuration file for the store of a repository, or a remote of rclone that
- * is set up in its own name, as with `rclone::sftp,ssh=PROGRAM:`.
+ * A reference to a command, a program or a configuration file for a repository's store, or an rclone remote
+ * that is configured in its own name, as in `rclone::sftp,ssh=PROGRAM:`.
  */
 const command = /\bexec:|"(?:program|config-file|ssh-config)":|"rclone:(?::|[^:"]*,)/;
 
-/** Whether what stands in YAML, which can be read, has something run as this user. */
+/** Whether valid YAML has a command or program run as this user. */
 export async function namesCommands(content: string): Promise<boolean> {
   try {
-    // As it is meant and not as it is written: a word in double quotes can be written with escapes.
+    // Parsed, not as text: a word in double quotes can hold escapes.
     return command.test(JSON.stringify(parseDocument(content).toJS()));
   } catch {
-    // More aliases than are gone through.
+    // More aliases than the parser expands.
     return true;
   }
 }
 
-/** Reads what stands in a file. `usage` when it cannot be used. */
+/** Parses a file's content. Throws `usage` when it is not usable. */
 export async function parseConfiguration({ file, content }: FoundFile): Promise<LoadedConfiguration> {
   const read = readDocument(content, configurationShape, file);
   return { ...(read?.value ?? emptyConfiguration), file, values: read?.values ?? [], text: content };

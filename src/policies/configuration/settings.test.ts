@@ -7,7 +7,7 @@ import { parseComposeSettings, readComposeSettings } from '../../backup/settings
 import { settingsOfLabels } from '../../backup/settings/settings-of-labels.ts';
 
 describe('settings in labels', () => {
-  test('mean what they mean in the file', () => {
+  test('mean the same as in the file', () => {
     const { settings, warnings } = settingsOfLabels(
       {
         schedule: '0 3 * * 1,5; @monthly',
@@ -42,7 +42,7 @@ describe('settings in labels', () => {
     });
   });
 
-  test('that cannot be read are told and are as good as none; the others count', () => {
+  test('that are invalid are reported and ignored; the others count', () => {
     const { settings, warnings } = settingsOfLabels(
       {
         schedule: 'often; @daily',
@@ -84,7 +84,7 @@ volumes:
 `;
 
 describe('x-holdfast in Compose files', () => {
-  test('speaks for the stack, for services and for volumes', () => {
+  test('configures the stack, services and volumes', () => {
     const { stack, services, volumes } = parseComposeSettings(compose, 'compose.yaml');
     expect(stack).toMatchObject({ policies: ['databases'], settings: { schedule: ['@daily'] } });
     expect([...services.keys()]).toEqual(['db']);
@@ -96,7 +96,7 @@ describe('x-holdfast in Compose files', () => {
     expect(volumes.get('cache')?.backup).toBe(false);
   });
 
-  test('what is wrong in it is told with line and column', () => {
+  test('reports its errors with line and column', () => {
     expect(() =>
       parseComposeSettings(`services:\n  db:\n    x-holdfast: { consistancy: stop }`, 'c.yaml'),
     ).toThrow(
@@ -113,7 +113,7 @@ describe('x-holdfast in Compose files', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-  test('a later file goes before an earlier one; what is no file that can be read is passed over', async () => {
+  test('in a later file overrides an earlier one; files that cannot be read are skipped', async () => {
     const [first, second, pipe] = ['a.yaml', 'b.yaml', 'pipe'].map((name) => join(folder, name)) as [
       string,
       string,
