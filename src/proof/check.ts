@@ -3,11 +3,14 @@ import type { CheckReport } from '../repository/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 
 export interface CheckRequest {
-  /** How much of the data is read, too; 0 to 100. */
+  /** The percentage of the data to read; 0 to 100. */
   readonly readDataPercent: number;
 }
 
-/** Checks the repository, and remembers which snapshots are proven to be whole: "forget" never removes the newest of them. */
+/**
+ * Checks the repository, and records which snapshots are proven whole: "forget" never removes the newest of
+ * them.
+ */
 export async function checkAll(
   parts: Protection,
   { readDataPercent }: CheckRequest,
@@ -18,7 +21,7 @@ export async function checkAll(
   try {
     await remember(parts, repository.id, { report, isProof: readDataPercent === 100 });
   } catch (error) {
-    // What was found matters more than that it is remembered.
+    // The result matters more than recording it.
     if (!isAppError(error)) throw error;
     onNote?.(`Which snapshots are verified is not remembered: ${error.message}.`);
   }
@@ -27,7 +30,7 @@ export async function checkAll(
 
 interface Checked {
   readonly report: CheckReport;
-  /** All data was read. Less proves nothing whole, and yet it may prove that something is not whole any more. */
+  /** All data was read. A partial read cannot prove a snapshot whole, but may prove that it no longer is. */
   readonly isProof: boolean;
 }
 

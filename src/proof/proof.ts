@@ -5,13 +5,16 @@ import type { DrillReport, DrillRequest } from './drill/drill-types.ts';
 import { verify, type VerifyReport, type VerifyRequest } from './verify.ts';
 import { drill } from './drill/drill.ts';
 
-/** What proves that snapshots can be restored. */
+/** Proves that snapshots can be restored. */
 export interface Proof {
-  /** Verifies the repository: its structure, and as much of its data as is asked for. */
+  /** Verifies the repository's structure, and as much of its data as requested. */
   check(request: CheckRequest, options?: JobOptions): Promise<CheckReport>;
-  /** Verifies chosen snapshots with the data that they need. What is damaged is in the report. */
+  /** Verifies chosen snapshots with the data that they need. Damage is in the report. */
   verify(request: VerifyRequest, options?: JobOptions): Promise<VerifyReport>;
-  /** Restores beside, starts the recorded image on it, and asks for the data. A snapshot that fails is in the report. */
+  /**
+   * Restores beside, starts the recorded image on it, and asks for the data. A failed snapshot is in the
+   * report.
+   */
   drill(request: DrillRequest, options?: JobOptions): Promise<DrillReport>;
 }
 

@@ -35,12 +35,12 @@ test('planVerify() takes single snapshots by id and time, each once', () => {
   });
 });
 
-test('planVerify() leaves out what restores saved, unless it is named', () => {
+test('planVerify() leaves out safety snapshots, unless one is named', () => {
   expect(plan({ targets: ['pg'], last: 9 })).toEqual({ pg: ['a5', 'a2', 'a1'] });
   expect(plan({ targets: ['pg@af'] })).toEqual({ pg: ['af'] });
 });
 
-test('planVerify() wants to be told what to verify', () => {
+test('planVerify() requires targets', () => {
   expect(() => plan({})).toThrow('Nothing says what to verify');
   expect(() => plan({ targets: ['nobody'] })).toThrow('There is no snapshot of "nobody"');
 });

@@ -19,35 +19,35 @@ export interface VerifyRequest {
   readonly targets: readonly string[];
   /** Every volume and directory that has snapshots. */
   readonly all: boolean;
-  /** So many of each, the newest first. */
+  /** At most this many of each, the newest first. */
   readonly last: number;
   /** 0 checks the structure only, 100 reads and verifies every byte that the snapshots need. */
   readonly readDataPercent: number;
 }
 
-/** What was found about the snapshots of one volume or directory. */
+/** The result for the snapshots of one volume or directory. */
 export interface VolumeVerification {
   readonly name: string;
   /** Newest first. */
   readonly snapshots: readonly { readonly id: string; readonly time: string; readonly isWhole: boolean }[];
   readonly bytesRead: number;
-  /** Each names a damaged thing. Empty when all are whole. */
+  /** Each names a damaged object. Empty when all are whole. */
   readonly errors: readonly string[];
 }
 
 export interface VerifyReport {
   readonly readDataPercent: number;
-  /** All that was found whole was read to the last byte: it is remembered as verified. */
+  /** Every snapshot that was found whole was read to the last byte, and is recorded as verified. */
   readonly isProof: boolean;
   /** Volumes with the newest snapshots first. */
   readonly volumes: readonly VolumeVerification[];
-  /** Ids of snapshots of which nothing is known any more: nobody can say whose they were. Only looked at with `all`. */
+  /** Ids of damaged snapshots whose volume is unknown. Checked only with `all`. */
   readonly unreadable: readonly string[];
 }
 
 /**
- * Verifies snapshots with the data that they need, and remembers which are whole: "forget" and "prune" never remove the
- * newest of them. What is remembered of each volume is durable before the next one is looked at.
+ * Verifies snapshots with the data that they need, and records which are whole: "forget" and "prune" never
+ * remove the newest of them. The result for each volume is durable before the next one is verified.
  */
 export async function verify(
   parts: Protection,
@@ -56,7 +56,7 @@ export async function verify(
 ): Promise<VerifyReport> {
   const context = await findContext(parts, options);
   const groups = planVerify(request, context);
-  // What proves nothing is no proof.
+  // Verifying nothing must not pass as a proof.
   if (groups.length === 0 && (context.damaged?.size ?? 0) === 0)
     throw new AppError('not-found', 'There is nothing to verify: the repository has no backups', {
       hint: 'Make one with "holdfast backup", or name another repository with --repo.',
@@ -77,7 +77,9 @@ export interface VerifyGroup {
   readonly snapshots: readonly Snapshot[];
 }
 
-/** What is to be verified, the volume with the newest snapshot first: what matters most is known soonest. Pure. */
+/**
+ * What to verify, the volume with the newest snapshot first: the most important result comes soonest. Pure.
+ */
 export function planVerify(
   request: Omit<VerifyRequest, 'readDataPercent'>,
   context: FindContext,
@@ -104,7 +106,7 @@ function meantBy(target: string, last: number, context: FindContext): readonly S
   );
 }
 
-/** The newest first, by what is known of their times; those from the future last. */
+/** The newest first, by their known times; those with a time in the future last. */
 function newestOf(snapshots: readonly Snapshot[], count: number, context: FindContext): Snapshot[] {
   const place = new Map(context.snapshots.map((one, index) => [one, index]));
   const rank = (one: Snapshot): number =>
@@ -141,7 +143,7 @@ async function verifyGroup(
   };
 }
 
-/** Less than all data proves nothing whole, and yet it may prove that something is not whole any more. */
+/** A partial read cannot prove a snapshot whole, but may prove that it no longer is. */
 async function remember(
   parts: Protection,
   { found, isProof }: { readonly found: CheckReport; readonly isProof: boolean },

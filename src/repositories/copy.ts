@@ -2,11 +2,11 @@ import type { CopyReport, Repository } from '../repository/index.ts';
 import { chooseSnapshots, findContext } from '../snapshots/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 
-/** Another repository than the one that is configured. */
+/** A repository other than the configured one. */
 export interface OtherRepository {
   /** Its name or its location. */
   readonly repository: string;
-  /** `file:/path`, `env:NAME` or `exec:command`; undefined takes what the catalog knows. */
+  /** `file:/path`, `env:NAME` or `exec:command`; undefined takes the catalog's. */
   readonly passwordReference: string | undefined;
 }
 
@@ -16,12 +16,12 @@ export interface CopyParts extends Protection {
 
 export interface CopyRequest {
   readonly to: OtherRepository;
-  /** Snapshots, or volumes for all of theirs; empty means all there are. */
+  /** Snapshots, or volumes for all of theirs; empty means all. */
   readonly references: readonly string[];
   readonly dryRun: boolean;
 }
 
-/** Copies snapshots into another repository, so that there are two places. */
+/** Copies snapshots into another repository, for a second place. */
 export async function copy(
   parts: CopyParts,
   { to, references, dryRun }: CopyRequest,

@@ -9,11 +9,11 @@ import { parseLocation } from '../repository/index.ts';
 export interface RepositoryRequest {
   /** A name or a location; undefined takes the default repository. */
   readonly repository: string | undefined;
-  /** Undefined takes what the catalog knows. */
+  /** Undefined takes the catalog's. */
   readonly passwordReference: string | undefined;
 }
 
-/** Where a repository lies, how it is unlocked, and what the catalog knows of it. */
+/** A repository's location, its password reference, and its record in the catalog. */
 export interface RepositoryPlace {
   readonly location: string;
   readonly options: Readonly<Record<string, string>> | undefined;
@@ -21,7 +21,10 @@ export interface RepositoryPlace {
   readonly record: RepositoryRecord | undefined;
 }
 
-/** Finds the repository that is meant among those that the catalog knows. Looks only whether an unknown directory is one. */
+/**
+ * Finds the repository among those in the catalog. Of the storage it only checks whether an unknown directory
+ * is a repository.
+ */
 export function findRepository(
   request: RepositoryRequest,
   records: readonly RepositoryRecord[],
@@ -49,7 +52,7 @@ export function findRepository(
   return { location, options: record?.options, passwordReference, record };
 }
 
-/** True for a directory of this machine that certainly is none: no password would open it. */
+/** True for a local directory that certainly is no repository: no password would open it. */
 function isNoRepository(location: string): boolean {
   const where = parseLocation(location);
   if (where.kind !== 'local') return false;
@@ -61,7 +64,10 @@ function isNoRepository(location: string): boolean {
   }
 }
 
-/** What is written like a name: of a directory, it would be said that there is no password for it. */
+/**
+ * For text that looks like a name: otherwise the error would be a missing password for a directory of that
+ * name.
+ */
 function noSuchName(name: string, records: readonly RepositoryRecord[]): AppError {
   const near = nearNames(
     name,
@@ -86,7 +92,7 @@ function recordFor(
   return records.find((record) => record.location === location);
 }
 
-/** The one way of writing the location that `--repo` names. */
+/** The canonical form of the location that `--repo` names. */
 export function repositoryLocation(text: string): string {
   return parseLocation(text).text;
 }

@@ -1,6 +1,6 @@
 /**
- * The repositories that this state folder knows: their names, keys, options and upkeep (copy, repair, prune). What a
- * repository is stands in `../repository`. Begin with `repositories.ts` and `upkeep.ts`.
+ * The repositories that this state folder knows: their names, keys, options and upkeep (copy, repair, prune).
+ * The format itself is in `../repository`. Begin with `repositories.ts` and `upkeep.ts`.
  */
 export { initialize, type InitReport } from './init.ts';
 export { repositoryKeys, takeOver } from './no-repository.ts';

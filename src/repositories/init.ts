@@ -18,18 +18,21 @@ import type { RepositoryMaker } from '../activity/index.ts';
 
 export interface InitRequest {
   readonly stateDir: string;
-  /** Undefined is the default repository that is there already, else one in the state folder. */
+  /** Undefined is the existing default repository, else one in the state folder. */
   readonly location: string | undefined;
-  /** Of its store; undefined takes what the catalog knows of this location. */
+  /** Of its store; undefined takes the catalog's for this location. */
   readonly options?: Readonly<Record<string, string>> | undefined;
-  /** Undefined takes the name that the catalog has for this location, or makes one up. */
+  /** Undefined takes the catalog's name for this location, or makes one up. */
   readonly name?: string | undefined;
-  /** Whether commands take this repository when they name none; undefined when it is so already, or there is no other yet. */
+  /**
+   * Whether it becomes the default of commands; undefined keeps that, and makes it the default when there is
+   * none.
+   */
   readonly makeDefault?: boolean | undefined;
   /** Undefined makes a random key. */
   readonly passwordReference: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** A new repository cuts content in the same places as this one, so that data which both save is stored once when it is copied. */
+  /** A new repository uses this one's chunker parameters, so that copies between the two share data. */
   readonly chunkerFrom?: (() => Promise<Pick<Repository, 'polynomial' | 'location'>>) | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onWarning?: ((message: string) => void) | undefined;
@@ -39,19 +42,22 @@ export interface InitReport {
   readonly name: string;
   readonly location: string;
   readonly repositoryId: string;
-  /** False when the repository was there already. */
+  /** False when the repository existed already. */
   readonly created: boolean;
-  /** True when commands take it unless they name another. */
+  /** True when it is the default of commands. */
   readonly isDefault: boolean;
-  /** The one that they take; undefined where there is none. */
+  /** The default; undefined when there is none. */
   readonly defaultRepository: { readonly name: string; readonly location: string } | undefined;
   /** The key's file, when Holdfast made one. */
   readonly keyFile: string | undefined;
-  /** True when the repository shares its file system with the state folder, and so most likely with the volumes. */
+  /**
+   * True when the repository shares its file system with the state folder, and so most likely with the
+   * volumes.
+   */
   readonly sameDisk: boolean;
 }
 
-/** Makes the state folder, a key and a repository. May be repeated: what is there is taken over, nothing is replaced. */
+/** Makes the state folder, a key and a repository. Idempotent: takes over what exists, replaces nothing. */
 export async function initialize(
   request: InitRequest,
   parts: { catalog: Catalog; maker: RepositoryMaker },
@@ -64,14 +70,15 @@ export async function initialize(
   const given = request.passwordReference ?? known?.passwordReference;
   const key = given === undefined ? await findOrMakeKey(stateDir, plan) : { reference: given };
   const { reference } = key;
-  // Only what this command was told is believed of any state folder.
+  // A reference from the state folder is trusted only if other users cannot write there; one that this
+  // command was given always is.
   const writtenIn = request.passwordReference === undefined ? { stateDir } : undefined;
   const password = await readPassword(reference, env, writtenIn);
   const access = { ...storeAccess({ location, options }, request), password: async () => password };
   const like = await request.chunkerFrom?.();
   const settled = { exists: plan.exists, polynomial: like?.polynomial };
   const { repository, created } = await openOrInit(parts.maker, access, settled).catch(async (error) => {
-    // Another init has made it at this moment, with a key of its own: ours opens nothing.
+    // Another init has just made it, with a key of its own: our key opens nothing.
     if (key.madeFile !== undefined && isAppError(error, 'wrong-password')) await rm(key.madeFile);
     throw error;
   });
@@ -112,7 +119,7 @@ interface InitPlan {
   readonly options: Readonly<Record<string, string>> | undefined;
   readonly name: string;
   readonly known: RepositoryRecord | undefined;
-  /** True when a repository is there already. */
+  /** True when a repository exists already. */
   readonly exists: boolean;
 }
 
@@ -170,7 +177,7 @@ function chooseLocation({ location, stateDir }: InitRequest, catalog: Catalog): 
   return records.find((record) => record.isDefault)?.location ?? path.join(stateDir, 'repository');
 }
 
-/** A password that was given once in the environment stays a reference to it: the catalog holds no secrets. */
+/** A password that came from the environment stays a reference to it: the catalog holds no secrets. */
 function lasting(reference: string, known: { readonly passwordReference: string } | undefined): string {
   return reference.startsWith('env:') && known !== undefined ? known.passwordReference : reference;
 }
@@ -197,7 +204,7 @@ async function openOrInit(
     try {
       return { repository: await maker.init(access, { polynomial }), created: true };
     } catch (error) {
-      // Unless another init has made one since.
+      // Unless another init has made one meanwhile.
       if (!isAppError(error, 'exists') || !(await maker.has(access))) throw error;
     }
   }
@@ -216,7 +223,9 @@ async function openOrInit(
   }
 }
 
-/** A repository that was there and is gone most likely lies on a disk that is not mounted: none is made in its place. */
+/**
+ * A known repository that is gone most likely lies on a disk that is not mounted: none is made in its place.
+ */
 function repositoryGone(location: string): AppError {
   return new AppError('not-found', `The repository ${quote(location)} is not there any more`, {
     hint: `Mount its disk. To begin anew there: holdfast init --repo ${location}`,
@@ -231,12 +240,12 @@ async function refuseForeignFolder(location: string): Promise<void> {
   });
 }
 
-/** What an init that was killed has made: it makes the config last. */
+/** What a killed init may have made: the config comes last. */
 const beginnings = new Set(['keys', 'locks', 'snapshots', 'index', 'data']);
 
 async function listFolder(location: string): Promise<string[]> {
   try {
-    // A fresh ext4 disk is as good as empty, and a file that was being written when it was killed is nothing.
+    // A fresh ext4 disk counts as empty, and so does a file that a killed init was writing.
     return (await readdir(location)).filter((name) => name !== 'lost+found' && !name.startsWith('tmp-'));
   } catch (error) {
     const errno = errnoOf(error);
@@ -250,7 +259,7 @@ async function listFolder(location: string): Promise<string[]> {
 function freeName(catalog: Catalog, location: string): string {
   const taken = new Set(catalog.listRepositories().map((record) => record.name));
   if (taken.size === 0) return 'default';
-  // The last folder, bucket or host that it names.
+  // The last folder, bucket or host in the location.
   const base = location.split(/[/:@]/).findLast((part) => part !== '') ?? 'repository';
   for (let count = 1; ; count++) {
     const name = count === 1 ? base : `${base}-${count}`;
@@ -258,7 +267,10 @@ function freeName(catalog: Catalog, location: string): string {
   }
 }
 
-/** A key of 256 random bits as text, so that it can be printed and typed. One that is there is kept: it may be in use. */
+/**
+ * A key of 256 random bits as text, so that it can be printed and typed. An existing one is kept: it may be
+ * in use.
+ */
 async function findOrMakeKey(
   stateDir: string,
   { name, location, exists: isThere }: InitPlan,

@@ -8,17 +8,17 @@ import { freeKeyFile, makeKeyFile } from '../lib/key-file.ts';
 import { readPassword } from '../lib/password.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 
-/** Where a new password comes from: one of these, or neither for a random key in the state folder. */
+/** The source of a new password: one of these, or neither for a random key in the state folder. */
 export interface NewKey {
   /** `file:/path` or `exec:command`. */
   readonly passwordReference?: string | undefined;
-  /** A random key is made, in this file, which must not exist. */
+  /** A random key is made in this file, which must not exist. */
   readonly keyFile?: string | undefined;
 }
 
 export interface KeyParts extends Protection {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** What this command was told to use; undefined takes what the catalog knows. */
+  /** The reference that this command was given; undefined takes the catalog's. */
   readonly passwordReference: string | undefined;
 }
 
@@ -30,9 +30,12 @@ export interface AddedKey {
 
 export interface ChangedKey extends AddedKey {
   readonly removedId: string;
-  /** What the catalog says from now on; undefined when it does not know the repository, or says what is still right. */
+  /**
+   * The catalog's new reference; undefined when the catalog does not know the repository, or its reference is
+   * still right.
+   */
   readonly catalogReference: string | undefined;
-  /** The key file that opens the repository no more. */
+  /** The key file that no longer opens the repository. */
   readonly formerKeyFile: string | undefined;
 }
 
@@ -41,13 +44,13 @@ export interface RemovedKey {
   readonly catalogReference: string | undefined;
 }
 
-/** Adds a password. Those that are there stay as they are. */
+/** Adds a password. Existing ones stay. */
 export async function addKey(parts: KeyParts, request: NewKey, options: JobOptions): Promise<AddedKey> {
   const { key, keyFile } = await storeNewKey(parts, request, options);
   return { key, keyFile };
 }
 
-/** Puts a new password in the place of the one in use: the new one is durable and proven before the old one goes. */
+/** Replaces the password in use: the new one is durable and proven before the old one is removed. */
 export async function changeKey(parts: KeyParts, request: NewKey, options: JobOptions): Promise<ChangedKey> {
   const repository = await parts.repository();
   const old = (await repository.listKeys(options)).find(({ isCurrent }) => isCurrent);
@@ -59,7 +62,7 @@ export async function changeKey(parts: KeyParts, request: NewKey, options: JobOp
   const record = await recordOf(parts, repository);
   const formerReference = parts.passwordReference ?? record?.passwordReference;
   const { key, keyFile, reference, password } = await storeNewKey(parts, request, options);
-  // Until the old key is removed both open, so whichever the catalog names is right.
+  // Until the old key is removed both open, so either reference in the catalog is right.
   const catalogReference = await followCatalog(parts, repository, { removedId: old.id, reference });
   await repository.removeKey(old.id, { instead: password, signal: options.signal });
   const formerKeyFile = formerReference?.startsWith('file:') ? formerReference.slice(5) : undefined;
@@ -73,7 +76,7 @@ export async function changeKey(parts: KeyParts, request: NewKey, options: JobOp
   };
 }
 
-/** Removes the key whose id begins so. Never the last one nor the one in use. */
+/** Removes the key whose id has this prefix. Never the last one or the one in use. */
 export async function removeKey(parts: KeyParts, start: string, options: JobOptions): Promise<RemovedKey> {
   const repository = await parts.repository();
   const keys = await repository.listKeys(options);
@@ -138,11 +141,13 @@ async function recordOf(parts: Protection, repository: Repository): Promise<Repo
 
 interface Following {
   readonly removedId: string;
-  /** A password that opens a key that stays. */
+  /** A password of a key that stays. */
   readonly reference: string;
 }
 
-/** Lets the catalog name `reference` when what it names opens nothing once the key is removed. */
+/**
+ * Changes the catalog's reference to `reference` when the current one opens nothing once the key is removed.
+ */
 async function followCatalog(
   parts: KeyParts,
   repository: Repository,

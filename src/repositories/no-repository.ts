@@ -2,7 +2,7 @@ import path from 'node:path';
 import { namesIn } from '../lib/folder-names.ts';
 import { AppError } from '../model/errors.ts';
 
-/** What is said where no repository is known. Keys without one are a sign that the catalog was lost. */
+/** The error when no repository is known. Key files without one suggest that the catalog was lost. */
 export async function noRepository(stateDir: string): Promise<AppError> {
   const keys = await repositoryKeys(stateDir);
   if (keys.length === 0) {
@@ -20,13 +20,13 @@ export async function noRepository(stateDir: string): Promise<AppError> {
   );
 }
 
-/** Names of the files with keys of repositories; that of volumes' keys lies beside them. */
+/** File names of repositories' keys; the key of managed volumes lies in the same folder. */
 export async function repositoryKeys(stateDir: string): Promise<string[]> {
   const names = await namesIn(path.join(stateDir, 'keys'));
   return names.filter((name) => name.endsWith('.key') && name !== 'volumes.key');
 }
 
-/** How repositories are named again whose keys are there. */
+/** How to name repositories again whose keys still exist. */
 export function takeOver(stateDir: string, keys: readonly string[]): string {
   const commands = keys.map(
     (name) => `holdfast init --repo LOCATION --password-file ${path.join(stateDir, 'keys', name)}`,

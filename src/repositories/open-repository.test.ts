@@ -64,7 +64,7 @@ test.each([
   },
 );
 
-test('init runs no command that such a state folder names for the password', async () => {
+test('init runs no command that an untrusted state folder names for the password', async () => {
   const location = join(stateDir, 'repository');
   remember(location, undefined, `exec:touch ${stateDir}/ran`);
   chmodSync(stateDir, 0o777);

@@ -9,12 +9,12 @@ import { refuseForeignProgram, repositoryAccess } from './repository-place.ts';
 
 export interface OpenParts {
   readonly catalog: Catalog;
-  /** Repositories that `holdfast.yaml` describes, and the default one that it names. */
+  /** Repositories that `holdfast.yaml` describes, and its default. */
   readonly configuration?: RepositoriesSaid | undefined;
   readonly open: (access: RepositoryAccess) => Promise<Repository>;
 }
 
-/** Opens the repository that is meant, and makes sure that it is still the one that the catalog knows. */
+/** Opens the requested repository, and makes sure that it is still the one in the catalog. */
 export async function openKnown(
   request: RepositoryRequest & {
     readonly env: Readonly<Record<string, string | undefined>>;
@@ -35,7 +35,7 @@ export async function openKnown(
   const repository = await openOrExplain(open, repositoryAccess(place, request));
   if (place.record === undefined || place.record.repositoryId === repository.id) return repository;
   if (place.record.repositoryId === '') {
-    // From now on it is known, and noticed when it is replaced.
+    // From now on it is known, and a replacement is noticed.
     catalog.saveRepository({ ...place.record, repositoryId: repository.id });
     return repository;
   }
@@ -50,7 +50,7 @@ export async function openKnown(
   );
 }
 
-/** True where the state folder adds nothing to what the configuration says, which was judged when it was read. */
+/** True when the state folder adds nothing to the configuration, which was checked when it was read. */
 function isConfigured({ name, options }: RepositoryRecord, said: RepositoriesSaid | undefined): boolean {
   const repository = said?.repositories.get(name);
   return repository !== undefined && (repository.options !== undefined || options === undefined);

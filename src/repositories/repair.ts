@@ -3,13 +3,13 @@ import { chooseSnapshots, findContext } from '../snapshots/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 
 export interface SnapshotRepairRequest {
-  /** Snapshots, or volumes for all of theirs; empty means all there are. */
+  /** Snapshots, or volumes for all of theirs; empty means all. */
   readonly references: readonly string[];
   readonly forget: boolean;
   readonly dryRun: boolean;
 }
 
-/** Makes new snapshots in the place of damaged ones, without what is lost. */
+/** Replaces damaged snapshots by new ones, without what is lost. */
 export async function repairSnapshots(
   parts: Protection,
   { references, forget, dryRun }: SnapshotRepairRequest,

@@ -22,7 +22,7 @@ afterEach(() => {
 const location = 'rclone:b2:x';
 const reached = new AppError('unavailable', 'The store is reached');
 
-/** The error of a repository that the catalog knows, and that the configuration describes so. */
+/** The error for a repository that the catalog knows and the configuration describes like this. */
 async function errorOf(said: Partial<ConfiguredRepository> | undefined): Promise<unknown> {
   const repositories = new Map(
     said === undefined
@@ -46,7 +46,7 @@ async function errorOf(said: Partial<ConfiguredRepository> | undefined): Promise
   return state?.error;
 }
 
-test('a repository whose program the configuration names is checked though other users can write to the state folder', async () => {
+test('a repository whose program the configuration names passes although other users can write to the state folder', async () => {
   const options = { 'config-file': '/etc/holdfast/rclone.conf' };
   catalog.saveRepository({
     ...{ name: 'off', location, repositoryId: 'x', isDefault: true },

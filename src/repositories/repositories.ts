@@ -12,14 +12,17 @@ import { type RepositoriesSaid, withConfigured } from './with-configured.ts';
 
 /** The repositories that Holdfast knows by name. */
 export interface Repositories {
-  /** Makes a repository or takes over one that is there, and remembers it. Again with the same name, it changes its options. */
+  /**
+   * Makes a repository, or takes over an existing one, and records it. Repeated with the same name, it
+   * changes the options.
+   */
   add(request: AddRepositoryRequest, options?: JobOptions): Promise<InitReport>;
   list(): Promise<KnownRepository[]>;
-  /** Forgets it. What it holds, and its key, stay as they are. */
+  /** Forgets it. Its data and its key stay. */
   remove(name: string): Promise<KnownRepository>;
-  /** Commands that name no repository take this one. */
+  /** Makes it the default of commands. */
   setDefault(name: string): Promise<KnownRepository>;
-  /** Opens each, and says whether it is the one that it was; all of them when none is named. */
+  /** Opens each, and reports whether it is still the same one; all of them when none is named. */
   check(names: readonly string[], options?: JobOptions): Promise<RepositoryState[]>;
   readonly asJson: { state(state: RepositoryState): object };
 }
@@ -27,10 +30,10 @@ export interface Repositories {
 export interface AddRepositoryRequest {
   readonly name: string;
   readonly location: string;
-  /** Of its store; undefined leaves those that are known. */
+  /** Of its store; undefined keeps the known ones. */
   readonly options: Readonly<Record<string, string>> | undefined;
   readonly makeDefault: boolean;
-  /** Makes it like another repository, so that data which both save is stored once when it is copied. */
+  /** Uses another repository's chunker parameters, so that copies between the two share data. */
   readonly chunkerFrom?: OtherRepository | undefined;
 }
 
@@ -45,7 +48,7 @@ export interface RepositoryState {
   readonly snapshots: number | undefined;
   /** RFC 3339. */
   readonly newest: string | undefined;
-  /** How long it took to open it and to list its snapshots. */
+  /** The time to open it and list its snapshots. */
   readonly durationMs: number;
   readonly error: AppError | undefined;
 }
@@ -53,13 +56,13 @@ export interface RepositoryState {
 export interface RepositoriesParts {
   readonly stateDir: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** What this command was told to use for a repository that is added. */
+  /** The password reference that this command was given for a repository to add. */
   readonly passwordReference: string | undefined;
   catalog(): Promise<Catalog>;
-  /** What `holdfast.yaml` says. */
+  /** The content of `holdfast.yaml`. */
   configuration(): Promise<RepositoriesSaid>;
   maker(): Promise<RepositoryMaker>;
-  /** Opens the repository that a new one is to be like. */
+  /** Opens the repository whose chunker parameters a new one takes. */
   openOther(asked: OtherRepository): Promise<Pick<Repository, 'polynomial' | 'location'>>;
 }
 
@@ -147,7 +150,7 @@ async function lookInto(
 ): Promise<Pick<RepositoryState, 'snapshots' | 'newest'>> {
   const maker = await parts.maker();
   const { stateDir, env } = parts;
-  // Its own password, whatever the command was told to use for another one.
+  // Its own password, whichever the command was given for another one.
   const asked = {
     repository: record.name,
     passwordReference: undefined,
@@ -175,7 +178,7 @@ function recordOf(records: readonly RepositoryRecord[], name: string): Repositor
   });
 }
 
-/** A name must not be taken for a location: `--repo` takes both. */
+/** A name must not look like a location: `--repo` takes both. */
 function refuseBadName(name: string): void {
   if (/^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$/.test(name)) return;
   throw new AppError('usage', `${quote(name)} is no name for a repository`, {

@@ -8,7 +8,7 @@ import { secretReader } from '../lib/secret.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Where a repository lies, and how its store is used. */
+/** A repository's location, and the options of its store. */
 export interface RepositoryStore {
   readonly location: string;
   readonly options: Readonly<Record<string, string>> | undefined;
@@ -18,11 +18,11 @@ export interface AccessParts {
   readonly env: Environment;
   readonly stateDir: string;
   readonly signal?: AbortSignal | undefined;
-  /** Told when the store cannot be reached and is tried again. */
+  /** Called when the store cannot be reached and is retried. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-/** What it takes to reach a repository's store. Copies of what it holds are kept in the state folder. */
+/** How to reach a repository's store. The cache is in the state folder. */
 export function storeAccess(
   { location, options }: RepositoryStore,
   { env, stateDir, signal, onWarning }: AccessParts,
@@ -32,7 +32,7 @@ export function storeAccess(
   return { location, options, env, readSecret: secretReader(env, { stateDir }), cacheDir, signal, onRetry };
 }
 
-/** Throws `denied` for a program that is to be run because a state folder says so which another user can write to. */
+/** Throws `denied` for a program that only a state folder names which other users can write to. */
 export async function refuseForeignProgram(
   { location, options = {} }: RepositoryStore,
   stateDir: string,
@@ -41,7 +41,7 @@ export async function refuseForeignProgram(
   await requireOwn(stateDir, `Cannot run the program that the state folder names for ${quote(location)}`);
 }
 
-/** What it takes to open a repository, the password by its reference. */
+/** How to open a repository, with its password reference. */
 export function repositoryAccess(
   store: RepositoryStore & { readonly passwordReference: string },
   parts: AccessParts,
@@ -53,7 +53,7 @@ export function repositoryAccess(
 
 const warnEveryMs = 15_000;
 
-/** Silence would be worse, and a line for each attempt too. */
+/** Limits warnings: silence would be worse, and so would a line for each attempt. */
 function warnAtTimes(onWarning: (message: string) => void): (error: AppError) => void {
   let nextMs = 0;
   return (error) => {

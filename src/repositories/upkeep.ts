@@ -22,22 +22,22 @@ import {
 import { type JobOptions } from '../activity/index.ts';
 import { repairSnapshots, type SnapshotRepairRequest } from './repair.ts';
 
-/** What keeps a repository itself in order. */
+/** Maintains the repository itself. */
 export interface Upkeep {
   /** Oldest first. */
   listKeys(options?: JobOptions): Promise<RepositoryKey[]>;
   addKey(asked: NewKey, options?: JobOptions): Promise<AddedKey>;
-  /** Puts a new key in the place of the one in use. */
+  /** Replaces the key in use by a new one. */
   changeKey(asked: NewKey, options?: JobOptions): Promise<ChangedKey>;
-  /** Removes the key whose id begins so: never the last one nor the one in use. */
+  /** Removes the key whose id has this prefix: never the last one or the one in use. */
   removeKey(start: string, options?: JobOptions): Promise<RemovedKey>;
-  /** Removes the locks that nobody can hold any more, or all of them. */
+  /** Removes stale locks, or all of them. */
   unlock(request: UnlockRequest, options?: JobOptions): Promise<UnlockReport>;
-  /** Makes the index say what the packs say. */
+  /** Rebuilds the index from the packs. */
   repairIndex(request: IndexRepairRequest, options?: JobOptions): Promise<IndexRepairReport>;
-  /** Saves what is whole in damaged packs, and takes them out. */
+  /** Saves the whole parts of damaged packs, and removes the packs. */
   repairPacks(request: PackRepairRequest, options?: JobOptions): Promise<PackRepairReport>;
-  /** Makes new snapshots in the place of damaged ones, without what is lost. */
+  /** Replaces damaged snapshots by new ones, without what is lost. */
   repairSnapshots(request: SnapshotRepairRequest, options?: JobOptions): Promise<SnapshotRepairReport>;
   /** Copies snapshots into another repository. */
   copy(request: CopyRequest, options?: JobOptions): Promise<CopyReport>;
@@ -51,7 +51,7 @@ export interface IndexRepairRequest {
 }
 
 export interface PackRepairRequest {
-  /** Ids or their unique starts, or all that are not whole. */
+  /** Ids or their unique prefixes, or all damaged ones. */
   readonly packs: readonly string[] | 'damaged';
   readonly dryRun: boolean;
 }

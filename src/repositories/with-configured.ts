@@ -16,8 +16,8 @@ export interface RepositoriesSaid {
 }
 
 /**
- * The repositories that the catalog knows, as `holdfast.yaml` describes them, and those that only it knows: their id is
- * empty until they are opened for the first time. Pure.
+ * The catalog's repositories, as `holdfast.yaml` describes them, and those that only it describes: their id
+ * is empty until they are first opened. Pure.
  */
 export function withConfigured(
   records: readonly RepositoryRecord[],

@@ -7,7 +7,7 @@ import { someSnapshot } from '../../test/fixtures/some-snapshot.ts';
 
 const limits = { allowEmpty: false, nowMs: Date.UTC(2026, 5, 1) };
 
-/** Made a day after the other. */
+/** One made on each day. */
 function days(count: number, given: Partial<Snapshot> & { readonly identity?: string } = {}): Snapshot[] {
   return Array.from({ length: count }, (_, day) =>
     someSnapshot({
@@ -46,7 +46,7 @@ describe('planForget()', () => {
     expect(staying(plan).toSorted()).toEqual(['moved', 'two2']);
   });
 
-  test('what is saved while a volume of the stack fails takes no place of the last moment that has all', () => {
+  test('a partial moment of a stack does not displace the last complete one', () => {
     const whole = days(3, { identity: 'pg' }).map((one) => ({ ...one, restorePoint: `point-${one.id}` }));
     const [, , last] = whole;
     const since = [1, 2].map((day) =>
@@ -61,7 +61,7 @@ describe('planForget()', () => {
     expect(staying(planForget(whole, rules(1, 1), limits))).toEqual([last?.id]);
   });
 
-  test('what bears a wrong time stays, and takes no place of another', () => {
+  test('a snapshot with a doubtful time stays, and displaces no other', () => {
     const [first, second, third] = days(3);
     const wrong = someSnapshot({ id: 'wrong', time: '2028-01-01T00:00:00Z' });
     const doubt = { kind: 'future', knownMs: limits.nowMs, reason: 'its time lies in the future' } as const;
@@ -73,7 +73,7 @@ describe('planForget()', () => {
     ]);
   });
 
-  test('what several machines saved of one lineage is thinned out each by itself', () => {
+  test("each machine's snapshots of one lineage are thinned out separately", () => {
     const own = days(2, { identity: 'shared' });
     const others = days(2, { identity: 'shared' }).map((one, i) => {
       const host = { kind: 'docker', identity: 'elsewhere', name: 'elsewhere' } as const;
@@ -85,7 +85,7 @@ describe('planForget()', () => {
     expect(new Set(staying(plan))).toEqual(new Set([own[1]?.id, 'other1']));
   });
 
-  test('groups what other programs saved by machine and paths, in whatever order', () => {
+  test("groups other programs' snapshots by machine and paths, in whatever order", () => {
     const foreign = (id: string, hostname: string, paths: string[]): Snapshot =>
       someSnapshot({ id, time: `2026-01-0${id}T00:00:00Z`, hostname, paths, volume: undefined });
     const plan = planForget(
@@ -101,7 +101,7 @@ describe('planForget()', () => {
     expect(staying(plan).toSorted()).toEqual(['2', '3', '4']);
   });
 
-  test('what a restore saved takes no place of a backup', () => {
+  test('a safety snapshot does not displace a backup', () => {
     const snapshots = [
       ...days(2),
       someSnapshot({ id: 'safety', time: '2026-02-01T00:00:00Z', tags: [safetyTag] }),
@@ -119,7 +119,7 @@ describe('planForget()', () => {
     expect(staying(planForget(snapshots, rules(1, 9), limits))).toEqual(['2', '1', '0']);
   });
 
-  test('the floor keeps the newest that a check has verified, too', () => {
+  test('the floor keeps the newest verified snapshot, too', () => {
     const verified = new Set(['0', '1']);
     const choose = (floor: number): ForgetChoice => ({ kind: 'rules', rules: { last: 1 }, floor, verified });
     const plan = planForget(days(4), choose(1), limits);
@@ -129,12 +129,12 @@ describe('planForget()', () => {
     expect(staying(planForget(days(4), choose(0), limits))).toEqual(['3']);
   });
 
-  test('keeps what an interrupted restore has to be taken back with', () => {
+  test('keeps what taking back an interrupted restore needs', () => {
     const choice: ForgetChoice = { ...rules(1), needed: new Set(['0']) };
     expect(staying(planForget(days(3), choice, limits))).toEqual(['2', '0']);
   });
 
-  test('refuses to leave a volume without any, unless that is allowed', () => {
+  test('refuses to leave a volume without a snapshot, unless that is allowed', () => {
     const none: ForgetChoice = { kind: 'rules', rules: { tags: [['x']] }, floor: 0, verified: new Set() };
     expect(planForget(days(2), none, limits).refusal).toMatchObject({
       code: 'usage',
@@ -146,11 +146,11 @@ describe('planForget()', () => {
     expect(planForget(days(2), named, limits).refusal).toBeUndefined();
   });
 
-  test('of nothing is a plan of nothing', () => {
+  test('no snapshots give an empty plan', () => {
     expect(planForget([], rules(1), limits)).toEqual({ groups: [], damaged: [], refusal: undefined });
   });
 
-  test('never loses the newest snapshots to a smaller count, and says why for each', () => {
+  test('never removes the newest snapshots for a smaller count, and gives a reason for each', () => {
     const snapshots = fc.array(
       fc.record({ day: fc.integer({ min: 0, max: 400 }), volume: fc.constantFrom('one', 'two', 'three') }),
       { maxLength: 40 },

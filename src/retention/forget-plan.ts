@@ -4,7 +4,7 @@ import type { Snapshot } from '../model/snapshot.ts';
 import { groupSnapshots, type OwnTest, type SnapshotGroup, type TimeDoubt } from '../snapshots/index.ts';
 import { applyKeepRules, type Judged, type KeepRules, newestFirst } from '../model/keep-rules.ts';
 
-/** What becomes of one snapshot, and why. */
+/** Whether one snapshot stays, and why. */
 export interface ForgetDecision {
   readonly snapshot: Snapshot;
   readonly stays: boolean;
@@ -18,25 +18,28 @@ export interface ForgetGroup extends Omit<SnapshotGroup, 'snapshots'> {
 
 export interface ForgetPlan {
   readonly groups: readonly ForgetGroup[];
-  /** Ids of records that cannot be read and were named. */
+  /** Ids of named snapshots whose records cannot be read. */
   readonly damaged: readonly string[];
-  /** Why it is not done as it is. */
+  /** Why the plan cannot be applied as it is. */
   readonly refusal: AppError | undefined;
 }
 
-/** How it is decided what goes: by rules, or by naming it. */
+/** Chooses by rules, or by name. */
 export type ForgetChoice =
   | {
       readonly kind: 'rules';
       readonly rules: KeepRules;
       /**
-       * The newest so many whole snapshots of each group stay, as many that a check has verified, and as many of moments that
-       * have all of a stack, whatever the rules say.
+       * Of each group, this many whole snapshots, verified ones and complete moments of a stack stay, the
+       * newest, whatever the rules say.
        */
       readonly floor: number;
       /** Ids of the snapshots that a check of all data found whole. */
       readonly verified: ReadonlySet<string>;
-      /** Ids of the snapshots that hold what interrupted restores have taken out of their volumes, and have not put back. */
+      /**
+       * Ids of the snapshots with data that interrupted restores took out of their volumes and have not put
+       * back.
+       */
       readonly needed?: ReadonlySet<string>;
     }
   | { readonly kind: 'named'; readonly ids: ReadonlySet<string>; readonly damaged: readonly string[] };
@@ -46,11 +49,11 @@ export interface ForgetLimits {
   readonly allowEmpty: boolean;
   readonly nowMs: number;
   readonly isOwn?: OwnTest | undefined;
-  /** Those whose time cannot be right, by their ids. */
+  /** Doubtful times, by snapshot id. */
   readonly doubts?: ReadonlyMap<string, TimeDoubt> | undefined;
 }
 
-/** Decides for each snapshot whether it stays; pure. `snapshots` are all that the choice is about. */
+/** Decides for each snapshot whether it stays; pure. `snapshots` are all that the choice covers. */
 export function planForget(
   snapshots: readonly Snapshot[],
   choice: ForgetChoice,
@@ -76,7 +79,7 @@ function judge(
   let wholeLeft = floor;
   let verifiedLeft = floor;
   let momentsLeft = floor;
-  // Rules go by time: one that bears a wrong time must neither take the place of another nor go by it.
+  // Rules go by time: a doubtful one must neither displace another snapshot nor decide about its own.
   const doubtful = newestFirst(snapshots.filter(({ id }) => doubts?.has(id)));
   const certain = snapshots.filter(({ id }) => !doubts?.has(id));
   const decisions = applyKeepRules(certain, rules, nowMs).map(
@@ -100,8 +103,8 @@ function judge(
 }
 
 /**
- * True when no volume of its stack was missing at its moment. What was saved since without the others takes its turn in the
- * rules, and must not take away the last moment to which a stack can go back as a whole.
+ * True when no volume of its stack was missing at its moment. Later partial moments count in the rules, but
+ * must not displace the last moment to which the stack can go back as a whole.
  */
 function isOfWholeMoment({ restorePoint, missing = [] }: Snapshot): boolean {
   return restorePoint !== undefined && missing.length === 0;

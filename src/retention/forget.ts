@@ -20,19 +20,19 @@ import { logged, type JobOptions, type Protection } from '../activity/index.ts';
 import { listStreamed, savedIn } from '../restore/index.ts';
 
 export interface ForgetRequest {
-  /** Volumes and directories, or single snapshots; none is everything that this machine saved. */
+  /** Volumes and directories, or single snapshots; empty is everything that this machine saved. */
   readonly targets: readonly string[];
   /** Only snapshots that have every tag of one of these lists. */
   readonly tags: readonly (readonly string[])[];
   readonly rules: KeepRules;
   /**
-   * The newest so many whole snapshots of each group stay, and as many that a check of all data has verified, whatever the
-   * rules say. Undefined is 1, or 0 with `allowEmpty`.
+   * Of each group, this many whole snapshots and verified ones stay, the newest, whatever the rules say.
+   * Undefined is 1, or 0 with `allowEmpty`.
    */
   readonly keepVerified: number | undefined;
   /** A volume may lose all its snapshots. */
   readonly allowEmpty: boolean;
-  /** Rules are about what other machines saved too, each machine's volumes by themselves. */
+  /** Applies rules to other machines' snapshots too, to each machine's volumes separately. */
   readonly allHosts?: boolean | undefined;
 }
 
@@ -42,7 +42,7 @@ export interface ForgetReport {
   readonly kept: number;
 }
 
-/** What would be forgotten, and why everything else stays; nothing is touched. */
+/** What would be forgotten, and why everything else stays; changes nothing. */
 export async function prepareForget(
   parts: Protection,
   request: ForgetRequest,
@@ -68,7 +68,7 @@ export async function prepareForget(
   return missed === undefined ? plan : { ...plan, refusal: refuseNeeded(missed) };
 }
 
-/** Removes what the plan says, as long as everything is still there that it says stays. */
+/** Removes what the plan says, provided that everything that it says stays still exists. */
 export async function applyForget(
   parts: Protection,
   plan: ForgetPlan,
@@ -100,7 +100,7 @@ export async function applyForget(
 }
 
 interface Request {
-  /** Snapshots of the volumes and directories that were named. */
+  /** Snapshots of the named volumes and directories. */
   readonly groups: readonly Snapshot[];
   readonly ids: ReadonlySet<string>;
   readonly damaged: readonly string[];
@@ -108,7 +108,7 @@ interface Request {
 
 type OwnContext = FindContext & { readonly isOwn: OwnTest };
 
-/** What rules are about where nothing is named. What is left alone is said. */
+/** The snapshots that rules cover when no target is named. Says which are left alone. */
 function inReach(
   { allHosts }: ForgetRequest,
   { snapshots, isOwn }: OwnContext,
@@ -123,7 +123,10 @@ function inReach(
   return snapshots.filter(isOwn);
 }
 
-/** Names go before ids, as everywhere. What another machine saved is removed by its id, or where all are meant. */
+/**
+ * Names take precedence over ids, as everywhere. Another machine's snapshots are removed by id, or with
+ * `allHosts`.
+ */
 function readTargets({ targets, allHosts }: ForgetRequest, context: OwnContext): Request {
   const groups = new Map<string, Snapshot>();
   const ids = new Set<string>();
@@ -172,7 +175,7 @@ function refuseOthers(name: string, found: readonly Snapshot[], { isOwn }: OwnCo
   );
 }
 
-/** A record that cannot be read is named by eight digits of its id at least. */
+/** A record that cannot be read is named by at least eight digits of its id. */
 function damagedId(start: string, { damaged = new Map(), snapshots }: FindContext): string | undefined {
   if (!/^[0-9a-f]{8,64}$/.test(start) || snapshots.some(({ id }) => id.startsWith(start))) return undefined;
   const found = [...damaged.keys()].filter((id) => id.startsWith(start));
@@ -188,7 +191,7 @@ async function verifiedIds(parts: Protection): Promise<Set<string>> {
   return new Set((await parts.catalog()).listVerifiedSnapshots(id));
 }
 
-/** Where a journal cannot be read, nobody knows what it needs. */
+/** Without a readable journal it is unknown what a restore needs. */
 async function neededIds(parts: Protection, snapshots: readonly Snapshot[]): Promise<Set<string>> {
   const journals = await listStreamed(parts.stateDir, (error) => {
     throw error;

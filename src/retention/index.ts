@@ -1,6 +1,6 @@
 /**
- * Which snapshots may go, and what goes with them: rules, forget, tags. Removes nothing that a plan has not shown. Begin
- * with `retention.ts`; what goes and why is decided in `forget-plan.ts`.
+ * Which snapshots may go, and which data with them: rules, forget, tags. Removes nothing that a plan has not
+ * shown. Begin with `retention.ts`; `forget-plan.ts` decides what goes and why.
  */
 export type { ForgetPlan } from './forget-plan.ts';
 export type { ForgetReport, ForgetRequest } from './forget.ts';

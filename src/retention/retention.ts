@@ -5,18 +5,18 @@ import type { KeepRules, Period } from '../model/keep-rules.ts';
 import { type JobOptions, type Protection } from '../activity/index.ts';
 import { changeTags, type TaggedSnapshot, type TagRequest } from './tag.ts';
 
-/** What keeps a repository from growing for ever. */
+/** Keeps a repository from growing for ever. */
 export interface Retention {
-  /** What would be forgotten, and why everything else stays; nothing is touched. */
+  /** What would be forgotten, and why everything else stays; changes nothing. */
   planForget(request: ForgetRequest, options?: JobOptions): Promise<ForgetPlan>;
   readonly asJson: { group(group: ForgetGroup): object };
-  /** Removes the snapshots that a plan says. `conflict` when one that was to stay is gone meanwhile. */
+  /** Removes the plan's snapshots. `conflict` when one that was to stay is gone meanwhile. */
   applyForget(plan: ForgetPlan, options?: JobOptions): Promise<ForgetReport>;
-  /** What `prune` would do now; nothing is touched. */
+  /** What `prune` would do now; changes nothing. */
   planPrune(limits: PruneLimits, options?: JobOptions): Promise<PruneSummary>;
   /** Removes the data that no snapshot needs. */
   prune(limits: PruneLimits, options?: JobOptions): Promise<PruneSummary>;
-  /** Changes the tags of snapshots, which get new ids by it. */
+  /** Changes the tags of snapshots, which get new ids. */
   changeTags(request: TagRequest, options?: JobOptions): Promise<TaggedSnapshot[]>;
 }
 

@@ -17,7 +17,7 @@ export interface TagRequest {
   readonly change: TagChange;
 }
 
-/** A snapshot before and after; the id is new whenever the tags are. */
+/** A snapshot before and after; new tags mean a new id. */
 export interface TaggedSnapshot {
   readonly before: Snapshot;
   readonly after: Snapshot;
@@ -43,7 +43,7 @@ export async function changeTags(
   return changed;
 }
 
-/** As with forget: what another machine saved is changed by its id only. */
+/** As with forget: another machine's snapshot is changed by its id only. */
 function findToChange(text: string, context: FullContext): Snapshot {
   const found = findSnapshot(text, context);
   if (context.isOwn(found) || isNamedById(found, text, context)) return found;

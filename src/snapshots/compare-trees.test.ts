@@ -20,7 +20,7 @@ async function compare(before: readonly Entry[], after: readonly Entry[]): Promi
   return changes.map(({ kind, path }) => `${kind} ${path}`);
 }
 
-test('compareTrees() tells what was added, removed, changed, and what has other metadata only', async () => {
+test('compareTrees() reports what was added, removed, changed, and what differs in metadata only', async () => {
   const before = [
     entry('a'),
     entry('b'),
@@ -44,20 +44,20 @@ test('compareTrees() tells what was added, removed, changed, and what has other 
   ]);
 });
 
-test('compareTrees() takes the times of directories for no difference, but their owners for one', async () => {
+test('compareTrees() ignores the times of directories, but not their owners', async () => {
   const before = [entry('d', { type: 'dir', mtimeNs: 1n }), entry('e', { type: 'dir' })];
   const after = [entry('d', { type: 'dir', mtimeNs: 2n }), entry('e', { type: 'dir', uid: 5 })];
   expect(await compare(before, after)).toEqual(['metadata e']);
 });
 
-test('compareTrees() sees an extended attribute that has another value', async () => {
+test('compareTrees() reports an extended attribute with another value', async () => {
   const with1 = entry('a', { xattrs: [{ name: 'user.x', value: Buffer.from('1') }] });
   const with2 = entry('a', { xattrs: [{ name: 'user.x', value: Buffer.from('2') }] });
   expect(await compare([with1], [with2])).toEqual(['metadata a']);
   expect(await compare([with1], [with1])).toEqual([]);
 });
 
-test('comparePaths() is the order of a walk: a folder, what is in it, then "folder.txt"', () => {
+test('comparePaths() is the order of a walk: a folder, its content, then "folder.txt"', () => {
   expect(['b.txt', 'b', 'b/c', 'a', 'b/c/d', 'b-1'].sort(comparePaths)).toEqual([
     'a',
     'b',

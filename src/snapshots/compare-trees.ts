@@ -2,31 +2,31 @@ import { comparePaths } from '../lib/compare-paths.ts';
 import type { ByteString } from '../model/byte-string.ts';
 import type { Entry, EntryType, ExtendedAttribute } from '../model/entry.ts';
 
-/** What differs at one path, seen from the earlier tree to the later one. */
+/** A difference at one path, from the earlier tree to the later one. */
 export interface Change {
   readonly path: ByteString;
   /** `metadata`: owner, mode, times or attributes only. */
   readonly kind: 'added' | 'removed' | 'changed' | 'metadata';
   readonly type: EntryType;
-  /** Bytes; undefined where there is no file. */
+  /** Bytes; undefined unless there is a file. */
   readonly sizeBefore: number | undefined;
   readonly sizeAfter: number | undefined;
-  /** The later file's time of change, 0 where there is none. */
+  /** The later file's modification time; 0 when there is none. */
   readonly mtimeNsAfter: bigint;
-  /** The earlier one's, where both are there. */
+  /** The earlier one's, when both exist. */
   readonly mtimeNsBefore?: bigint;
 }
 
 export interface CompareOptions<Before extends Entry, After extends Entry> {
-  /** Tells whether two files of one size have the same content. */
+  /** Whether two files of the same size have the same content. */
   readonly isSameContent: (before: Before, after: After) => boolean;
-  /** False where one side cannot carry attributes. */
+  /** False when one side cannot carry extended attributes. */
   readonly comparesXattrs: boolean;
 }
 
 /**
- * What differs between two trees that are walked depth first with names in byte order. Holds one entry of each.
- * Times of directories are no difference: they change with what is in them.
+ * The differences between two trees that are walked depth first with names in byte order. Holds one entry of
+ * each. Ignores the times of directories: they change with their content.
  */
 export async function* compareTrees<Before extends Entry, After extends Entry>(
   trees: { readonly before: AsyncIterable<Before>; readonly after: AsyncIterable<After> },

@@ -1,6 +1,6 @@
 import type { Entry } from '../model/entry.ts';
 
-/** The bytes of a sparse file's data runs, out of all its bytes: what a tar archive holds. */
+/** Filters a sparse file's bytes down to its data runs, as a tar archive holds them. */
 export async function* dataOnly(
   content: AsyncIterable<Uint8Array>,
   entry: Entry,

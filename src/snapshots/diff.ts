@@ -28,7 +28,10 @@ export interface DiffResult {
   readonly changes: AsyncIterable<Change>;
 }
 
-/** What differs between two snapshots, or between a snapshot and the live volume. The changes are found as they are read. */
+/**
+ * The differences between two snapshots, or between a snapshot and the live volume. Changes are found as they
+ * are read.
+ */
 export async function diff(
   parts: Protection,
   request: DiffRequest,
@@ -73,9 +76,9 @@ export interface SnapshotAndLive {
   readonly repository: Repository;
   readonly snapshot: Snapshot;
   readonly data: LiveData;
-  /** The owners that the snapshot's things will have. */
+  /** The owners that the snapshot's files get when restored. */
   readonly mapOwner?: OwnerMap | undefined;
-  /** Told of all that is in the live data. */
+  /** Called for each entry of the live data. */
   readonly onLive?: ((entry: Entry) => void) | undefined;
 }
 
@@ -96,7 +99,7 @@ export function compareSnapshotWithLive(
   return data.only === undefined ? changes : withoutRoot(changes);
 }
 
-/** Of a single file, the folder that it is in is no part. */
+/** The parent folder of a single file is no part of the snapshot. */
 async function* withoutRoot(changes: AsyncIterable<Change>): AsyncGenerator<Change, void, undefined> {
   for await (const change of changes) if (change.path !== '') yield change;
 }
@@ -122,7 +125,7 @@ function isSameTime(before: bigint, after: bigint): boolean {
   return before === after;
 }
 
-/** Streams of container engines have whole seconds: both sides are compared in those. */
+/** Streams of container engines have times in whole seconds: both sides are rounded to those. */
 async function* coarse<T extends Entry>(
   entries: AsyncIterable<T>,
   data: LiveData,
@@ -131,7 +134,7 @@ async function* coarse<T extends Entry>(
   for await (const entry of entries) yield { ...entry, mtimeNs: wholeSecond(entry.mtimeNs) };
 }
 
-/** Rounded down, before 1970 too. */
+/** Rounds down, before 1970 too. */
 function wholeSecond(ns: bigint): bigint {
   const rest = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
   return ns - rest;
@@ -142,7 +145,7 @@ interface OpenedLive extends AsyncDisposable {
 }
 
 interface NamedSnapshot {
-  /** What it was named by. */
+  /** The reference that the user named. */
   readonly what: string;
   readonly snapshot: Snapshot;
 }

@@ -13,11 +13,13 @@ export interface DumpRequest {
   readonly path: string;
   /** The name of a dump that a database's own client made beside the data, instead of a path. */
   readonly dump?: string | undefined;
-  /** The absolute path of a file that the volume's containers need, and that lies beside the data, instead of a path. */
+  /**
+   * The absolute path of a file that the volume's containers need, saved beside the data, instead of a path.
+   */
   readonly containerFile?: string | undefined;
 }
 
-/** The bytes of a file of a snapshot as they are, or a folder as tar, with names relative to it. */
+/** The bytes of a snapshot's file, or a folder as tar, with names relative to it. */
 export async function* dump(
   parts: Protection,
   request: DumpRequest,

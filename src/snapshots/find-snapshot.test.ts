@@ -55,7 +55,7 @@ function find(text: string, snapshots = samples, known: Record<string, string> =
 }
 
 describe('findSnapshot()', () => {
-  test('does not take another volume’s for a volume that is called "latest"', () => {
+  test('does not return another volume’s snapshot for a volume that is called "latest"', () => {
     const other = snapshot({
       id: 'ffff1',
       name: 'latest',
@@ -66,25 +66,25 @@ describe('findSnapshot()', () => {
     expect(find('latest@latest', [other, ...samples])).toBe('ffff1');
   });
 
-  test('takes the newest backup for a name, and never what a restore saved before it replaced data', () => {
+  test('returns the newest backup for a name, and never a safety snapshot', () => {
     expect(find('pg')).toBe('aaaa2');
     expect(find('pg@latest')).toBe('aaaa2');
     expect(find('pg@bbbb1')).toBe('bbbb1');
   });
 
-  test('takes the newest at or before a time', () => {
+  test('returns the newest at or before a time', () => {
     expect(find('pg@2026-01-29T23:00:00Z')).toBe('aaaa1');
     expect(() => find('pg@2026-01-28')).toThrow(/from "2026-01-28" or before/);
   });
 
-  test('takes ids by their unique start, and says which ones begin alike', () => {
+  test('finds ids by a unique prefix, and lists those that share one', () => {
     expect(find('aaaa1')).toBe('aaaa1');
     expect(() => find('pg@aaaa')).toThrow(
       expect.objectContaining({ code: 'usage', detail: expect.stringContaining('aaaa2') }),
     );
   });
 
-  test('lets a name go before an id that begins like it', () => {
+  test('prefers a name to an id with that prefix', () => {
     const named = [...samples, snapshot({ id: 'abba9', time: '2026-01-31T12:00:00Z' })];
     expect(find('abba', named)).toBe('eeee1');
   });
@@ -104,14 +104,14 @@ describe('findSnapshot()', () => {
     expect(find('pg', two)).toBe('aaaa2');
   });
 
-  test('names what may have been meant when there is nothing', () => {
+  test('suggests what may have been meant when there is nothing', () => {
     expect(() => find('pgg')).toThrow(
       expect.objectContaining({ code: 'not-found', hint: expect.stringContaining('"pg"') }),
     );
     expect(() => find('latest', [])).toThrow(/no snapshots yet/);
   });
 
-  test('prefers what this machine saved, by a name and by "latest", and finds older ones that it continues', () => {
+  test('prefers this machine’s snapshots, by a name and by "latest", and finds older ones that it continues', () => {
     const theirs = snapshot({ id: 'aaaa1', identity: 'theirs', time: '2026-01-20T10:00:00Z' });
     const own = snapshot({ id: 'bbbb1', identity: 'ours', time: '2026-01-25T10:00:00Z' });
     const later = snapshot({ id: 'cccc1', identity: 'theirs', time: '2026-01-30T10:00:00Z' });
@@ -132,7 +132,7 @@ describe('findSnapshot()', () => {
     expect(() => found('pg@2026-01-22', [theirs, own, later])).toThrow(/or before/);
   });
 
-  test('keeps to what this machine saved of a lineage that another goes on in too', () => {
+  test('keeps to this machine’s snapshots of a lineage that another machine continues too', () => {
     const own = snapshot({ id: 'aaaa1', identity: 'shared', time: '2026-01-20T10:00:00Z' });
     const host = { kind: 'docker', identity: 'elsewhere', name: 'elsewhere' } as const;
     const other: Snapshot = {
@@ -150,7 +150,7 @@ describe('findSnapshot()', () => {
   });
 });
 
-test('a directory whose name ends like a version is itself, and another’s version only where there is none of it', () => {
+test('a directory whose name ends like a version is itself, and another’s version only when no snapshot has that name', () => {
   const all = [
     { id: 'aaaa1', name: '/srv/app', identity: 'app', time: '2024-05-01T00:00:00Z' },
     { id: 'bbbb1', name: '/srv/app@2024-12-31', identity: 'at', time: '2025-05-01T00:00:00Z' },

@@ -13,24 +13,26 @@ import type { OwnTest } from './own-snapshots.ts';
 import type { TimeDoubt } from './snapshot-order.ts';
 import { localTime } from '../model/local-time.ts';
 
-/** The tag of what a restore saves before it replaces data. Such snapshots are found by id only: "latest" is the latest backup. */
+/** The tag of safety snapshots. They are found by id only: "latest" is the latest backup. */
 export const safetyTag = 'before-restore';
 
 export interface FindContext {
-  /** Oldest first, by what is known of their order. */
+  /** Oldest first, by their known order. */
   readonly snapshots: readonly Snapshot[];
-  /** Those whose time cannot be right, by their ids. */
+  /** Doubtful times, by snapshot id. */
   readonly doubts?: ReadonlyMap<string, TimeDoubt> | undefined;
-  /** The lineage that a volume's name or an absolute path stands for on this host, when it is known. */
+  /** The lineage of a volume's name or an absolute path on this host, when it is known. */
   readonly identityOf: (name: string) => string | undefined;
-  /** True for what this machine saved; names and "latest" prefer it. All of it is where that is not known. */
+  /**
+   * True for snapshots that this machine saved; names and "latest" prefer them. Without it, all count as own.
+   */
   readonly isOwn?: OwnTest | undefined;
   readonly now: Date;
   /** Why a snapshot cannot be read, by its id. */
   readonly damaged?: ReadonlyMap<string, AppError>;
 }
 
-/** Finds what `latest`, `ID`, `NAME`, `NAME@latest`, `NAME@ID` or `NAME@TIME` means; pure. Names go before ids. */
+/** Resolves `latest`, `ID`, `NAME`, `NAME@latest`, `NAME@ID` or `NAME@TIME`; pure. Names go before ids. */
 export function findSnapshot(text: string, context: FindContext): Snapshot {
   if (text === 'latest') return newestOfAll(context);
   const { target, snapshot: reference } = versionMeant(text, context);
@@ -45,20 +47,20 @@ export function findSnapshot(text: string, context: FindContext): Snapshot {
   throw unknown(name, context);
 }
 
-/** True when a text names this snapshot by its id, and not as what a name or `latest` leads to. */
+/** True when a text names this snapshot by its id, not by a name or `latest`. */
 export function isNamedById({ id }: Snapshot, text: string, context: FindContext): boolean {
   const { snapshot: reference } = versionMeant(text, context);
   return id.startsWith(reference.kind === 'id' ? reference.prefix : text.toLowerCase());
 }
 
-/** Whose a snapshot is, in words for people. */
+/** The machine of a snapshot, for display. */
 export function machineOf({ volume, hostname }: Snapshot): string {
   return volume?.host.name ?? hostname;
 }
 
 /**
- * What `NAME[@VERSION]` means beside the snapshots that there are; pure. A directory that was backed up may be called
- * `/srv/app@2024`, which reads as `/srv/app` in that year: names go before versions.
+ * Parses `NAME[@VERSION]` given the existing snapshots; pure. A directory may be called `/srv/app@2024`,
+ * which also reads as `/srv/app` in that year: names go before versions.
  */
 export function versionMeant(text: string, { snapshots, now }: FindContext): VersionedTarget {
   const parsed = parseVersionedTarget(text, now);
@@ -68,7 +70,7 @@ export function versionMeant(text: string, { snapshots, now }: FindContext): Ver
   return isName ? { target: whole, snapshot: { kind: 'latest' } } : parsed;
 }
 
-/** Refused where a volume has that name: whoever names it does not mean the data of another. */
+/** Refused when a volume is called "latest": the text would be ambiguous. */
 function newestOfAll(context: FindContext): Snapshot {
   if (context.snapshots.every(({ name }) => name !== 'latest'))
     return (
@@ -96,7 +98,8 @@ function pick(reference: SnapshotReference, { name, snapshots, context }: Lineag
   const all = context.snapshots;
   if (reference.kind === 'latest') return newest(snapshots, context) ?? onlySafety(name);
   if (reference.kind === 'id') {
-    // A restore from another lineage moves a volume to that lineage; its former snapshots still bear its name.
+    // A restore from another lineage moves a volume to that lineage; its former snapshots still bear its
+    // name.
     const byId =
       findById(reference.prefix, snapshots) ??
       findById(
@@ -122,7 +125,7 @@ function pick(reference: SnapshotReference, { name, snapshots, context }: Lineag
   );
 }
 
-/** Besides what this machine saved: what its lineage has of another, and the snapshots that it continues. */
+/** Snapshots of the same lineages by other machines, and those that the lineages continue. */
 function relatives(snapshots: readonly Snapshot[], all: readonly Snapshot[]): readonly Snapshot[] {
   const identities = new Set(
     snapshots.flatMap(({ volume }) =>
@@ -133,8 +136,8 @@ function relatives(snapshots: readonly Snapshot[], all: readonly Snapshot[]): re
 }
 
 /**
- * The snapshots that a name means: what this machine saved of the volume that has it here, else what it saved under that
- * name, else those of the one lineage of other machines that has the name.
+ * The snapshots of a name: those that this machine saved of the volume with that name here, else those that
+ * it saved under the name, else those of the one lineage of other machines with that name.
  */
 export function lineage(name: string, context: FindContext): readonly Snapshot[] {
   const { snapshots, identityOf } = context;
@@ -155,7 +158,7 @@ export function lineage(name: string, context: FindContext): readonly Snapshot[]
   });
 }
 
-/** An id says which it is, though several machines have the name. */
+/** An id is unambiguous even when several machines have the name. */
 function meantBy(name: string, reference: SnapshotReference, context: FindContext): readonly Snapshot[] {
   try {
     return lineage(name, context);
@@ -165,7 +168,7 @@ function meantBy(name: string, reference: SnapshotReference, context: FindContex
   }
 }
 
-/** True for what this machine saved; for everything where that is not known. */
+/** True for what this machine saved; for everything when that is unknown. */
 export function ownOf({ isOwn }: Pick<FindContext, 'isOwn'>): OwnTest {
   return isOwn ?? (() => true);
 }
@@ -180,7 +183,7 @@ function findById(start: string, snapshots: readonly Snapshot[]): Snapshot | und
   });
 }
 
-/** One from the future is the newest only where there is nothing else. */
+/** A snapshot with a time in the future is the newest only when there is no other. */
 function newest(snapshots: readonly Snapshot[], context: FindContext): Snapshot | undefined {
   const backups = snapshots.filter((snapshot) => !snapshot.tags.includes(safetyTag));
   return backups.findLast((snapshot) => !isFuture(snapshot, context)) ?? backups.at(-1);
@@ -190,12 +193,12 @@ export function isFuture({ id }: Snapshot, { doubts }: Pick<FindContext, 'doubts
   return doubts?.get(id)?.kind === 'future';
 }
 
-/** When it was saved, as far as is known, in milliseconds since 1970. */
+/** When it was saved, as far as known, in milliseconds since 1970. */
 export function knownMs({ id, time }: Snapshot, { doubts }: Pick<FindContext, 'doubts'>): number {
   return doubts?.get(id)?.knownMs ?? Date.parse(time);
 }
 
-/** What has to be said of times where a snapshot is chosen: those of its volume that were left aside, and its own. */
+/** Notes for a chosen snapshot: doubtful times of its volume's snapshots that were skipped, and its own. */
 export function doubtNotes(chosen: Snapshot, context: FindContext): string[] {
   const { doubts = new Map<string, TimeDoubt>(), snapshots } = context;
   const own = doubts.get(chosen.id);
@@ -221,7 +224,7 @@ function idAndTime({ id, time }: Snapshot): string {
   return `${id.slice(0, 8)} (${localTime(time)})`;
 }
 
-/** Whoever names a damaged snapshot hears what is wrong with it, not that there is none. */
+/** A damaged snapshot that is named is reported as damaged, not as missing. */
 function refuseDamaged(start: string, { damaged, snapshots }: FindContext): void {
   if (!/^[0-9a-f]{4,}$/.test(start) || snapshots.some(({ id }) => id.startsWith(start))) return;
   for (const [id, error] of damaged ?? []) if (id.startsWith(start)) throw error;
@@ -229,7 +232,7 @@ function refuseDamaged(start: string, { damaged, snapshots }: FindContext): void
 
 const listedAtMost = 8;
 
-/** The newest few, one a line. */
+/** The newest few, one per line. */
 function listing(snapshots: readonly Snapshot[], extra: (snapshot: Snapshot) => string = () => ''): string {
   const lines = snapshots.slice(-listedAtMost).toReversed();
   const rest = snapshots.length - lines.length;

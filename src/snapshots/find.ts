@@ -7,10 +7,10 @@ import type { JobOptions, Protection } from '../activity/index.ts';
 import { listSnapshots } from './snapshots.ts';
 
 export interface FindRequest {
-  /** Names or paths, as .gitignore patterns have them. */
+  /** Names or paths, as .gitignore patterns. */
   readonly patterns: readonly string[];
   readonly ignoreCase: boolean;
-  /** What has this content: the start of the id of a blob of a file or of a folder's tree. */
+  /** Prefixes of ids: of a blob of a file, or of a folder's tree. */
   readonly content: readonly string[];
   /** Only in snapshots of this volume or directory. */
   readonly volume: string | undefined;
@@ -22,7 +22,7 @@ export interface FoundEntry {
   readonly entry: SnapshotEntry;
 }
 
-/** Looks for files and folders in snapshots, newest snapshot first. What is found is told as it comes up. */
+/** Searches snapshots for files and folders, newest snapshot first. Yields matches as they are found. */
 export async function* findEntries(
   parts: Protection,
   request: FindRequest,
@@ -61,7 +61,7 @@ function readId(text: string): string {
   });
 }
 
-/** A content key is ids of 64 digits, one after the other. */
+/** A content key is a concatenation of ids of 64 digits. */
 function hasContent(contentKey: string, id: string): boolean {
   for (let at = 0; at < contentKey.length; at += 64) if (contentKey.startsWith(id, at)) return true;
   return false;

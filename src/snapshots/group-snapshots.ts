@@ -2,19 +2,20 @@ import type { Snapshot } from '../model/snapshot.ts';
 import { safetyTag } from './find-snapshot.ts';
 import type { OwnTest } from './own-snapshots.ts';
 
-/** Snapshots that rules are applied to as one. */
+/** Snapshots that rules apply to together. */
 export interface SnapshotGroup {
   /** The volume's name, its absolute path, or the paths that another program saved. */
   readonly name: string;
   readonly hostname: string;
-  /** What restores saved before they replaced data: such snapshots do not take the place of backups. */
+  /** Safety snapshots, which are kept apart so that they do not displace backups. */
   readonly isSafety: boolean;
   readonly snapshots: readonly Snapshot[];
 }
 
 /**
- * By the volume's identity, whatever its machine is called; those of other programs by machine and paths. What several
- * machines made of one lineage are several groups; `isOwn` is what counts as made by this one.
+ * Groups by the volume's identity, whatever its machine is called; other programs' snapshots by machine and
+ * paths. Each machine's snapshots of one lineage are a group of their own; `isOwn` says which count as this
+ * machine's.
  */
 export function groupSnapshots(snapshots: readonly Snapshot[], isOwn?: OwnTest): SnapshotGroup[] {
   const groups = new Map<string, Snapshot[]>();

@@ -1,6 +1,6 @@
 /**
- * Which snapshots there are, whose they are and in which order, and what is in them: ls, diff, dump, find. Reads only.
- * Begin with `reading.ts`; what "latest" means is in `known-order.ts`.
+ * Which snapshots there are, whose they are and in which order, and what is in them: ls, diff, dump, find.
+ * Reads only. Begin with `reading.ts`; the meaning of "latest" is in `known-order.ts`.
  */
 export { chooseSnapshots } from './choose-snapshots.ts';
 export { compareTrees, type Change } from './compare-trees.ts';

@@ -2,7 +2,7 @@ import type { AppError } from '../model/errors.ts';
 import type { Protection, JobOptions } from '../activity/index.ts';
 import { orderSnapshots, type SnapshotOrder } from './snapshot-order.ts';
 
-/** So many of this machine's last backups tell the order of their snapshots. */
+/** The number of this machine's last backups that are evidence of the order. */
 const runsAtMost = 5000;
 
 export interface KnownOrder extends SnapshotOrder {

@@ -17,7 +17,7 @@ afterEach(() => {
   rmSync(world.stateDir, { recursive: true });
 });
 
-/** The name of the volume that a snapshot is of which was saved when it was "first". */
+/** The current name of the volume that a snapshot recorded as "first". */
 async function now(what: string, volumes: Readonly<Record<string, string>>): Promise<string> {
   world.volumes.length = 0;
   for (const [name, identity] of Object.entries(volumes)) {
@@ -28,20 +28,20 @@ async function now(what: string, volumes: Readonly<Record<string, string>>): Pro
   return await nameNow(parts, { what, recorded: { name: 'first', identity: 'its own' } }, {});
 }
 
-test('is the name that it has now, though another has the former one', async () => {
+test('is its current name, though another volume has the former one', async () => {
   const volumes = { first: 'another', second: 'its own' };
   for (const what of ['second', 'second@latest', 'second@abcd1234', 'abcd1234'])
     expect(await now(what, volumes)).toBe('second');
 });
 
-test('is the former name when that is asked for, when it has it still, and when nobody has it', async () => {
+test('is the former name when that is named, when the volume still has it, and when no volume has it', async () => {
   expect(await now('first@abcd1234', { first: 'another', second: 'its own' })).toBe('first');
   expect(await now('abcd1234', { first: 'its own', second: 'its own' })).toBe('first');
   expect(await now('abcd1234', { first: 'another' })).toBe('first');
   expect(await now('second', { first: 'its own', second: 'its own' })).toBe('second');
 });
 
-test('is refused where several have become of it, unless one of them is named', async () => {
+test('is refused when several volumes have its identity, unless one of them is named', async () => {
   const volumes = { first: 'another', second: 'its own', third: 'its own' };
   await expect(now('abcd1234', volumes)).rejects.toMatchObject({
     code: 'conflict',

@@ -7,16 +7,16 @@ import { volumeIdentity } from '../leases/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 
 interface NamedVolume {
-  /** What the user has named the snapshot by: a volume, with a version or not, or an id. */
+  /** The user's reference to the snapshot: a volume, with a version or not, or an id. */
   readonly what: string;
-  /** What the snapshot says. */
+  /** What the snapshot recorded. */
   readonly recorded: Pick<VolumeDescription, 'name' | 'identity'>;
 }
 
 /**
- * The name of the volume that a snapshot is of: this host may have it under another one since, and another volume may have
- * got the former. Who names the former name means that one. It need not be there. Throws `conflict` when several have
- * become of it, and none of them is named.
+ * The current name of a snapshot's volume: this host may have renamed it, and another volume may have the
+ * former name. A reference by the former name means that one. The volume need not exist. Throws `conflict`
+ * when several volumes have the identity, and none of them is named.
  */
 export async function nameNow(
   parts: Pick<Protection, 'catalog' | 'host' | 'now'>,
@@ -36,7 +36,9 @@ export async function nameNow(
   return found?.name ?? recorded.name;
 }
 
-/** A record that was copied, or put back by hand: none of them can be meant by the former name, which is another's. */
+/**
+ * For a record that was copied or restored by hand: the former name means none of them, as it is another's.
+ */
 function ofSeveral(what: string, found: readonly { readonly name: string }[]): AppError {
   return new AppError(
     'conflict',

@@ -15,6 +15,6 @@ test.each(['unavailable', 'denied', 'conflict'] as const)(
   },
 );
 
-test('what else fails with the engine is an error of the names too', async () => {
+test('other errors of the engine are errors of the names too', async () => {
   await expect(machineNames(failing('failed'), undefined)).rejects.toMatchObject({ code: 'failed' });
 });

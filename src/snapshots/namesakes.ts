@@ -2,7 +2,7 @@ import { quote } from '../model/quote.ts';
 import type { Protection } from '../activity/index.ts';
 import { hostIfKnown, type ListedSnapshot } from './snapshots.ts';
 
-/** The names that this machine goes by in snapshots: its own, and its engine's where that answers. */
+/** This machine's names in snapshots: its own, and its engine's when that answers. */
 export async function machineNames(
   parts: Pick<Protection, 'host' | 'hostname'>,
   signal: AbortSignal | undefined,
@@ -12,8 +12,9 @@ export async function machineNames(
 }
 
 /**
- * Those snapshots of a volume that a machine of this name saved and that are not this machine's; pure. An engine that was
- * installed anew is another one, and so is a state folder: this may be the same machine, or a copy of it.
+ * The snapshots of a volume by a machine of this name that do not count as this machine's; pure. A
+ * reinstalled engine and a new state folder have new identities: this may be the same machine, or a copy of
+ * it.
  */
 export function ofNamesakes<T extends Pick<ListedSnapshot, 'volume' | 'isOwn'>>(
   snapshots: readonly T[],
@@ -26,7 +27,7 @@ export function ofNamesakes<T extends Pick<ListedSnapshot, 'volume' | 'isOwn'>>(
   );
 }
 
-/** What to do about them; undefined where there are none. */
+/** A hint on what to do about them; undefined when there are none. */
 export function takeOverHint(namesakes: readonly unknown[], name: string): string | undefined {
   if (namesakes.length === 0) return undefined;
   const one = namesakes.length === 1;

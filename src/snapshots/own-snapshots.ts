@@ -1,13 +1,14 @@
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Protection } from '../activity/index.ts';
 
-/** Tells the snapshots that are this machine's from those of others that share its repository. */
+/** Tells this machine's snapshots from those of others that share its repository. */
 export type OwnTest = (snapshot: Pick<Snapshot, 'volume' | 'hostname'>) => boolean;
 
 /**
- * Own is what this state folder or its host's volumes were saved as, and what was taken over; of what other programs made,
- * what bears this machine's name. What a lineage has of another machine is that machine's, though both go on in it: a
- * restore of earlier versions made it so. `hostIdentity` is undefined where the host does not answer.
+ * Own are snapshots saved by this state folder or of its host's volumes, and those taken over; of other
+ * programs, those with this machine's name. Another machine's snapshots of a shared lineage stay that
+ * machine's: a restore by an earlier version made both continue it. `hostIdentity` is undefined when the host
+ * does not answer.
  */
 export async function ownTest(
   parts: Pick<Protection, 'catalog' | 'hostname'>,

@@ -2,7 +2,10 @@ import { AppError, isAppError } from '../model/errors.ts';
 import { isWithin } from '../model/clean-path.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 
-/** Adds to a `not-found` what a path is below the volume's root that was written as its containers see it. */
+/**
+ * Adds to a `not-found` the path below the volume's root, when the given path was one in the volume's
+ * containers.
+ */
 export function explainContainerPath(error: unknown, { volume }: Snapshot, path: string): unknown {
   if (!isAppError(error, 'not-found')) return error;
   const absolute = path.startsWith('/') ? path : `/${path}`;

@@ -13,12 +13,12 @@ import {
 } from './snapshots.ts';
 import { measureStats, type StatsReport } from './stats.ts';
 
-/** What shows people their snapshots, and changes nothing. */
+/** Shows snapshots, and changes nothing. */
 export interface Snapshots {
   list(filter: SnapshotFilter, options?: JobOptions): Promise<ListedSnapshot[]>;
   /** The entries below a path of a snapshot, the path itself first. */
   listFiles(where: SnapshotPath, options?: JobOptions): AsyncIterable<SnapshotEntry>;
-  /** What differs between two snapshots, or between a snapshot and the live volume. */
+  /** The differences between two snapshots, or between a snapshot and the live volume. */
   diff(request: DiffRequest, options?: JobOptions): Promise<DiffResult>;
   /** The bytes of a file, or a folder as tar. */
   dump(request: DumpRequest, options?: JobOptions): AsyncIterable<Uint8Array>;

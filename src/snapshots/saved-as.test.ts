@@ -8,14 +8,14 @@ const tagged = someSnapshot({ id: 'b', time, original: 'a' });
 const repaired = someSnapshot({ id: 'c', time, original: 'a', problemCount: 1 });
 const other = someSnapshot({ id: 'd', time, original: 'e' });
 
-test('a snapshot is found by the id that it was saved under, the whole one before one from which something is missing', () => {
+test('a snapshot is found by the id that it was saved under, a complete one before one that lacks something', () => {
   expect(findSavedAs('a', [tagged, same, other])).toBe(same);
   expect(findSavedAs('a', [tagged, repaired, other])).toBe(tagged);
   expect(findSavedAs('a', [repaired, other])).toBe(repaired);
   expect(findSavedAs('a', [other])).toBeUndefined();
 });
 
-test('each that was saved under an id counts', () => {
+test('every snapshot that was saved under an id counts', () => {
   const all = [same, tagged, repaired, other];
   expect(all.filter((one) => isSavedAs(one, new Set(['a'])))).toEqual([same, tagged, repaired]);
 });

@@ -1,8 +1,8 @@
 import type { Snapshot } from '../model/snapshot.ts';
 
 /**
- * What was saved under an id, whatever id it has now: a change of its tags gives it another, and so does a repair. Where
- * there are several, one from which nothing is missing goes before others; pure.
+ * The snapshot that was saved under an id, whatever its id is now: a change of tags gives it another, and so
+ * does a repair. Prefers one from which nothing is missing; pure.
  */
 export function findSavedAs(id: string, snapshots: readonly Snapshot[]): Snapshot | undefined {
   const same = snapshots.find((snapshot) => snapshot.id === id);

@@ -14,7 +14,7 @@ interface Some {
 
 function all(...some: readonly Some[]): Snapshot[] {
   const snapshots = some.map(({ id, at, after }) => someSnapshot({ id, time: `${at}Z`, parent: after }));
-  // As the repository gives them.
+  // In the repository's order.
   return snapshots.toSorted((a, b) => Date.parse(a.time) - Date.parse(b.time));
 }
 
@@ -34,14 +34,14 @@ const days = (from: number, to: number): Some[] =>
   }).map(({ after, ...one }) => (after === undefined ? one : { ...one, after }));
 
 describe('orderSnapshots()', () => {
-  test('goes by time where nothing speaks against it', () => {
+  test('goes by time when nothing contradicts it', () => {
     expect(order(all(...days(1, 3)))).toBe('d1 d2 d3');
     expect(order(all({ id: 'b', at: '2026-06-02T00:00:00' }, { id: 'a', at: '2026-06-01T00:00:00' }))).toBe(
       'a b',
     );
   });
 
-  test('what lies in the future comes where its parents put it, and when the store got it', () => {
+  test('a time in the future is replaced by the evidence of its parents, and by when the store got it', () => {
     const future = { id: 'f', at: '2028-01-01T00:00:00', after: 'd2' };
     const later = { id: 'd3', at: '2026-06-03T03:00:00', after: 'f' };
     expect(order(all(...days(1, 2), future, later))).toBe('d1 d2 f (future) d3');
@@ -51,7 +51,7 @@ describe('orderSnapshots()', () => {
     expect(order(alone, { storedMs })).toBe('d1 d2 f (future) d3');
   });
 
-  test('a time that has passed is in doubt still when what was saved after it is older', () => {
+  test('a passed time is still in doubt when a snapshot saved after it has an earlier one', () => {
     const wrong = { id: 'f', at: '2026-06-09T00:00:00', after: 'd2' };
     const after = days(3, 5).map((one) => ({ ...one, after: 'f' }));
     expect(order(all(...days(1, 2), wrong, ...after))).toBe('d1 d2 f (ahead) d3 d4 d5');
@@ -62,7 +62,7 @@ describe('orderSnapshots()', () => {
     expect(order(all(...days(1, 2), wrong, second, ...since))).toBe('d1 d2 f (ahead) g (ahead) d3 d4 d5');
   });
 
-  test('a clock that was behind for a while puts none of those before in doubt', () => {
+  test('a clock that was behind for a while puts no earlier snapshot in doubt', () => {
     const behind = [
       { id: 'p1', at: '2020-01-01T00:00:00', after: 'd5' },
       { id: 'p2', at: '2020-01-02T00:00:00', after: 'p1' },
@@ -71,20 +71,20 @@ describe('orderSnapshots()', () => {
     expect(order(all(...days(1, 5), ...behind, next))).toBe('d1 d2 d3 d4 d5 p1 (behind) p2 (behind) d6');
   });
 
-  test('this machine’s own record of its backups counts where parents are gone', () => {
+  test('this machine’s own record of its backups counts when parents are gone', () => {
     const wrong = { id: 'f', at: '2026-06-09T00:00:00' };
     const snapshots = all(...days(2, 2), wrong, { id: 'd3', at: '2026-06-03T03:00:00' }, ...days(5, 5));
     expect(order(snapshots)).toBe('d2 d3 d5 f');
     expect(order(snapshots, { saved: ['d1', 'd2', 'f', 'd3', 'd4', 'd5'] })).toBe('d2 f (ahead) d3 d5');
   });
 
-  test('a clock that was put back by minutes changes no order', () => {
+  test('a clock that was set back by minutes changes no order', () => {
     const ahead = { id: 'f', at: '2026-06-02T03:06:00', after: 'd1' };
     const next = { id: 'n', at: '2026-06-02T03:01:00', after: 'f' };
     expect(order(all(...days(1, 1), ahead, next))).toBe('d1 f n');
   });
 
-  test('a store whose clock is wrong itself is not believed', () => {
+  test('a store whose own clock is wrong is not believed', () => {
     const stored = (time: string, ...ids: string[]): Map<string, number> =>
       new Map(ids.map((id) => [id, Date.parse(time)]));
     const snapshots = all(...days(1, 4));
@@ -103,7 +103,7 @@ describe('orderSnapshots()', () => {
     );
   });
 
-  test('parents that go round, and a thousand contradictions, come to an end', () => {
+  test('cyclic parents and a thousand contradictions terminate', () => {
     const round = all(
       { id: 'a', at: '2026-06-01T00:00:00', after: 'b' },
       { id: 'b', at: '2026-06-02T00:00:00', after: 'a' },

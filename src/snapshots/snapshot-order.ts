@@ -1,7 +1,7 @@
 import type { Snapshot } from '../model/snapshot.ts';
 import { localTime } from '../model/local-time.ts';
 
-/** What is known of snapshots besides the times that they bear. */
+/** Evidence of order besides the snapshots' own times. */
 export interface OrderEvidence {
   readonly nowMs: number;
   /** When their records were written, by the store's clock. */
@@ -10,33 +10,37 @@ export interface OrderEvidence {
   readonly saved?: readonly string[] | undefined;
 }
 
-/** Why the time that a snapshot bears cannot be right: the clock of the machine that made it was wrong. */
+/** Why a snapshot's time cannot be right: its machine's clock was wrong. */
 export interface TimeDoubt {
-  /** `future`: by this machine's clock. `ahead`: it was saved earlier than it says. `behind`: it was saved later. */
+  /**
+   * `future`: by this machine's clock. `ahead`: it was saved earlier than it says. `behind`: it was saved
+   * later.
+   */
   readonly kind: 'future' | 'ahead' | 'behind';
-  /** When it was saved, as far as is known, in milliseconds since 1970. */
+  /** When it was saved, as far as known, in milliseconds since 1970. */
   readonly knownMs: number;
-  /** For people. */
+  /** For display. */
   readonly reason: string;
 }
 
 export interface SnapshotOrder {
-  /** Oldest first, by what is known. */
+  /** Oldest first, by the evidence. */
   readonly snapshots: readonly Snapshot[];
   /** By the snapshot's id. */
   readonly doubts: ReadonlyMap<string, TimeDoubt>;
 }
 
-/** Clocks of machines that work well together may differ by as much. */
+/** Tolerated difference between the clocks of machines. */
 const toleranceMs = 10 * 60_000;
 
-/** More of them are no accident of a clock, and would take long. */
+/** More of them are not due to a clock, and would take long. */
 const contradictionsAtMost = 1000;
 
 /**
- * Puts snapshots into the order in which they were saved, and names those whose time cannot be right; pure. A time is in
- * doubt when it lies in the future, when the store had the snapshot before, and when it contradicts the order that parents
- * and this machine's own record of its backups prove: then the fewest that explain the contradiction are.
+ * Puts snapshots into the order in which they were saved, and reports those whose time cannot be right; pure.
+ * A time is in doubt when it lies in the future, when the store had the snapshot earlier, and when it
+ * contradicts the order that parents and this machine's own record of its backups prove: then the fewest
+ * snapshots that explain the contradiction are in doubt.
  */
 export function orderSnapshots(snapshots: readonly Snapshot[], evidence: OrderEvidence): SnapshotOrder {
   const timeOf = new Map(snapshots.map((one) => [one, Date.parse(one.time)]));
@@ -56,7 +60,7 @@ export function orderSnapshots(snapshots: readonly Snapshot[], evidence: OrderEv
   doubtContradictions(snapshots, { chain, timeOf, doubted });
   const depths = depthsOf(snapshots, chain);
   const known = knownTimes(snapshots, { chain, timeOf, doubted, storedOf });
-  // None before the one that it was saved after, though their clocks differ by less than makes them doubtful.
+  // None comes before the one that it was saved after, even within the tolerated difference of clocks.
   for (const one of snapshots.toSorted((a, b) => ms(depths, a) - ms(depths, b))) {
     const previous = chain.before.get(one);
     if (previous !== undefined) known.set(one, Math.max(ms(known, one), ms(known, previous)));
@@ -83,7 +87,7 @@ interface Chain {
   readonly after: ReadonlyMap<Snapshot, readonly Snapshot[]>;
 }
 
-/** This machine's own record goes before parents: a parent need not be the last one before. */
+/** This machine's own record goes before parents: a parent need not be the immediate predecessor. */
 function chainOf(snapshots: readonly Snapshot[], saved: readonly string[]): Chain {
   const byId = new Map<string, Snapshot>();
   for (const one of snapshots) if (one.original !== undefined) byId.set(one.original, one);
@@ -106,7 +110,7 @@ function chainOf(snapshots: readonly Snapshot[], saved: readonly string[]): Chai
   return { before, after };
 }
 
-/** A store whose clock contradicts most of what it holds is the one that is wrong. */
+/** A store whose clock contradicts most of its snapshots is itself wrong. */
 function believedStore(
   snapshots: readonly Snapshot[],
   { storedMs, nowMs }: OrderEvidence,
@@ -123,7 +127,10 @@ interface Judging {
   readonly doubted: Map<Snapshot, Pick<TimeDoubt, 'kind' | 'reason'>>;
 }
 
-/** Where a snapshot bears a later time than one that was saved after it, the smaller number of snapshots is wrong. */
+/**
+ * When a snapshot has a later time than one that was saved after it, the smaller group of snapshots is in
+ * doubt.
+ */
 function doubtContradictions(snapshots: readonly Snapshot[], { chain, timeOf, doubted }: Judging): void {
   const trusted = (one: Snapshot | undefined): Snapshot | undefined => {
     let found = one;
@@ -165,7 +172,7 @@ function doubtContradictions(snapshots: readonly Snapshot[], { chain, timeOf, do
   }
 }
 
-/** By more than clocks may differ. */
+/** By more than the tolerated difference of clocks. */
 function isAfter(timeOf: ReadonlyMap<Snapshot, number>, one: Snapshot, other: Snapshot): boolean {
   return ms(timeOf, one) > ms(timeOf, other) + toleranceMs;
 }
@@ -186,7 +193,10 @@ interface Knowing extends Judging {
   readonly storedOf: (snapshot: Snapshot) => number | undefined;
 }
 
-/** One in doubt was saved when the store got it, else right after the one before it, else right before the one after it. */
+/**
+ * A snapshot in doubt was saved when the store got it, else right after its predecessor, else right before
+ * its successor.
+ */
 function knownTimes(
   snapshots: readonly Snapshot[],
   { chain, timeOf, doubted, storedOf }: Knowing,
@@ -215,7 +225,7 @@ function knownTimes(
   return known;
 }
 
-/** How many were saved before each, of those that are known. */
+/** How many known snapshots precede each. */
 function depthsOf(snapshots: readonly Snapshot[], { before }: Chain): Map<Snapshot, number> {
   const depths = new Map<Snapshot, number>();
   for (const one of snapshots) {

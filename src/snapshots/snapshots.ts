@@ -21,9 +21,12 @@ export interface SnapshotFilter {
 }
 
 export interface ListedSnapshot extends Snapshot {
-  /** This machine saved it, or has taken its lineage over: rules of this machine are about it. */
+  /** This machine saved it, or took its lineage over: this machine's rules apply to it. */
   readonly isOwn: boolean;
-  /** Why its time cannot be right; `knownTime` is when it was saved, as far as is known. Absent where nothing speaks against it. */
+  /**
+   * Why its time cannot be right; `knownTime` is when it was saved, as far as known. Absent when nothing
+   * contradicts its time.
+   */
   readonly timeDoubt?: Pick<TimeDoubt, 'kind' | 'reason'> & { readonly knownTime: string };
 }
 
@@ -33,7 +36,7 @@ export interface SnapshotPath {
   /** Below the snapshot's root; '' or '/' is all of it. */
   readonly path: string;
   readonly depth?: number | undefined;
-  /** What databases dumped beside the data, instead of the data. */
+  /** The dumps that databases made beside the data, instead of the data. */
   readonly dumps?: boolean | undefined;
 }
 
@@ -98,7 +101,7 @@ export interface OpenedSnapshot {
   readonly snapshot: Snapshot;
 }
 
-/** The snapshot that a reference means, with the repository that holds it. */
+/** The snapshot of a reference, with its repository. */
 export async function openSnapshot(
   parts: Protection,
   reference: string,
@@ -108,13 +111,16 @@ export async function openSnapshot(
   return { repository: await parts.repository(), snapshot: findSnapshot(reference, context) };
 }
 
-/** With all that is known. */
+/** With all evidence. */
 export interface FullContext extends FindContext {
   readonly isOwn: OwnTest;
   readonly doubts: ReadonlyMap<string, TimeDoubt>;
 }
 
-/** What is needed to tell which snapshot is meant. A host that does not answer is no hindrance: names have to do then. */
+/**
+ * The context that resolves references. A host that does not answer is not an error: names are then used
+ * without it.
+ */
 export async function findContext(parts: Protection, options: JobOptions): Promise<FullContext> {
   const { snapshots, doubts, damaged } = await listInKnownOrder(parts, options);
   for (const id of damaged.keys()) noteDamaged(id, options);
@@ -137,7 +143,7 @@ export function noteDamaged(id: string, { onNote }: JobOptions): void {
   onNote?.(`Snapshot ${quote(id.slice(0, 8))} is damaged and left out: see "holdfast check".`);
 }
 
-/** Undefined where no host answers. */
+/** Undefined when no host answers. */
 export async function hostIfKnown(
   parts: Pick<Protection, 'host'>,
   { signal }: Pick<JobOptions, 'signal'>,
@@ -146,7 +152,7 @@ export async function hostIfKnown(
     return await (await parts.host()).info({ signal });
   } catch (error) {
     const isUnknown = isAppError(error, 'unavailable') || isAppError(error, 'denied');
-    // A conflict: an engine has appeared, and which volumes are meant is not said yet.
+    // A conflict: an engine has appeared, and the user has not yet said which volumes to use.
     if (isUnknown || isAppError(error, 'conflict')) return undefined;
     throw error;
   }

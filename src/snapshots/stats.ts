@@ -4,13 +4,13 @@ import type { JobOptions, Protection } from '../activity/index.ts';
 import { listSnapshots, type SnapshotFilter } from './snapshots.ts';
 
 interface Ratios {
-  /** Bytes that the snapshots restore, for each byte before compression that they need. Undefined without any. */
+  /** Restored bytes of the snapshots per byte before compression that they need. Undefined without any. */
   readonly dedupRatio: number | undefined;
-  /** Bytes before compression for each byte that is stored. Undefined without any. */
+  /** Bytes before compression per stored byte. Undefined without any. */
   readonly compressionRatio: number | undefined;
 }
 
-/** How much the snapshots of one volume hold; what restores saved before they replaced data is by itself. */
+/** How much the snapshots of one volume hold; safety snapshots are counted separately. */
 export interface VolumeStats extends GroupStats, Ratios, Omit<SnapshotGroup, 'snapshots'> {}
 
 export interface StatsReport extends Omit<RepositoryStats, 'groups' | 'total'> {
@@ -20,7 +20,10 @@ export interface StatsReport extends Omit<RepositoryStats, 'groups' | 'total'> {
   readonly volumes: readonly VolumeStats[];
 }
 
-/** How much is stored, for all volumes or one. What is a volume's own is told by all the others, so all are read. */
+/**
+ * How much is stored, for all volumes or one. A volume's exclusive data depends on all the others, so all are
+ * read.
+ */
 export async function measureStats(
   parts: Protection,
   filter: Pick<SnapshotFilter, 'name'>,

@@ -5,7 +5,7 @@ import type { JobOptions, Protection } from '../activity/index.ts';
 import { findContext } from './snapshots.ts';
 
 /**
- * What is saved under this name from now on goes on with what another machine saved under it. Throws `usage` where several
+ * Future snapshots under this name continue what another machine saved under it. Throws `usage` when several
  * machines did: no record says whose place this one takes.
  */
 export async function takeOverByName(

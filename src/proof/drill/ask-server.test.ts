@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { memoryContainers } from '../../../test/fixtures/containers.ts';
 import { askServer } from './ask-server.ts';
 
-test('a command that does not come to its end fails the drill, and does not hold it up', async () => {
+test('a command that does not end fails the drill, and does not block it', async () => {
   const containers = memoryContainers();
   const container = containers.add({ name: 'db', health: 'healthy' });
   containers.onExec(() => undefined);

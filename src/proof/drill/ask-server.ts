@@ -12,7 +12,7 @@ export interface ServerQuestion {
   readonly found: FoundPreset | undefined;
   readonly command: readonly string[] | undefined;
   readonly readyWithinMs: number;
-  /** How long the command may take; ten minutes unless given. */
+  /** The limit for the command. Default: ten minutes. */
   readonly commandWithinMs?: number | undefined;
 }
 
@@ -25,12 +25,12 @@ export interface ServerAnswer {
   readonly problems: readonly string[];
 }
 
-/** What is asked where there is nothing to ask: it is no proof that the data is there. */
+/** Recorded when there is nothing to ask: no proof that the data is there. */
 export const onlySeen = 'whether it keeps running';
 
 const countWithinMs = 600_000;
 
-/** Asks a server that was started on restored data for proof that it is there. Throws for a cancel only. */
+/** Asks a server that was started on restored data for proof of the data. Throws only when cancelled. */
 export async function askServer(question: ServerQuestion, options: JobOptions): Promise<ServerAnswer> {
   const first =
     question.found === undefined
@@ -55,12 +55,14 @@ async function askPreset(
   const { containers, container, mountPath, readyWithinMs } = question;
   const server = { containers, container, mountPath, recognition, signal: options.signal };
   const { isHealthy, ...check } = await preset.check(server, { readyWithinMs, countWithinMs });
-  // The image has no client to ask it with.
+  // The image has no client to ask with.
   if (isHealthy === undefined) return await waitUntilUp(question, options);
   return { asked: [preset.title], isHealthy, ...check };
 }
 
-/** What nobody knows more of is up when it runs, and is healthy where it has a health check. */
+/**
+ * Without a preset, a container is up when it runs, and healthy when its health check passes, if it has one.
+ */
 async function waitUntilUp(
   { containers, container, readyWithinMs }: ServerQuestion,
   { signal }: JobOptions,
@@ -87,7 +89,7 @@ async function waitUntilUp(
 
 const keepsRunningMs = 3_000;
 
-/** Undefined while it is not clear yet. */
+/** Undefined while it is undecided. */
 function verdictOf(
   now: Container | undefined,
   { sinceMs, readyWithinMs }: { readonly sinceMs: number; readonly readyWithinMs: number },
@@ -102,7 +104,7 @@ function verdictOf(
 
 const factLines = 20;
 
-/** A server that answers in general may need a moment more for what the user asks. */
+/** A server that is ready may need a little longer for the user's command. */
 async function runCommand(
   { containers, container, readyWithinMs, commandWithinMs = countWithinMs }: ServerQuestion,
   command: readonly string[],

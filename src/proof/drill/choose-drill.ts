@@ -10,7 +10,7 @@ export interface DrillChoice {
   readonly snapshots: readonly Snapshot[];
 }
 
-/** Which snapshots a drill restores: a volume's, else those that a restore of the stack would bring back. Pure. */
+/** The snapshots that a drill restores: a volume's, or those that a restore of the stack would take. Pure. */
 export function chooseDrill(
   { target, snapshot }: { readonly target: string; readonly snapshot: string | undefined },
   context: FindContext,

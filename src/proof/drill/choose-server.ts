@@ -5,26 +5,26 @@ import type { Consumer } from '../../model/volume.ts';
 import { isSavedConfig } from '../../backup/index.ts';
 import { findPreset, type DiskEvidence, type FoundPreset } from '../../quiesce/index.ts';
 
-/** A container as a trial is to start it. */
+/** How a trial starts a container. */
 export interface ServerPlan {
-  /** The container's own name, and how others of its stack call it. */
+  /** The container's own name, and its alias in the stack. */
   readonly name: string;
   readonly alias: string;
   readonly image: string;
-  /** As people know it. */
+  /** The image's name, for display. */
   readonly imageName: string;
   readonly command: readonly string[] | undefined;
   readonly entrypoint: readonly string[] | undefined;
   readonly user: string | undefined;
   readonly environment: Readonly<Record<string, string>>;
-  /** The container itself, when it is there. */
+  /** The existing container; undefined when it is gone. */
   readonly live: Container | undefined;
-  /** Where it has the volume. */
+  /** Where it mounts the volume. */
   readonly mountPath: string;
   readonly found: FoundPreset | undefined;
-  /** What it mounts of its machine and what lies beside the data in the snapshot: the trial has it too. */
+  /** Its host mounts that the snapshot holds beside the data: the trial has them too. */
   readonly binds: readonly Bind[];
-  /** In words: what it mounts and what the snapshots do not have. */
+  /** In words: its mounts that the snapshots do not hold. */
   readonly lacks: readonly string[];
 }
 
@@ -35,19 +35,19 @@ export interface Bind {
 
 export interface ServerSubject {
   readonly volume: VolumeDescription;
-  /** What lies in what was restored. */
+  /** Evidence in the restored data. */
   readonly disk: DiskEvidence;
-  /** Containers that there are now. */
+  /** The containers that exist now. */
   readonly containers: readonly Container[];
-  /** Names of the volumes and directories that the trial has. */
+  /** Names of the volumes and directories that the trial restores. */
   readonly restored: ReadonlySet<string>;
-  /** What of its containers lies beside the data. */
+  /** What the snapshot holds beside the data for its containers. */
   readonly config: ConfigRecord | undefined;
 }
 
 /**
- * Which container is to be started on a restored volume: the database that the data belongs to, else one that writes
- * there. The image is the recorded one; how it is started is known from the container that is there now. Pure.
+ * The container to start on a restored volume: the database that the data belongs to, else one that writes
+ * there. The image is the recorded one; the existing container says how to start it. Pure.
  */
 export function chooseServer(subject: ServerSubject): ServerPlan | undefined {
   const { volume, containers } = subject;
@@ -80,7 +80,7 @@ function fromLive(
   const { volume, disk, restored } = subject;
   const { name, service } = container;
   const before = volume.consumers.find((consumer) => isSame(consumer, container));
-  // Upgraded since: the data is the older one's.
+  // Upgraded since: the data is the older image's.
   const isOther = before !== undefined && before.image !== container.image;
   const mountPath = mount.destination;
   const imageName = isOther ? before.image : container.image;
@@ -110,7 +110,10 @@ function fromLive(
   };
 }
 
-/** Another version of an image has variables of its own: those of then are recorded, but for secrets, which stay the same. */
+/**
+ * Another version of an image has other variables: the recorded ones apply. Secrets, which are not recorded,
+ * stay as they are now.
+ */
 function startOfThen(
   { starts }: VolumeDescription,
   { name, command, entrypoint, user, environment }: Container,
@@ -127,7 +130,7 @@ function startOfThen(
   };
 }
 
-/** What images set to fit what is in them. */
+/** Variables that images set to match their content. */
 const ofImages = /^(?:PATH|GOSU_VERSION|.*_(?:VERSION|MAJOR|SHA256|SHA512))$/;
 
 function fromRecord(subject: ServerSubject, consumer: Consumer): Candidate {
@@ -149,7 +152,7 @@ function fromRecord(subject: ServerSubject, consumer: Consumer): Candidate {
       live: undefined,
       mountPath: path,
       found,
-      // Earlier versions did not record what else it had.
+      // Earlier versions did not record the other mounts.
       ...(start?.binds === undefined
         ? { binds: [], lacks: ['what else it mounted'] }
         : splitBinds(start.binds, subject)),
@@ -158,10 +161,10 @@ function fromRecord(subject: ServerSubject, consumer: Consumer): Candidate {
   };
 }
 
-/** Without these a container runs as well. */
+/** Containers run without these as well. */
 const clocks = /^\/etc\/(?:localtime|timezone)$/;
 
-/** Besides what was restored, which may be a directory that the container mounts. */
+/** Excludes restored directories, which the container may mount. */
 function splitBinds(
   all: readonly Bind[],
   { restored, config }: Pick<ServerSubject, 'restored' | 'config'>,
@@ -181,7 +184,10 @@ function isSame(consumer: Consumer, { stack, service, name }: Container): boolea
   );
 }
 
-/** A database that image and disk show before one that only one of them shows, and those before what only has it mounted. */
+/**
+ * Ranks a database that image and disk both show over one that only one of them shows, and both over a
+ * container that merely mounts the volume.
+ */
 function rankOf(found: FoundPreset | undefined, isReadOnly: boolean): number {
   const known = found === undefined ? 0 : { both: 3, image: 2, disk: 1 }[found.recognition.by];
   return known * 4 + (isReadOnly ? 0 : 2);

@@ -3,9 +3,9 @@ export interface DrillRequest {
   readonly target: string;
   /** An id, its start or a time; undefined is the newest. */
   readonly snapshot: string | undefined;
-  /** Run in the container instead of only the preset's check, as an argument array; it has to end with 0. */
+  /** Run in the container instead of the preset's check alone, as an argument array; it must exit with 0. */
   readonly command: readonly string[] | undefined;
-  /** Leaves what was restored and started, for a look at it. */
+  /** Keeps what was restored and started, for inspection. */
   readonly keep: boolean;
   /** How long a server may take to answer. */
   readonly readyWithinMs: number;
@@ -27,12 +27,12 @@ export interface DrilledServer {
   readonly name: string;
   readonly image: string;
   readonly trialContainer: string;
-  /** What was asked of it, for people: `PostgreSQL`, `psql -c …`. */
+  /** What it was asked, for display: `PostgreSQL`, `psql -c …`. */
   readonly asked: readonly string[];
   readonly isHealthy: boolean;
   /** `asked`: it answered for its data, or its health check did. `seen`: it was only seen to run. */
   readonly proof: 'asked' | 'seen' | 'none';
-  /** What it mounts and what the snapshots do not have. */
+  /** Its mounts that the snapshots do not hold. */
   readonly lacks: readonly string[];
   /** From its start to its first answer. */
   readonly readyAfterMs: number | undefined;
@@ -48,23 +48,27 @@ export interface DrillReport {
   readonly target: string;
   readonly kind: 'volume' | 'stack';
   /**
-   * `proven`: what was asked for its data had it; the servers say which of them were only seen to run. `started`: none was asked,
-   * and those that were started run. `restored`: all data came back whole, and there was nothing to start. `unproven`: one did not
-   * come up, and it lacks what is not in the snapshots: nothing says that data is lost. `failed`: the data is not what it was.
+   * `proven`: every server that was asked for its data had it; `servers` says which were only seen to run.
+   * `started`: none was asked, and the started ones run. `restored`: all data came back whole, and there was
+   * nothing to start. `unproven`: a server did not come up, and lacks something that is not in the snapshots:
+   * no evidence that data is lost. `failed`: the data is not as it was.
    */
   readonly outcome: 'proven' | 'started' | 'restored' | 'unproven' | 'failed';
   /** Why it is `unproven`. */
   readonly unprovenBecause: readonly string[];
   readonly volumes: readonly DrilledVolume[];
   readonly servers: readonly DrilledServer[];
-  /** Of which volume nobody was asked, and why. */
+  /** Volumes for which no server was asked, and why. */
   readonly unasked: readonly { readonly volume: string; readonly reason: string }[];
-  /** All of the data, to disk and verified. */
+  /** To restore all data to disk and verify it. */
   readonly restoreMs: number;
-  /** The time to recover: from nothing to the last server's first answer. Undefined when it did not come to that. */
+  /**
+   * The time to recover: from nothing to the last server's first answer. Undefined when a server never
+   * answered.
+   */
   readonly recoverMs: number | undefined;
   /** Why it failed. */
   readonly problems: readonly string[];
-  /** What stays, with `keep`. */
+  /** What `keep` left behind. */
   readonly kept: { readonly volumes: readonly string[]; readonly containers: readonly string[] } | undefined;
 }

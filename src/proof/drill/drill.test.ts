@@ -4,7 +4,7 @@ import { whyUnproven } from './drill.ts';
 
 const server = { name: 'db', lacks: ['/srv/db.conf'], asked: ['PostgreSQL'], readyAfterMs: undefined };
 
-test('a server that never answers and lacks a file says nothing of its data', () => {
+test('a server that never answers and lacks a file says nothing about its data', () => {
   expect(whyUnproven(server, 'volume')).toBe('"db" needs "/srv/db.conf", which is not in the snapshot');
 });
 
@@ -13,7 +13,7 @@ test('a server that answers and has lost data has failed, whatever it lacks', ()
   expect(whyUnproven({ ...server, readyAfterMs: 900 }, 'stack')).toBeUndefined();
 });
 
-test('what is only seen to run may end for want of what is outside of its stack', () => {
+test('a server that is only seen to run may exit because it misses what is outside its stack', () => {
   const web = { ...server, name: 'web', lacks: [], asked: [onlySeen] };
   expect(whyUnproven(web, 'stack')).toContain('did not keep running');
   expect(whyUnproven(web, 'volume')).toBeUndefined();

@@ -22,11 +22,11 @@ import { trialFiles } from './trial-files.ts';
 import { openTrial, type Trial } from './trial.ts';
 
 /**
- * Proves that snapshots can be recovered from: restores them beside, starts the recorded image on that data where
- * nothing can reach it and it can reach nothing, asks it for its data, and takes the time. All of it is removed in the
- * end, whatever happened; what a killed drill leaves is removed by the next recovery.
- *
- * That a snapshot cannot be recovered from is told by the report. What keeps a drill from being made is thrown.
+ * Proves that snapshots can be recovered from: restores them beside, starts the recorded image on that data
+ * in isolation, asks it for its data, and measures the time. Removes everything at the end, also after a
+ * failure; the next recovery removes what a killed drill leaves.
+ * A snapshot that cannot be recovered from is a result in the report. An error that prevents the drill is
+ * thrown.
  */
 export async function drill(
   parts: Protection,
@@ -105,7 +105,7 @@ async function restoreBeside(
   };
 }
 
-/** Data that is lost or makes no sense is what a drill is there to find; for anything else the snapshot is not to blame. */
+/** Lost or inconsistent data is what a drill is there to find; any other error is not the snapshot's. */
 function snapshotProblem(error: unknown, { signal }: JobOptions): { readonly problem: string } {
   const known = knownError(error);
   if (signal?.aborted === true || !isAppError(known, 'integrity')) throw error;
@@ -124,7 +124,10 @@ interface AskedServer {
   readonly readyAt: number | undefined;
 }
 
-/** Starts them in their order, and asks all of them at once: counting takes its time, and says nothing of the recovery. */
+/**
+ * Starts them in order, and asks all of them concurrently: counting takes long, and is not part of the
+ * recovery.
+ */
 async function startAndAsk(
   parts: Protection,
   { plans, trial, request }: AskWork,
@@ -138,7 +141,7 @@ async function startAndAsk(
     const files = await trialFiles(parts, server, options);
     const started = await startServer({ containers, server, trial, network, files }, options);
     asking.push(askOne(containers, { server, started, request }, options));
-    // One that fails must not go unheard while the next one starts.
+    // Handled here, as it may reject while the next server starts; it is awaited later.
     asking.at(-1)?.catch(() => undefined);
   }
   return await Promise.all(asking);
@@ -233,15 +236,15 @@ function report(
 }
 
 /**
- * Why it says nothing of the data that one is not well; undefined where it does. One that came up and was asked has said what it
- * has, whatever it lacks. Pure.
+ * Why an unhealthy server is no evidence against the data; undefined when it is. One that came up and was
+ * asked is evidence, whatever it lacks. Pure.
  */
 export function whyUnproven(
   server: Pick<DrilledServer, 'name' | 'lacks' | 'asked' | 'readyAfterMs'>,
   kind: DrillReport['kind'],
 ): string | undefined {
   if (server.lacks.length > 0 && server.readyAfterMs === undefined) return lackWords(server);
-  // What is no database may end for want of what is outside of its stack.
+  // A server that is no database may exit because it misses what is outside its stack.
   const isOnlySeen = server.asked.length > 0 && server.asked.every((one) => one === onlySeen);
   return kind === 'stack' && isOnlySeen
     ? `${quote(server.name)} did not keep running where it reaches nothing outside of its stack`

@@ -42,7 +42,7 @@ describe('chooseDrill()', () => {
   const choose = (target: string, snapshot?: string): string[] =>
     chooseDrill({ target, snapshot }, context).snapshots.map((one) => `${one.name}@${one.time.slice(8, 10)}`);
 
-  test('takes the newest snapshot of a volume, or the one that is asked for', () => {
+  test('takes the newest snapshot of a volume, or the requested one', () => {
     expect(choose('pg')).toEqual(['pg@04']);
     expect(choose('pg', '2026-01-03T12:00')).toEqual(['pg@03']);
     expect(choose('pg@2026-01-01T12:00')).toEqual(['pg@01']);
@@ -60,11 +60,11 @@ describe('chooseDrill()', () => {
     expect(choose('shop@2026-01-01T12:00').toSorted()).toEqual(['pg@01', 'redis@01']);
   });
 
-  test('refuses a stack that no moment has as a whole, as a restore does', () => {
+  test('refuses a stack without a complete moment, as a restore does', () => {
     expect(() => choose('shop')).toThrow('No moment has all of the stack "shop"');
   });
 
-  test('says what is not there', () => {
+  test('says what is missing', () => {
     expect(() => choose('nobody')).toThrow('There is no snapshot of "nobody"');
     expect(() => choose('shop', '2025-12-31')).toThrow('from "2025-12-31" or before');
   });
@@ -126,7 +126,7 @@ describe('assignServers()', () => {
     readOnly: false,
   };
 
-  test('starts the container that is there, by the content of its image', () => {
+  test('starts the existing container, by the content of its image', () => {
     const { servers } = assign(
       [restored({ name: 'pg', day: 1, consumers: [consumer] }, pgDisk)],
       [liveDatabase()],
@@ -140,7 +140,7 @@ describe('assignServers()', () => {
     expect(servers[0]?.plan.found?.preset.name).toBe('postgresql');
   });
 
-  test('starts the image of then when the container was upgraded since', () => {
+  test('starts the former image when the container was upgraded since', () => {
     const old = { ...consumer, image: 'postgres:15' };
     const { servers } = assign(
       [restored({ name: 'pg', day: 1, consumers: [old] }, pgDisk)],
@@ -168,7 +168,7 @@ describe('assignServers()', () => {
     });
   });
 
-  test('prefers the database to others that look into its volume', () => {
+  test('prefers the database to other containers that mount its volume', () => {
     const exporter = liveDatabase({
       name: 'aaa-backup-tool',
       service: 'tool',
@@ -179,7 +179,7 @@ describe('assignServers()', () => {
     expect(servers.map(({ plan }) => plan.name)).toEqual(['shop-db-1']);
   });
 
-  test('starts one container on all its volumes, and what others wait for before them', () => {
+  test('starts one container on all its volumes, after those that it depends on', () => {
     const both = liveDatabase({
       mounts: [
         { ...mount, source: 'pg', destination: '/var/lib/postgresql/data' },
@@ -206,7 +206,7 @@ describe('assignServers()', () => {
     expect(unasked).toEqual([]);
   });
 
-  test('does not start what needs more than the data, unless it is said what to ask', () => {
+  test('does not start a container that needs more than the data, unless the user says what to ask', () => {
     const web = liveDatabase({
       name: 'shop-web-1',
       image: 'web',
@@ -229,7 +229,7 @@ describe('assignServers()', () => {
     expect(() => assign(volumes, [], ['true'])).toThrow('no container in which the command could be run');
   });
 
-  test('a directory that a container mounts is no more lacking in its own drill than a volume is', () => {
+  test('a directory that a container mounts does not count as lacking in its own drill', () => {
     const source = '/srv/pg';
     const one = restored({ name: source, day: 1, consumers: [consumer] }, pgDisk);
     const start = { name: consumer.name, command: [], entrypoint: [], user: '', environment: {} };
@@ -244,7 +244,7 @@ describe('assignServers()', () => {
       ]);
   });
 
-  test('starts nothing on a single file, which is no volume that a container could have', () => {
+  test('starts nothing on a single file, which is no volume that a container could mount', () => {
     const one = restored({ name: '/srv/app.conf', day: 1, consumers: [consumer] });
     const volume = one.snapshot.volume && { ...one.snapshot.volume, kind: 'path' as const, isFile: true };
     const file = { ...one, snapshot: { ...one.snapshot, volume } };

@@ -14,11 +14,11 @@ export interface RestoredVolume {
   readonly disk: DiskEvidence;
 }
 
-/** A container that a trial starts, with the trial's volumes by their places in it. */
+/** A container that a trial starts, with the trial's volumes by mount path. */
 export interface TrialServer {
   readonly plan: ServerPlan;
   readonly volumes: Readonly<Record<string, string>>;
-  /** Which has beside its data what the container mounts of its machine. */
+  /** Holds beside its data what the container mounts of its host. */
   readonly snapshot: Snapshot;
 }
 
@@ -33,7 +33,7 @@ export interface ServersRequest {
   readonly request: DrillRequest;
 }
 
-/** Which containers are to be started on what was restored, in their order. */
+/** The containers to start on the restored data, in order. */
 export async function planServers(
   parts: Protection,
   query: ServersRequest,
@@ -72,7 +72,7 @@ export function assignServers(query: ServersRequest, containers: readonly Contai
     }
     const known = servers.get(plan.name);
     const volumes = { ...known?.volumes, [plan.mountPath]: drilled.trialVolume };
-    // One container with several of the volumes is started once, on all of them.
+    // A container with several of the volumes is started once, on all of them.
     servers.set(plan.name, {
       plan: known?.plan.found === undefined ? plan : known.plan,
       volumes,
@@ -83,14 +83,14 @@ export function assignServers(query: ServersRequest, containers: readonly Contai
   return { servers: inOrder([...servers.values()]), unasked };
 }
 
-/** Why nothing can be learned from starting it. A user who says what to ask knows better. */
+/** Why starting it would prove nothing. A user's command overrides that. */
 function reasonAgainst(plan: ServerPlan | undefined, { command }: DrillRequest): string | undefined {
   if (plan === undefined || plan.found !== undefined || command !== undefined) return undefined;
   if (plan.lacks.length === 0) return undefined;
   return `${lackWords(plan)}, and nothing is known that could be asked of it`;
 }
 
-/** A program of which nothing is known may need the others of its stack, which the drill of one volume does not start. */
+/** An unknown program may need the others of its stack, which the drill of one volume does not start. */
 function needsStack(
   plan: ServerPlan | undefined,
   {
@@ -105,7 +105,7 @@ function needsStack(
   return `${quote(plan.name)} may need the rest of the stack ${quote(stack)}: drill that as a whole`;
 }
 
-/** In words: what a container needs and what the snapshots do not have. */
+/** In words: what a container needs and the snapshots do not hold. */
 export function lackWords({ name, lacks }: Pick<ServerPlan, 'name' | 'lacks'>): string {
   return `${quote(name)} needs ${lacks.map((one) => (one.startsWith('/') ? quote(one) : one)).join(', ')}, which ${lacks.length === 1 ? 'is' : 'are'} not in the snapshot`;
 }
@@ -120,7 +120,7 @@ function refuseCommand({ target }: DrillRequest, count: number): never {
   );
 }
 
-/** What others wait for first. */
+/** Dependencies first. */
 function inOrder(servers: readonly TrialServer[]): TrialServer[] {
   const byAlias = new Map(servers.map((server) => [server.plan.alias, server]));
   const ordered = new Set<TrialServer>();

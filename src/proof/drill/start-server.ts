@@ -9,7 +9,7 @@ export interface ServerStart {
   readonly containers: Containers;
   readonly server: TrialServer;
   readonly trial: Trial;
-  /** For trials that are to see each other. */
+  /** For trials that reach each other. */
   readonly network: string | undefined;
   /** What it needs besides its data. */
   readonly files: readonly TrialFile[];
@@ -25,7 +25,10 @@ export type StartedServer =
       readonly log: undefined;
     };
 
-/** Starts a container of a trial. That it cannot be started on this data is a finding; that there is no image is thrown. */
+/**
+ * Starts a container of a trial. A container that cannot be started on this data is a finding; a missing
+ * image is thrown.
+ */
 export async function startServer(
   { containers, server, trial, network, files }: ServerStart,
   options: JobOptions,
@@ -49,7 +52,9 @@ export async function startServer(
   }
 }
 
-/** How to log in may be said by labels. All others would make the trial a part of the stack, or run hooks in it. */
+/**
+ * Keeps labels that say how to log in. All others would make the trial part of the stack, or run hooks in it.
+ */
 function loginLabels(labels: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(labels).filter(([key]) => key.startsWith('holdfast.database.')));
 }

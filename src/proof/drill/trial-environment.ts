@@ -6,9 +6,9 @@ import type { ServerPlan } from './choose-server.ts';
 const fileSuffix = '_FILE';
 
 /**
- * The environment for a trial. Secrets in files that are mounted from the machine (`POSTGRES_PASSWORD_FILE`) are not there
- * in a trial: their content takes their place where the container runs and can be asked for it, and they are left out
- * where it cannot.
+ * The environment for a trial. Secrets in files that are mounted from the host (`POSTGRES_PASSWORD_FILE`) are
+ * missing in a trial: their content takes their place when the container runs and can be asked for it;
+ * otherwise they are left out.
  */
 export async function trialEnvironment(
   containers: Containers,

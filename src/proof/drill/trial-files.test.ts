@@ -8,7 +8,7 @@ import { openFreshRepository } from '../../../test/fixtures/open-repository.ts';
 import type { ServerPlan } from './choose-server.ts';
 import { trialFiles } from './trial-files.ts';
 
-test('a trial does without a file that came into a saved folder later', async () => {
+test('a trial does without a file that was added to a saved folder later', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'trial-'));
   await using opened = await openFreshRepository();
   try {

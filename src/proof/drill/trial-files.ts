@@ -5,7 +5,7 @@ import type { SnapshotEntry } from '../../repository/index.ts';
 import type { JobOptions, Protection } from '../../activity/index.ts';
 import type { TrialServer } from './plan-servers.ts';
 
-/** What a container mounts of its machine, out of the snapshot, under the names that it has in the container. */
+/** What a container mounts of its host, from the snapshot, under its paths in the container. */
 export async function trialFiles(
   parts: Protection,
   { plan, snapshot }: Pick<TrialServer, 'plan' | 'snapshot'>,
@@ -28,7 +28,10 @@ export async function trialFiles(
   return files;
 }
 
-/** Nothing for what came into a folder after that was saved: the container that mounts it now is another than then. */
+/**
+ * Empty for what was added to a folder after it was saved: the container that mounts it now differs from the
+ * saved one.
+ */
 async function* whereThere(
   walk: AsyncIterable<SnapshotEntry>,
 ): AsyncGenerator<SnapshotEntry, void, undefined> {

@@ -7,17 +7,17 @@ import type { Host } from '../../hosts/host.ts';
 import { tryLockFile } from '../../lib/file-lock.ts';
 import type { JobOptions, Protection } from '../../activity/index.ts';
 
-/** What a drill makes, all of it labelled, and removed when it is disposed unless it is kept. */
+/** What a drill makes, all of it labelled, and removed at disposal unless it is kept. */
 export interface Trial extends AsyncDisposable {
   /** On everything that the trial makes. */
   readonly labels: Readonly<Record<string, string>>;
-  /** A name for a thing of this trial. */
+  /** A name for an object of this trial. */
   nameOf(what: string): string;
-  /** From now on, a disposal removes nothing. */
+  /** From then on, disposal removes nothing. */
   keep(): void;
 }
 
-/** Opens a trial. A lock on a file says that it is under way: what a killed one has left is found by it. */
+/** Opens a trial. A file lock marks it as under way: recovery tells a killed trial by the missing lock. */
 export async function openTrial(parts: Protection, options: JobOptions): Promise<Trial> {
   const host = await parts.host();
   const id = randomBytes(6).toString('hex');
@@ -43,7 +43,7 @@ export async function openTrial(parts: Protection, options: JobOptions): Promise
   };
 }
 
-/** Removes what trials of this host have left that were killed. Those under way are left alone. Never throws. */
+/** Removes what killed trials of this host left. Never touches those under way. Never throws. */
 export async function removeLeftTrials(parts: Protection, options: JobOptions): Promise<number> {
   const folder = path.join(parts.stateDir, 'trials');
   let removed = 0;
@@ -68,7 +68,7 @@ export async function removeLeftTrials(parts: Protection, options: JobOptions): 
   return removed;
 }
 
-/** Trials of another engine than this one are not ours to judge. */
+/** Marks this engine's trials: those of another engine are left alone. */
 async function prefixOf(host: Host, { signal }: JobOptions): Promise<string> {
   const { identity } = await host.info({ signal });
   return createHash('sha256').update(identity).digest('hex').slice(0, 12);
