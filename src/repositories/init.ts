@@ -70,8 +70,7 @@ export async function initialize(
   const given = request.passwordReference ?? known?.passwordReference;
   const key = given === undefined ? await findOrMakeKey(stateDir, plan) : { reference: given };
   const { reference } = key;
-  // A reference from the state folder is trusted only if other users cannot write there; one that this
-  // command was given always is.
+  // A command (`exec:`) that the state folder names runs only if other users cannot write there.
   const writtenIn = request.passwordReference === undefined ? { stateDir } : undefined;
   const password = await readPassword(reference, env, writtenIn);
   const access = { ...storeAccess({ location, options }, request), password: async () => password };

@@ -2,7 +2,7 @@ import { AppError } from '../model/errors.ts';
 import { commandOptions } from '../model/foreign-options.ts';
 import { quote } from '../model/quote.ts';
 
-/** Options that come over a socket or out of a Compose file run nothing here. `denied` for one that would. */
+/** Options from a socket or a Compose file must run no command here. `denied` for one that would. */
 export function refuseCommands(options: Readonly<Record<string, string>>, action: string): void {
   const commands = commandOptions(options);
   if (commands.length === 0) return;

@@ -8,7 +8,7 @@ function said(what: string, error: AppError): string {
   return lines.join('\n');
 }
 
-test('a request that failed is told with all of its error, on one line', () => {
+test('a request that failed is logged with its whole error, on one line', () => {
   const error = new AppError('failed', 'Cannot list volumes', {
     detail: 'the disk is on fire\n  since noon\n',
   });

@@ -68,7 +68,7 @@ const settings: PartialApplicationConfiguration = {
   scanner: {
     caseStyle: 'allow-kebab-for-camel',
     allowArgumentEscapeSequence: true,
-    // The library's own limit calls "create" near to "remov".
+    // The library's own limit suggests "create" for "remov".
     distanceOptions: {
       threshold: 4,
       weights: { insertion: 1, deletion: 2, substitution: 2, transposition: 0 },
@@ -95,12 +95,12 @@ const settings: PartialApplicationConfiguration = {
   },
 };
 
-/** Of what goes to standard error. */
+/** For standard error. */
 function inRed(text: string): string {
   return paintMessage(text, paintFor(process.stderr));
 }
 
-/** The command with everything below it; what runs is loaded when it runs. */
+/** The command with all its subcommands; the code of each is loaded when it runs. */
 export const application = buildApplication(root, settings, integrations);
 
 const argumentErrors: Parameters<typeof formatMessageForArgumentScannerError>[1] = {

@@ -18,7 +18,7 @@ export const chunkerFromFlags = {
   fromPasswordCommand: textFlag('Command that prints its password', 'COMMAND'),
 };
 
-/** The repository that a new one is to be like. */
+/** The repository whose chunker parameters a new one takes. */
 export function chunkerFromOf(flags: ChunkerFromFlags): OtherRepository | undefined {
   const reference = otherPassword(flags.fromPasswordFile, flags.fromPasswordCommand);
   if (flags.chunkerFrom !== undefined) return { repository: flags.chunkerFrom, passwordReference: reference };

@@ -5,13 +5,13 @@ import { paintFor, paintLines, paintMessage } from './colour.ts';
 
 afterEach(() => vi.unstubAllEnvs());
 
-/** A terminal that shows what the environment says, or a pipe. */
+/** A terminal that follows the environment, or a pipe. */
 function stream(isTTY: boolean): NodeJS.WriteStream {
   const { getColorDepth } = WriteStream.prototype;
   return Object.assign(new PassThrough(), { isTTY, getColorDepth }) as unknown as NodeJS.WriteStream;
 }
 
-/** What Node.js goes by: in CI, and in tmux, no terminal is what it says. */
+/** Variables that Node.js uses: in CI and in tmux it overrides what the terminal says. */
 const deciding = [
   'NO_COLOR',
   'FORCE_COLOR',
@@ -29,7 +29,7 @@ function shown(isTTY: boolean, env: Readonly<Record<string, string | undefined>>
   return paintMessage('holdfast: no', paintFor(stream(isTTY)));
 }
 
-test('colours are for terminals that show them, and for those who ask for them', () => {
+test('colours are for terminals that show them, and for users who force them', () => {
   const painted = '\u{1b}[31mholdfast:\u{1b}[39m no';
   expect(shown(true, { TERM: 'xterm-256color' })).toBe(painted);
   expect(shown(false, { TERM: 'xterm-256color' })).toBe('holdfast: no');
@@ -38,7 +38,7 @@ test('colours are for terminals that show them, and for those who ask for them',
   expect(shown(false, { FORCE_COLOR: '1' })).toBe(painted);
 });
 
-test('a word is painted whole and at the beginning of its line only', () => {
+test('only a whole word at the beginning of its line is coloured', () => {
   const words = { protected: 'green', unprotected: 'red' } as const;
   const lines = 'unprotected  a\nprotected    protected\nprotected-by  b\n  protected';
   expect(paintLines(lines, words, (colour, text) => `<${colour} ${text}>`)).toBe(

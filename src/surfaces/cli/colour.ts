@@ -1,23 +1,23 @@
 import { styleText } from 'node:util';
 
-/** What a colour says, and nothing else does: the words say it too. */
+/** A colour only repeats what the words say. */
 export type Colour = 'red' | 'yellow' | 'green';
 
 export type Paint = (colour: Colour, text: string) => string;
 
-/** Colours where a terminal shows them, as NO_COLOR, FORCE_COLOR and TERM=dumb would have it. */
+/** Colours when a terminal shows them, subject to NO_COLOR, FORCE_COLOR and TERM=dumb. */
 export function paintFor(stream: NodeJS.WriteStream): Paint {
   return (colour, text) => styleText(colour, text, { stream });
 }
 
-/** Errors and warnings by the word that they begin with. The text holds no control characters any more. */
+/** Colours an error or a warning by its first word. The text holds no control characters any more. */
 export function paintMessage(text: string, paint: Paint): string {
   return text.replace(/^(?:(holdfast:)|Warning:)/, (word, error) =>
     paint(error === undefined ? 'yellow' : 'red', word),
   );
 }
 
-/** Each line that begins with one of these words has it in its colour. */
+/** Colours each line that begins with one of these words. */
 export function paintLines(text: string, words: Readonly<Record<string, Colour>>, paint: Paint): string {
   return text
     .split('\n')

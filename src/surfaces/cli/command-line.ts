@@ -8,7 +8,7 @@ import { formatError, exitNumberOf } from './report-error.ts';
 import { watchSignals } from './signals.ts';
 import { watchOutput } from './watch-output.ts';
 
-/** Runs the command that this process was started for, and sets its exit number. */
+/** Runs this process's command, and sets its exit number. */
 export async function runCommandLine(process: NodeJS.Process): Promise<void> {
   const output = watchOutput(process.stdout);
   watchOutput(process.stderr);
@@ -57,8 +57,8 @@ function showError({ stderr }: NodeJS.Process, error: unknown): void {
 }
 
 /**
- * Where nothing keeps the process running while the command still waits, Node.js would end it without a word and with an
- * exit number of its own. That is a bug of ours, and is told as one.
+ * When nothing keeps the process alive while the command still waits, Node.js would exit silently with its
+ * own number. That is a bug in Holdfast, and is reported as one.
  */
 function watchForLostWork(process: NodeJS.Process): Disposable {
   const onIdle = (): void => {
@@ -81,7 +81,7 @@ function asksForHelp(inputs: readonly string[]): readonly string[] {
   return inputs[0] === 'help' ? [...inputs.slice(1), '--help'] : inputs;
 }
 
-/** The argument scanner takes `--label=` for an argument; say what is wrong instead. */
+/** The argument scanner reads `--label=` as an argument; this gives a clear error instead. */
 function refuseEmptyValues(inputs: readonly string[]): void {
   const end = inputs.indexOf('--');
   const empty = inputs
@@ -90,7 +90,7 @@ function refuseEmptyValues(inputs: readonly string[]): void {
   if (empty !== undefined) throw new AppError('usage', `Flag "${empty.slice(0, -1)}" has an empty value`);
 }
 
-/** The library's own codes are negative; each of them means that the command line was wrong, or that we are. */
+/** The library's own codes are negative: a wrong command line, or a bug in Holdfast. */
 function exitNumberFor(code: number): number {
   if (code === ExitCode.UnknownCommand || code === ExitCode.InvalidArgument) return 2;
   return code < 0 || code > 255 ? 1 : code;

@@ -13,7 +13,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { compileCacheDir } from './compile-cache-dir.ts';
 
-// Root keeps it elsewhere, so as root the tests ask for a user that does not exist; what root owns is as safe as its own.
+// Root's cache is elsewhere, so as root the tests use a user id that does not exist; root's folders are as
+// safe as the user's own.
 const uid = process.getuid?.() === 0 ? 54_321 : (process.getuid?.() ?? 0);
 
 let home: string;
@@ -22,7 +23,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
-test('compiled code is kept in a folder of the user alone, which is made', () => {
+test('compiled code is kept in a folder of the user alone, which is made when missing', () => {
   const folder = compileCacheDir({ HOME: home }, uid);
   expect(folder).toBe(join(home, '.cache/holdfast/code'));
   expect(existsSync(String(folder))).toBe(true);
@@ -31,7 +32,7 @@ test('compiled code is kept in a folder of the user alone, which is made', () =>
   );
 });
 
-test('no compiled code is kept where another user can write, or can replace a folder above', () => {
+test('no compiled code is kept where another user can write, or can replace a parent folder', () => {
   const folder = join(home, '.cache/holdfast/code');
   mkdirSync(folder, { recursive: true });
   chmodSync(folder, 0o777);
@@ -43,7 +44,7 @@ test('no compiled code is kept where another user can write, or can replace a fo
   expect(compileCacheDir({ HOME: home }, uid)).toBe(folder);
 });
 
-test('no compiled code is kept in a folder of another user, behind a link too', () => {
+test("no compiled code is kept in another user's folder, also behind a link", () => {
   const other = join(home, 'other');
   mkdirSync(other);
   if (process.getuid?.() === 0) chownSync(other, 54_322, 54_322);
@@ -59,7 +60,7 @@ test('a folder that cannot be made costs no command its run', () => {
   expect(compileCacheDir({}, uid)).toBeUndefined();
 });
 
-test('the cache of compiled code is never in a home folder for root, who may have come there by sudo', () => {
+test("root's cache of compiled code is never in a home folder, which with sudo may be another user's", () => {
   expect([undefined, '/var/cache/holdfast/code']).toContain(
     compileCacheDir({ HOME: home, XDG_CACHE_HOME: home }, 0),
   );

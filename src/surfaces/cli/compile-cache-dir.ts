@@ -4,9 +4,9 @@ import path from 'node:path';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Where compiled code may be kept; undefined where there is no good place. Another user who can write there decides what runs:
- * for root it is never below a home folder, which with sudo may be another user's, and for all it is a folder that no other
- * user can change or replace.
+ * The folder for compiled code; undefined when no safe one exists. Another user who can write there decides
+ * what runs: root's is never below a home folder, which with sudo may be another user's, and no user's may be
+ * one that another can change or replace.
  */
 export function compileCacheDir(env: Environment, uid: number | undefined): string | undefined {
   if (env['NODE_COMPILE_CACHE'] || env['NODE_DISABLE_COMPILE_CACHE'] || uid === undefined) return undefined;
@@ -19,7 +19,9 @@ function folderOfUser(env: Environment): string | undefined {
   return base !== undefined && path.isAbsolute(base) ? path.join(base, 'holdfast', 'code') : undefined;
 }
 
-/** Makes the folder where it is missing. A folder above it may be shared where only owners can rename what is in it. */
+/**
+ * Makes the folder when it is missing. A parent may be shared if only owners can rename its entries (sticky).
+ */
 function isOnlyOurs(folder: string, uid: number): boolean {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -31,7 +33,7 @@ function isOnlyOurs(folder: string, uid: number): boolean {
       if (at === path.dirname(at)) return true;
     }
   } catch {
-    // It cannot be made or looked at: every start compiles anew.
+    // It cannot be made or read: every start compiles anew.
     return false;
   }
 }

@@ -1,4 +1,6 @@
-/** What each shell needs to ask the command itself for completions. Names come one a line, with a description after a tab. */
+/**
+ * Lets each shell ask the command itself for completions: one name per line, with a description after a tab.
+ */
 export const completionScripts: Readonly<Record<string, string>> = {
   bash: `# bash completion for holdfast
 _holdfast() {

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { readConfig } from './config.ts';
 import { mergeFlags, takeLeadingFlags } from './global-flags.ts';
 
-test('takeLeadingFlags() takes the global flags before the command, and nothing behind it', () => {
+test('takeLeadingFlags() takes the global flags before the command, and none after it', () => {
   expect(takeLeadingFlags(['--repo', '/r', '--format=json', '-q', 'backup', '--yes', 'x'])).toEqual({
     flags: { repo: '/r', format: 'json', quiet: true },
     rest: ['backup', '--yes', 'x'],
@@ -13,14 +13,14 @@ test('takeLeadingFlags() takes the global flags before the command, and nothing 
   expect(() => takeLeadingFlags(['--repo'])).toThrow(/needs a value/);
 });
 
-test('a flag after the command wins over the same before it, and what is not given hides nothing', () => {
+test('a flag after the command wins over the same before it, and an absent one hides nothing', () => {
   expect(mergeFlags({ repo: 'a', quiet: true }, { repo: 'b', quiet: undefined as never })).toEqual({
     repo: 'b',
     quiet: true,
   });
 });
 
-test.runIf(process.getuid?.() === 0)('a user without a home is asked where the state folder is to be', () => {
+test.runIf(process.getuid?.() === 0)('a user without a home must name the state folder', () => {
   const module = JSON.stringify(join(import.meta.dirname, 'config.ts'));
   const ask = (flags: object) => {
     const source = `import { readConfig } from ${module}; console.log(readConfig(${JSON.stringify(flags)}, {}).stateDir)`;
@@ -31,7 +31,7 @@ test.runIf(process.getuid?.() === 0)('a user without a home is asked where the s
   expect(ask({ stateDir: '/srv/state' }).stdout).toBe('/srv/state\n');
 });
 
-test('the command line wins over the environment, and an empty variable is none', () => {
+test('the command line wins over the environment, and an empty variable counts as unset', () => {
   const env = {
     HOLDFAST_STATE_DIR: '/env',
     HOLDFAST_HOST: '',

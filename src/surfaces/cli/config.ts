@@ -6,7 +6,7 @@ import type { GlobalFlags } from './global-flags.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What the command line decides, then the environment, then the defaults. */
+/** Settings of the command line, then of the environment, then the defaults. */
 export function readConfig(flags: GlobalFlags, env: Environment): AppConfig {
   const configFile = flags.config ?? setting(env, 'HOLDFAST_CONFIG');
   const host = flags.host ?? setting(env, 'HOLDFAST_HOST');
@@ -21,16 +21,16 @@ export function readConfig(flags: GlobalFlags, env: Environment): AppConfig {
   };
 }
 
-/** A setting that the command line or the environment may have. */
+/** A setting of the command line or the environment. */
 export interface SettingSource {
-  /** As `holdfast.yaml` names it, where it has it too. */
+  /** Its name in `holdfast.yaml`, if it is there too. */
   readonly name: string;
   readonly value: string | undefined;
   /** The flag or the variable, else `default`. */
   readonly from: string;
 }
 
-/** Where the settings come from that are not of the configuration file alone. */
+/** The sources of all settings that do not come from the configuration file alone. */
 export function settingSources(flags: GlobalFlags, env: Environment): SettingSource[] {
   const source = (
     name: string,
@@ -84,7 +84,7 @@ function parseDataWay(way: string): AppConfig['dataWay'] {
   });
 }
 
-/** An empty variable is as good as none. */
+/** An empty variable counts as unset. */
 function setting(env: Environment, name: string): string | undefined {
   return env[name] || undefined;
 }
@@ -102,7 +102,7 @@ function passwordReference(flags: GlobalFlags, env: Environment): string | undef
   return setting(env, 'HOLDFAST_PASSWORD') === undefined ? undefined : 'env:HOLDFAST_PASSWORD';
 }
 
-/** Of root. */
+/** For root. */
 export const usualStateDir = '/var/lib/holdfast';
 
 function defaultStateDir(env: Environment): string {

@@ -11,14 +11,14 @@ import { globalAliases, globalFlagParameters } from './global-flags.ts';
 import { wrapText } from './wrap-text.ts';
 import { type Session, withSession } from './session.ts';
 
-/** What a command does; the arguments are there, the session is open. */
+/** A command's action; the session is open. */
 export type Action<Flags> = (session: Session, flags: Flags, args: readonly string[]) => Promise<void>;
 
 export interface ArgumentSpec {
   readonly placeholder: string;
   readonly brief: string;
   readonly kind?: 'required' | 'optional' | 'many' | 'any';
-  /** What can stand here, for the shell's completion. */
+  /** What the shell completes here. */
   readonly completes?: 'volume' | 'snapshot' | 'target' | 'path' | 'repository' | 'policy';
 }
 
@@ -29,13 +29,13 @@ export interface CommandSpec<Flags extends object> {
   readonly flags: FlagParametersForType<Flags, CliContext>;
   readonly aliases?: Aliases<keyof Flags & string>;
   readonly args: readonly ArgumentSpec[];
-  /** It runs until it is told to end, and must not keep other commands waiting. */
+  /** It runs until it is stopped, and must not make other commands wait. */
   readonly stays?: boolean;
-  /** It does its work as well where the state folder takes nothing. */
+  /** It also works with a state folder that cannot be written. */
   readonly onlyReads?: boolean;
-  /** Where it works, in order: what killed work has left there is brought to its end first. The host unless given. */
+  /** Where it works, in order: killed work there is settled first. Default: the host. */
   readonly recovers?: readonly RecoveryPlace[];
-  /** Loaded when the command runs, so that the start stays quick. */
+  /** Loaded when the command runs, so that the start is fast. */
   readonly load: () => Promise<Action<Flags>>;
 }
 
@@ -49,7 +49,8 @@ export function defineCommand<Flags extends object = object>(spec: CommandSpec<F
     positional: positionalParameters(spec.args),
   };
   return buildCommand<BaseFlags, readonly string[], CliContext>({
-    // The library's types follow one command's flags; here they are put together, so they are checked above instead.
+    // The library's types follow one command's flags; here they are combined with the global ones, so the
+    // spec above is what is type-checked.
     parameters: parameters as never,
     docs: {
       brief: spec.brief,
@@ -100,7 +101,7 @@ export function textFlag(brief: string, placeholder: string) {
   return { kind: 'parsed', parse: (input: string) => input, optional: true, brief, placeholder } as const;
 }
 
-/** A flag with a value that may be given several times. */
+/** A flag with a value that may be repeated. */
 export function listFlag(brief: string, placeholder: string) {
   return {
     kind: 'parsed',

@@ -4,7 +4,7 @@ import { formatDuration } from '../../model/duration.ts';
 import { formatSize } from '../../model/size.ts';
 import { localTime } from '../../model/local-time.ts';
 
-/** What a restore would do, for people. */
+/** What a restore would do, for display. */
 export function describePlan(plan: RestorePlan): string {
   const { snapshot, changes } = plan;
   const isWhole = plan.path === '' || snapshot.volume?.isFile === true;
@@ -27,7 +27,7 @@ export function describePlan(plan: RestorePlan): string {
   return lines.join('\n');
 }
 
-/** Which containers it takes, in words. */
+/** The containers that it stops, in words. */
 export function describeStops(stops: readonly string[]): string[] {
   if (stops.length === 0) return [];
   const names = stops.map((name) => `"${printable(name)}"`).join(', ');
@@ -63,7 +63,7 @@ function place({ destination, path }: RestorePlan): string {
   return path === '' ? `in the place of what is in the ${kind} ${name}` : `into the ${kind} ${name}`;
 }
 
-/** What changes in the live data, in words. */
+/** The changes to the live data, in words. */
 export function describeChanges(
   changes: NonNullable<RestorePlan['changes']>,
   { since }: { readonly since: string },

@@ -1,7 +1,7 @@
 import type { PruneSummary } from '../../app/app.ts';
 import { amount, formatSize, grouped } from '../../model/size.ts';
 
-/** What a prune would do, for people. */
+/** What a prune would do, for display. */
 export function describePrunePlan(plan: PruneSummary): string {
   const { packs, used, unused, duplicates, remove, unreferenced, repack } = plan;
   if (plan.freedBytes === 0 && repack.count === 0 && unused.count === 0)

@@ -3,7 +3,7 @@ import type { EntryType } from '../../model/entry.ts';
 import { formatTable } from './table.ts';
 import { localTime } from '../../model/local-time.ts';
 
-/** What a listing shows of a file, in a volume or a snapshot. */
+/** A listed file, of a volume or a snapshot. */
 export interface ShownEntry {
   readonly name: ByteString;
   readonly type: EntryType;
@@ -16,7 +16,7 @@ export interface ShownEntry {
   readonly linkTarget?: ByteString | undefined;
 }
 
-/** As `ls -l` has it. */
+/** As `ls -l` does. */
 export function formatEntries(entries: readonly ShownEntry[]): string {
   if (entries.length === 0) return '';
   return formatTable(entries, [

@@ -2,9 +2,9 @@ import { AppError } from '../../model/errors.ts';
 import type { Session } from './session.ts';
 
 /**
- * Throws for a command that works through several things: the only error itself; "partly done" when `succeeded` others
- * went well; else the first error after all the others were shown. Each is shown once, whatever number of things it is
- * the error of. Nothing for no errors.
+ * For a command on several things. Throws the only error itself; "partly done" when `succeeded` others went
+ * well; else the first error after the others are shown. An error that several things share is shown once.
+ * Does nothing without errors.
  */
 export function failAll(session: Session, errors: readonly AppError[], succeeded: number): void {
   const different = [

@@ -5,14 +5,14 @@ import { quote } from '../../model/quote.ts';
 import type { Session } from './session.ts';
 import type { View } from './printer.ts';
 
-/** Prints what a piece of work on data has to say, and ends with "partly done" where not everything was carried. */
+/** Prints the report of work on data, and ends with "partly done" when not everything was carried over. */
 export function finishWork(session: Session, report: WorkReport, shown: Pick<View, 'text' | 'quiet'>): void {
   noteWork(session, report);
   session.printer.print({ json: () => report, ...shown });
   reportProblems(session, report.problems);
 }
 
-/** The same where standard output is taken by the data itself. */
+/** The same when standard output carries the data itself. */
 export function finishStream(session: Session, report: WorkReport): void {
   noteWork(session, report);
   reportProblems(session, report.problems);
@@ -31,7 +31,7 @@ interface ShownProblem {
   readonly message: string;
 }
 
-/** Names each thing and what is wrong with it; past the first few, how many more there are. */
+/** Names each thing and its problem; after the first few, how many more there are. */
 export function warnOfProblems(session: Session, problems: readonly ShownProblem[]): void {
   for (const { path, message } of problems.slice(0, shownAtMost)) {
     const subject = path === '…' || isNamedIn(message, path) ? '' : `${quote(path)} `;
@@ -40,20 +40,23 @@ export function warnOfProblems(session: Session, problems: readonly ShownProblem
   if (problems.length > shownAtMost) session.warn(`Warning: and ${problems.length - shownAtMost} more`);
 }
 
-/** In quotes, alone or at the end of a longer path: "a" and "read" are in many messages that are about other things. */
+/**
+ * In quotes, alone or at the end of a longer path: short names such as "a" and "read" occur in unrelated
+ * messages.
+ */
 function isNamedIn(message: string, path: string): boolean {
   return [quote(path), `/${quote(path).slice(1)}`, `'${path}'`, `/${path}'`].some((name) =>
     message.includes(name),
   );
 }
 
-/** Names what went wrong and throws `partial`; nothing when nothing did. */
+/** Lists the problems and throws `partial`; does nothing when there are none. */
 export function reportProblems(session: Session, problems: readonly ShownProblem[]): void {
   warnOfProblems(session, problems);
   failOfProblems(problems);
 }
 
-/** The same where they are named already. */
+/** The same when they are listed already. */
 export function failOfProblems(problems: readonly ShownProblem[]): void {
   if (problems.length === 0) return;
   const count = problems.length === 1 ? 'One thing is' : `${problems.length} things are`;

@@ -1,6 +1,6 @@
 import { AppError } from '../../model/errors.ts';
 
-/** Flags that every command takes, before or after its name. */
+/** The flags of every command, before or after its name. */
 export interface GlobalFlags {
   readonly repo?: string;
   readonly stateDir?: string;
@@ -21,7 +21,7 @@ const textFlag = (brief: string, placeholder: string) =>
 const switchFlag = (brief: string) =>
   ({ kind: 'boolean', optional: true, hidden: true, withNegated: false, brief }) as const;
 
-/** Hidden in the help of each command, and explained once, in the help of `holdfast` itself. */
+/** Hidden in each command's help, and explained once, in that of `holdfast` itself. */
 export const globalFlagParameters = {
   repo: textFlag('Repository: a name or a location', 'URL'),
   stateDir: textFlag('Where Holdfast keeps its catalog, keys and embedded volumes', 'DIR'),
@@ -66,7 +66,7 @@ const switches: Readonly<Record<string, 'quiet' | 'yes'>> = {
   '-y': 'yes',
 };
 
-/** Takes the global flags that stand before the command's name. */
+/** Takes the global flags before the command's name. */
 export function takeLeadingFlags(inputs: readonly string[]): {
   readonly flags: GlobalFlags;
   readonly rest: readonly string[];

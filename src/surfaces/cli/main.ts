@@ -1,7 +1,7 @@
 import module from 'node:module';
 import { compileCacheDir } from './compile-cache-dir.ts';
 
-// Before anything else is loaded: what is compiled once need not be compiled at the next start.
+// Before anything else is loaded: later starts then use the compiled code.
 const cacheDir = compileCacheDir(process.env, process.getuid?.());
 if (cacheDir !== undefined) module.enableCompileCache(cacheDir);
 

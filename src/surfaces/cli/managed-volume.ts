@@ -8,11 +8,11 @@ export interface ManagedRequest {
   readonly name: string;
   /** Completes "Cannot …": `change the owner of`. */
   readonly action: string;
-  /** What does it for another volume, in words. */
+  /** How to do it for another volume, in words. */
   readonly instead?: string | undefined;
 }
 
-/** The volumes that Holdfast keeps itself, for work that only they can have: of an engine's volume it is said that it is one. */
+/** The managed volumes, for work that only they support: an engine's volume is refused with that reason. */
 export async function managedFor(
   session: Session,
   { name, action, instead }: ManagedRequest,
@@ -31,7 +31,7 @@ export async function managedFor(
   );
 }
 
-/** Undefined where there is none, or no engine answers. */
+/** Undefined when there is none, or no engine answers. */
 async function findEngineVolume({ app, signal }: Session, name: string): Promise<Volume | undefined> {
   try {
     await app.recoverAtStart('host');

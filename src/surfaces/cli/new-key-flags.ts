@@ -8,7 +8,7 @@ export interface NewKeyFlags {
   readonly newKeyFile?: string;
 }
 
-/** Where the new password comes from; nothing given makes a random key in the state folder. */
+/** The source of the new password; no flags mean a random key in the state folder. */
 export function newKeyOf({ newPasswordFile, newPasswordCommand, newKeyFile }: NewKeyFlags): NewKey {
   const given = [newPasswordFile, newPasswordCommand, newKeyFile].filter((flag) => flag !== undefined);
   if (given.length > 1) {

@@ -1,6 +1,6 @@
 import type { Session } from './session.ts';
 
-/** Says that no engine was found, where nothing is shown and no flag or configuration says that none is meant. */
+/** Notes that no engine was found, when the list is empty and no flag or configuration chose to use none. */
 export async function noteNoEngine({ app, config, note, signal }: Session): Promise<void> {
   if (config.host === 'embedded' || (await app.policies.configuration()).host === 'embedded') return;
   const { host } = await app.volumes.lookAround({ signal });

@@ -1,7 +1,10 @@
 import path from 'node:path';
 import { AppError } from '../../model/errors.ts';
 
-/** Where the password of a second repository comes from; undefined when nothing is given, so that the catalog says it. */
+/**
+ * The password reference of a second repository; undefined when no flag is given, so that the catalog's is
+ * used.
+ */
 export function otherPassword(file: string | undefined, command: string | undefined): string | undefined {
   if (file !== undefined && command !== undefined)
     throw new AppError(

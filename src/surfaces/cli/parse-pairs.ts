@@ -1,7 +1,7 @@
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 
-/** `key=value` texts as a record. A label may stand alone, which is an empty value, as docker has it. */
+/** `key=value` texts as a record. A label without a value has an empty one, as in docker. */
 export function parsePairs(
   texts: readonly string[] | undefined,
   what: 'label' | 'name' | 'option',

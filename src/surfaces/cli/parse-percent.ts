@@ -1,7 +1,7 @@
 import { fromText, toPrintable } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 
-/** `--read-data` alone is all of it; `--read-data=10` or `10%` a part; 0 when it is not given. */
+/** `--read-data` alone is 100; `--read-data=10` or `10%` a part; 0 when it is not given. */
 export function parsePercent(text: string | undefined): number {
   if (text === undefined) return 0;
   if (text === '') return 100;

@@ -1,19 +1,19 @@
 import { type Colour, type Paint, paintLines } from './colour.ts';
 import { printableField, printableJson, printableLines } from '../../model/quote.ts';
 
-/** A result in the forms in which it can be shown. Only the form that is asked for is computed. */
+/** A result in each form of output. Only the requested form is computed. */
 export interface View {
   /** One JSON document, stable and documented. */
   readonly json: () => unknown;
   /** Lines for people. */
   readonly text: () => string;
-  /** Words at the beginning of lines that a terminal shows in a colour. */
+  /** Words at the beginning of lines that a terminal colours. */
   readonly colours?: Readonly<Record<string, Colour>> | undefined;
-  /** What a script wants with `--quiet`: names or ids, one a line. Absent means nothing. */
+  /** For scripts with `--quiet`: names or ids, one per line. Absent means no output. */
   readonly quiet?: (() => readonly string[]) | undefined;
 }
 
-/** Puts results on standard output. No control character that came from elsewhere gets there, in any form. */
+/** Prints results to standard output. Removes foreign control characters from every form. */
 export interface Printer {
   print(view: View): void;
 }
@@ -34,7 +34,7 @@ function jsonPrinter(write: (text: string) => void): Printer {
   return { print: (view) => write(`${printableJson(JSON.stringify(view.json(), asJson, 2))}\n`) };
 }
 
-/** Every field is always there, and numbers that JSON cannot hold are text. */
+/** Every field is always present, and numbers that JSON cannot hold are text. */
 function asJson(_key: string, value: unknown): unknown {
   if (value === undefined) return null;
   return typeof value === 'bigint' ? value.toString() : value;

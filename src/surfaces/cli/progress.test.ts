@@ -18,7 +18,7 @@ const half: Progress = {
   current: 'a\u001bb',
 };
 
-test('on a terminal one line is painted over and over, with bytes, files, speed and time left, and wiped at the end', () => {
+test('on a terminal one line is repainted, with bytes, files, speed and time left, and wiped at the end', () => {
   const { written, terminal } = recorder(true);
   let nowMs = 0;
   const line = openProgress({ title: 'Backup', form: 'text', terminal, now: () => nowMs });

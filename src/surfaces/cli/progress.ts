@@ -5,10 +5,10 @@ import { formatDuration } from '../../model/duration.ts';
 import { printableJson } from '../../model/quote.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Shows how a job gets on, until it is disposed. */
+/** Shows a job's progress until it is disposed. */
 export interface ProgressLine extends Disposable {
   readonly onProgress: (progress: Progress) => void;
-  /** The same for work on a volume, which tells less. */
+  /** The same for work on a volume, which reports less. */
   readonly onVolumeProgress: (progress: VolumeProgress) => void;
 }
 
@@ -122,8 +122,8 @@ function amount(done: number, { total, form }: AmountOptions): string {
 }
 
 /**
- * Undefined while it would be a guess: work begins slowly, and what is small comes first. After five seconds a twentieth has
- * to be done, after half a minute a hundredth.
+ * Undefined while it would be a guess: work starts slowly, with small files. Needs a twentieth done after
+ * five seconds, or a hundredth after half a minute.
  */
 function timeLeftMs(progress: Progress, elapsedMs: number): number | undefined {
   if (progress.bytesTotal === undefined || progress.bytesTotal === 0 || elapsedMs < 5000) return undefined;

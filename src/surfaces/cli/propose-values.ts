@@ -6,7 +6,10 @@ interface Request {
   readonly partial: string;
 }
 
-/** Names that could stand for an argument: volumes, snapshots. What takes too long, or needs a password that is not there, gives none. */
+/**
+ * Names that complete an argument: volumes, snapshots. Gives none when that takes too long, or needs a
+ * missing password.
+ */
 export async function proposeValues(
   context: CliContext,
   { kind, partial }: Request,

@@ -1,4 +1,4 @@
-/** `--read-data`, whose share may be left out. */
+/** `--read-data`, whose percentage may be left out. */
 export function readDataFlag(brief: string) {
   return {
     kind: 'parsed',

@@ -2,7 +2,7 @@ import { knownError } from '../../lib/known-error.ts';
 import { exitNumber } from '../../model/errors.ts';
 import { fromText, toPrintable } from '../../model/byte-string.ts';
 
-/** An error as the user sees it: message, detail, hint. A stack trace only where HOLDFAST_DEBUG asks for it. */
+/** An error as the user sees it: message, detail, hint. A stack trace only with HOLDFAST_DEBUG. */
 export function formatError(error: unknown, debug: boolean): string {
   const known = knownError(error);
   const lines = [`holdfast: ${printable(known.message)}`];

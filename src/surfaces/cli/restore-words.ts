@@ -23,7 +23,7 @@ export interface RestoreFlags {
   readonly noFiles?: boolean;
 }
 
-/** How it is to be done, whatever is restored. */
+/** The settings of any kind of restore. */
 export function settingsOf(flags: RestoreFlags) {
   if (flags.noKeep === true && flags.keepFor !== undefined)
     throw new AppError('usage', '"--no-keep" and "--keep-for" exclude each other');
@@ -45,7 +45,7 @@ function durationOf(text: string | undefined): number | undefined {
   return text === undefined ? undefined : parseDuration(text);
 }
 
-/** What was done, for people. */
+/** What was done, for display. */
 export function describeReport(report: RestoreReport): string {
   const { name, snapshot, files, bytes, created, safetySnapshot, stopped, stillMs, keptForMs } = report;
   const lines = [

@@ -12,7 +12,7 @@ export interface SocketFlags {
   readonly group?: string;
 }
 
-/** What a command that serves a socket hands to the service. */
+/** A serving command's request to the service. */
 export interface ServiceRequest {
   readonly socket: ServedSocket;
   readonly signal: AbortSignal;
@@ -20,7 +20,7 @@ export interface ServiceRequest {
   readonly onReady: () => void;
 }
 
-/** The socket that systemd opened for this process, or one at the path that was asked for. */
+/** The socket that systemd opened for this process, or one at the requested path. */
 export function serviceRequest(session: Session, flags: SocketFlags, usual?: string): ServiceRequest {
   const { context, signal } = session;
   const fd = activatedSocket(context.env, process.pid);

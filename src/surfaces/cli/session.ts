@@ -10,29 +10,35 @@ import { openProgress, type ProgressLine } from './progress.ts';
 import { formatError } from './report-error.ts';
 import { askOn, confirmOn, openSink } from './terminal.ts';
 
-/** What a command has to work with. */
+/** What a command works with. */
 export interface Session {
   readonly config: AppConfig;
-  /** What the command line was given; for the completion. */
+  /** The command line's context; for the completion. */
   readonly context: CliContext;
   readonly app: App;
   /** Aborted by the first Ctrl-C. */
   readonly signal: AbortSignal;
   readonly printer: Printer;
   readonly quiet: boolean;
-  /** A remark for people, on standard error; not with --quiet. */
+  /** A remark for people, on standard error; silent with --quiet. */
   readonly note: (message: string) => void;
-  /** Something that the user must see, on standard error. */
+  /** A warning that the user must see, on standard error. */
   readonly warn: (message: string) => void;
-  /** Asks on the terminal; true at once with --yes. Without a terminal it is a usage error that names --yes. */
+  /**
+   * Asks on the terminal; true at once with --yes. Without a terminal it throws a usage error that names
+   * --yes.
+   */
   readonly confirm: (question: string) => Promise<boolean>;
-  /** Asks on the terminal for a line; undefined where there is none, or with --yes. */
+  /** Asks on the terminal for a line; undefined without one, or with --yes. */
   readonly ask: (question: string) => Promise<string | undefined>;
-  /** Shows how a job gets on, until it is disposed, which may be repeated. */
+  /** Shows a job's progress until it is disposed; disposal is idempotent. */
   readonly progress: (title: string) => ProgressLine;
-  /** An error that is not the end of the command. */
+  /** An error that does not end the command. */
   readonly showError: (error: AppError) => void;
-  /** Takes raw bytes to standard output; its promise is kept when it can take more. A terminal is refused unless it may be one. */
+  /**
+   * Writes raw bytes to standard output; the promise resolves when it can take more. Refuses a terminal
+   * unless allowed.
+   */
   openSink(options?: { readonly mayBeTerminal?: boolean }): (chunk: Uint8Array) => Promise<void>;
   /** Standard input as bytes. */
   readonly readBytes: () => AsyncIterable<Uint8Array>;
@@ -42,7 +48,7 @@ export interface SessionOptions extends Pick<AppConfig, 'stays' | 'onlyReads'> {
   readonly recovers?: readonly RecoveryPlace[];
 }
 
-/** Opens what a command works with, runs it, and closes everything again, whatever happens. */
+/** Opens a command's session, runs it, and always closes everything again. */
 export async function withSession(
   context: CliContext,
   ownFlags: GlobalFlags,

@@ -4,16 +4,16 @@ import { AppError, exitNumber } from '../../model/errors.ts';
 export interface SignalWatch extends Disposable {
   /** Aborted by the first signal, with a `cancelled` error as its reason. */
   readonly signal: AbortSignal;
-  /** The exit number of a command that ended with `code`: that of the signal when the signal ended it. */
+  /** The exit number of a command that ended with `code`: that of the signal when a signal ended it. */
   exitNumber(code: number): number;
-  /** Until it is disposed, SIGHUP calls this instead of asking the command to end. */
+  /** Until disposal, SIGHUP calls this instead of asking the command to end. */
   onHangUp(listener: () => void): Disposable;
-  /** Until it is disposed, every signal goes to the listener, and ends nothing here. */
+  /** Until disposal, every signal goes to the listener, and ends nothing here. */
   onSignals(listener: (name: NodeJS.Signals) => void): Disposable;
 }
 
 const watched = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-/** These end a process at once, unless somebody heeds them. */
+/** These end a process at once, unless it listens for them. */
 const passedOn = ['SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
 
 /** The first signal asks the command to end, the second ends it. */

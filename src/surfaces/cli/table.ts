@@ -6,7 +6,7 @@ export interface Column<Row> {
   readonly align?: 'left' | 'right';
 }
 
-/** Lines with aligned columns under upper-case titles, three spaces between them, as Docker's tables are. */
+/** Lines with aligned columns under upper-case titles, three spaces between them, as Docker's tables. */
 export function formatTable<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
   const cells = [
     columns.map((column) => column.title),
@@ -32,7 +32,7 @@ function pad(cell: string, options: { readonly width: number; readonly align: 'l
   return options.align === 'right' ? space + cell : cell + space;
 }
 
-/** Columns that a terminal takes: two for wide characters, none for combining marks. */
+/** Columns on a terminal: two for wide characters, none for combining marks. */
 function widthOf(text: string): number {
   // oxlint-disable-next-line no-control-regex -- all of ASCII is meant
   if (/^[\x00-\x7f]*$/.test(text)) return text.length;

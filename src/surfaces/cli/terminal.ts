@@ -37,7 +37,7 @@ export async function askOn(terminal: Terminal, { question, signal }: Question):
   }
 }
 
-/** Takes bytes for a stream that stays open, no faster than its reader takes them. */
+/** Writes bytes to a stream that stays open, no faster than its reader. */
 export function openSink(
   stream: NodeJS.WriteStream,
   options: { readonly mayBeTerminal?: boolean } = {},

@@ -2,7 +2,10 @@ import type { VolumeFailure } from '../../app/app.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Session } from './session.ts';
 
-/** Says what is wrong with the volumes that could not be measured, each once, and ends with "partly done". Nothing for none. */
+/**
+ * Reports why volumes could not be measured, each reason once, and ends with "partly done". Does nothing
+ * without failures.
+ */
 export function reportUnmeasured(session: Session, rows: readonly (VolumeFailure | object)[]): void {
   const failures = rows.filter((row): row is VolumeFailure => 'error' in row);
   const [first] = failures;

@@ -1,13 +1,16 @@
 import { knownError } from '../../lib/known-error.ts';
 import { type AppError, errnoOf } from '../../model/errors.ts';
 
-/** What became of what was written to a stream. */
+/** The result of writes to a stream. */
 export interface WatchedOutput {
-  /** Why not all of it came to where it went, once all of it was tried. A reader that has gone is no reason: it had enough. */
+  /**
+   * Why the output is incomplete, after all writes were tried. A reader that closed the stream is no error:
+   * it had enough.
+   */
   problem(): Promise<AppError | undefined>;
 }
 
-/** From now on, an error of the stream ends nothing: what is at work goes on, and a running restore comes to its end. */
+/** From then on, an error of the stream is recorded only: a running restore completes. */
 export function watchOutput(stream: NodeJS.WriteStream): WatchedOutput {
   let first: Error | undefined;
   stream.on('error', (error) => void (first ??= error));

@@ -1,6 +1,8 @@
 const widest = 80;
 
-/** Breaks paragraphs at blanks so that no line is longer than eighty characters; line breaks that are there stay. */
+/**
+ * Breaks paragraphs at blanks so that no line is longer than eighty characters; keeps existing line breaks.
+ */
 export function wrapText(text: string): string {
   return text.split('\n').map(wrapLine).join('\n');
 }

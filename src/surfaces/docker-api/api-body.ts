@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { readBody } from '../serve/serve-http.ts';
 import { ApiError } from './api-error.ts';
 
-/** What a client asks for when it creates a volume. */
+/** A client's request to create a volume. */
 export interface CreateBody {
   readonly name: string;
   readonly driver: string;
@@ -13,7 +13,7 @@ export interface CreateBody {
 
 const bodyLimit = 4 << 20;
 
-/** Refuses what the engine refuses, in its words. No body at all asks for an anonymous volume. */
+/** Refuses what the engine refuses, in its words. Without a body, the request is for an anonymous volume. */
 export async function readCreateBody(request: IncomingMessage): Promise<CreateBody> {
   const text = (await readBody(request, bodyLimit)).toString('utf8');
   const type = request.headers['content-type'];
@@ -52,7 +52,7 @@ function createBodyOf(value: unknown): CreateBody {
       400,
       `invalid JSON: json: cannot unmarshal ${kind} into Go value of type volume.CreateOptions`,
     );
-  // As the engine reads it: whatever the case of the letters, and the last one counts.
+  // As the engine reads it: in any letter case, and the last duplicate counts.
   const fields = new Map(
     Object.entries(value as object).map(([key, field]) => [key.toLowerCase(), field as unknown]),
   );

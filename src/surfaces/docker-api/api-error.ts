@@ -1,7 +1,7 @@
 import { AppError, type ErrorCode } from '../../model/errors.ts';
 import { errorLine } from '../error-line.ts';
 
-/** A refusal in the engine's words and with its status. */
+/** A refusal with the engine's message and status. */
 export class ApiError extends AppError {
   readonly status: number;
 
@@ -30,12 +30,12 @@ const statuses: Partial<Readonly<Record<ErrorCode, number>>> = {
   unavailable: 503,
 };
 
-/** The engine has few statuses; what it has none for is its 500. */
+/** The engine uses few statuses; for anything else it answers 500. */
 export function statusOf(error: AppError): number {
   return error instanceof ApiError ? error.status : (statuses[error.code] ?? 500);
 }
 
-/** The engine puts what it did before what went wrong: `create pg: …`. */
+/** Prefixes the action as the engine does: `create pg: …`. */
 export function prefixed(action: string, error: AppError): ApiError {
   return new ApiError(statusOf(error), `${action}: ${errorLine(error)}`);
 }

@@ -41,19 +41,19 @@ function checkFlag(key: string, filters: RawFilters): void {
   throw new ApiError(400, `invalid filter '${key}': ${reason}`);
 }
 
-/** As Go's `strconv.ParseBool`; undefined for any other text. */
+/** Like Go's `strconv.ParseBool`; undefined for any other text. */
 export function parseFlag(text: string): boolean | undefined {
   if (/^(?:1|t|T|TRUE|true|True)$/.test(text)) return true;
   return /^(?:0|f|F|FALSE|false|False)$/.test(text) ? false : undefined;
 }
 
-/** True when the volume passes; whoever holds it mounted uses it. */
+/** True when the volume passes; a mounted volume is in use. */
 export function passes(volume: ManagedVolume, { dangling, ...filter }: VolumeFilter): boolean {
   if (dangling !== undefined && dangling !== (referencesOf(volume).length === 0)) return false;
   return matchesFilter(volume, { ...filter, dangling: undefined });
 }
 
-/** Who refers to it: containers, and whatever else has it mounted. */
+/** Its references: containers, and other holders that have it mounted. */
 export function referencesOf(volume: ManagedVolume): string[] {
   return [...new Set([...volume.consumers.map(({ id }) => id), ...volume.mountIds])];
 }

@@ -101,7 +101,7 @@ describe('paths', () => {
   });
 });
 
-test('an unknown driver is a 404 in the words of the engine', async () => {
+test("an unknown driver is a 404 with the engine's message", async () => {
   expect(await ask('POST', '/volumes/create', { Name: 'xx', Driver: 'no"such' })).toMatchObject({
     status: 404,
     server: expect.stringMatching(/^Holdfast\//) as string,
@@ -115,7 +115,7 @@ test('an unknown driver is a 404 in the words of the engine', async () => {
 describe('GET /system/df', () => {
   const df = async (query: string): Promise<Record<string, unknown>> =>
     (await ask('GET', `/${query}`)).body as Record<string, unknown>;
-  // Two of known size, one of which is in use; what is zero is left out.
+  // Two of known size, one of which is in use; zero is left out.
   const sums = { ActiveCount: 2, Reclaimable: 100, TotalCount: 3, TotalSize: 201 };
 
   test('has lists, and only these, before version 1.52', async () => {
@@ -138,7 +138,7 @@ describe('GET /system/df', () => {
     });
   });
 
-  test('refuses what is no truth value', async () => {
+  test('refuses a value that is no boolean', async () => {
     expect(await ask('GET', '/v1.52/system/df?verbose=maybe')).toMatchObject({
       status: 400,
       body: { message: 'invalid value for verbose: maybe' },
@@ -146,7 +146,7 @@ describe('GET /system/df', () => {
   });
 });
 
-test('GET /info has the fields of the version that is asked for', async () => {
+test('GET /info has the fields of the requested version', async () => {
   const info = async (version: string): Promise<object> =>
     (await ask('GET', `/v${version}/info`)).body as object;
   const keys = Object.keys(await info('1.52'));

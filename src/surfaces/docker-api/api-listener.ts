@@ -23,7 +23,7 @@ import {
 
 type Route = (parts: ApiParts, call: ApiCall) => Promise<void>;
 
-/** Every route that is spoken here, the more exact ones first. A group in the pattern is a volume's name. */
+/** Every route served here, the more specific ones first. A group in the pattern is a volume's name. */
 const routes: readonly (readonly [method: string, path: RegExp, route: Route])[] = [
   ['GET', /^\/_ping$/, ping],
   ['HEAD', /^\/_ping$/, ping],
@@ -42,13 +42,13 @@ const routes: readonly (readonly [method: string, path: RegExp, route: Route])[]
 ];
 
 export interface ApiListenerOptions {
-  /** Opened while the socket is served already: who asks before waits. */
+  /** Opened while the socket is already served: earlier requests wait. */
   readonly parts: Promise<ApiParts>;
-  /** Told of every request that failed by our own fault or the machine's. */
+  /** Called for every request that failed by an error of Holdfast or the machine. */
   readonly onFailure: (what: string, error: AppError) => void;
 }
 
-/** Speaks the part of the Engine API that is about volumes. */
+/** Serves the Engine API's volume routes. */
 export function apiListener({ parts, onFailure }: ApiListenerOptions): RequestHandler {
   return async (request, response) => {
     try {
@@ -80,7 +80,7 @@ async function respond(
   response.setHeader('Server', `Holdfast/${programVersion} (linux)`);
   checkVersion(asked.version);
   const gone = new AbortController();
-  // An answer that was given in full has nobody who waits for it any more.
+  // The client no longer waits for a complete answer.
   response.once('close', () => {
     if (!response.writableFinished) gone.abort();
   });
@@ -103,7 +103,8 @@ function routeOf(method: string, path: string): [Route, string] | [] {
 }
 
 function sendError(response: ServerResponse, error: AppError): void {
-  // An answer that has begun cannot become another: it is cut off, so that nobody takes it for whole.
+  // An answer that has begun cannot be replaced: it is cut off, so that the client sees that it is
+  // incomplete.
   if (response.headersSent) response.destroy();
   else sendJson(response, statusOf(error), { message: errorLine(error) });
 }

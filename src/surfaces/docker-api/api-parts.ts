@@ -13,11 +13,11 @@ export interface ApiParts {
   readonly volumes: ApiVolumes;
   readonly events: EventLog;
   readonly texts: VolumeTexts;
-  /** How large volumes are, without a walk of what has not changed. */
+  /** Sizes of volumes, without walking what has not changed. */
   readonly sizes: Pick<WatchedSizes, 'measure'>;
   /** One prune at a time, as in the engine. */
   readonly pruning: { isRunning: boolean };
-  /** An id of this state folder, stable over restarts. */
+  /** This state folder's id, stable over restarts. */
   readonly identity: string;
 }
 
@@ -25,11 +25,11 @@ export interface ApiParts {
 export interface ApiCall {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  /** Of the API, as the client asked for it. */
+  /** The API version that the client asked for. */
   readonly version: string;
   readonly query: URLSearchParams;
   /** The volume's name in the path; '' for none. */
   readonly name: string;
-  /** Aborted when the client is gone. */
+  /** Aborted when the client disconnects. */
   readonly signal: AbortSignal;
 }

@@ -1,6 +1,6 @@
 import { ApiError } from './api-error.ts';
 
-/** The newest and the oldest version of the Engine API that is spoken here. */
+/** The newest and the oldest supported version of the Engine API. */
 export const newestVersion = '1.52';
 export const oldestVersion = '1.24';
 
@@ -10,7 +10,7 @@ export interface VersionedPath {
   readonly path: string;
 }
 
-/** Takes the version off a decoded path. */
+/** Splits the version from a decoded path. */
 export function splitVersion(decoded: string): VersionedPath {
   const [, version, path] = /^\/v([0-9][0-9.]*)(\/.*)$/s.exec(decoded) ?? [];
   return version === undefined || path === undefined
@@ -18,7 +18,7 @@ export function splitVersion(decoded: string): VersionedPath {
     : { version, path };
 }
 
-/** In the engine's words. */
+/** With the engine's messages. */
 export function checkVersion(version: string): void {
   if (isOlder(version, oldestVersion)) {
     throw new ApiError(

@@ -1,6 +1,6 @@
 import type { ManagedVolume, VolumeHealth } from '../../app/app.ts';
 
-/** A volume as the Engine API has it, its fields in the engine's order. */
+/** A volume in the Engine API, with its fields in the engine's order. */
 export interface ApiVolume {
   readonly CreatedAt: string;
   readonly Driver: string;
@@ -25,7 +25,7 @@ export function toApiVolume(volume: ManagedVolume): ApiVolume {
   };
 }
 
-/** As `inspect` shows it: with what the engine's own driver has nothing to say about. */
+/** As `inspect` shows it: adds `Status`, unless it is a plain volume as the engine's own driver has them. */
 export function toInspectedVolume(volume: ManagedVolume, { status, message }: VolumeHealth): ApiVolume {
   const isPlain = volume.kind === 'local' && Object.keys(volume.options).length === 0;
   if (isPlain && !volume.isProtected) return toApiVolume(volume);
@@ -42,7 +42,7 @@ export function toInspectedVolume(volume: ManagedVolume, { status, message }: Vo
 }
 
 function wholeSeconds(time: string | undefined): string {
-  // As our own are written: a list of thousands has no time to parse each.
+  // Holdfast's own format: parsing each time is too slow for a list of thousands.
   if (time !== undefined && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z$/.test(time))
     return `${time.slice(0, 19)}Z`;
   const ms = Date.parse(time ?? '');

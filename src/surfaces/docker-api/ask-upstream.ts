@@ -13,7 +13,7 @@ export interface UpstreamAnswer {
 const deadlineMs = 150_000;
 const answerLimit = 64 << 20;
 
-/** One question to the engine behind us, whatever it answers. `unavailable` when it does not. */
+/** One request to the upstream engine; returns any answer. `unavailable` without one. */
 export async function askUpstream(
   upstream: Upstream,
   question: { readonly method: 'GET' | 'DELETE'; readonly path: string },
@@ -45,7 +45,7 @@ export function jsonOf<T>({ status, text }: UpstreamAnswer): T | undefined {
 
 const ownHeaders: readonly string[] = ['api-version', 'docker-experimental', 'ostype', 'server'];
 
-/** What the engine says of itself with each of its answers. */
+/** Keeps the headers by which the engine identifies itself. */
 function keepOwnHeaders({ says }: Upstream, { rawHeaders }: IncomingMessage): void {
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     const [name = '', value = ''] = [rawHeaders[index], rawHeaders[index + 1]];

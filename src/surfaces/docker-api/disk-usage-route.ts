@@ -9,8 +9,9 @@ import { sendJson } from './send.ts';
 const objectTypes: readonly string[] = ['container', 'image', 'volume', 'build-cache'];
 
 /**
- * `GET /system/df`, as the engine counts: volumes of the driver `local` without options. Until version 1.52 of the API,
- * lists of everything; from then on sums, with a list when `verbose` is true, and both while a client does not say.
+ * `GET /system/df`, as the engine counts: volumes of the driver `local` without options. Before version 1.52
+ * of the API, lists of everything; from then on sums, with a list when `verbose` is true, and both when the
+ * client does not say.
  */
 export async function showDiskUsage(
   parts: ApiParts,
@@ -58,13 +59,13 @@ async function measuredVolumes({ volumes, sizes }: ApiParts, signal: AbortSignal
     signal,
   );
   return counted.map((volume, index) => {
-    // As the engine does: a size that cannot be had is said to be none, and keeps nothing from being listed.
+    // As the engine does: a size that cannot be measured is -1, and the volume is still listed.
     const usage = { RefCount: referencesOf(volume).length, Size: measured[index] ?? -1 };
     return { ...toApiVolume(volume), UsageData: usage };
   });
 }
 
-/** As the engine adds up: a volume whose size it does not know counts as active. What is zero is left out. */
+/** As the engine adds up: a volume of unknown size counts as active. Zero is left out. */
 function sumsOf(volumes: readonly MeasuredVolume[], hasItems: boolean): Record<string, unknown> {
   const known = volumes.filter(({ UsageData: { Size: size } }) => size !== -1);
   const unused = known.filter(({ UsageData: { RefCount: count } }) => count === 0);

@@ -2,7 +2,7 @@ import { ApiError } from './api-error.ts';
 import { askUpstream, jsonOf } from './ask-upstream.ts';
 import type { Upstream } from './send-upstream.ts';
 
-/** Asks an engine who it is, until it has said so once. */
+/** Asks an engine for its id, until it has answered once. */
 export function engineIdOf(upstream: Upstream): () => Promise<string> {
   let known: string | undefined;
   return async () => {

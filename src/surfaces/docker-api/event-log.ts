@@ -1,6 +1,6 @@
 import type { ManagedVolumes, VolumeEvent } from '../../app/app.ts';
 
-/** An event as the Engine API has it. */
+/** An event of the Engine API. */
 export interface ApiEvent {
   readonly Type: 'volume';
   readonly Action: string;
@@ -10,7 +10,7 @@ export interface ApiEvent {
   readonly timeNano: number;
 }
 
-/** What an event is worth in whole nanoseconds: more than a number can hold exactly. */
+/** An event's time in whole nanoseconds: more than a number can hold exactly. */
 export interface TimedEvent {
   readonly nanoseconds: bigint;
   readonly event: ApiEvent;
@@ -27,7 +27,7 @@ const actions: Partial<Readonly<Record<VolumeEvent['kind'], string>>> = {
   rename: 'create',
 };
 
-/** What has happened to volumes, as much of it as the engine remembers, and what happens. */
+/** Past volume events, as many as the engine remembers, and new ones. */
 export class EventLog implements Disposable {
   readonly #past: TimedEvent[] = [];
   readonly #listeners = new Set<(event: TimedEvent) => void>();
@@ -72,7 +72,7 @@ export class EventLog implements Disposable {
     this.#listeners.clear();
   }
 
-  /** What the engine has no word for is told in words that its clients know, or not at all. */
+  /** Events that the engine does not have are mapped to ones that its clients know, or left out. */
   #take({ kind, volume, id, from }: VolumeEvent): void {
     const { name, driver } = volume;
     const holder = id === undefined ? {} : { container: id };

@@ -7,10 +7,13 @@ import type { TimedEvent } from './event-log.ts';
 
 const unreadAtMostBytes = 4 << 20;
 
-/** What a timer can wait for at once. */
+/** The longest delay of a timer. */
 const longestWaitMs = 2 ** 31 - 1;
 
-/** One JSON object a line: what has been since `since`, then what happens until `until`, or until the client goes. */
+/**
+ * One JSON object per line: events since `since`, then new ones until `until`, or until the client
+ * disconnects.
+ */
 export async function streamEvents(
   { events }: ApiParts,
   { request, query, response, signal }: ApiCall,
@@ -23,7 +26,7 @@ export async function streamEvents(
     if (until !== undefined && timed.nanoseconds > until) return;
     if (!matches(timed, filters)) return;
     response.write(`${JSON.stringify(timed.event)}\n`);
-    // A client that does not read is cut off: what it leaves unread would fill the memory.
+    // A client that does not read is cut off: its unread events would fill the memory.
     if (response.writableLength > unreadAtMostBytes) response.destroy();
   };
   response.writeHead(200, { 'Content-Type': 'application/json' });
@@ -39,7 +42,10 @@ export async function streamEvents(
   response.end();
 }
 
-/** Aborted when the client has closed its side: it reads what there is, and nothing would tell when it goes. */
+/**
+ * Aborted when the client has closed its side: it still reads what was sent, and nothing else would show when
+ * it disconnects.
+ */
 function whenLeft({ socket }: IncomingMessage): Disposable & { readonly signal: AbortSignal } {
   const left = new AbortController();
   const leave = (): void => left.abort();
@@ -48,7 +54,7 @@ function whenLeft({ socket }: IncomingMessage): Disposable & { readonly signal: 
   return { signal: left.signal, [Symbol.dispose]: () => socket.off('end', leave) };
 }
 
-/** Seconds with up to nine digits after the point, as nanoseconds. */
+/** Seconds with up to nine decimals, as nanoseconds. */
 function timeOf(text: string | null): bigint | undefined {
   if (text === null || text === '') return undefined;
   const [, seconds, fraction = ''] = /^(-?\d+)(?:\.(\d{1,9}))?$/.exec(text) ?? [];
@@ -57,7 +63,7 @@ function timeOf(text: string | null): bigint | undefined {
   return BigInt(seconds) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0'));
 }
 
-/** Every key must be met by one of its values. Keys that the engine does not know ask nothing. */
+/** Every key needs a match among its values. Keys that the engine does not know are ignored. */
 function matches({ event }: TimedEvent, filters: RawFilters): boolean {
   const { ID: id, Attributes: attributes } = event.Actor;
   return [...filters].every(([key, values]) => {

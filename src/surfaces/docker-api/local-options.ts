@@ -1,4 +1,4 @@
-/** What the engine's own driver says against options, in its words; undefined when it takes them. */
+/** The error of the engine's own driver for options, in its words; undefined when it accepts them. */
 export function refusalOfLocalOptions(options: Readonly<Record<string, string>>): string | undefined {
   const unknown = Object.keys(options).find((key) => !['type', 'device', 'o', 'size'].includes(key));
   if (unknown !== undefined) return `invalid option: ${JSON.stringify(unknown)}`;
@@ -10,7 +10,7 @@ export function refusalOfLocalOptions(options: Readonly<Record<string, string>>)
   return undefined;
 }
 
-/** A mount needs its type and its device, however little the driver itself would need. */
+/** A mount needs its type and its device, even where the driver itself needs less. */
 export function refusalOfMount(options: Readonly<Record<string, string>>): string | undefined {
   const needs = (key: string, others: readonly string[]): boolean =>
     others.some((other) => other in options) && !(key in options);

@@ -5,7 +5,7 @@ export interface RequestTarget {
   readonly query: string;
 }
 
-/** The target of a request line. The absolute form (`http://host/path`) says the same as the path alone. */
+/** The target of a request line. The absolute form (`http://host/path`) is equivalent to the path alone. */
 export function splitTarget(target: string): RequestTarget {
   const path = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?]*/i, '');
   const at = path.indexOf('?');
@@ -22,7 +22,7 @@ export function decodePath(rawPath: string): string | undefined {
   }
 }
 
-/** As Go's `path.Clean` with a trailing slash kept: the form that an engine sends its clients on to. */
+/** Like Go's `path.Clean` with a trailing slash kept: the form that an engine redirects its clients to. */
 export function plainPath(path: string): string {
   const parts: string[] = [];
   for (const part of path.split('/')) {
@@ -32,7 +32,7 @@ export function plainPath(path: string): string {
   return `/${parts.join('/')}${path.endsWith('/') && parts.length > 0 ? '/' : ''}`;
 }
 
-/** Where an engine sends a client on to that wrote a path in another form than the plain one. */
+/** The redirect of an engine for a path in another form than the plain one. */
 export function plainLocation(plain: string, query: string): string {
   return `${encodeURI(plain)}${query}`;
 }

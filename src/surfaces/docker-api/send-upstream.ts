@@ -10,12 +10,14 @@ import type { Readable } from 'node:stream';
 import { longestHeadBytes } from '../serve/serve-http.ts';
 import { errnoOf } from '../../model/errors.ts';
 
-/** The engine behind us. */
+/** The upstream engine. */
 export interface Upstream extends Disposable {
   readonly socketPath: string;
   /** Connections that are kept open between requests. */
   readonly connections: Agent;
-  /** Headers by which it told who it is (`Server`, `Api-Version`), for what is answered in its place. */
+  /**
+   * Headers by which it identified itself (`Server`, `Api-Version`), for answers that are given in its place.
+   */
   readonly says: Map<string, string>;
 }
 
@@ -23,20 +25,19 @@ export interface UpstreamMessage {
   readonly method: string;
   readonly path: string;
   readonly headers: OutgoingHttpHeaders | readonly string[];
-  /** Undefined for a request that has none. */
+  /** Undefined for a request without one. */
   readonly body?: Readable | undefined;
-  /** The client's connection: when it says that it has no more to say, the engine hears so. */
+  /** The client's connection: when the client closes its side, the engine's is closed too. */
   readonly client?: Socket | undefined;
   readonly signal: AbortSignal;
 }
 
 /**
- * Sends one request to the engine behind us, and gives its answer as soon as its head is there. Throws what the
- * connection says when there is none.
- *
- * A request that only reads goes over a connection that is kept open. The engine may close one as we take it: a request
- * that was answered by nothing is then sent once more, over a connection of its own. What changes something is never sent
- * twice, so it has a connection of its own from the start.
+ * Sends one request to the upstream engine, and returns its answer as soon as its head is there. Throws the
+ * connection's error when there is none.
+ * A request that only reads uses a kept connection. The engine may close that at the same time: a request
+ * without any answer is then sent once more, over a new connection. A request that changes something is never
+ * sent twice, so it has a new connection from the start.
  */
 export async function sendUpstream(upstream: Upstream, message: UpstreamMessage): Promise<IncomingMessage> {
   const isRepeatable = ['GET', 'HEAD'].includes(message.method) && message.body === undefined;
@@ -49,7 +50,7 @@ export async function sendUpstream(upstream: Upstream, message: UpstreamMessage)
   }
 }
 
-/** The connection was a kept one, and the engine closed it before it answered anything. */
+/** The engine closed a kept connection before it answered. */
 class ClosedMeanwhile extends Error {}
 
 async function send(
@@ -91,14 +92,15 @@ function isClosedMeanwhile(sent: ClientRequest, error: Error): boolean {
 function passBody(body: Readable, sent: ClientRequest): void {
   body.pipe(sent);
   body.once('error', () => sent.destroy());
-  // The engine need not read to the end: what is left is thrown away, so that the client comes to read the answer.
+  // The engine may stop reading: the rest of the body is discarded, so that the client gets to read the
+  // answer.
   sent.once('close', () => {
     body.unpipe(sent);
     body.resume();
   });
 }
 
-/** As if the client were connected to the engine: it ends a stream then, and answers what it can. */
+/** As if the client were connected to the engine: that then ends a stream, and answers what it can. */
 function passEnd(client: Socket, sent: ClientRequest): void {
   const end = (): void => {
     if (sent.destroyed) return;

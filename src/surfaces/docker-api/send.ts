@@ -19,7 +19,7 @@ export function sendEmpty(response: ServerResponse, status: number): void {
   response.end();
 }
 
-/** As an engine sends a client on to the plain form of a path, whatever the method. */
+/** As an engine redirects a client to the plain form of a path, whatever the method. */
 export function redirect(response: ServerResponse, location: string): void {
   response.writeHead(301, { Location: location, 'Content-Length': 0 });
   response.end();

@@ -16,10 +16,13 @@ import type { RemovalParts, TrashForeign } from './upstream-removal.ts';
 
 export interface ApiServiceRequest {
   readonly socket: ServedSocket;
-  /** The engine that everything else is passed to: `unix:///var/run/docker.sock`. Undefined serves our own volumes. */
+  /**
+   * The engine that everything else is passed to: `unix:///var/run/docker.sock`. Undefined serves the managed
+   * volumes.
+   */
   readonly upstream: string | undefined;
   readonly signal: AbortSignal;
-  /** Tells people, one line at a time. */
+  /** Messages for people, one line each. */
   readonly say: (message: string) => void;
   /** The socket is there. */
   readonly onReady?: (() => void) | undefined;
@@ -33,14 +36,17 @@ export interface ApiBackend {
   }>;
   /** Closed with the service. */
   openSizes(): Promise<WatchedSizes>;
-  /** For volumes of the engine behind us. */
+  /** For volumes of the upstream engine. */
   openTrash(): Promise<TrashForeign>;
   isProtected(engineId: string, name: string): Promise<boolean>;
 }
 
 const graceMs = 5_000;
 
-/** Serves the volumes' part of the Engine API, or a whole engine with a trash for its volumes, until the signal is aborted. */
+/**
+ * Serves the Engine API's volume routes, or a whole engine with a trash for its volumes, until the signal is
+ * aborted.
+ */
 export async function serveApi(backend: ApiBackend, request: ApiServiceRequest): Promise<void> {
   const { socket, say } = request;
   const onFailure = (what: string, error: AppError): void => sayFailure(say, what, error);
@@ -83,7 +89,7 @@ interface Service<Parts> {
   listeners(parts: Promise<Parts>): Pick<Parameters<typeof serveHttp>[0], 'onRequest' | 'upgrades'>;
 }
 
-/** The socket first: whoever starts meanwhile waits for an answer, and need not ask again. */
+/** The socket first: a client that starts meanwhile waits for its answer, and need not retry. */
 async function serve<Parts>(
   { socket, signal, say, onReady }: ApiServiceRequest,
   service: Service<Parts>,

@@ -39,14 +39,14 @@ export async function showVersion(_parts: ApiParts, { response }: ApiCall): Prom
   });
 }
 
-/** Every field that an engine always has; of what is not there, what it says where it has none. */
+/** Every field that an engine always has; what does not exist here gets the engine's value for absent. */
 export async function showInfo({ identity }: ApiParts, { response, version: asked }: ApiCall): Promise<void> {
   sendJson(response, 200, {
     ID: identity,
     ...nothingRuns,
     Plugins: { Volume: ['local'], Network: null, Authorization: null, Log: null },
     ...noLimits,
-    // Fields that newer versions have no more.
+    // Fields that newer versions removed.
     ...(isOlder(asked, '1.50') && { BridgeNfIptables: false, BridgeNfIp6tables: false }),
     Debug: false,
     NFd: -1,
@@ -120,7 +120,7 @@ function commits(asked: string): Record<string, object> {
   return { ContainerdCommit: commit, RuncCommit: commit, InitCommit: commit };
 }
 
-/** No containers run here: what asks for them gets an empty list. */
+/** No containers run here: their lists are empty. */
 export async function listNothing(_parts: ApiParts, { response }: ApiCall): Promise<void> {
   sendJson(response, 200, []);
 }

@@ -15,13 +15,15 @@ import {
 import { upstreamRequest, type UpstreamRequest } from './upstream-request.ts';
 
 export interface UpstreamListenerOptions {
-  /** Opened while the socket is served already: removals wait for it, and nothing else does. */
+  /** Opened while the socket is already served: only removals wait for it. */
   readonly parts: Promise<RemovalParts>;
   readonly upstream: RemovalParts['upstream'];
   readonly onFailure: (what: string, error: AppError) => void;
 }
 
-/** Passes everything to the engine behind us but the removal of volumes, whose data is kept in the trash. */
+/**
+ * Passes everything to the upstream engine, except the removal of volumes, whose data is kept in the trash.
+ */
 export function upstreamListener({ parts, upstream, onFailure }: UpstreamListenerOptions): RequestHandler {
   const pass = passThrough(upstream);
   return async (request, response) => {
@@ -41,7 +43,7 @@ export function upstreamListener({ parts, upstream, onFailure }: UpstreamListene
   };
 }
 
-/** A removal is finished even when nobody waits for it any more. */
+/** A removal is finished even after the client disconnects. */
 async function answer(
   asked: Exclude<UpstreamRequest, { readonly kind: 'other' | 'take-connection' | 'remove-container' }>,
   {

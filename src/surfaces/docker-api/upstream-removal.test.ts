@@ -17,7 +17,9 @@ interface Answer {
   readonly says: unknown;
 }
 
-/** An engine with the volume "pg", which answers by the beginnings of paths and counts what it is told to delete. */
+/**
+ * An engine with the volume "pg", which answers by prefixes of paths and counts the removals that it gets.
+ */
 async function openEngine(answers: Readonly<Record<string, Answer>>): Promise<{
   readonly parts: RemovalParts;
   readonly removed: readonly string[];
@@ -97,7 +99,7 @@ test.each([
   },
 );
 
-test('the engine itself says that a container is missing', async () => {
+test('the engine itself reports a missing container', async () => {
   using engine = await openEngine({ '/containers/web/json': { status: 404, says: { message: 'no such' } } });
   await checkContainerRemoval(engine.parts, 'web');
 });

@@ -14,18 +14,20 @@ import { sendEmpty, sendJson, sendText } from './send.ts';
 import type { Upstream } from './send-upstream.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 
-/** Moves a volume of another engine into our trash, around that engine's own removal. */
+/** Moves a volume of another engine into the trash, around that engine's own removal. */
 export type TrashForeign = (volume: ForeignVolume, removeThere: () => Promise<boolean>) => Promise<boolean>;
 
 export interface RemovalParts {
   readonly upstream: Upstream;
   readonly trash: TrashForeign;
-  /** The volume must stay. Throws when nobody can tell. */
+  /** The volume must stay. Throws when that is unknown. */
   readonly isProtected: (name: string) => Promise<boolean>;
   readonly pruning: { isRunning: boolean };
 }
 
-/** `DELETE /volumes/NAME`: what can be kept goes to the trash, and the engine removes the rest and says what it says. */
+/**
+ * `DELETE /volumes/NAME`: data that can be kept goes to the trash; the engine removes the rest and answers.
+ */
 export async function removeUpstream(
   parts: RemovalParts,
   { version, name, query }: Extract<UpstreamRequest, { kind: 'remove-volume' }>,
@@ -41,14 +43,16 @@ export async function removeUpstream(
   sendText(response, answer.status, { type: answer.contentType, text: answer.text });
 }
 
-/** The volume that an answer describes; undefined where it describes none. */
+/** The volume that an answer describes; undefined when it describes none. */
 function volumeIn(answer: UpstreamAnswer): ApiVolume | undefined {
   const said = jsonOf<Partial<ApiVolume> | null>(answer);
   const isVolume = typeof said?.Name === 'string' && typeof said.Mountpoint === 'string';
   return isVolume ? (said as ApiVolume) : undefined;
 }
 
-/** What a good answer says; undefined where the engine refuses the question. Throws where it tells neither. */
+/**
+ * The content of a good answer; undefined when the engine refuses the request. Throws when it does neither.
+ */
 function told<T>(
   answer: UpstreamAnswer,
   understood: (answer: UpstreamAnswer) => T | undefined,
@@ -70,7 +74,7 @@ async function removeOne(
   { upstream, trash, isProtected }: RemovalParts,
   { version, name: asked, query }: Removal,
 ): Promise<UpstreamAnswer> {
-  // Podman takes the beginning of a name for it.
+  // Podman accepts the prefix of a name.
   const there = told(
     await askUpstream(upstream, { method: 'GET', path: `/volumes/${encodeURIComponent(asked)}` }),
     volumeIn,
@@ -81,7 +85,7 @@ async function removeOne(
     return refusal(
       `remove ${name}: the volume is protected: "holdfast volume unprotect ${name}" takes that away`,
     );
-  // Exactly the name that was looked at, however the request spelled it.
+  // Exactly the name that was looked up, however the request spelled it.
   const path = `${version}/volumes/${encodeURIComponent(name)}${query}`;
   const removeThere = (): Promise<UpstreamAnswer> => askUpstream(upstream, { method: 'DELETE', path });
   const volume = there && (await keepable(upstream, there));
@@ -106,9 +110,9 @@ function refusal(message: string): UpstreamAnswer {
 }
 
 /**
- * The volume when its data can go to the trash: a plain directory of the engine's own driver that is here, on this
- * machine, and that no container refers to. Of all others the engine removes what is its own, and says what is wrong.
- * Throws where the engine does not tell whether a container does.
+ * The volume when its data can go to the trash: a plain directory of the engine's own driver, on this
+ * machine, that no container refers to. For all others the engine removes what is its own, and reports
+ * errors. Throws when the engine does not say whether containers refer to it.
  */
 async function keepable(upstream: Upstream, volume: ApiVolume): Promise<ForeignVolume | undefined> {
   const { Name: name } = volume;
@@ -119,14 +123,16 @@ async function keepable(upstream: Upstream, volume: ApiVolume): Promise<ForeignV
   const users = jsonOf<unknown>(
     await askUpstream(upstream, { method: 'GET', path: `/containers/json?all=1&filters=${filters}` }),
   );
-  // The engine would remove what none uses for good.
+  // It cannot be left to the engine either, which would remove an unused volume for good.
   if (!Array.isArray(users))
     throw new ApiError(503, `remove ${name}: the engine does not tell which containers use it`);
   if (users.length > 0) return undefined;
   return { name, path: volume.Mountpoint, labels: volume.Labels ?? {} };
 }
 
-/** The path is the engine's: here, the directory must be there and have been made when the engine says that it was. */
+/**
+ * The path is the engine's: here, the directory must exist and have been made at the engine's creation time.
+ */
 async function isHere({ Name: name, Mountpoint: path, CreatedAt: createdAt }: ApiVolume): Promise<boolean> {
   if (!path.endsWith(join('/', name, '_data'))) return false;
   const [folder, data] = await Promise.all(
@@ -149,7 +155,10 @@ function mountsIn(answer: UpstreamAnswer): ContainerMounts | undefined {
   return Array.isArray(said?.Mounts) ? said : undefined;
 }
 
-/** `DELETE /containers/NAME?v=1` takes the container's anonymous volumes along. `conflict` when one of them must stay. */
+/**
+ * `DELETE /containers/NAME?v=1` removes the container's anonymous volumes too. `conflict` when one of them
+ * must stay.
+ */
 export async function checkContainerRemoval(
   { upstream, isProtected }: RemovalParts,
   container: string,
@@ -200,7 +209,7 @@ export async function pruneUpstream(
     for (const volume of volumes.filter((candidate) => isPruned(candidate, filter))) {
       const bytes = await measureDirectory(volume.Mountpoint);
       const answer = await removeOne(parts, { version: '', name: volume.Name, query: '' });
-      // As the engine does: what came into use stays, and the others go.
+      // As the engine does: a volume that came into use stays, and the others are removed.
       if (answer.status !== 204) continue;
       removed.push(volume.Name);
       reclaimed += Math.max(bytes, 0);

@@ -20,7 +20,7 @@ describe('a removal is recognised', () => {
     expect(upstreamRequest(method, target)).toMatchObject({ kind: 'remove-volume', version, name });
   });
 
-  test('of all that is unused, and of a container with its volumes', () => {
+  test('of all unused volumes, and of a container with its volumes', () => {
     expect(upstreamRequest('POST', '/v1.45/volumes/prune?filters=%7B%7D')).toMatchObject({
       kind: 'prune-volumes',
       version: '/v1.45',
@@ -46,7 +46,7 @@ test.each([
     expect(upstreamRequest(method, target)).toEqual({ kind: 'unclean', location });
 });
 
-test('what no Docker Engine has never reaches one', () => {
+test('a request that no Docker Engine has never reaches one', () => {
   expect(upstreamRequest('DELETE', '/volumes/%ff')).toEqual({ kind: 'malformed' });
   for (const [method, target] of [
     ['DELETE', '/Volumes/pg'],

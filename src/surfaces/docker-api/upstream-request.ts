@@ -1,23 +1,23 @@
 import { decodePath, plainLocation, plainPath, splitTarget } from './request-target.ts';
 
-/** What a request to the engine behind us is, as far as it concerns us. */
+/** How a request to the upstream engine is handled here. */
 export type UpstreamRequest =
   | ({ readonly kind: 'remove-volume'; readonly name: string } & Place)
   | ({ readonly kind: 'prune-volumes' } & Place)
   /** Together with its anonymous volumes. */
   | { readonly kind: 'remove-container'; readonly name: string }
-  /** The connection becomes the client's own. */
+  /** The connection becomes a raw byte stream of the client. */
   | { readonly kind: 'take-connection' }
-  /** The engine would send the client on to the plain form of the path. */
+  /** The engine would redirect the client to the plain form of the path. */
   | { readonly kind: 'unclean'; readonly location: string }
-  /** No two programs need read it alike. */
+  /** Two programs might parse it differently. */
   | { readonly kind: 'malformed' }
   /** It would remove volumes in a way that no Docker Engine has. */
   | { readonly kind: 'unknown-removal' }
   | { readonly kind: 'other' };
 
 interface Place {
-  /** As it stands in the path: '' or `/v1.45`. */
+  /** As in the path: '' or `/v1.45`. */
   readonly version: string;
   readonly query: URLSearchParams;
 }
@@ -26,17 +26,17 @@ const connectionTakers: readonly (readonly [method: string, path: RegExp])[] = [
   ['POST', /^\/containers\/[^/]+\/attach$/],
   ['GET', /^\/containers\/[^/]+\/attach\/ws$/],
   ['POST', /^\/exec\/[^/]+\/start$/],
-  // What BuildKit's clients speak over.
+  // Used by BuildKit's clients.
   ['POST', /^\/session$/],
   ['POST', /^\/grpc$/],
 ];
 
 /**
- * Reads a request line as the engine does, whatever headers come with it. A path is taken in the one form that no two
- * programs read differently; every other form has an answer of its own and never reaches the engine.
+ * Reads a request line as the engine does, whatever its headers. A path is accepted only in the one form that
+ * all programs parse alike; every other form gets its own answer and never reaches the engine.
  */
 export function upstreamRequest(method: string, target: string): UpstreamRequest {
-  // What a server takes for all of its paths.
+  // `*` stands for the whole server.
   if (method === 'OPTIONS' && target === '*') return { kind: 'other' };
   const { rawPath, query } = splitTarget(target);
   const decoded = decodePath(rawPath);

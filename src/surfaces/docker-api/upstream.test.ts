@@ -90,7 +90,7 @@ const post = (path: string, body: string): string =>
   `POST ${path} HTTP/1.1\r\nHost: x\r\n${closing}Content-Length: ${body.length}\r\n\r\n${body}`;
 
 describe('connections to the engine', () => {
-  test('are kept open for what reads, and opened anew for what writes', async () => {
+  test('are kept open for reads, and opened anew for writes', async () => {
     const { connections } = await engine((request, response) => {
       request.resume().on('end', () => response.end(request.url));
     });
@@ -114,7 +114,7 @@ describe('connections to the engine', () => {
     await expect.poll(() => connections.filter((socket) => !socket.destroyed).length).toBeLessThan(65);
   });
 
-  test('that the engine closes as they are taken lose no request that reads', async () => {
+  test('that the engine closes as they are reused lose no read', async () => {
     let answered = 0;
     const seen = new Set<Socket>();
     await rawEngine((socket) => {
@@ -129,7 +129,7 @@ describe('connections to the engine', () => {
     expect(answered).toBeGreaterThan(4);
   });
 
-  test('that break at once are an error, and what writes is sent once', async () => {
+  test('that break at once are an error, and a write is sent once', async () => {
     let asked = 0;
     await rawEngine((socket) => {
       asked += 1;
@@ -171,7 +171,7 @@ describe('an engine that answers strangely ends nothing', () => {
     expect(handed).toMatch(bytes === '' ? /^HTTP\/1\.1 503 .*Cannot reach/s : /^/);
   });
 
-  test('a long head of it is passed on', async () => {
+  test('a long head of an answer is passed on', async () => {
     await engine((_request, response) => {
       response.writeHead(200, { 'X-Docker-Container-Path-Stat': 'x'.repeat(900_000) });
       response.end('whole');
@@ -201,7 +201,7 @@ describe('clients of other kinds', () => {
     expect(await sendRaw(front, start)).toContain('["none","0"]');
   });
 
-  test('that say what belongs to their own connection are understood', async () => {
+  test('that send headers for their own connection are understood', async () => {
     await engine((request, response) => {
       response.end(JSON.stringify([request.headers['trailer'], request.headers['expect'] ?? 'none']));
     });
@@ -209,18 +209,18 @@ describe('clients of other kinds', () => {
     expect(await sendRaw(front, get('/info', odd))).toContain('[null,"none"]');
   });
 
-  test('that have closed their side get their answer, and the engine hears that they have', async () => {
+  test('that have closed their side get their answer, and the engine sees the close', async () => {
     let heard = false;
     await engine((request, response) => {
       request.socket.on('end', () => (heard = true));
       setTimeout(() => response.end('late'), 200);
     });
-    // An engine of Go goes on when its client has closed one side; one of Node.js has to be told to.
+    // An engine in Go goes on when its client has closed one side; one in Node.js needs an option for that.
     expect(await sendRaw(front, get('/info', ''), { half: true })).toMatch(/late|Cannot reach/);
     expect(heard).toBe(true);
   });
 
-  test('that close their side in the middle of a body are told so', async () => {
+  test('that close their side in the middle of a body get an error', async () => {
     await engine((_request, response) => response.end());
     const cut =
       'POST /exec/1/start HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 9\r\n\r\n{}';

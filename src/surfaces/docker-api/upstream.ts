@@ -9,11 +9,11 @@ import { sendJson } from './send.ts';
 import { sendUpstream, type Upstream } from './send-upstream.ts';
 import { upstreamRequest } from './upstream-request.ts';
 
-/** Idle connections at most, and for how long: the engine closes its own after minutes. */
+/** The limit of idle connections, and their time: the engine closes its own after minutes. */
 const idleAtMost = 64;
 const idleMs = 30_000;
 
-/** `unix:///var/run/docker.sock`. Disposal closes the connections that are idle. */
+/** `unix:///var/run/docker.sock`. Disposal closes the idle connections. */
 export function openUpstream(address: string): Upstream {
   const socketPath = address.startsWith('unix://') ? address.slice('unix://'.length) : address;
   if (!socketPath.startsWith('/')) {
@@ -28,7 +28,7 @@ export function openUpstream(address: string): Upstream {
   return { socketPath, connections, says: new Map(), [Symbol.dispose]: () => connections.destroy() };
 }
 
-/** Passes a request and its answer through as they come, byte streams without an end included. */
+/** Passes a request and its answer through as they come, endless streams included. */
 export function passThrough(upstream: Upstream): RequestHandler {
   return async (request, response) => {
     const { method = '', url: path = '/', headers, socket } = request;
@@ -58,14 +58,16 @@ export function passThrough(upstream: Upstream): RequestHandler {
         message: `The engine's answer cannot be passed on: ${wordsOf(error)}`,
       });
     }
-    // The engine says that a stream has begun before there is anything in it. What has a length comes at once, in one piece.
+    // The engine sends the head of a stream before there is any content. An answer with a length comes in one
+    // piece.
     if (answer.headers['content-length'] === undefined) response.flushHeaders();
-    // Either end may go at any moment: then the other goes too, and no reader is left to tell.
+    // Either end may disconnect at any time: then the other is closed too, and no client is left to get an
+    // error.
     await pipeline(answer, response).catch(() => response.destroy());
   };
 }
 
-/** Throws for an answer that no HTTP allows. */
+/** Throws for an answer that is invalid HTTP. */
 function writeHead(response: ServerResponse, answer: IncomingMessage, isOldClient: boolean): void {
   const passed = endToEnd(answer.rawHeaders, hopHeaders);
   // Clients of HTTP/1.0 know no chunks: the end of the connection is the end of the answer.
@@ -73,12 +75,14 @@ function writeHead(response: ServerResponse, answer: IncomingMessage, isOldClien
   response.writeHead(answer.statusCode ?? 502, answer.statusMessage, headers);
 }
 
-/** What is said about one connection is not for the next one: Node.js says its own, and no upgrade is asked for. */
+/** Headers about one connection are not for the next one: Node.js sets its own, and requests no upgrade. */
 const hopHeaders = ['connection', 'keep-alive', 'upgrade', 'proxy-connection', 'te', 'trailer'];
 
-/** The engine must not close the connection: what is still written at the end of a request would fail after the answer. */
+/**
+ * The engine must not close the connection: writes at the end of a request would then fail after the answer.
+ */
 function headersForEngine({ method = '', rawHeaders, headers }: IncomingMessage, hasBody: boolean): string[] {
-  // That the body may come has been said to the client already.
+  // The client already has its "100 Continue".
   const passed = endToEnd(rawHeaders, [...hopHeaders, 'expect']);
   // Node.js would announce chunks, and an engine starts no container for a request that may have a body.
   const isSilent = !hasBody && headers['content-length'] === undefined;
@@ -99,15 +103,18 @@ function endToEnd(raw: readonly string[], left: readonly string[]): string[] {
 
 const longestBody = 1 << 20;
 
-/** The request is one after which the connection becomes the client's own (exec, attach, BuildKit's session). */
+/**
+ * True for a request after which the connection becomes a raw byte stream (exec, attach, BuildKit's session).
+ */
 export function takesConnection({ method = '', url = '/' }: IncomingMessage): boolean {
   return upstreamRequest(method, url).kind === 'take-connection';
 }
 
 /**
- * Passes a request after which the connection is the client's own. The engine hears that one request, and what follows
- * on the connection only once it has handed the connection over: until then it would read it as further requests, which
- * are to be seen here first. Then bytes go both ways as they come, and each direction may end before the other.
+ * Passes a request after which the connection becomes a raw byte stream. The engine gets that one request,
+ * and later bytes only once it has handed the connection over: until then it would read them as further
+ * requests, which must pass through here first. Then bytes go both ways as they come, and each direction may
+ * end before the other.
  */
 export function passUpgrade(upstream: Upstream) {
   return (request: IncomingMessage, client: Duplex, head: Buffer): void => {
@@ -152,14 +159,17 @@ export function passUpgrade(upstream: Upstream) {
   };
 }
 
-/** Undefined for a body whose end is not known from the head, and for one that none of these requests has. */
+/** Undefined for a body without a length in the head, and for one that none of these requests has. */
 function bodyLength({ headers }: IncomingMessage): number | undefined {
   if (headers['transfer-encoding'] !== undefined) return undefined;
   const length = Number(headers['content-length'] ?? 0);
   return Number.isSafeInteger(length) && length <= longestBody ? length : undefined;
 }
 
-/** Exactly so many, once they are there; undefined when the stream ends before. Those that follow stay in the stream. */
+/**
+ * Calls `take` with exactly this many bytes, once they are there; with undefined when the stream ends before.
+ * Later bytes stay in the stream.
+ */
 function takeBytes(stream: Readable, length: number, take: (bytes: Buffer | undefined) => void): void {
   if (length === 0) return take(Buffer.alloc(0));
   const onEnd = (): void => take(undefined);
@@ -168,7 +178,7 @@ function takeBytes(stream: Readable, length: number, take: (bytes: Buffer | unde
     if (bytes === null) return;
     stream.off('readable', look);
     stream.off('end', onEnd);
-    // A stream that has ended gives what it has.
+    // A stream that has ended returns what it has.
     take(bytes.length === length ? bytes : undefined);
   };
   stream.on('readable', look);
@@ -186,7 +196,7 @@ function requestHead({ method, url, rawHeaders }: IncomingMessage, bodyBytes: nu
 
 const noAnswer = 'it closed the connection without an answer';
 
-/** Waits for the head of the answer, or for its end, and tells whether the connection is handed over. */
+/** Waits for the head of the answer, or for its end, and reports whether the connection is handed over. */
 function onAnswer(engine: Duplex, tell: (first: Buffer, isUpgraded: boolean) => void): void {
   let seen = Buffer.alloc(0);
   const onEnd = (): void => {

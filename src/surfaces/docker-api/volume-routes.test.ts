@@ -5,7 +5,7 @@ import { someVolume } from '../../../test/fixtures/some-volume.ts';
 import type { ApiCall, ApiParts } from './api-parts.ts';
 import { removeVolume } from './volume-routes.ts';
 
-test('a forced removal, as "compose down --volumes" asks for, loses no files that have not reached their storage', async () => {
+test('a forced removal, as "compose down --volumes" requests it, loses no files that have not reached their storage', async () => {
   const volume = { ...someVolume('pg'), mountIds: [], isProtected: false } as unknown as ManagedVolume;
   const remove: ApiParts['volumes']['remove'] = (_name, { losesUnsaved = false } = {}) =>
     losesUnsaved

@@ -54,7 +54,8 @@ async function create(
     const existing = isUnknown || error.code === 'conflict' ? await volumes.find(name) : undefined;
     if (existing === undefined && isUnknown) throw noSuchDriver(name, spec.driver);
     if (existing === undefined) throw prefixed(`create ${name}`, inEngineWords(error, body));
-    // The engine gives back what there is, whatever labels and options were asked for; another driver is a conflict.
+    // The engine returns the existing volume, whichever labels and options were requested; another driver is
+    // a conflict.
     if (body.driver === '' || existing.driver === spec.driver) return existing;
     throw new ApiError(
       409,
@@ -72,7 +73,7 @@ function isDriver(spec: VolumeSpec): boolean {
   }
 }
 
-/** In the engine's words: to it, a driver that is not its own is a plugin. */
+/** In the engine's words: to it, any driver but its own is a plugin. */
 function noSuchDriver(name: string, driver: string): ApiError {
   return new ApiError(
     404,
@@ -80,13 +81,13 @@ function noSuchDriver(name: string, driver: string): ApiError {
   );
 }
 
-/** The name of our plugin as a driver means what it means there. */
+/** The name of Holdfast's plugin as a driver means the same as there. */
 function specOf({ name, driver, options, labels }: CreateBody): VolumeSpec {
   const isOwn = driver === '' || driver === 'holdfast';
   return { name: name === '' ? undefined : name, driver: isOwn ? 'local' : driver, options, labels };
 }
 
-/** Asked for as in the engine: its words are expected then, and no more than its own options. */
+/** A request for the engine's own driver: it gets that driver's messages and options only. */
 function isLocal({ driver }: CreateBody): boolean {
   return driver === '' || driver === 'local';
 }
@@ -117,7 +118,7 @@ export async function removeVolume(
     await volumes.remove(name, { signal });
   } catch (error) {
     if (isAppError(error, 'in-use')) throw inUse(name, referencesOf((await volumes.find(name)) ?? volume));
-    // Somebody else was faster.
+    // Another client was faster.
     if (!isAppError(error)) throw error;
     if (error.code !== 'not-found') throw prefixed(`remove ${name}`, error);
   }
@@ -126,7 +127,10 @@ export async function removeVolume(
 
 const anonymousLabel = 'com.docker.volume.anonymous';
 
-/** As the engine decides: unused volumes of the driver `local` without options, and anonymous ones unless `all` is asked for. */
+/**
+ * As the engine decides: unused volumes of the driver `local` without options, and only anonymous ones unless
+ * `all` is set.
+ */
 export async function pruneVolumes(parts: ApiParts, call: ApiCall): Promise<void> {
   const { volumes, events, pruning } = parts;
   const { query, response, version, signal } = call;
@@ -149,7 +153,8 @@ export async function pruneVolumes(parts: ApiParts, call: ApiCall): Promise<void
       try {
         await volumes.remove(name, { signal });
       } catch (error) {
-        // As the engine does: what came into use, or is protected, stays, and the others go.
+        // As the engine does: a volume that came into use, or is protected, stays, and the others are
+        // removed.
         if (!isAppError(error) || error.code === 'cancelled') throw error;
         continue;
       }
@@ -167,7 +172,7 @@ export async function updateVolume(): Promise<void> {
   throw new ApiError(503, 'volume update only valid for cluster volumes, but swarm is unavailable');
 }
 
-/** The engine takes everything for true but a few words. */
+/** The engine takes every text for true but a few words. */
 export function isTrue(text: string | null): boolean {
   return !['', '0', 'no', 'false', 'none'].includes((text ?? '').trim().toLowerCase());
 }

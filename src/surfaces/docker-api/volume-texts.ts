@@ -1,7 +1,7 @@
 import type { ManagedVolume } from '../../app/app.ts';
 import { toApiVolume } from './api-volume.ts';
 
-/** Volumes as the Engine API has them, as JSON: the text of one that was asked for before and has not changed is known. */
+/** Volumes as JSON of the Engine API: the text of an unchanged volume is cached. */
 export class VolumeTexts {
   readonly #known = new WeakMap<ManagedVolume, string>();
 

@@ -19,23 +19,26 @@ export type PluginVolumes = Pick<
   | 'reconcile'
 >;
 
-/** Answers one request. Throws what the engine is to see as this request's failure. */
+/** Answers one request. Throws what the engine gets as this request's failure. */
 type Method = (volumes: PluginVolumes, request: PluginRequest, caller: Caller) => Promise<PluginAnswer>;
 
 interface Caller {
   readonly signal: AbortSignal;
-  /** The engine's process, where it can be told. */
+  /** The engine's process, when it is known. */
   readonly pid: number | undefined;
 }
 
-/** The engine gives up after two minutes on these, and after one on all others. */
+/** The engine gives up on these after two minutes, and on all others after one. */
 const slowMs = 110_000;
 const quickMs = 50_000;
 
 interface MethodSpec {
   readonly answer: Method;
   readonly timeoutMs: number;
-  /** True for what must not fail for a reason that passes: the engine would take the volume for gone and forget it. */
+  /**
+   * True for a lookup, which must not fail for a temporary reason: the engine would take the volume for gone
+   * and forget it.
+   */
   readonly isLookup?: boolean;
 }
 
@@ -56,12 +59,12 @@ async function create(
   { signal }: Caller,
 ): Promise<PluginAnswer> {
   refuseCommands(options, `create volume ${quote(name)}`);
-  // What kind of storage it is, the option "type" says.
+  // The option "type" names the kind of storage.
   await volumes.create({ name: named(name), driver: 'local', options, labels: {} }, { signal });
   return { Err: '' };
 }
 
-/** To the trash. Fine for one that is gone: the answer to the first try may have been lost. */
+/** To the trash. Succeeds for one that is gone: the answer to the first attempt may have been lost. */
 async function remove(
   volumes: PluginVolumes,
   { name }: PluginRequest,
@@ -114,7 +117,7 @@ async function existing(volumes: PluginVolumes, name: string): Promise<ManagedVo
   return volume;
 }
 
-/** What is remembered of it: nothing here waits for its storage. */
+/** From the catalog: never waits for the volume's storage. */
 function describe(volumes: PluginVolumes, volume: ManagedVolume): PluginVolume {
   const { status, message } = volumes.lastHealth(volume.name);
   const seen = seenAt(volume);
@@ -134,7 +137,7 @@ function describe(volumes: PluginVolumes, volume: ManagedVolume): PluginVolume {
   };
 }
 
-/** Where nothing is mounted there is nothing to be seen, and a path would lead to an empty directory. */
+/** Without a mount there is nothing to show, and the path would be an empty directory. */
 function seenAt(volume: ManagedVolume): string | undefined {
   return volume.isMounted ? volume.mountpoint : undefined;
 }
@@ -144,7 +147,7 @@ function wholeSeconds(time: string | undefined): string | undefined {
   return Number.isNaN(ms) ? undefined : new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
-/** An engine that asks again after a connection was cut may have lost what it asked for. */
+/** An engine that retries after its connection was cut may have lost the body. */
 function named(name: string): string {
   if (name === '') throw new AppError('usage', 'The request names no volume', { hint: 'Try again.' });
   return name;

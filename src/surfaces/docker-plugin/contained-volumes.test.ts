@@ -31,7 +31,7 @@ describe('volumes of a managed plugin', () => {
     expect(await volumes.list()).toEqual([]);
   });
 
-  test('are not mounted either when somebody else has made them so', async () => {
+  test('are not mounted either when another program has made them so', async () => {
     await volumes.create(spec({ type: 'none', o: 'bind', device: '/srv/data' }));
     await expect(containedVolumes(volumes, prepared).mount('pg', 'one')).rejects.toThrow('"/srv/data"');
     expect(volumes.calls).toEqual([]);

@@ -9,9 +9,9 @@ interface Storage {
 }
 
 /**
- * The volumes as a managed plugin, which is a container, may serve them. What would lie in the container, and go with it,
- * is refused, and so is what would stop with it under the containers that use it. `prepare` is done before anything is
- * mounted or made.
+ * The volumes that a managed plugin, which is a container, may serve. Refuses storage that would lie in the
+ * container, and be lost with it, or stop with it under the containers that use it. Calls `prepare` before
+ * anything is mounted or made.
  */
 export function containedVolumes(volumes: PluginVolumes, prepare: () => Promise<void>): PluginVolumes {
   return {
@@ -22,7 +22,7 @@ export function containedVolumes(volumes: PluginVolumes, prepare: () => Promise<
     },
     async mount(name, id, options) {
       const found = await volumes.find(name);
-      // It may have been made by a command on the host.
+      // A command on the host may have made it.
       if (found !== undefined) refuse(found, `mount volume ${quote(name)}`);
       await prepare();
       return await volumes.mount(name, id, options);

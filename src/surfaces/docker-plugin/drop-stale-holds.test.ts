@@ -12,14 +12,14 @@ beforeEach(() => {
   return () => rmSync(processes, { recursive: true });
 });
 
-/** One whose mounts cannot be read has just ended. */
+/** A process whose mounts cannot be read has just ended. */
 function addProcess(pid: string, namespace: string, mounts?: string): void {
   mkdirSync(join(processes, pid, 'ns'), { recursive: true });
   symlinkSync(namespace, join(processes, pid, 'ns/mnt'));
   if (mounts !== undefined) writeFileSync(join(processes, pid, 'mountinfo'), mounts);
 }
 
-/** A mount point of this machine, as a container has it whose own root is another. */
+/** A mount point of this machine, as a container with another root sees it. */
 async function asVolume(): Promise<{ readonly mountpoint: string; readonly container: string }> {
   const mount = (await readMounts()).find(({ path }) => path === '/proc');
   if (mount === undefined) throw new Error('there is no /proc');
@@ -45,15 +45,15 @@ async function drop(mountpoint: string): Promise<readonly string[]> {
   );
 }
 
-describe('what an engine held that has ended', () => {
-  test('is let go of when no container sees the volume', async () => {
+describe('holds of an engine that has ended', () => {
+  test('are released when no container sees the volume', async () => {
     const { mountpoint } = await asVolume();
     addProcess('1', 'mnt:[1]', '1 0 0:1 / / rw - ext4 /dev/sda rw\n');
     symlinkSync('1', join(processes, 'self'));
     expect(await drop(mountpoint)).toEqual(['pg']);
   });
 
-  test('stays while a container sees it, also when another process of that container ends meanwhile', async () => {
+  test('stay while a container sees it, also when another process of that container ends meanwhile', async () => {
     const { mountpoint, container } = await asVolume();
     addProcess('1', 'mnt:[1]', '1 0 0:1 / / rw - ext4 /dev/sda rw\n');
     symlinkSync('1', join(processes, 'self'));

@@ -6,9 +6,9 @@ import { fromText } from '../../model/byte-string.ts';
 import { isIssuerAlive, parseHolder } from './holder.ts';
 
 /**
- * Takes away what is held by containers that are no more: an engine that crashed never says so. An id is dropped only
- * when the engine that gave it has ended and no other mount namespace, which is what a container is, sees the volume.
- * Asks no engine. Gives back the names of the volumes.
+ * Releases holds of containers that are gone: an engine that crashed never does. An id is dropped only when
+ * the engine that gave it has ended and no other mount namespace, that is no container, sees the volume. Asks
+ * no engine. Returns the names of the volumes.
  */
 export async function dropStaleHolds(
   volumes: Pick<ManagedVolumes, 'list' | 'reconcile'>,
@@ -46,7 +46,7 @@ function isSeen(
   );
 }
 
-/** Where a path is: its file system, and the path within that. */
+/** A path as its file system, and the path within that. */
 function placeOf(path: string, mounts: readonly MountPoint[]): Pick<MountPoint, 'device' | 'root'> {
   const below: string[] = [];
   for (let folder = path; ; folder = dirname(folder)) {
@@ -60,8 +60,8 @@ function placeOf(path: string, mounts: readonly MountPoint[]): Pick<MountPoint, 
 }
 
 /**
- * The mounts of every mount namespace but ours, each once. Those that have the host's own root are no containers: they
- * are services that systemd set apart, or the host itself, and see whatever is mounted there.
+ * The mounts of every mount namespace but this process's, each once. Namespaces with the host's own root are
+ * no containers: they are sandboxed systemd services, or the host itself, and see every mount.
  */
 function readForeignMounts(processes: string): MountPoint[] {
   const seen = new Set([namespaceOf(join(processes, 'self'))]);
@@ -73,7 +73,7 @@ function readForeignMounts(processes: string): MountPoint[] {
       const namespace = namespaceOf(folder);
       if (namespace === undefined || seen.has(namespace)) return [];
       const mounts = mountsOf(folder);
-      // A process that ends as it is looked at says nothing for the others of its namespace.
+      // A process that ends meanwhile is no evidence for the others of its namespace.
       if (mounts.length > 0) seen.add(namespace);
       return host !== undefined && rootOf(mounts) === host ? [] : mounts;
     });

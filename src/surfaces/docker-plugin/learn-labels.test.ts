@@ -50,7 +50,7 @@ async function learning(
   const learner = learnLabels(Promise.resolve(volumes), source, (message) => void said.push(message));
   learner.engineAsked();
   await work(learner);
-  // What was asked already is worked off.
+  // Lets pending questions complete.
   await setImmediate();
   await learner[Symbol.asyncDispose]();
   return said;
@@ -60,12 +60,12 @@ describe('the labels that an engine keeps', () => {
   const create = (name: string) => async (learner: ReturnType<typeof learnLabels>) =>
     await learner.learningOf(volumes).create({ name, driver: 'local', options: {}, labels: {} });
 
-  test('are remembered of a volume that it makes', async () => {
+  test('are recorded for a volume that it makes', async () => {
     expect(await learning([record('pg', { env: 'prod' })], create('pg'))).toEqual([]);
     expect(await labelsOf('pg')).toEqual({ env: 'prod' });
   });
 
-  test('are not asked for before an engine is known to run, which a question would start', async () => {
+  test('are not requested before an engine is known to run, as a request would start it', async () => {
     let opened = 0;
     const open = async (): Promise<EngineRecords> => {
       opened += 1;
@@ -88,7 +88,7 @@ describe('the labels that an engine keeps', () => {
 
   test.each([
     'com.docker.volume.anonymous',
-    // It would have a volume in the trash go back under another name.
+    // It would make a volume in the trash go back under another name.
     'holdfast.removed-from-engine',
   ])('are remembered without "%s"', async (key) => {
     const labels = { [key]: '', env: 'prod' };
@@ -96,12 +96,12 @@ describe('the labels that an engine keeps', () => {
     expect(await labelsOf('pg')).toEqual({ env: 'prod' });
   });
 
-  test('of another driver’s volume of the same name are not taken for ours', async () => {
+  test('of another driver’s volume of the same name are ignored', async () => {
     await learning([record('pg', { env: 'prod' }, 'local')], create('pg'));
     expect(await labelsOf('pg')).toEqual({});
   });
 
-  test('are learned of volumes that were made before, and never replace labels that are here', async () => {
+  test('are learned for volumes that were made before, and never replace labels that are here', async () => {
     await make('old');
     await make('own', { mine: 'yes' });
     const has = [record('old', { env: 'prod' }), record('own', { env: 'prod' }), record('gone', { a: 'b' })];
@@ -110,7 +110,7 @@ describe('the labels that an engine keeps', () => {
     expect(await labelsOf('own')).toEqual({ mine: 'yes' });
   });
 
-  test('are learned of all volumes but the one that cannot take them', async () => {
+  test('are learned for all volumes but the one that cannot take them', async () => {
     await make('bad');
     await make('good');
     const { label } = volumes;
@@ -127,7 +127,7 @@ describe('the labels that an engine keeps', () => {
     expect(await labelsOf('good')).toEqual({ env: 'prod' });
   });
 
-  test('are waited for no longer than the plugin runs, though a volume is held by other work', async () => {
+  test('are not waited for once the plugin stops, though another process holds a volume', async () => {
     await make('pg');
     const waits = Promise.withResolvers<void>();
     volumes.label = async (_name, _labels, { signal } = {}) => {
@@ -146,14 +146,14 @@ describe('the labels that an engine keeps', () => {
     expect(await labelsOf('pg')).toEqual({});
   });
 
-  test('are missed in silence where no engine answers, and a volume is made all the same', async () => {
+  test('are skipped silently when no engine answers, and a volume is made all the same', async () => {
     const absent = new AppError('unavailable', 'Cannot reach Docker');
     expect(await learning(absent, create('pg'))).toEqual([]);
     expect(await learning(absent, (learner) => learner.lookAtAll())).toEqual([]);
     expect(await labelsOf('pg')).toEqual({});
   });
 
-  test('that cannot be read are told of', async () => {
+  test('that cannot be read are reported', async () => {
     const said = await learning(new AppError('denied', 'Cannot use Docker'), create('pg'));
     expect(said).toEqual(['The labels of "pg" are not known here: Cannot use Docker']);
   });

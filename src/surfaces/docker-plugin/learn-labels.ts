@@ -8,28 +8,35 @@ import type { PluginVolumes } from './answer-plugin.ts';
 export interface LabelSource {
   /** The plugin's name as the engine's users write it. */
   readonly driver: string;
-  /** The engine's own records. Called when they are needed first. */
+  /** The engine's own records. Called when they are first needed. */
   readonly open: () => Promise<EngineRecords>;
 }
 
 export interface LabelLearner extends AsyncDisposable {
-  /** The engine runs. It is asked nothing before: where its socket is systemd's, a question would start it. */
+  /** The engine runs. It gets no request before: when systemd owns its socket, a request would start it. */
   engineAsked(): void;
-  /** The same volumes; the labels of each one that is made are asked for. */
+  /** The same volumes; the labels of each new one are requested. */
   learningOf(volumes: PluginVolumes): PluginVolumes;
-  /** Looks at all volumes, until an engine has listed them once. A volume that cannot be labelled keeps no other from it. */
+  /**
+   * Checks all volumes, until an engine has listed them once. A volume that cannot be labelled does not stop
+   * the others.
+   */
   lookAtAll(): Promise<void>;
 }
 
 const waitingAtMost = 1000;
-/** By this label an engine prunes what no container uses. It stays the engine's alone: ours would go by its own mounts. */
+/**
+ * By this label an engine prunes volumes that no container uses. It stays the engine's alone: Holdfast's
+ * prune would go by its own mounts.
+ */
 const anonymousLabel = 'com.docker.volume.anonymous';
 
 /**
- * Remembers the labels that volumes were given at the engine, which tells its plugins of options only: with them a volume
- * can come back from the trash as it was. The engine is asked in the background, one question at a time; its answer about
- * a volume waits until it has made that volume and knows the labels. No answer of the plugin waits for the engine. Labels
- * that a volume has here already stay as they are. The mark of what an engine lost is Holdfast's own, and not learned.
+ * Records the labels that volumes have at the engine, which sends its plugins options only: with them a
+ * volume can come back from the trash as it was. The engine is asked in the background, one request at a
+ * time; its answer about a new volume waits until it has made the volume and knows the labels. No answer of
+ * the plugin waits for the engine. Labels that a volume already has here stay. The mark of what an engine
+ * lost is Holdfast's own, and not learned.
  */
 export function learnLabels(
   volumes: Promise<Pick<PluginVolumes, 'find' | 'list' | 'label'>>,
@@ -65,7 +72,7 @@ export function learnLabels(
         if (record !== undefined) await remember(record);
       })
       .catch((error: unknown) => {
-        // No engine is there: it was another program that asked, such as Podman.
+        // There is no engine: the request came from another program, such as Podman.
         if (!isAppError(error, 'unavailable')) tell(name, error);
       })
       .finally(() => {
@@ -108,7 +115,7 @@ export function learnLabels(
     async [Symbol.asyncDispose]() {
       ending.abort();
       const left = await opened?.catch(() => undefined);
-      // Its connections end, and with them what is being asked.
+      // Closes its connections, and with them the pending requests.
       await left?.[Symbol.asyncDispose]();
       await work;
     },

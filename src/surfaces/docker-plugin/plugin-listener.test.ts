@@ -69,7 +69,7 @@ const driver = (method: string, body: object): Promise<unknown> =>
   post(`VolumeDriver.${method}`, JSON.stringify(body)).then(({ answer }) => answer);
 
 describe('the volume plugin protocol', () => {
-  test('says what it is, whatever comes with the question', async () => {
+  test('says what it is, whatever the request holds', async () => {
     expect((await post('Plugin.Activate', '')).answer).toEqual({ Implements: ['VolumeDriver'] });
     expect((await post('VolumeDriver.Capabilities', '{}')).answer).toEqual({
       Capabilities: { Scope: 'local' },
@@ -77,9 +77,9 @@ describe('the volume plugin protocol', () => {
     expect((await post('NetworkDriver.GetCapabilities', '{}')).status).toBe(404);
   });
 
-  test('tells dockerd from other engines that ask', async () => {
+  test('tells dockerd from other engines', async () => {
     const type = 'application/vnd.docker.plugins.v1.1+json';
-    // As Podman does: it activates a plugin whenever it looks at one.
+    // As Podman does: it activates a plugin at each look at it.
     await post('Plugin.Activate', '', { type });
     await post('VolumeDriver.List', '', { type, accept: type });
     expect(seenDockerd).toBe(0);
@@ -98,7 +98,7 @@ describe('the volume plugin protocol', () => {
     expect(await driver('List', {})).toEqual({ Volumes: [], Err: '' });
   });
 
-  test('says so before the volumes are there: an engine that starts waits for nobody', async () => {
+  test('activates before the volumes are open: an engine that starts does not wait', async () => {
     await using unopened = new AsyncDisposableStack();
     const late = Promise.withResolvers<DirectoryVolumes>();
     const listener = pluginListener({
@@ -121,7 +121,7 @@ describe('the volume plugin protocol', () => {
     expect((await listed).answer).toEqual({ Volumes: [], Err: '' });
   });
 
-  test('gives up on storage before the engine gives up on the plugin, which would ask again', () => {
+  test('gives up on storage before the engine gives up on the plugin, which would retry', () => {
     const limits = Object.entries(pluginMethods).map(([name, { timeoutMs }]) => ({
       timeoutMs,
       engineMs: /Create|Mount$/.test(name) && !name.endsWith('Unmount') ? 120_000 : 60_000,
@@ -130,7 +130,7 @@ describe('the volume plugin protocol', () => {
     expect(limits.filter(({ timeoutMs, engineMs }) => timeoutMs >= engineMs)).toEqual([]);
   });
 
-  test('reads bodies of every content type, and those that are empty', async () => {
+  test('reads bodies of every content type, and empty ones', async () => {
     for (const type of [undefined, 'application/vnd.docker.plugins.v1.1+json', 'text/plain'])
       expect((await post('VolumeDriver.Create', '{"Name":"pg","Opts":null}', { type })).answer).toEqual({
         Err: '',
@@ -141,7 +141,7 @@ describe('the volume plugin protocol', () => {
     });
   });
 
-  test('counts every id once, lets go of unknown ones, and never below none', async () => {
+  test('counts every id once, accepts unknown ones at an unmount, and never counts below zero', async () => {
     await driver('Create', { Name: 'pg' });
     const mounts = async (): Promise<unknown> => {
       const { Volume } = (await driver('Get', { Name: 'pg' })) as { Volume: { Status: { mounts: number } } };
@@ -160,13 +160,13 @@ describe('the volume plugin protocol', () => {
     expect(await driver('Unmount', { Name: 'pg', ID: 'a' })).toEqual({ Err: '' });
   });
 
-  test('gives times without fractions, which break the whole answer', async () => {
+  test('sends times without fractions, which break the whole answer', async () => {
     await driver('Create', { Name: 'pg' });
     const { Volume } = (await driver('Get', { Name: 'pg' })) as { Volume: { CreatedAt: string } };
     expect(Volume.CreatedAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
   });
 
-  test('says of a volume that it is not there only when it is not', async () => {
+  test('reports a volume as missing only when it is', async () => {
     expect(await driver('Get', { Name: 'nope' })).toEqual({ Err: 'no such volume: nope' });
     await driver('Create', { Name: 'pg' });
     volumes.failing = true;
@@ -175,13 +175,13 @@ describe('the volume plugin protocol', () => {
     expect(await looked).toMatchObject({ Volume: { Name: 'pg' }, Err: '' });
   });
 
-  test('leaves a lookup that names nothing without an answer: its body was lost on the way', async () => {
+  test('gives no answer to a lookup without a name: its body was lost on the way', async () => {
     await expect(driver('Get', {})).rejects.toThrow('socket hang up');
     await expect(post('VolumeDriver.Path', '')).rejects.toThrow('socket hang up');
     await expect(post('VolumeDriver.Get', '{"Name"')).rejects.toThrow('socket hang up');
   });
 
-  test('gives failures the status 500, and to dockerd, which would add the method to the message, 200', async () => {
+  test('sends failures with status 500, and to dockerd, which would add the method to the message, with 200', async () => {
     const failures = [
       ['Create', '{"Name":"pg","Opts":{"size":5}}'],
       ['Get', '{"Name":"pg"}'],
@@ -204,7 +204,7 @@ describe('the volume plugin protocol', () => {
     }
   });
 
-  test('refuses in words what it cannot read', async () => {
+  test('refuses with a message what it cannot read', async () => {
     expect(await driver('Create', { Name: 5 })).toEqual({
       Err: 'The request cannot be read: "Name" is no text',
     });

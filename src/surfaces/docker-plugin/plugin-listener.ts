@@ -10,29 +10,30 @@ import { pluginMethods, type PluginVolumes } from './answer-plugin.ts';
 import { mediaType, parsePluginRequest, type PluginAnswer } from './protocol.ts';
 
 export interface PluginListenerOptions {
-  /** Opened while the socket is served already: who asks before waits. */
+  /** Opened while the socket is already served: earlier requests wait. */
   readonly volumes: Promise<PluginVolumes>;
-  /** Of the driver, which is all that the protocol has a scope for. */
+  /** Of the driver: the protocol has no scope for single volumes. */
   readonly scope: 'local' | 'global';
-  /** An engine that has started says so first. */
+  /** An engine sends this first after its start. */
   readonly onActivate: () => void;
-  /** A request of dockerd has come, so that one runs: other engines that use the plugin say nothing of it. */
+  /** A request of dockerd proves that one runs; requests of other engines that use the plugin do not. */
   readonly onDockerd: () => void;
-  /** Told of every request that failed. */
+  /** Called for every request that failed. */
   readonly onFailure: (method: string, error: AppError) => void;
 }
 
 const bodyLimit = 1 << 20;
-/** A lookup that fails is tried again for so long before the engine is left without an answer. */
+/** How long a failing lookup is retried before the engine gets no answer. */
 const lookupPatienceMs = 10_000;
 const lookAgainMs = 250;
 
 /**
- * Speaks the volume plugin protocol. Never asks the engine anything: it waits for our answers while it starts.
- *
- * A lookup that fails for any other reason than that there is no such volume gets no answer at all: the connection is
- * cut, and the engine takes us for away. An error would make it forget the volume, its labels and options. So it goes
- * for a lookup that names nothing: an engine that repeats a request may have lost its body.
+ * Serves the volume plugin protocol. Never asks the engine anything: it waits for these answers while it
+ * starts.
+ * A lookup that fails for any other reason than a missing volume gets no answer at all: the connection is
+ * cut, and the engine takes the plugin for unreachable. An error would make it forget the volume, its labels
+ * and options. The same goes for a lookup without a name: an engine that repeats a request may have lost its
+ * body.
  */
 export function pluginListener(options: PluginListenerOptions): RequestHandler {
   return (request, response) => respond(request, response, options);
@@ -68,8 +69,9 @@ async function respond(
 }
 
 /**
- * Podman, as most clients, looks at the status alone: a failure with 200 is a success to it. dockerd reads `Err` with any
- * status, never tries again for one, and puts the method's name before the message of what comes with another than 200.
+ * Podman, like most clients, checks the status alone: a failure with 200 is a success to it. dockerd reads
+ * `Err` with any status, never retries after one, and prefixes the method's name to the message of any status
+ * but 200.
  */
 function failureStatus(request: IncomingMessage): 200 | 500 {
   return isFromDockerd(request) ? 200 : 500;
@@ -80,7 +82,7 @@ function isFromDockerd({ headers }: IncomingMessage): boolean {
   return headers.accept === mediaType && headers['content-type'] === undefined;
 }
 
-/** What may be better in a moment is tried again. */
+/** Retries failures that may be temporary. */
 async function patiently(answer: () => Promise<PluginAnswer>): Promise<PluginAnswer> {
   const until = Date.now() + lookupPatienceMs;
   for (;;) {

@@ -3,21 +3,21 @@ import { AppError, errorMessage } from '../../model/errors.ts';
 /** A request of the volume plugin protocol, version 1: `POST /VolumeDriver.Create` with a JSON body. */
 export interface PluginRequest {
   readonly name: string;
-  /** Who mounts; each id counts once. */
+  /** The holder of the mount; each id counts once. */
   readonly id: string;
   readonly options: Readonly<Record<string, string>>;
 }
 
-/** A volume as the protocol has it. */
+/** A volume of the protocol. */
 export interface PluginVolume {
   readonly Name: string;
   readonly Mountpoint?: string;
-  /** RFC 3339 without a fraction: what cannot be read as that breaks the whole answer. */
+  /** RFC 3339 without a fraction: any other text breaks the whole answer. */
   readonly CreatedAt?: string;
   readonly Status?: Readonly<Record<string, unknown>>;
 }
 
-/** `Err` that is not empty is a failure in words that people see. */
+/** A non-empty `Err` is a failure, with a message for people. */
 export type PluginAnswer =
   | { readonly Err: string }
   | { readonly Implements: readonly string[] }
@@ -29,8 +29,8 @@ export type PluginAnswer =
 export const mediaType = 'application/vnd.docker.plugins.v1.2+json';
 
 /**
- * Reads a body, whatever its Content-Type: the engine sends none, and Podman sends another. An empty one, which a
- * repeated request may have, asks nothing.
+ * Reads a body, whatever its Content-Type: the engine sends none, and Podman sends another. An empty one,
+ * which a repeated request may have, is an empty request.
  */
 export function parsePluginRequest(body: Uint8Array): PluginRequest {
   const text = Buffer.from(body).toString('utf8').trim();

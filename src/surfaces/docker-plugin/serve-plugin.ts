@@ -18,40 +18,40 @@ import { watchVolumes } from './watch-volumes.ts';
 export interface PluginServiceRequest {
   readonly socket: ServedSocket;
   readonly signal: AbortSignal;
-  /** Tells people, one line at a time. */
+  /** Messages for people, one line each. */
   readonly say: (message: string) => void;
   /** The socket is there. */
   readonly onReady?: (() => void) | undefined;
   /** For a managed plugin. The state folder is not touched before it is shown. */
   readonly shown?: ShownState | undefined;
   readonly stateDir: string;
-  /** The folder of the volumes that several hosts share: those are served, and no others. */
+  /** The folder of shared volumes of several hosts: only those are served. */
   readonly sharedDir?: string | undefined;
-  /** The records of the engine for a driver of that name. */
+  /** The engine's records for a driver of that name. */
   readonly openRecords?: ((driver: string) => Promise<EngineRecords>) | undefined;
 }
 
-/** Mounts take up to so long, and one that is cut short would have to be found again. */
+/** A mount may take this long, and one that is cut short would have to be found again. */
 const graceMs = 20_000;
 const lookEveryMs = 60_000;
 
-/** Serves the volume plugin protocol until the signal is aborted. Mounts stay as they are then: containers use them. */
+/** Serves the volume plugin protocol until the signal is aborted. Mounts stay then: containers use them. */
 export async function servePlugin(
   openVolumes: () => Promise<PluginVolumes>,
   { socket, signal, say, onReady, shown, stateDir, sharedDir, openRecords }: PluginServiceRequest,
 ): Promise<void> {
-  // The socket first: an engine that starts waits for us, and gives up soon.
+  // The socket first: an engine that starts waits for the plugin, and gives up soon.
   const opened = Promise.withResolvers<PluginVolumes>();
   const failed = new AbortController();
   await using held = new AsyncDisposableStack();
-  // A managed plugin is a container, from which no engine is to be seen.
+  // A managed plugin is a container, and cannot reach the engine.
   const driver = basename(socket.path, '.sock');
   const seen = shown === undefined ? openRecords : undefined;
   const labels = seen && learnLabels(opened.promise, { driver, open: () => seen(driver) }, say);
   const served = opened.promise.then((volumes) => labels?.learningOf(volumes) ?? volumes);
   served.catch((error: unknown) => failed.abort(knownError(error)));
   await using watch = watchVolumes(opened.promise, { say, everyMs: lookEveryMs, labels });
-  // Ends before the watch does, which waits for what is asked.
+  // Ends before the watch does, which waits for pending requests.
   await using _labels = labels;
   await serveHttp({
     socket,
@@ -69,7 +69,7 @@ export async function servePlugin(
     onListening() {
       say(`Volumes are served to Docker at ${quote(socket.path)}.`);
       onReady?.();
-      // An engine says nothing to a managed plugin when it has started: it starts the plugin.
+      // An engine that starts sends nothing to a managed plugin: it starts the plugin.
       if (shown !== undefined) watch.engineStarted();
       openHere(openVolumes, { shown, stateDir, sharedDir, held }).then(opened.resolve, opened.reject);
     },

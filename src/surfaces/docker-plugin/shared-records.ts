@@ -7,7 +7,7 @@ import { quote } from '../../model/quote.ts';
 import { storageKind } from '../../model/storage-kind.ts';
 import { isVolumeName } from '../../model/volume-name.ts';
 
-/** A volume that every host makes out of the same options. */
+/** A volume that every host makes with the same options. */
 export interface SharedRecord {
   readonly name: string;
   readonly options: Readonly<Record<string, string>>;
@@ -17,17 +17,21 @@ export interface SharedRecord {
 
 /** Far more than a folder that answers needs, and less than an engine waits. */
 const patienceMs = 5000;
-/** Fewer than the four threads that all files of the process share: a server that is away keeps each read's thread. */
+/**
+ * Fewer than the four threads for all file operations of the process: a server that is away blocks the thread
+ * of each read.
+ */
 const readsAtOnce = 2;
 
 /**
- * The records of volumes that several hosts share, one file each, in a folder that all of them have. What one host writes
- * the others find at once; of two that write the same name at the same moment one fails. `unavailable` when the folder
- * does not answer or is not there: then nothing is known, also not that a volume is missing.
+ * The records of volumes that several hosts share, one file each, in a folder that all of them mount. A
+ * host's writes are visible to the others at once; of two that write the same name at the same moment one
+ * fails. `unavailable` when the folder does not answer or is missing: then nothing is known, not even that a
+ * volume is missing.
  */
 export class SharedRecords {
   readonly #folder: string;
-  /** Fulfilled when the folder has answered the last question. */
+  /** Fulfilled when the folder has answered the last request. */
   #answered: Promise<unknown> = Promise.resolve();
 
   constructor(folder: string) {
@@ -75,7 +79,7 @@ export class SharedRecords {
     });
   }
 
-  /** Fine for one that is gone. */
+  /** Succeeds for one that is gone. */
   async remove(name: string): Promise<void> {
     await this.#inTime(async () => {
       await this.#check();
@@ -106,7 +110,10 @@ export class SharedRecords {
     }
   }
 
-  /** An empty folder in the place of one that is not mounted would be an answer: so it must have been prepared. */
+  /**
+   * The empty mount point of a folder that is not mounted would look like an answer: so the folder must carry
+   * a mark.
+   */
   async #check(): Promise<void> {
     const folder = await stat(this.#folder);
     if ((folder.mode & 0o022) !== 0) {
@@ -121,7 +128,7 @@ export class SharedRecords {
     await stat(join(this.#folder, sharedMark));
   }
 
-  /** One question at a time; one whose time is up before its turn is never asked. */
+  /** One request at a time; one whose time is up before its turn is never sent. */
   async #inTime<T>(work: () => Promise<T>): Promise<T> {
     const late = Promise.withResolvers<never>();
     const folder = quote(this.#folder);
@@ -148,7 +155,7 @@ export class SharedRecords {
   }
 }
 
-/** Its presence says that the folder is the shared one, and not the empty place where that is mounted. */
+/** Marks the shared folder, to tell it from its empty mount point. */
 export const sharedMark = 'holdfast-shared';
 
 function parse(name: string, text: string): SharedRecord {

@@ -61,14 +61,14 @@ describe('volumes that several hosts share', () => {
     expect(await other.find('web')).toMatchObject({ options });
   });
 
-  test('stay for all hosts while the one that removes them holds them', async () => {
+  test('stay for all hosts while the removing host holds them', async () => {
     await shared.create(spec);
     await shared.mount('web', 'id');
     await expect(shared.remove('web')).rejects.toMatchObject({ code: 'in-use' });
     expect(await other.find('web')).toBeDefined();
   });
 
-  test('are none of the host’s own volumes', async () => {
+  test('are never the host’s own volumes', async () => {
     await one.create({ name: 'own', driver: 'local', options: {}, labels: {} });
     expect(await shared.find('own')).toBeUndefined();
     expect(await shared.list()).toEqual([]);
@@ -78,7 +78,7 @@ describe('volumes that several hosts share', () => {
       });
   });
 
-  test('leave a volume of the host that has their name alone when they are removed', async () => {
+  test('leave a volume of the host with their name alone when they are removed', async () => {
     await one.create({ name: 'web', driver: 'local', options: {}, labels: {} });
     await other.create(spec);
     await shared.remove('web');
@@ -86,7 +86,7 @@ describe('volumes that several hosts share', () => {
     expect(await other.find('web')).toBeUndefined();
   });
 
-  test('are let go of by containers that stop while the folder is away', async () => {
+  test('are released by containers that stop while the folder is away', async () => {
     await shared.create(spec);
     await shared.mount('web', 'docker:1:2:id');
     rmSync(join(records, sharedMark));
@@ -98,8 +98,8 @@ describe('volumes that several hosts share', () => {
     await expect(shared.find('web')).rejects.toMatchObject({ code: 'unavailable' });
   });
 
-  test('keep no other file from being read while a server does not answer', async () => {
-    // Opening it waits as for a server that is away.
+  test("block no other file's reads while a server does not answer", async () => {
+    // Opening it blocks as with a server that is away.
     const hanging = join(records, 'hanging.json');
     execFileSync('mkfifo', [hanging]);
     const asked = Array.from({ length: 8 }, () => shared.find('hanging').catch(() => undefined));

@@ -9,9 +9,9 @@ import type { SharedRecord, SharedRecords } from './shared-records.ts';
 type Call = Parameters<PluginVolumes['create']>[1];
 
 /**
- * The volumes that several hosts share, as one of these hosts serves them: those of the shared records, and no others. A
- * volume that another host has made is made here too, out of the same options, when it is mounted first. Removing one
- * takes its record away for all hosts; the data lies elsewhere and stays.
+ * The volumes that several hosts share, as one of these hosts serves them: only those of the shared records.
+ * A volume that another host has made is made here too, with the same options, at its first mount. Removing
+ * one removes its record for all hosts; the data lies elsewhere and stays.
  */
 export function sharedVolumes(volumes: PluginVolumes, records: SharedRecords): PluginVolumes {
   const find = async (name: string): Promise<ManagedVolume | undefined> => {
@@ -20,7 +20,7 @@ export function sharedVolumes(volumes: PluginVolumes, records: SharedRecords): P
       record = await records.find(name);
     } catch (error) {
       const here = await volumes.find(name);
-      // What containers hold is known without the records, and has to be let go of when they stop.
+      // The holds of containers are known without the records, and must be released when they stop.
       if (here === undefined || here.mountIds.length === 0 || !isShareable(here)) throw error;
       return { ...here, scope: 'global' };
     }
@@ -47,7 +47,7 @@ export function sharedVolumes(volumes: PluginVolumes, records: SharedRecords): P
         return describe(record, made);
       } catch (error) {
         if (!isAppError(error, 'exists')) throw error;
-        // Another host was faster: what it has made is the volume.
+        // Another host was faster: its record is the volume.
         const other = await records.find(name);
         if (other === undefined) throw error;
         await makeHere(volumes, other, options);
@@ -64,7 +64,7 @@ export function sharedVolumes(volumes: PluginVolumes, records: SharedRecords): P
     },
     async remove(name, options) {
       const here = await volumes.find(name);
-      // Held here, or protected here: then it stays for all. One with data of this host is another volume.
+      // Held or protected here, it stays for all. One with this host's data is another volume.
       if (here !== undefined && isShareable(here)) await volumes.remove(name, options);
       await records.remove(name);
     },
@@ -81,14 +81,14 @@ export function sharedVolumes(volumes: PluginVolumes, records: SharedRecords): P
   };
 }
 
-/** The volume of this host, with the options that all hosts have. One of before, with others, is only a record here. */
+/** This host's volume, with the shared options. An earlier one with other options is only a record here. */
 async function makeHere(
   volumes: PluginVolumes,
   { name, options }: Pick<SharedRecord, 'name' | 'options'>,
   call: Call,
 ): Promise<ManagedVolume> {
   const here = await volumes.find(name);
-  // Left of an earlier volume of that name: its data lies elsewhere. Throws while it is mounted here.
+  // Left by an earlier volume of that name: its data lies elsewhere. Throws while it is mounted here.
   if (here !== undefined && isShareable(here) && !isSame(here.options, options))
     await volumes.remove(name, call);
   return await volumes.create({ name, driver: 'local', options, labels: {} }, call);

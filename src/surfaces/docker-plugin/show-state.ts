@@ -6,18 +6,19 @@ import { fromText } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 
-/** Of a managed plugin, which is a container: the engine sees only what is mounted below its propagated mount. */
+/** For a managed plugin, which is a container: the engine sees only mounts below its propagated mount. */
 export interface ShownState {
   /** The state folder, below the propagated mount. */
   readonly stateDir: string;
-  /** The host's folder whose place that is, itself a mount of the plugin. */
+  /** The host's folder that is shown there, itself a mount of the plugin. */
   readonly from: string;
 }
 
 /**
- * Shows the host's state folder where the engine sees it, with all that is and will be mounted in it, unless it is shown
- * already: it stays so when the plugin dies. Nothing may be written into the state folder before: without the mount it is
- * a folder of the plugin, which goes when the plugin is removed. Throws unless it is shown when this returns.
+ * Binds the host's state folder, with all present and future mounts in it, where the engine sees it, unless
+ * that is done already: the mount survives the plugin's death. Nothing may be written into the state folder
+ * before: without the mount it is a folder of the plugin, and is removed with it. Throws unless the mount is
+ * there on return.
  */
 export async function showState({ stateDir, from }: ShownState): Promise<void> {
   const mounts = await readMounts();

@@ -17,7 +17,10 @@ interface WatchOptions {
 
 const afterStartMs = [0, 2000, 5000, 15_000, 30_000] as const;
 
-/** From time to time, and when told to: lets go of what crashed engines held, and looks how mounted volumes are. */
+/**
+ * Periodically and on request: releases the holds of crashed engines, and checks the health of mounted
+ * volumes.
+ */
 export function watchVolumes(
   volumes: Promise<PluginVolumes>,
   { say, everyMs, labels }: WatchOptions,
@@ -55,7 +58,7 @@ async function lookOnce(volumes: PluginVolumes, say: (message: string) => void):
   if (freed.length > 0) {
     say(`Let go of what an engine held that has ended: ${freed.map((name) => quote(name)).join(', ')}.`);
   }
-  // One that hangs is waited for a few seconds only, and keeps nobody from being answered.
+  // One that hangs is waited for a few seconds only, and delays no answer.
   const mounted = (await volumes.list()).filter(
     ({ isMounted, mountIds }) => isMounted && mountIds.length > 0,
   );

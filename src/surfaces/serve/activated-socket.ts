@@ -9,8 +9,8 @@ const firstDescriptor = 3;
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The listening socket that systemd opened for this process (socket activation, sd_listen_fds(3)); undefined without
- * one. It is not handed on to the programs that this process starts.
+ * The listening socket that systemd opened for this process (socket activation, sd_listen_fds(3)); undefined
+ * without one. Programs that this process starts do not inherit it.
  */
 export function activatedSocket(env: Environment, pid: number): number | undefined {
   if (env['LISTEN_PID'] !== String(pid)) return undefined;

@@ -8,11 +8,11 @@ import { knownError } from '../../lib/known-error.ts';
 
 export interface ServedSocket {
   readonly path: string;
-  /** Permission bits; exact, whatever the process's mask says. */
+  /** Permission bits; exact, whatever the process's umask. */
   readonly mode: number;
-  /** Owner group; undefined leaves the process's own. */
+  /** Owner group; undefined keeps the process's own. */
   readonly gid?: number | undefined;
-  /** A listening socket that a service manager handed over, instead of making one at `path`. */
+  /** A listening socket that a service manager passed, instead of making one at `path`. */
   readonly fd?: number | undefined;
 }
 
@@ -20,9 +20,9 @@ export interface ServedSocket {
 const longestPath = 107;
 
 /**
- * Has `server` listen on a unix socket, whose folder is made when it is missing. What a dead process left at the path
- * is replaced; a socket that somebody serves is `in-use`, and anything else there is `exists`. Nobody sees the socket
- * before it has its mode. Disposal takes it away again, unless another has taken its place.
+ * Makes `server` listen on a unix socket, whose folder is made when it is missing. Replaces a dead process's
+ * socket at the path; a socket that is served is `in-use`, and any other file is `exists`. The socket is
+ * invisible until it has its mode. Disposal removes it, unless another has replaced it.
  */
 export async function listenOnSocket(server: Server, request: ServedSocket): Promise<AsyncDisposable> {
   if (request.fd !== undefined) {
@@ -39,7 +39,7 @@ export async function listenOnSocket(server: Server, request: ServedSocket): Pro
 
 async function listenAtPath(server: Server, request: ServedSocket, action: string): Promise<AsyncDisposable> {
   const { path, mode, gid } = request;
-  // A name of our own first: the socket is moved to its place when it has its owner and its mode.
+  // Under a temporary name first: the socket is moved to its place when it has its owner and its mode.
   const draft = `${path}.${randomBytes(3).toString('hex')}`;
   if (Buffer.byteLength(draft) > longestPath) {
     throw new AppError('usage', `${action}: the path is too long for a socket`, {
@@ -68,7 +68,7 @@ async function listenAtPath(server: Server, request: ServedSocket, action: strin
   };
 }
 
-/** What is at the path may go when it is a socket that nobody serves. */
+/** Only a socket that no process serves may be replaced. */
 async function refuseForeign(path: string, action: string): Promise<void> {
   const found = await lstat(path).catch((error: unknown) => {
     if (errnoOf(error) === 'ENOENT') return undefined;

@@ -2,12 +2,12 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-/** What is done for a request; what it throws, at once or later, ends that request only. */
+/** Handles a request; an error, thrown at once or later, ends that request only. */
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
-/** What was at work when an error was caught by nothing else: `GET /volumes`, or undefined for no request. */
+/** The request under way at an uncaught error: `GET /volumes`, or undefined for none. */
 export type TellUncaught = (what: string | undefined, error: unknown) => void;
 
 interface Underway {
@@ -16,9 +16,9 @@ interface Underway {
 }
 
 /**
- * The last line of defence of a service: an error that a request brings about, wherever it is thrown, is told, ends that
- * request with a 500 where nothing was answered, and leaves the process and all other requests alone. An error that
- * belongs to no request is told as well, and ends nothing.
+ * The last line of defence of a service: an error that a request causes, wherever it is thrown, is reported,
+ * ends that request with a 500 if it has no answer yet, and leaves the process and all other requests alone.
+ * An error of no request is reported as well, and ends nothing.
  */
 export class RequestGuard implements Disposable {
   readonly #underway = new AsyncLocalStorage<Underway>();
@@ -26,20 +26,20 @@ export class RequestGuard implements Disposable {
 
   constructor(tell: TellUncaught) {
     this.#tell = tell;
-    // Rejections that nothing handles come here, too.
+    // Unhandled rejections arrive here, too.
     process.on('uncaughtException', this.#onUncaught);
   }
 
   request(handler: RequestHandler): RequestListener {
     return (request, response) => {
-      // A client that goes away is not an error of the service: the response's "close" says so to its handler.
+      // A client that disconnects is not an error of the service: the handler sees the response's "close".
       for (const stream of [request, response]) stream.on('error', ignore);
       response.once('finish', () => endRest(request));
       this.#run({ what: describeRequest(request), fail: () => answerFailure(response) }, async () => {
         try {
           await handler(request, response);
         } finally {
-          // A body that nothing read would keep the connection from being read, and the client's end from being seen.
+          // An unread body would block further reads of the connection, and hide the client's disconnect.
           request.resume();
         }
       });
@@ -80,18 +80,20 @@ export class RequestGuard implements Disposable {
   };
 }
 
-/** An answer that has begun cannot become another: it is cut off, so that its reader does not take it for whole. */
+/**
+ * An answer that has begun cannot be replaced: it is cut off, so that its reader sees that it is incomplete.
+ */
 function answerFailure(response: ServerResponse): void {
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }
   const text = 'Cannot answer: the service met an error of its own, which its log shows';
-  // Docker's API has the words in one field, its plugin protocol in the other.
+  // Docker's API has the message in one field, its plugin protocol in the other.
   const body = Buffer.from(`${JSON.stringify({ message: text, Err: text })}\n`);
   const headers = { 'Content-Type': 'application/json', 'Content-Length': body.length, Connection: 'close' };
   try {
-    // The words as well: those that were to be sent may be what failed.
+    // The status text too: the one that was set may be what failed.
     response.writeHead(500, 'Internal Server Error', headers);
     response.end(body);
   } catch {
@@ -99,17 +101,17 @@ function answerFailure(response: ServerResponse): void {
   }
 }
 
-/** For how long the rest of a body is read after the answer. */
+/** How long the rest of a body is read after the answer. */
 const restMs = 10_000;
 
-/** A client that goes on to send after its answer has some time to end, and is cut off then. */
+/** A client that keeps sending after its answer gets some time to end, and is then cut off. */
 function endRest(request: IncomingMessage): void {
   if (request.complete) return;
   const cut = setTimeout(() => request.socket.destroy(), restMs);
   request.once('close', () => clearTimeout(cut));
 }
 
-/** As much of it as a line of a log has room for: `GET /volumes`. */
+/** Cut to the length of a log line: `GET /volumes`. */
 export function describeRequest({ method = '', url = '' }: IncomingMessage): string {
   return `${method} ${url.length > 200 ? `${url.slice(0, 200)}…` : url}`;
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { sendRaw } from '../../../test/support/raw-client.ts';
 
-/** In a process of its own: what nothing catches would fail this test's process before the service sees it. */
+/** In its own process: an uncaught error would fail this test's process before the service sees it. */
 const program = `
   import { EventEmitter } from 'node:events';
   import { connect } from 'node:net';
@@ -76,7 +76,7 @@ async function isServed(): Promise<boolean> {
   return (await sendRaw(socket, head('/', 'Connection: close\r\n'))).includes('read 0');
 }
 
-describe('an error that nothing catches', () => {
+describe('an uncaught error', () => {
   test.each([
     ['/throw', 'thrown'],
     ['/reject', 'rejected'],
@@ -133,7 +133,7 @@ describe('what clients send', () => {
     expect(answer).toMatch(/request body too large.*read 0/s);
   });
 
-  test('can end before its body is read, which its reader hears', async () => {
+  test('can end before its body is read, which its reader sees', async () => {
     await sendRaw(socket, `POST /gone HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n`, { quietMs: 200 });
     await expect.poll(() => said).toContain('no body: The client went away\n');
   });

@@ -15,13 +15,13 @@ export type { ServedSocket };
 export interface ServeOptions {
   readonly socket: ServedSocket;
   readonly onRequest: RequestHandler;
-  /** Requests that ask for the connection itself. One that is not wanted is served like every other. */
+  /** Requests for the raw connection. One that is not handled here is served like every other. */
   readonly upgrades?: Upgrades | undefined;
-  /** When it is aborted, no more requests are taken, and those under way may go on for a while. */
+  /** When aborted, no more requests are accepted, and those under way get some time to end. */
   readonly signal: AbortSignal;
   readonly graceMs: number;
   readonly onListening?: (() => void) | undefined;
-  /** Told of what no handler caught, of a request or of anything else in the process; the service goes on. */
+  /** Called for every uncaught error, of a request or of the process; the service goes on. */
   readonly onUncaught: TellUncaught;
 }
 
@@ -33,15 +33,18 @@ export interface Upgrades {
 /** Far above what an engine and its clients hold open; each costs a descriptor and some memory. */
 const connectionsAtMost = 1000;
 
-/** The longest head of a request or an answer, as the engine has it: the URL and all headers, and a page for the rest. */
+/**
+ * The engine's limit for the head of a request or an answer: the URL and all headers, and a page for the
+ * rest.
+ */
 export const longestHeadBytes = (1 << 20) + 4096;
 
-/** Serves HTTP on a unix socket until the signal is aborted and what was under way has ended. */
+/** Serves HTTP on a unix socket until the signal is aborted and requests under way have ended. */
 export async function serveHttp(options: ServeOptions): Promise<void> {
   const { socket, onRequest, upgrades, signal, graceMs, onUncaught } = options;
   signal.throwIfAborted();
   using guard = new RequestGuard(onUncaught);
-  // A body or an answer may take its time: streams of an engine are open for days. Heads may not.
+  // A body or an answer may take long: streams of an engine are open for days. Heads may not.
   const server = createServer(
     {
       requestTimeout: 0,
@@ -57,7 +60,7 @@ export async function serveHttp(options: ServeOptions): Promise<void> {
   if (upgrades !== undefined) server.on('upgrade', guard.upgrade(upgrades.take));
   server.on('connect', guard.upgrade(refuseTunnel));
   await using _socket = await listenOnSocket(server, socket);
-  // One connection could not be taken (no descriptor is free): the next one may be.
+  // One connection could not be accepted (no descriptor is free): the next one may be.
   server.on('error', (error) => onUncaught(undefined, error));
   options.onListening?.();
   try {
@@ -67,7 +70,10 @@ export async function serveHttp(options: ServeOptions): Promise<void> {
   }
 }
 
-/** A client that has said all may close its side, and still reads the answer. Node.js documents no option for that. */
+/**
+ * A client that has sent its request may close its side, and still reads the answer. Node.js documents no
+ * option for that.
+ */
 function answerHalfClosed(server: Server & { httpAllowHalfOpen?: boolean }): void {
   server.httpAllowHalfOpen = true;
 }
@@ -79,12 +85,12 @@ function refuseTunnel(_request: IncomingMessage, socket: Duplex): void {
   socket.end(`${[...head, 'Connection: close'].join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }
 
-/** How much of a body that is too long is read and thrown away, so that its sender gets to read the answer. */
+/** How much of a body that is too long is read and discarded, so that its sender gets to read the answer. */
 const discardAtMost = 64 << 20;
 
 /**
- * The whole body of a request. One that is longer than the limit is `usage`, once it has been read to its end: a client
- * that still writes would see a broken connection instead of the answer.
+ * The whole body of a request. A longer one than the limit is `usage`, once it has been read to its end: a
+ * client that still writes would see a broken connection instead of the answer.
  */
 export async function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
@@ -96,13 +102,13 @@ export async function readBody(request: IncomingMessage, limitBytes: number): Pr
     length += chunk.length;
     if (length <= limitBytes) chunks.push(chunk);
     else chunks.length = 0;
-    // The connection is closed soon after the answer then.
+    // The connection is then closed soon after the answer.
     if (length > limitBytes + discardAtMost) reject(tooLong());
   });
   request.once('end', () => (length <= limitBytes ? resolve(Buffer.concat(chunks)) : reject(tooLong())));
   request.once('error', leave);
   request.once('close', leave);
-  // It tells this once, and may have done so before.
+  // "close" is emitted once only, and may be past already.
   if (request.destroyed) leave();
   return await promise;
 }

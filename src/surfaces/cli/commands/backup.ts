@@ -70,7 +70,7 @@ export async function runBackup(
   conclude(session, report);
 }
 
-/** Of each restore point that could not have all of its stack. */
+/** One line for each restore point that lacks some of its stack. */
 function describeMissing({ outcomes }: BackupReport): string[] {
   const points = new Map(
     outcomes.flatMap(({ snapshot }) =>
@@ -83,7 +83,7 @@ function describeMissing({ outcomes }: BackupReport): string[] {
   });
 }
 
-/** Throws what the exit number says: failed, partly done, or nothing. */
+/** Throws the error of the exit number, failed or partly done; nothing when all was saved. */
 function conclude(session: Session, { outcomes }: BackupReport): void {
   const errors = outcomes.flatMap(({ error }) => error ?? []);
   const cancelled = errors.find((error) => error.code === 'cancelled');
@@ -119,7 +119,7 @@ function describe(outcome: BackupOutcome, dryRun: boolean): string[] {
   const lines = dryRun
     ? [
         `${head} (${changes})`,
-        // What comes through the engine has been read; what it adds is known.
+        // Data that is streamed through the engine was read, so the size that it adds is known.
         limits.length === 0
           ? `  at most ${formatSize(summary.bytesAdded)} to store, by sizes and times: no file was read`
           : `  ${formatSize(summary.bytesStored)} to store`,
@@ -146,7 +146,7 @@ function describeConfig({ saved, leftOut }: ConfigRecord): string[] {
   ];
 }
 
-/** What was seen and done while it was saved; nothing for what was as still as could be. */
+/** What was observed and done while it was saved; empty when the data was perfectly still. */
 function describeEvidence({ consistency, inFlight, ran = [] }: GradeEvidence): string[] {
   const lines: string[] = [];
   if (inFlight !== undefined) {

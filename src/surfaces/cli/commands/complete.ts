@@ -5,7 +5,7 @@ export interface CompleteFlags {
   readonly describe?: boolean;
 }
 
-/** Never fails: a completion that cannot be found is none. */
+/** Never fails: an error gives no completions. */
 export async function runComplete(
   session: Session,
   flags: CompleteFlags,

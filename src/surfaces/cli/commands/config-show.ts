@@ -15,7 +15,7 @@ export async function runConfigShow(session: Session, flags: object): Promise<vo
   const settings: Setting[] = [
     ...given.map(({ name, value, from }): Setting => {
       const inFile = configuration.values.find((one) => one.name === name);
-      // What the command line and the environment say goes before the file, and the file before what is usual.
+      // The command line and the environment override the file, and the file overrides the default.
       return from === 'default' && inFile !== undefined ? inFile : { name, value, from };
     }),
     ...configuration.values.filter(({ name }) => !given.some((one) => one.name === name)),

@@ -70,7 +70,7 @@ function describe(report: DrillReport): string[] {
   ];
 }
 
-/** How much of it is proven: of those that were only seen to run, nothing is known of their data. */
+/** How much is proven: servers that were only seen to run prove nothing about their data. */
 function lastLine({ outcome, servers, unprovenBecause }: DrillReport): string {
   const namesOf = (proof: DrilledServer['proof']): string =>
     servers.flatMap((server) => (server.proof === proof ? printable(server.name) : [])).join(', ');

@@ -92,7 +92,7 @@ function leavingOf(plan: ForgetPlan): string[] {
   return [...decisions.filter(({ stays }) => !stays).map(({ snapshot }) => snapshot.id), ...plan.damaged];
 }
 
-/** Every snapshot with what becomes of it and why, the newest of each volume first. */
+/** Every snapshot with the decision and its reason, the newest of each volume first. */
 function describe(plan: ForgetPlan): string {
   const rows = plan.groups.flatMap((group) => group.decisions);
   if (rows.length + plan.damaged.length === 0) return 'There are no snapshots.';

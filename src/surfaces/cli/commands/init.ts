@@ -32,7 +32,10 @@ export async function runInit(session: Session, flags: InitFlags): Promise<void>
   });
 }
 
-/** Where it is not the default, which one is: one that was made by a typo would get every backup from then on. */
+/**
+ * Names the default repository when this is not it: one made by a typo would otherwise get every future
+ * backup.
+ */
 function describeDefault({ name, isDefault, defaultRepository }: InitReport): string[] {
   if (isDefault || defaultRepository === undefined) return [];
   const { name: other, location } = defaultRepository;
@@ -42,7 +45,7 @@ function describeDefault({ name, isDefault, defaultRepository }: InitReport): st
   ];
 }
 
-/** What `init` and `repo add` say. */
+/** The output of `init` and `repo add`. */
 export function describe(report: InitReport): string {
   const { created, location, repositoryId, keyFile } = report;
   const lines = [

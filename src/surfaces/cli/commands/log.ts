@@ -38,7 +38,7 @@ function parseCount(text: string): number {
   });
 }
 
-/** Several can be given as one: `backup,restore`. */
+/** One text may hold several: `backup,restore`. */
 function kindsOf(texts: readonly string[] | undefined): LogKind[] | undefined {
   return texts
     ?.flatMap((text) => text.split(','))

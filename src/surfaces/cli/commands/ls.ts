@@ -16,7 +16,7 @@ export async function runLs(session: Session, flags: LsFlags, args: readonly str
     { snapshot, path, depth, dumps: flags.dumps },
     { signal: session.signal, onNote: session.note },
   )) {
-    // A folder is told by what is in it; anything else is shown itself.
+    // A folder is listed by its content; anything else by itself.
     if (entry.path !== '' || entry.type !== 'dir') entries.push(shown(entry, path));
   }
   session.printer.print({

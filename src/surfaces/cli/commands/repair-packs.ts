@@ -23,7 +23,7 @@ export async function runRepairPacks(
   const what = plan.packs.length === 1 ? 'this pack' : `these ${plan.packs.length} packs`;
   if (!(await session.confirm(`Save what is whole, and remove ${what}?`)))
     return session.note('Nothing was changed.');
-  // What was found damaged is not read a second time to find it.
+  // Damaged packs are not read a second time to find them.
   print(
     session,
     await repair(

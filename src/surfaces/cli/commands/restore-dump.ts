@@ -9,7 +9,7 @@ import { localTime } from '../../../model/local-time.ts';
 type Plan = Awaited<ReturnType<App['restore']['planDump']>>;
 type Report = Awaited<ReturnType<App['restore']['applyDump']>>;
 
-/** `holdfast restore VOLUME --from-dump`: into a database that runs. */
+/** `holdfast restore VOLUME --from-dump`: into a running database. */
 export async function runDumpRestore(session: Session, flags: RestoreFlags, what: string): Promise<void> {
   if (flags.path !== undefined || flags.keepFor !== undefined || flags.noKeep === true)
     throw new AppError(

@@ -24,7 +24,7 @@ function stackPlan(files: readonly string[]): StackPlan {
   };
 }
 
-/** What is asked for, and what the user is asked then; the answer is no. */
+/** The restore request and the question to the user, who answers no. */
 async function askedFor(plan: StackPlan, flags: { readonly noFiles?: boolean } = {}) {
   const asked: unknown[] = [];
   const session = {
@@ -37,14 +37,14 @@ async function askedFor(plan: StackPlan, flags: { readonly noFiles?: boolean } =
   return asked;
 }
 
-test('a restore of a stack asks about the files outside of its volumes too', async () => {
+test('a restore of a stack also asks about the files outside its volumes', async () => {
   const [, one] = await askedFor(stackPlan(['/srv/shop/compose.yaml']));
   expect(one).toBe('Replace what is in the volumes of "shop" and write 1 file of this machine now?');
   const [, none] = await askedFor(stackPlan([]));
   expect(none).toBe('Replace what is in the volumes of "shop" now?');
 });
 
-test('a restore of a stack leaves its files out when it is told to', async () => {
+test('a restore of a stack leaves its files out on request', async () => {
   expect((await askedFor(stackPlan([])))[0]).toMatchObject({ withFiles: true });
   expect((await askedFor(stackPlan([]), { noFiles: true }))[0]).toMatchObject({ withFiles: false });
 });

@@ -8,7 +8,7 @@ import { localTime } from '../../../model/local-time.ts';
 import { describeReport, type RestoreFlags, settingsOf } from '../restore-words.ts';
 import type { Session } from '../session.ts';
 
-/** All volumes of a stack together. */
+/** Restores all volumes of a stack together. */
 export async function runStackRestore(
   session: Session,
   flags: RestoreFlags & { readonly stack: string },
@@ -62,7 +62,7 @@ function describeStack({ point, plans, config, stops, refusal }: StackPlan): str
   return lines.join('\n');
 }
 
-/** What its containers need besides: a line for each file. */
+/** The other files of its containers, a line each. */
 function describeConfig({ plans, notes }: StackPlan['config']): string[] {
   const isSaved = plans.some(({ safetySnapshot }) => safetySnapshot);
   return [

@@ -38,7 +38,7 @@ export async function runRestore(
     });
   }
   if (plan.refusal !== undefined) throw plan.refusal;
-  // Where a directory is not named, the snapshot says which: who wrote it may have chosen any.
+  // Without a named directory the snapshot says which: its writer may have chosen any.
   const isChosenBySnapshot =
     ['directory', 'entry'].includes(plan.destination.kind) && flags.to === undefined && !/^[./]/.test(what);
   if (plan.replaces || isChosenBySnapshot) {

@@ -36,7 +36,7 @@ function mountsOf(flags: RunFlags): Mount[] {
   ];
 }
 
-/** `NAME=VALUE`, or `NAME` alone for what it is here. */
+/** `NAME=VALUE`, or `NAME` alone for its value here. */
 function variableOf(text: string, env: Readonly<Record<string, string | undefined>>): [string, string] {
   const equals = text.indexOf('=');
   const name = equals === -1 ? text : text.slice(0, equals);

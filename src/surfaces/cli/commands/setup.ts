@@ -56,7 +56,7 @@ function showDryRun(
   session.printer.print({ json: () => ({ dryRun: true, host: facts.host, ...plan }), text: () => shown });
 }
 
-/** Undefined is the default repository that there is. */
+/** Undefined is the existing default repository. */
 async function chooseRepository(session: Session): Promise<string | undefined> {
   const { config, app } = session;
   const known = await knownRepositories(app);
@@ -72,13 +72,13 @@ async function chooseRepository(session: Session): Promise<string | undefined> {
   return absolute(answer, known);
 }
 
-/** A name that is known stays one. */
+/** Keeps the name of a known repository. */
 function absolute(text: string, known: readonly { readonly name: string }[]): string {
   const isName = known.some(({ name }) => name === text);
   return isName || /^[a-z][a-z0-9]+:/i.test(text) ? text : path.resolve(text);
 }
 
-/** Of a service that is to be installed; one that runs may have them by another way. */
+/** Only for a service that is to be installed; a running one may get them in another way. */
 function refuseMissingVariables({ service }: SetupFacts, { steps }: SetupPlan): void {
   if (service === undefined || service.missingVariables.length === 0) return;
   if (steps.some(({ kind }) => kind === 'service'))

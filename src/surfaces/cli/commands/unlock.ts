@@ -29,7 +29,7 @@ export async function runUnlock(session: Session, flags: UnlockFlags): Promise<v
     session.note('Somebody may hold what was kept. --remove-all removes it all the same.');
 }
 
-/** Says who may be at work before their locks are taken away. */
+/** Says which processes may be at work before their locks are removed. */
 async function mayRemoveAll({ app, signal, warn, confirm }: Session): Promise<boolean> {
   const { removed } = await app.repositories.unlock({ all: true, dryRun: true }, { signal });
   const held = removed.filter(({ stale }) => stale === undefined);

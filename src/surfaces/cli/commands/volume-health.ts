@@ -21,7 +21,7 @@ export async function runVolumeHealth(
   const managed = await session.app.volumes.managed();
   const all = await managed.list();
   const volumes = args.length === 0 ? all : args.map((name) => chosen(all, name));
-  // One that hangs keeps the others from nothing.
+  // Concurrently: a volume that hangs must not delay the others.
   const rows = await Promise.all(
     volumes.map(async (volume): Promise<Row> => {
       const health = await managed.health(volume.name);

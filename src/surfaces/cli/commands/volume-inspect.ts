@@ -3,7 +3,7 @@ import { type AppError, isAppError } from '../../../model/errors.ts';
 import { failAll } from '../fail-all.ts';
 import type { Session } from '../session.ts';
 
-/** As docker: what is found is printed, and what is not is an error afterwards. */
+/** As docker: prints what exists, then fails for what does not. */
 export async function runVolumeInspect(
   session: Session,
   _flags: object,

@@ -13,7 +13,7 @@ export async function runVolumeLabel(session: Session, _: object, args: readonly
   session.printer.print({ json: () => volume, text: () => volume.name, quiet: () => [volume.name] });
 }
 
-/** `KEY=VALUE` sets, `KEY-` takes away. */
+/** `KEY=VALUE` sets, `KEY-` removes. */
 function parseChange(text: string): [string, string | undefined] {
   const at = text.indexOf('=');
   if (at > 0) return [text.slice(0, at), text.slice(at + 1)];

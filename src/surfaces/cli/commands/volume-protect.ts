@@ -23,7 +23,7 @@ async function change(session: Session, names: readonly string[], isProtected: b
       const managed = await session.app.volumes.managed();
       const isOwn = (await managed.find(name)) !== undefined;
       if (isOwn) await managed.protect(name, isProtected);
-      // Seen by a container engine: for it too, or for it alone.
+      // If a container engine sees it: for the engine too, or only there.
       if (!isOwn || (await engine.list()).some((volume) => volume.name === name))
         await engine.protect(name, isProtected, { signal: session.signal });
       done.push(name);

@@ -112,5 +112,5 @@ const config = buildRouteMap<string, CliContext>({
   docs: { brief: 'Look at the configuration' },
 });
 
-/** The commands about what is done by itself. */
+/** The commands for automatic work. */
 export const policyRoutes = { policy, coverage, daemon, config };

@@ -45,5 +45,5 @@ const drill = defineCommand<DrillFlags>({
   load: async () => (await import('../commands/drill.ts')).runDrill,
 });
 
-/** The commands that prove what backups are worth. */
+/** The commands that prove backups. */
 export const proofRoutes = { verify, drill };

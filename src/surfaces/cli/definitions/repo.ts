@@ -83,5 +83,5 @@ const repo = buildRouteMap<string, CliContext>({
   docs: { brief: 'Add, list and forget repositories, and choose the default one' },
 });
 
-/** The commands about which repositories there are. */
+/** The commands for known repositories. */
 export const repoRoutes = { repo };

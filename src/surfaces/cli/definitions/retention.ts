@@ -121,5 +121,5 @@ const find = defineCommand<FindFlags>({
   load: async () => (await import('../commands/find.ts')).runFind,
 });
 
-/** The commands about what stays in a repository, and what is in it. */
+/** The commands for what a repository keeps and holds. */
 export const retentionRoutes = { forget, prune, tag, stats, find };

@@ -22,5 +22,5 @@ const setup = defineCommand<SetupFlags>({
   load: async () => (await import('../commands/setup.ts')).runSetup,
 });
 
-/** The command for the first hour. */
+/** The setup command. */
 export const setupRoutes = { setup };

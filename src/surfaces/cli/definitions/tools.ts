@@ -20,5 +20,5 @@ const complete = defineCommand<CompleteFlags>({
   load: async () => (await import('../commands/complete.ts')).runComplete,
 });
 
-/** Commands about the command itself. */
+/** Commands for the command itself. */
 export const toolRoutes = { completion, __complete: complete };

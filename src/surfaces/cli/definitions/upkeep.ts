@@ -146,5 +146,5 @@ const copy = defineCommand<CopyFlags>({
   load: async () => (await import('../commands/copy.ts')).runCopy,
 });
 
-/** The commands that keep a repository itself in order. */
+/** The commands that maintain a repository. */
 export const upkeepRoutes = { key, unlock, repair, copy };

@@ -107,7 +107,7 @@ const migrate = defineCommand<VolumeMigrateFlags>({
   load: async () => (await import('../commands/volume-migrate.ts')).runVolumeMigrate,
 });
 
-/** What changes a volume that is there. */
+/** The commands that change an existing volume. */
 export const volumeChangeRoutes = {
   rename,
   label,

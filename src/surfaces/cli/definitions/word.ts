@@ -58,5 +58,5 @@ const importArchives = defineCommand<ImportArchivesFlags>({
   load: async () => (await import('../commands/import-archives.ts')).runImportArchives,
 });
 
-/** The commands about what is told of the work, and what others have done before. */
+/** The commands for logs and notifications, and for other programs' archives. */
 export const wordRoutes = { log, notify, importArchives };

@@ -6,24 +6,24 @@ import { AppError } from '../../../model/errors.ts';
 import { usualStateDir } from '../config.ts';
 import { unitText } from './unit-text.ts';
 
-/** A unit of systemd, and where it belongs. `installService` installs and starts it. */
+/** A systemd unit and its place. `installService` installs and starts it. */
 export interface ServiceUnit {
-  /** Of the machine for root, else of the user (`systemctl --user`). */
+  /** Of the system for root, else of the user (`systemctl --user`). */
   readonly scope: 'system' | 'user';
   readonly name: 'holdfast.service';
   /** Where the unit is installed. */
   readonly path: string;
-  /** The unit, whole. */
+  /** The unit's whole text. */
   readonly text: string;
 }
 
 /** The daemon as a service. */
 export interface DaemonService extends ServiceUnit {
-  /** What it runs: the program, by its absolute path, and its arguments. */
+  /** The program's absolute path, and its arguments. */
   readonly command: readonly [string, ...string[]];
 }
 
-/** The process that is to be run again as a service: `process` in all but tests. */
+/** The process to run again as a service: `process` except in tests. */
 export interface StartedProgram {
   readonly execPath: string;
   readonly execArgv: readonly string[];
@@ -39,8 +39,8 @@ type Settings = Pick<
 type Scope = ServiceUnit['scope'];
 
 /**
- * Runs the daemon as this program runs now: by the same Node.js, with the settings that are in force for it (flags,
- * variables, the engine's address). `usage` where that needs a secret, which a unit cannot keep.
+ * Runs the daemon as this program runs now: by the same Node.js, with the settings in force (flags,
+ * variables, the engine's address). `usage` when that needs a secret, which a unit cannot hold.
  */
 export function daemonService(settings: Settings, program: StartedProgram = process): DaemonService {
   const scope = program.getuid?.() === 0 ? 'system' : 'user';
@@ -82,8 +82,8 @@ export function daemonService(settings: Settings, program: StartedProgram = proc
 }
 
 /**
- * The command of the checkout or package that this program is of, where it starts the same Node.js whatever the PATH is: it
- * stays in its place when a later version has its files elsewhere.
+ * The launcher of this program's checkout or package, if it starts the same Node.js whatever the PATH is: its
+ * path stays when a later version moves its files.
  */
 function launcherOf(entry: string, execPath: string): string | undefined {
   const [, root] = /^(.*)\/(?:src\/surfaces\/cli\/main\.ts|dist\/main\.js)$/.exec(entry) ?? [];
@@ -96,7 +96,7 @@ function launcherOf(entry: string, execPath: string): string | undefined {
   return isBundled && existsSync(launcher) ? launcher : undefined;
 }
 
-/** What the unit takes variables from that not every user may read. */
+/** The file of variables for the unit, which not every user may read. */
 export function environmentFile(
   env: AppConfig['env'],
   program: Pick<StartedProgram, 'getuid'> = process,
@@ -104,7 +104,7 @@ export function environmentFile(
   return path.join(configFolder(program.getuid?.() === 0 ? 'system' : 'user', env), 'holdfast/environment');
 }
 
-/** What systemd calls %E. */
+/** systemd's %E. */
 function configFolder(scope: Scope, env: AppConfig['env']): string {
   if (scope === 'system') return '/etc';
   const base = env['XDG_CONFIG_HOME'];
@@ -114,7 +114,7 @@ function configFolder(scope: Scope, env: AppConfig['env']): string {
   throw new AppError('usage', 'There is no home folder for a unit', { hint: 'Set HOME.' });
 }
 
-/** The settings that stay the same whatever the folder and the environment of the service are. */
+/** The settings that do not depend on the service's folder and environment. */
 function flagsOf(scope: Scope, settings: Settings): string[] {
   const { stateDir, configFile, host, repository, passwordReference, env } = settings;
   return [
@@ -126,7 +126,10 @@ function flagsOf(scope: Scope, settings: Settings): string[] {
   ];
 }
 
-/** A relative path is one from another folder in a service. A word without a slash may be a repository's name. */
+/**
+ * A service would resolve a relative path from another folder. A word without a slash may be a repository's
+ * name.
+ */
 function absoluteRepository(text: string): string {
   const isPath = text.includes('/') && !/^[a-z][a-z0-9+.-]+:/i.test(text);
   return isPath || text === '.' || text === '..' ? path.resolve(text) : text;
@@ -145,7 +148,9 @@ function notInUnit(variable: string, folder: string): AppError {
   });
 }
 
-/** What decides which engine is found, and where programs and we look for their own configuration. */
+/**
+ * Variables that decide which engine is found, and where Holdfast and its programs look for configuration.
+ */
 const plainVariables = [
   'DOCKER_HOST',
   'CONTAINER_HOST',
@@ -160,7 +165,7 @@ function variablesOf(scope: Scope, env: AppConfig['env']): Record<string, string
   const found = [
     ...plainVariables.map((name) => [name, env[name]] as const),
     ...folderVariables.map((name) => [name, env[name] && path.resolve(env[name])] as const),
-    // A user's services have it; the machine's do not, and would look for contexts and remotes elsewhere.
+    // A user's services have it; the system's do not, and would look for contexts and remotes elsewhere.
     ...(scope === 'system' ? [['HOME', homeFolder(env)] as const] : []),
   ];
   const set = found.filter((entry): entry is readonly [string, string] => Boolean(entry[1]));

@@ -8,15 +8,15 @@ import { quote } from '../../../model/quote.ts';
 import type { ServiceUnit } from './daemon-service.ts';
 import { unitHeader } from './unit-text.ts';
 
-/** What systemd says of a service. */
+/** systemd's state of a service. */
 export interface ServiceState {
   /** `active` while it runs and is ready; `activating` also between two starts; `inactive`; `failed`. */
   readonly active: string;
-  /** It is started with the machine. */
+  /** It starts at boot. */
   readonly isEnabled: boolean;
-  /** The installed unit is the one that would be installed now. */
+  /** The installed unit equals the one that would be installed now. */
   readonly isCurrent: boolean;
-  /** How it ended last, in systemd's words: `success`, `exit-code`, `watchdog`. */
+  /** How it last ended, in systemd's words: `success`, `exit-code`, `watchdog`. */
   readonly result: string;
 }
 
@@ -24,18 +24,18 @@ export interface ServiceOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A start waits for what the unit comes after, and for the end of the daemon before. */
+/** A start waits for the unit's dependencies, and for the previous daemon to end. */
 const startMs = 10 * 60_000;
 
-/** True where systemd runs this machine; false in most containers. */
+/** True when systemd runs this machine; false in most containers. */
 export function hasSystemd(): boolean {
   return existsSync('/run/systemd/system');
 }
 
 /**
- * Installs the unit, has it started with the machine, and returns when the daemon is ready. May be repeated: a daemon that
- * runs with the same unit is left alone. `unsupported` without systemd; `conflict` where another's unit has that name;
- * `failed`, with the daemon's last words, when it does not start.
+ * Installs the unit, enables it at boot, and returns when the daemon is ready. Idempotent: a daemon that runs
+ * with the same unit is left alone. `unsupported` without systemd; `conflict` for a foreign unit of that
+ * name; `failed`, with the daemon's last log lines, when it does not start.
  */
 export async function installService(
   service: ServiceUnit,
@@ -54,13 +54,14 @@ export async function installService(
   }
   await must(service, ['daemon-reload'], options);
   await must(service, ['enable', service.name], options);
-  // Otherwise a user's services end with the last session. It may be forbidden; the service is started all the same.
+  // Otherwise a user's services end with the last session. It may be forbidden; the service is started all
+  // the same.
   if (service.scope === 'user') await runProgram('loginctl', ['enable-linger'], options);
   await start(service, isCurrent ? 'start' : 'restart', options);
   return await serviceState(service, options);
 }
 
-/** Looks, and changes nothing. */
+/** Changes nothing. */
 export async function serviceState(
   service: ServiceUnit,
   options: ServiceOptions = {},
@@ -84,12 +85,15 @@ function requireSystemd(): void {
   });
 }
 
-/** False for a unit of another, and for one of a Holdfast that did not mark its own: both may hold what people wrote. */
+/**
+ * False for a foreign unit, and for one of a Holdfast that did not mark its own: both may hold what users
+ * wrote.
+ */
 export function isMadeHere(unit: string): boolean {
   return unit.startsWith(`${unitHeader}\n`);
 }
 
-/** The unit that is in the service's place; undefined for none. */
+/** The unit in the service's place; undefined for none. */
 export async function installedUnit(service: ServiceUnit): Promise<string | undefined> {
   try {
     return await readFile(service.path, 'utf8');
@@ -113,7 +117,7 @@ async function start(
   });
 }
 
-/** What the daemon said before it ended. Where the journal cannot be read, nothing. */
+/** The daemon's last log lines. Empty when the journal cannot be read. */
 async function lastWords(service: ServiceUnit, { signal }: ServiceOptions): Promise<string> {
   const args = [...userFlag(service), '--unit', service.name, '--lines=10', '--output=cat', '--no-pager'];
   try {

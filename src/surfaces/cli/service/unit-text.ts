@@ -1,22 +1,23 @@
-/** What a unit for systemd is made of. */
+/** The variable parts of a systemd unit. */
 export interface UnitRequest {
-  /** Of the machine, or of one user (`systemctl --user`). */
+  /** Of the system, or of one user (`systemctl --user`). */
   readonly scope: 'system' | 'user';
-  /** The program, by its absolute path, and its arguments. */
+  /** The program's absolute path, and its arguments. */
   readonly command: readonly [string, ...string[]];
-  /** What it must not start without, by absolute paths: they may lie on disks that are mounted late. */
+  /** Absolute paths that it must not start without: they may lie on disks that are mounted late. */
   readonly needs: readonly string[];
   /** Never a secret: every user of the machine can read a unit. */
   readonly variables: Readonly<Record<string, string>>;
 }
 
-/** Its first line tells a unit that Holdfast wrote from one that it must not replace. */
+/** The first line marks a unit that Holdfast wrote, and may replace. */
 export const unitHeader =
   '# Made by "holdfast daemon --print-unit"; what is changed here is lost: use "systemctl edit holdfast".';
 
 /**
- * A unit for systemd that runs the daemon. It takes nothing away from the daemon that a command by hand has: a mount
- * namespace would hide its mounts from containers, and a process that may talk to the engine is root all the same.
+ * A systemd unit that runs the daemon. It is not sandboxed, and can do what a manual command can: a mount
+ * namespace would hide its mounts from containers, and a process that may talk to the engine is effectively
+ * root anyway.
  */
 export function unitText({ scope, command, needs, variables }: UnitRequest): string {
   const isOfMachine = scope === 'system';
@@ -24,7 +25,7 @@ export function unitText({ scope, command, needs, variables }: UnitRequest): str
     unitHeader,
     '[Unit]',
     'Description=Holdfast keeps the data of containers safe',
-    // Neither an engine nor a network is required: the daemon waits for both by itself.
+    // Neither an engine nor a network is required: the daemon waits for both itself.
     ...(isOfMachine ? ['Wants=network-online.target'] : []),
     `After=${isOfMachine ? 'network-online.target remote-fs.target ' : ''}docker.service podman.socket`,
     ...(isOfMachine ? mountsFor(needs) : []),
@@ -60,18 +61,20 @@ export function unitText({ scope, command, needs, variables }: UnitRequest): str
   return lines.join('\n');
 }
 
-/** What the daemon of a unit is told to work with, as its command line says it: the state folder and the like. Pure. */
+/** The settings of a unit's daemon, as on its command line: the state folder and others. Pure. */
 export function settingsOfUnit(unit: string): string {
   const line = /^ExecStart=(.*)$/m.exec(unit)?.[1] ?? '';
   return /--(?:state-dir|config|host|repo|password-file|password-command) .*$/.exec(line)?.[0] ?? 'daemon';
 }
 
-/** The program's path and its arguments follow different rules: "$" means something in the arguments only. */
+/**
+ * The program's path and its arguments are parsed by different rules: "$" is special in the arguments only.
+ */
 function commandLine([program, ...args]: UnitRequest['command']): string {
   return [quoted(program), ...args.map((word) => quoted(word.replaceAll('$', '$$$$')))].join(' ');
 }
 
-/** In this line alone nothing can be escaped, so a path with quotes or backslashes is left out. */
+/** This directive has no escapes, so a path with quotes or backslashes is left out. */
 function mountsFor(paths: readonly string[]): string[] {
   const plain = paths.filter((path) => /^[^"'\\\p{Cc}]+$/u.test(path));
   if (plain.length === 0) return [];
@@ -79,7 +82,7 @@ function mountsFor(paths: readonly string[]): string[] {
   return [`RequiresMountsFor=${words.map((word) => (/\s/.test(word) ? `"${word}"` : word)).join(' ')}`];
 }
 
-/** One word, as systemd reads it back. */
+/** One word, quoted for systemd. */
 function quoted(text: string): string {
   const escaped = text.replaceAll('%', '%%');
   if (/^[\w@%+=:,./$-]+$/.test(escaped)) return escaped;

@@ -3,7 +3,7 @@ import { AppError, type ErrorCode } from '../../../model/errors.ts';
 import type { Session } from '../session.ts';
 import { applySetup } from './apply-setup.ts';
 
-test('the first backup tries again what another process has locked, and nothing that has failed', async () => {
+test('the first backup retries what another process has locked, and nothing that has failed', async () => {
   const asked: (readonly string[])[] = [];
   const failed = (name: string, code: ErrorCode): object => ({ name, error: new AppError(code, name) });
   const runs = [

@@ -12,7 +12,7 @@ import { setupService } from './setup-facts.ts';
 import type { SetupPlan, SetupStep } from './setup-plan.ts';
 
 export interface SetupReport {
-  /** Undefined when the repository was there already. */
+  /** Undefined when the repository existed already. */
   readonly repository: InitReport | undefined;
   /** The file that was written. */
   readonly configurationFile: string | undefined;
@@ -21,15 +21,15 @@ export interface SetupReport {
   readonly sent: readonly SendResult[];
   readonly backups: readonly PolicyBackup[];
   readonly coverage: CoverageReport;
-  /** What did not work and kept nothing else from being done. */
+  /** Failures that did not stop the rest. */
   readonly problems: readonly AppError[];
 }
 
 type Done = { -readonly [Name in keyof SetupReport]: SetupReport[Name] };
 
 /**
- * Does what a plan says, in its order. What fails ends it, and may be asked for again: what is done by then is not done
- * twice. Only a notification or a backup that fails keeps nothing from being done, and is in the report.
+ * Applies a plan in order. A failure ends it; when setup is repeated, completed steps are not. Only a failed
+ * notification or backup does not stop the rest, and is in the report.
  */
 export async function applySetup(
   session: Session,
@@ -102,7 +102,7 @@ async function applyStep(
   }
 }
 
-/** Never over a file that has come there since. Addresses in it may be secrets. */
+/** Never overwrites a file that appeared meanwhile. Addresses in it may be secrets. */
 async function writeConfiguration({
   file,
   text,
@@ -119,10 +119,10 @@ async function writeConfiguration({
   }
 }
 
-/** A daemon that runs without a service, or with one that is as it should be, has not read the new file. */
+/** A daemon that runs without a service, or with an unchanged one, has not read the new file. */
 async function reloadDaemon({ app, signal }: Session): Promise<void> {
   const { daemon } = await app.policies.nextRuns({ signal });
-  // One that has not written its number yet goes by 0, which would be this process and all that it was started with.
+  // A daemon that has not written its number yet has 0, which would signal this process's whole group.
   if (daemon === undefined || daemon.pid <= 0) return;
   try {
     process.kill(daemon.pid, 'SIGHUP');
@@ -155,11 +155,14 @@ async function sendTest(
   };
 }
 
-/** The daemon that was just started may be at work on some of it: then it is looked at again when that is done. */
+/** The daemon that was just started may hold some of it: then setup retries later. */
 const lookAgainMs = 2000;
 const looksAtMost = 60;
 
-/** Runs policies for all that has no good snapshot yet. Only what was locked is tried again: a failure stops its app once. */
+/**
+ * Runs policies for all that has no good snapshot yet. Retries only what was locked: a failed backup may stop
+ * its app, which must happen once only.
+ */
 async function backUpFirst(session: Session, problems: readonly AppError[]): Promise<Partial<Done>> {
   const backups: PolicyBackup[] = [];
   const errors: AppError[] = [];
@@ -184,7 +187,7 @@ interface Failure {
   readonly error: AppError;
 }
 
-/** Of all that is unprotected, or what of it is among these volumes and in these paths. */
+/** Of all that is unprotected, or only of these volumes and paths. */
 async function runUnprotected(
   session: Session,
   among: readonly string[] | undefined,

@@ -2,7 +2,7 @@ import type { ChannelSpec } from './notify-spec.ts';
 
 export interface ConfigurationRequest {
   readonly schedule: string;
-  /** The name or location that the policy backs up to; undefined is the default repository. */
+  /** The repository of the policy, by name or location; undefined is the default one. */
   readonly repository: string | undefined;
   readonly channels: readonly ChannelSpec[];
 }
@@ -18,7 +18,7 @@ export function configurationText(request: ConfigurationRequest): string {
 ${policyText(request)}${request.channels.length === 0 ? '' : `\n${channelsText(request.channels)}`}`;
 }
 
-/** Also for people, to add to a file of their own. */
+/** Also shown to the user, to add to an existing file. */
 export function policyText({
   schedule,
   repository,
@@ -46,7 +46,7 @@ function nameChannels(channels: readonly ChannelSpec[]): (ChannelSpec & { readon
   });
 }
 
-/** A string of YAML in double quotes is one of JSON. */
+/** A double-quoted YAML string is a JSON string. */
 function quoted(text: string): string {
   return /^[^'\\\p{Cc}]*$/u.test(text) ? `'${text}'` : JSON.stringify(text);
 }

@@ -5,7 +5,7 @@ import { quote } from '../../../model/quote.ts';
 import { keyAdvice, type SetupReport } from './apply-setup.ts';
 import type { SetupFacts, SetupPlan, SetupStep } from './setup-plan.ts';
 
-/** What was found and what is going to be done, for people. */
+/** What was found and what will be done, for display. */
 export function describePlan(facts: SetupFacts, plan: SetupPlan): string {
   const steps = plan.steps.map((step) => `  - ${describeStep(step)}`);
   return [
@@ -44,7 +44,7 @@ function indented(text: string): string {
   return text.replace(/^(?=.)/gm, '      ');
 }
 
-/** What came of it, what is safe now, and what comes next. */
+/** The results, what is safe now, and what comes next. */
 export function describeReport(report: SetupReport, runsBy: string | undefined): string {
   const { repository, configurationFile, serviceFile, backups, coverage } = report;
   const isChanged = [repository, configurationFile, serviceFile].some((made) => made !== undefined);

@@ -8,7 +8,7 @@ test('keys of a bucket that only the shell has are missing in a service', () => 
   expect(missingVariables(asked)).toEqual(['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']);
 });
 
-test('what stands in the file of the service, or is named by options, is not missing', () => {
+test("variables in the service's file, or replaced by options, are not missing", () => {
   const kept = '# AWS_SECRET_ACCESS_KEY=old\nAWS_ACCESS_KEY_ID=a\n';
   expect(missingVariables({ ...asked, kept })).toEqual(['AWS_SECRET_ACCESS_KEY']);
   const options = { 'access-key-id': 'file:/etc/id', 'secret-access-key': 'file:/etc/key' };
@@ -23,7 +23,7 @@ test('a variable that an option or the password refers to is missing', () => {
   expect(missingVariables({ ...asked, options, passwordReference, kept })).toEqual([]);
 });
 
-test('only what the kind of the repository reads counts', () => {
+test("only variables that the repository's kind reads count", () => {
   const env = { ...keys, RESTIC_REST_PASSWORD: 'p', RCLONE_CONFIG: '/c', RESTIC_REST_USERNAME: '' };
   expect(missingVariables({ ...asked, env, location: '/mnt/backup' })).toEqual([]);
   expect(missingVariables({ ...asked, env, location: 'rest:https://h/' })).toEqual(['RESTIC_REST_PASSWORD']);

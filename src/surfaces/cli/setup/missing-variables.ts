@@ -4,17 +4,17 @@ import { quote } from '../../../model/quote.ts';
 export interface VariablesRequest {
   /** Where the repository is or will be. */
   readonly location: string;
-  /** Of its store: what they name is asked of no variable, unless they refer to one. */
+  /** Of its store: what an option gives needs no variable, unless the option refers to one. */
   readonly options: Readonly<Record<string, string>>;
-  /** Where its password comes from; undefined for a key that is made. */
+  /** The password reference; undefined for a key that is made. */
   readonly passwordReference?: string | undefined;
   /** Of this shell. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** What the service's own file of variables says; '' when there is none. */
+  /** The content of the service's own file of variables; '' when there is none. */
   readonly kept: string;
 }
 
-/** What each kind of store takes from variables, and the options that stand in for them. */
+/** The variables that each kind of store reads, and the options that replace them. */
 const stores = [
   {
     scheme: 's3:',
@@ -26,7 +26,10 @@ const stores = [
   { scheme: 'rclone:', variables: /^RCLONE_CONFIG/, options: [] },
 ];
 
-/** The variables that open the repository here and that a service, which has nothing of this shell, would lack. Pure. */
+/**
+ * The variables that open the repository here and that a service, which has none of this shell's, would lack.
+ * Pure.
+ */
 export function missingVariables(request: VariablesRequest): string[] {
   const { location, options, env, kept, passwordReference = '' } = request;
   const store = stores.find(({ scheme }) => location.startsWith(scheme));
@@ -39,7 +42,7 @@ export function missingVariables(request: VariablesRequest): string[] {
   return [...new Set([...taken, ...referred])].filter((name) => !known.has(name)).toSorted();
 }
 
-/** Backups by hand would work, and none of the service's. */
+/** Manual backups would work, and the service's would all fail. */
 export function missingVariablesError(names: readonly string[], file: string): AppError {
   return new AppError('usage', `A service does not have ${names.join(', ')} of this shell`, {
     hint: `Write what the repository needs into ${quote(file)} (mode 0600), a line NAME=VALUE each, and run setup again. Or give references with --option, as in --option secret-access-key=file:/PATH; or --no-service.`,

@@ -1,7 +1,7 @@
 import { AppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
 
-/** A channel as the command line can give it; the rest is for holdfast.yaml. */
+/** A channel as the command line can give it; other fields are for holdfast.yaml. */
 export interface ChannelSpec {
   readonly type: string;
   /** An http or https address, or a reference to one. */

@@ -10,21 +10,21 @@ import { settingsOfUnit } from '../service/unit-text.ts';
 import { missingVariables, type VariablesRequest } from './missing-variables.ts';
 import { findRepository, type ServiceFacts, type SetupFacts } from './setup-plan.ts';
 
-/** The daemon as setup has it run: the repository and its password are those that Holdfast knows by then. */
+/** The daemon as setup runs it: the repository and its password are in the catalog by then. */
 export function setupService(config: AppConfig): DaemonService {
   return daemonService({ ...config, repository: undefined, passwordReference: undefined });
 }
 
 export interface FactsRequest {
-  /** The one that is asked for. */
+  /** The requested one. */
   readonly repository: string | undefined;
-  /** Of its store; undefined takes what is known. */
+  /** Of its store; undefined takes the known ones. */
   readonly storeOptions: Readonly<Record<string, string>> | undefined;
-  /** Without it systemd is not asked: a user may have no session that it answers to. */
+  /** Without it systemd is not asked: the user may have no session that it answers to. */
   readonly withService: boolean;
 }
 
-/** Looks at what is there, and changes nothing. */
+/** Changes nothing. */
 export async function gatherFacts(
   app: App,
   { repository, storeOptions, withService }: FactsRequest,
@@ -61,12 +61,12 @@ export async function gatherFacts(
   };
 }
 
-/** To ask for them where nothing is remembered would make the state folder, which a dry run must not. */
+/** When no catalog exists, asking for them would make the state folder, which a dry run must not. */
 export async function knownRepositories({ config, repositories }: App): Promise<KnownRepository[]> {
   return existsSync(path.join(config.stateDir, 'catalog.db')) ? await repositories.list() : [];
 }
 
-/** For the machine's own service it is where administrators look; else it stays with the rest. */
+/** For the system's service it is where administrators look; else in the state folder. */
 function newFileOf({ stateDir, configFile }: AppConfig): string {
   if (configFile !== undefined) return configFile;
   return path.join(stateDir === usualStateDir ? '/etc/holdfast' : stateDir, 'holdfast.yaml');
@@ -96,12 +96,12 @@ function installedFacts(unit: string | undefined, wantedUnit: string): ServiceFa
   return { isOwn: isMadeHere(unit), otherSettings: now === wanted ? undefined : { now, wanted } };
 }
 
-/** As a shell reads it, for people to copy. */
+/** Quoted for a shell, to be copied. */
 function quotedWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-/** The first place with data that is on the file system of a repository in a directory. */
+/** The first place with data on the same file system as a repository in a directory. */
 async function sharedDisk(location: string, { host, bindMounts }: Surroundings): Promise<string | undefined> {
   if (!path.isAbsolute(location)) return undefined;
   const device = await deviceOf(location);
@@ -115,7 +115,7 @@ async function sharedDisk(location: string, { host, bindMounts }: Surroundings):
   return undefined;
 }
 
-/** Of what is there, or of the nearest directory above. */
+/** Of the place, or of its nearest existing parent. */
 async function deviceOf(place: string): Promise<number | undefined> {
   for (let at = place; ; at = path.dirname(at)) {
     try {

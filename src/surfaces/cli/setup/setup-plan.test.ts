@@ -42,13 +42,13 @@ const done: SetupFacts = {
 const kinds = (facts: SetupFacts, more: Partial<SetupRequest> = {}): string[] =>
   planSetup(facts, { ...request, ...more }).steps.map(({ kind }) => kind);
 
-test('a bare machine gets all of it, in the order in which each needs the one before', () => {
+test('a bare machine gets every step, each after the ones that it needs', () => {
   expect(kinds(bare)).toEqual(['repository', 'configuration', 'service', 'backup']);
   const channels = [parseChannel('ntfy:https://ntfy.sh/topic')];
   expect(kinds(bare, { channels })).toEqual(['repository', 'configuration', 'notify', 'service', 'backup']);
 });
 
-test('what is done is not done again, with or without the flags of the first time', () => {
+test('completed steps are not repeated, with or without the flags of the first time', () => {
   for (const repository of ['/mnt/backup', 'default', undefined])
     expect(planSetup(done, { ...request, repository })).toEqual({
       steps: [{ kind: 'backup' }],
@@ -69,14 +69,14 @@ test.each([
   expect(kinds({ ...done, service: { ...service, state } })).toEqual(['service', 'backup']);
 });
 
-test('a unit that Holdfast has not marked as its own stays, and keeps nothing else from being done', () => {
+test('a unit that Holdfast has not marked as its own stays, and stops no other step', () => {
   const installed = { isOwn: false, otherSettings: undefined };
   const { steps, warnings } = planSetup({ ...bare, service: { ...service, installed } }, request);
   expect(steps.map(({ kind }) => kind)).toEqual(['repository', 'configuration', 'backup']);
   expect(warnings).toEqual([expect.stringContaining('stays as it is')]);
 });
 
-test('a service that would run with other settings is warned of', () => {
+test('a service that would run with other settings causes a warning', () => {
   const otherSettings = { now: '--state-dir /srv/holdfast daemon', wanted: 'daemon' };
   const installed = { isOwn: true, otherSettings };
   const { steps, warnings } = planSetup({ ...bare, service: { ...service, installed } }, request);
@@ -84,7 +84,7 @@ test('a service that would run with other settings is warned of', () => {
   expect(warnings).toEqual([expect.stringContaining('"--state-dir /srv/holdfast daemon"')]);
 });
 
-test('a configuration that is there is not touched: what to add is said', () => {
+test('an existing configuration is not changed: the plan says what to add', () => {
   const facts = { ...done, configuration: { ...done.configuration, policies: [] } };
   const channels = [parseChannel('slack:file:/etc/holdfast/slack')];
   const { steps, warnings } = planSetup(facts, { ...request, channels });
@@ -95,7 +95,7 @@ test('a configuration that is there is not touched: what to add is said', () => 
   expect(warnings[1]).toContain("notify:\n  slack: { type: slack, url: 'file:/etc/holdfast/slack' }\n");
 });
 
-test('without systemd the command of the daemon is said, and nothing is installed', () => {
+test("without systemd the plan shows the daemon's command, and installs nothing", () => {
   const facts = { ...bare, service: { ...service, state: undefined } };
   const { steps, warnings } = planSetup(facts, request);
   expect(steps.map(({ kind }) => kind)).toEqual(['repository', 'configuration', 'backup']);
@@ -103,14 +103,14 @@ test('without systemd the command of the daemon is said, and nothing is installe
   expect(planSetup({ ...bare, service: undefined }, request).warnings).toEqual([]);
 });
 
-test('a repository on the disk of the data is warned of, also one that is there already', () => {
+test("a repository on the data's disk causes a warning, also an existing one", () => {
   for (const facts of [bare, done])
     expect(planSetup({ ...facts, sharesDiskWith: 'the volumes' }, request).warnings).toEqual([
       expect.stringMatching(/^The repository "\/mnt\/backup" is on the same disk as the volumes/),
     ]);
 });
 
-test('where another repository is the default, the policy names the one that was asked for', () => {
+test('when another repository is the default, the policy names the requested one', () => {
   const facts = { ...done, configuration: bare.configuration };
   const textOf = (repository: string): unknown => {
     const step = planSetup(facts, { ...request, repository }).steps.find(
@@ -124,7 +124,7 @@ test('where another repository is the default, the policy names the one that was
   });
 });
 
-test('a second repository that no policy of the configuration names is warned of', () => {
+test('a second repository that no policy of the configuration names causes a warning', () => {
   const warningsFor = (repositories: readonly string[]): readonly string[] => {
     const policies = [{ name: 'nightly', isScheduled: true, repositories }];
     const facts = { ...done, configuration: { ...done.configuration, policies } };
@@ -134,7 +134,7 @@ test('a second repository that no policy of the configuration names is warned of
   expect(warningsFor(['', '/mnt/other'])).toEqual([]);
 });
 
-test('what is written is YAML, whatever is in an address', () => {
+test('the text is valid YAML, whatever an address holds', () => {
   const hostile = `webhook:https://h/'"\\{}:#&*`;
   const text = configurationText({
     schedule: '30 3 * * *',

@@ -7,11 +7,11 @@ import {
 } from './configuration-text.ts';
 import type { ChannelSpec } from './notify-spec.ts';
 
-/** What is there before anything is done. */
+/** The state before setup. */
 export interface SetupFacts {
   readonly host: { readonly kind: string; readonly endpoint: string; readonly version: string };
   readonly volumes: number;
-  /** Sources of bind mounts that are data. */
+  /** Sources of bind mounts that hold data. */
   readonly bindMounts: readonly string[];
   readonly repositories: readonly {
     readonly name: string;
@@ -19,9 +19,9 @@ export interface SetupFacts {
     readonly isDefault: boolean;
   }[];
   readonly configuration: {
-    /** The file that is there; undefined for none. */
+    /** The existing file; undefined for none. */
     readonly file: string | undefined;
-    /** Where one would be made. */
+    /** Where a new one would be made. */
     readonly newFile: string;
     readonly policies: readonly {
       readonly name: string;
@@ -31,38 +31,38 @@ export interface SetupFacts {
     }[];
     readonly channels: readonly string[];
   };
-  /** Undefined when none is asked for. */
+  /** Undefined when none is requested. */
   readonly service: ServiceFacts | undefined;
-  /** Data on the disk that the repository is on or would be on: a place for people. */
+  /** A place with data on the repository's disk, for display. */
   readonly sharesDiskWith: string | undefined;
 }
 
 export interface ServiceFacts {
   /** The unit's file. */
   readonly path: string;
-  /** Undefined where systemd does not run the machine. */
+  /** Undefined when systemd does not run the machine. */
   readonly state:
     | { readonly active: string; readonly isEnabled: boolean; readonly isCurrent: boolean }
     | undefined;
-  /** What is there already in the unit's place; undefined for none. */
+  /** The unit that exists already; undefined for none. */
   readonly installed?:
     | {
         /** Holdfast may replace it. */
         readonly isOwn: boolean;
-        /** Where it runs the daemon with other settings than this one would: both as they stand in the units. */
+        /** When its daemon's settings differ from the requested ones: both, as in the units. */
         readonly otherSettings: { readonly now: string; readonly wanted: string } | undefined;
       }
     | undefined;
-  /** How the daemon is started by hand. */
+  /** The command that starts the daemon by hand. */
   readonly command: string;
   /** Variables of this shell without which the service could not open the repository. */
   readonly missingVariables: readonly string[];
-  /** Where the service takes variables from. */
+  /** The service's file of variables. */
   readonly variablesFile: string;
 }
 
 export interface SetupRequest {
-  /** Absolute, or an address; undefined is the default repository that is there. */
+  /** Absolute, or an address; undefined is the existing default repository. */
   readonly repository: string | undefined;
   readonly schedule: string;
   readonly channels: readonly ChannelSpec[];
@@ -76,14 +76,14 @@ export type SetupStep =
   | { readonly kind: 'backup' };
 
 export interface SetupPlan {
-  /** In the order in which they are done; what is done already is none. */
+  /** In order; a completed step is not among them. */
   readonly steps: readonly SetupStep[];
-  /** What is there and stays as it is, for people. */
+  /** What exists and is kept, for display. */
   readonly stays: readonly string[];
   readonly warnings: readonly string[];
 }
 
-/** What setup has to do; pure. Nothing that is there is replaced or rewritten. */
+/** The steps of setup; pure. Replaces or rewrites nothing that exists. */
 export function planSetup(facts: SetupFacts, request: SetupRequest): SetupPlan {
   const parts = [
     planRepository(facts, request),
@@ -148,7 +148,7 @@ function planConfiguration({ configuration, repositories }: SetupFacts, request:
   return { ...nothing, stays: [`the configuration ${quote(file)}`], warnings };
 }
 
-/** Undefined where it is the default one. */
+/** Undefined when it is the default one. */
 function repositoryOfPolicy(
   repositories: SetupFacts['repositories'],
   { repository }: SetupRequest,
@@ -163,7 +163,7 @@ function namesOf(repositories: SetupFacts['repositories'], wanted: string): stri
   return known === undefined ? [wanted] : [known.name, known.location];
 }
 
-/** By name or location; the default one when none is asked for. */
+/** By name or location; the default one without a request. */
 export function findRepository<T extends SetupFacts['repositories'][number]>(
   repositories: readonly T[],
   wanted: string | undefined,
