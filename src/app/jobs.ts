@@ -16,7 +16,6 @@ export interface Job {
   /** Undefined while it is under way. RFC 3339. */
   readonly endedAt: string | undefined;
   readonly state: 'running' | JobOutcome;
-  /** The latest progress. */
   readonly progress: Progress | VolumeProgress | undefined;
   /** Remarks, oldest first; beyond a limit the oldest are dropped. */
   readonly log: readonly string[];

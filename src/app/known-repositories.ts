@@ -26,7 +26,6 @@ export interface KnownRepositories {
 /** What opening needs besides the command line's values. */
 export interface ConfiguredParts {
   readonly catalog: () => Promise<Catalog>;
-  /** The content of `holdfast.yaml`. */
   readonly configuration: () => Promise<LoadedConfiguration>;
 }
 

@@ -21,7 +21,6 @@ import { chooseHost } from './choose-host.ts';
 import { openDrivers } from '../drivers/open-drivers.ts';
 import { readPassword } from '../lib/password.ts';
 
-/** Where volumes are. */
 export interface Hosts {
   /**
    * Brings to its end what killed work has left in a place, before anything is done there: without it the two below throw.

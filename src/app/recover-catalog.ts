@@ -67,7 +67,7 @@ function nothingKnown(
 
 /**
  * The volumes in the state folder: the copy's, and others whose folder holds only data, which can only be
- * plain ones. A possible mount point or image of another driver is left for the user to add.
+ * plain ones. A possible mount point or image of another driver is only reported.
  */
 function volumesIn(
   stateDir: string,

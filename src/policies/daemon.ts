@@ -42,7 +42,6 @@ export interface DaemonOptions {
   readonly lookEveryMs: number;
   /** Gets a function that reloads the configuration. */
   readonly onReloader?: ((reload: () => void) => void) | undefined;
-  /** The daemon is ready. */
   readonly onReady?: (() => void) | undefined;
   readonly onStopping?: (() => void) | undefined;
 }

@@ -2,7 +2,6 @@ import type { PolicyCursor } from '../model/policy-run.ts';
 import { timesBetween } from '../lib/schedule.ts';
 import type { Task } from './task.ts';
 
-/** What is due of one task. */
 export interface DueTask {
   readonly task: Task;
   /** When it was scheduled. */
@@ -81,7 +80,6 @@ export function planDue(
   return { due, changed, wakeMs };
 }
 
-/** The next time of a task. */
 export function nextOf({ timetable, delayMs }: Task, afterMs: number): number | undefined {
   const next = timetable.next(afterMs);
   return next === undefined ? undefined : next + delayMs;

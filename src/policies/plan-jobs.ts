@@ -87,7 +87,6 @@ function patienceOf({ action }: Job): number {
   return patienceMs[action] ?? 0;
 }
 
-/** The last turn of a task. */
 export interface Turn {
   /** Its number among all turns. */
   readonly number: number;

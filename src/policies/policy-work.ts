@@ -22,7 +22,6 @@ export interface PolicyWorkParts {
   readonly open: OpenPolicyApp;
 }
 
-/** The real work of policies. */
 export function openPolicyWork({ source, repository: given, open }: PolicyWorkParts): PolicyWork {
   const told = new Set<string>();
   /** Says a warning once, not at each look. */

@@ -91,6 +91,5 @@ export interface PolicyWork {
   verify(job: PolicyJob & { readonly percent: number }, options: JobOptions): Promise<UpkeepOutcome>;
   drill(job: SaveJob, options: JobOptions): Promise<UpkeepOutcome>;
 
-  /** Notifies people. */
   tell(happenings: readonly Happening[]): Promise<void>;
 }

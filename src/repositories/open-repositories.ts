@@ -8,7 +8,6 @@ import {
   setDefaultRepository,
 } from './repositories.ts';
 
-/** The repositories known by name. */
 export function openRepositories(parts: RepositoriesParts): Repositories {
   return {
     asJson: { state: stateAsJson },

@@ -30,7 +30,6 @@ export interface AppendFacts {
   /** Undefined when the catalog has none that the key proves. */
   readonly anchor: LogAnchor | undefined;
   readonly unwritten: UnwrittenLog | undefined;
-  /** The log's key was made just now. */
   readonly isNewKey: boolean;
   /** The catalog has an anchor that the key does not prove. */
   readonly isAnchorForged: boolean;

@@ -2,7 +2,6 @@ import { open } from 'node:fs/promises';
 import { type ChainPlace, isGenuine, readLine } from './chain.ts';
 import type { Segment } from './segments.ts';
 
-/** The end of the log. */
 export interface LogTail {
   /** The last segment, which is appended to; undefined when there is none. */
   readonly segment: Segment | undefined;
@@ -12,7 +11,6 @@ export interface LogTail {
   readonly endBytes: number;
   /** Bytes after it: an unfinished line. */
   readonly tornBytes: number;
-  /** The last line lacks only its line end. */
   readonly lacksLineEnd: boolean;
   /** Whole lines follow `last` that are no genuine entries. */
   readonly isDamaged: boolean;

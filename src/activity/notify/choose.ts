@@ -10,7 +10,6 @@ export function isAbout({ volumes, policies }: ChannelBasics, { subject, policy 
   return isVolume && (policies.length === 0 || (policy !== undefined && policies.includes(policy)));
 }
 
-/** The notices that the channel wants. */
 export function wantedBy(channel: Channel, notices: readonly Notice[]): Notice[] {
   return notices.filter(({ event, happening }) => channel.on.includes(event) && isAbout(channel, happening));
 }

@@ -6,7 +6,6 @@ import type { Notice } from './plan-notice.ts';
 import { fillTemplate, type TemplateFields } from './template.ts';
 import { localTime } from '../../model/local-time.ts';
 
-/** One message to one channel. */
 export interface Message {
   /** The gravest event in it. */
   readonly event: NoticeEvent | 'test';

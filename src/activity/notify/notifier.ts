@@ -38,7 +38,6 @@ export interface BackupRun {
   readonly policy: string | undefined;
 }
 
-/** The result of a notification on one channel. */
 export interface SendResult {
   readonly channel: string;
   readonly type: string;

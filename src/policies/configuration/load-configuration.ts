@@ -12,7 +12,6 @@ export interface LoadedConfiguration extends Configuration {
   readonly file: string | undefined;
   /** The file's values, in its order. */
   readonly values: readonly PlacedValue[];
-  /** The file's text. */
   readonly text?: string | undefined;
 }
 

@@ -96,7 +96,6 @@ function proposer(kind: NonNullable<ArgumentSpec['completes']>) {
   };
 }
 
-/** A flag with a value. */
 export function textFlag(brief: string, placeholder: string) {
   return { kind: 'parsed', parse: (input: string) => input, optional: true, brief, placeholder } as const;
 }
@@ -113,7 +112,6 @@ export function listFlag(brief: string, placeholder: string) {
   } as const;
 }
 
-/** A flag without a value. */
 export function switchFlag(brief: string) {
   return { kind: 'boolean', optional: true, withNegated: false, brief } as const;
 }

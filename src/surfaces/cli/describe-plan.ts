@@ -4,7 +4,6 @@ import { formatDuration } from '../../model/duration.ts';
 import { formatSize } from '../../model/size.ts';
 import { localTime } from '../../model/local-time.ts';
 
-/** What a restore would do, for display. */
 export function describePlan(plan: RestorePlan): string {
   const { snapshot, changes } = plan;
   const isWhole = plan.path === '' || snapshot.volume?.isFile === true;

@@ -1,7 +1,6 @@
 import type { PruneSummary } from '../../app/app.ts';
 import { amount, formatSize, grouped } from '../../model/size.ts';
 
-/** What a prune would do, for display. */
 export function describePrunePlan(plan: PruneSummary): string {
   const { packs, used, unused, duplicates, remove, unreferenced, repack } = plan;
   if (plan.freedBytes === 0 && repack.count === 0 && unused.count === 0)
@@ -23,7 +22,6 @@ export function describePrunePlan(plan: PruneSummary): string {
   ].join('\n');
 }
 
-/** What a prune did. */
 export function describePruneReport({
   freedBytes,
   remove,

@@ -5,7 +5,6 @@ import { printableField, printableJson, printableLines } from '../../model/quote
 export interface View {
   /** One JSON document, stable and documented. */
   readonly json: () => unknown;
-  /** Lines for people. */
   readonly text: () => string;
   /** Words at the beginning of lines that a terminal colours. */
   readonly colours?: Readonly<Record<string, Colour>> | undefined;

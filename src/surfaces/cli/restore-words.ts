@@ -45,7 +45,6 @@ function durationOf(text: string | undefined): number | undefined {
   return text === undefined ? undefined : parseDuration(text);
 }
 
-/** What was done, for display. */
 export function describeReport(report: RestoreReport): string {
   const { name, snapshot, files, bytes, created, safetySnapshot, stopped, stillMs, keptForMs } = report;
   const lines = [

@@ -12,7 +12,6 @@ export interface SocketFlags {
   readonly group?: string;
 }
 
-/** A serving command's request to the service. */
 export interface ServiceRequest {
   readonly socket: ServedSocket;
   readonly signal: AbortSignal;

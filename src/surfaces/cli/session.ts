@@ -10,7 +10,6 @@ import { openProgress, type ProgressLine } from './progress.ts';
 import { formatError } from './report-error.ts';
 import { askOn, confirmOn, openSink } from './terminal.ts';
 
-/** What a command works with. */
 export interface Session {
   readonly config: AppConfig;
   /** The command line's context; for the completion. */
@@ -40,7 +39,6 @@ export interface Session {
    * unless allowed.
    */
   openSink(options?: { readonly mayBeTerminal?: boolean }): (chunk: Uint8Array) => Promise<void>;
-  /** Standard input as bytes. */
   readonly readBytes: () => AsyncIterable<Uint8Array>;
 }
 

@@ -3,7 +3,6 @@ import { AppError, errnoOf } from '../../model/errors.ts';
 import { cannotWrite } from './watch-output.ts';
 import { printableLines } from '../../model/quote.ts';
 
-/** The three standard streams. */
 export interface Terminal {
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;

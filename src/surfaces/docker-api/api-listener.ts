@@ -80,7 +80,7 @@ async function respond(
   response.setHeader('Server', `Holdfast/${programVersion} (linux)`);
   checkVersion(asked.version);
   const gone = new AbortController();
-  // The client no longer waits for a complete answer.
+  // After a complete answer, "close" is no disconnect.
   response.once('close', () => {
     if (!response.writableFinished) gone.abort();
   });

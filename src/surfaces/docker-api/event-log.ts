@@ -1,6 +1,5 @@
 import type { ManagedVolumes, VolumeEvent } from '../../app/app.ts';
 
-/** An event of the Engine API. */
 export interface ApiEvent {
   readonly Type: 'volume';
   readonly Action: string;

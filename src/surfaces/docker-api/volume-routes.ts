@@ -81,7 +81,7 @@ function noSuchDriver(name: string, driver: string): ApiError {
   );
 }
 
-/** The name of Holdfast's plugin as a driver means the same as there. */
+/** As a driver, the plugin's name `holdfast` means the same as at an engine. */
 function specOf({ name, driver, options, labels }: CreateBody): VolumeSpec {
   const isOwn = driver === '' || driver === 'holdfast';
   return { name: name === '' ? undefined : name, driver: isOwn ? 'local' : driver, options, labels };

@@ -8,7 +8,6 @@ export interface PluginRequest {
   readonly options: Readonly<Record<string, string>>;
 }
 
-/** A volume of the protocol. */
 export interface PluginVolume {
   readonly Name: string;
   readonly Mountpoint?: string;

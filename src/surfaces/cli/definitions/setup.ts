@@ -22,5 +22,4 @@ const setup = defineCommand<SetupFlags>({
   load: async () => (await import('../commands/setup.ts')).runSetup,
 });
 
-/** The setup command. */
 export const setupRoutes = { setup };

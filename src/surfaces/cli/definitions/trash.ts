@@ -31,7 +31,6 @@ const empty = defineCommand<TrashEmptyFlags>({
   load: async () => (await import('../commands/trash-empty.ts')).runTrashEmpty,
 });
 
-/** `holdfast trash …` */
 export const trashRoutes = {
   trash: buildRouteMap<string, CliContext>({
     routes: { ls, restore, empty },

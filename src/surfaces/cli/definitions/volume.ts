@@ -160,7 +160,6 @@ const importVolume = defineCommand<VolumeImportFlags>({
   load: async () => (await import('../commands/volume-import.ts')).runVolumeImport,
 });
 
-/** `holdfast volume …` */
 export const volumeRoutes = buildRouteMap<string, CliContext>({
   routes: {
     create,

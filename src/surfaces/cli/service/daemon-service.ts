@@ -13,11 +13,9 @@ export interface ServiceUnit {
   readonly name: 'holdfast.service';
   /** Where the unit is installed. */
   readonly path: string;
-  /** The unit's whole text. */
   readonly text: string;
 }
 
-/** The daemon as a service. */
 export interface DaemonService extends ServiceUnit {
   /** The program's absolute path, and its arguments. */
   readonly command: readonly [string, ...string[]];

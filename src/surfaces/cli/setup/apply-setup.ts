@@ -14,9 +14,7 @@ import type { SetupPlan, SetupStep } from './setup-plan.ts';
 export interface SetupReport {
   /** Undefined when the repository existed already. */
   readonly repository: InitReport | undefined;
-  /** The file that was written. */
   readonly configurationFile: string | undefined;
-  /** The unit that was installed. */
   readonly serviceFile: string | undefined;
   readonly sent: readonly SendResult[];
   readonly backups: readonly PolicyBackup[];

@@ -38,7 +38,6 @@ export interface SetupFacts {
 }
 
 export interface ServiceFacts {
-  /** The unit's file. */
   readonly path: string;
   /** Undefined when systemd does not run the machine. */
   readonly state:
