@@ -19,7 +19,10 @@ export interface Attempt {
 
 const minuteMs = 60_000;
 const longestWaitMs = 30 * minuteMs;
-/** Attempts for one time. Failures that only say that something is away do not count. */
+/**
+ * After this many attempts a failed task waits for its next time. One that failed because something is away is
+ * retried without end.
+ */
 const triesOfWhatFails = 3;
 const triesOfWhatIsKilled = 12;
 /** A cap, so that a task that was away for long and is then killed still has attempts left. */

@@ -17,7 +17,7 @@ import { type Ping, sendPing } from './senders/ping.ts';
 import { tryToSend } from './try-to-send.ts';
 
 export interface NotifierParts {
-  /** Called once, at the first happening. */
+  /** Called each time there is something to send. */
   channels(): Promise<readonly Channel[]>;
   readonly hostname: string;
   /** The repository in use, by name or location; undefined for the default one. */

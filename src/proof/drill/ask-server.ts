@@ -61,7 +61,7 @@ async function askPreset(
 }
 
 /**
- * Without a preset, a container is up when it runs, and healthy when its health check passes, if it has one.
+ * A container that has no preset's check is up when it runs, and healthy when its own health check passes.
  */
 async function waitUntilUp(
   { containers, container, readyWithinMs }: ServerQuestion,

@@ -159,7 +159,7 @@ export function passUpgrade(upstream: Upstream) {
   };
 }
 
-/** Undefined for a body without a length in the head, and for one that none of these requests has. */
+/** Undefined for a body without a length in the head, and for a larger one than these requests have. */
 function bodyLength({ headers }: IncomingMessage): number | undefined {
   if (headers['transfer-encoding'] !== undefined) return undefined;
   const length = Number(headers['content-length'] ?? 0);
