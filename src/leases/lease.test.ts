@@ -88,3 +88,34 @@ test('a volume of our plugin is held under its own name too, unless the work may
     code: 'locked',
   });
 });
+
+test('a removal through the engine leaves the plugin a volume whose one lineage is that of both ways to it', async () => {
+  const machine = new ClaimingMachine();
+  const { parts, stateDir: unused } = await stillWorld();
+  rmSync(unused, { recursive: true });
+  mkdirSync(join(stateDir, 'one'));
+  const catalog = {
+    ...(await parts.catalog()),
+    findManagedVolume: () => volumeRecord,
+    volumeIdentity: () => 'of pg',
+  };
+  const around = await machine.around(parts);
+  const found = someVolume('pg', { driver: 'holdfast' });
+  const host = { ...(await around.host()), findVolume: async () => found };
+  const by = { ...parts, stateDir: join(stateDir, 'one'), catalog: async () => catalog, host: async () => host };
+  const place = { kind: 'volume', name: 'pg' } as const;
+  const requests = [
+    { places: [place], work: 'remove' },
+    { places: [{ ...place, isRemovedThere: true }], work: 'restore' },
+  ] as const;
+  for (const request of requests) {
+    await using _held = await takeLeases(by, request, {});
+    const places = [{ ...place, hostIdentity: catalog.stateId() }];
+    await using _removal = await takeLeases(by, { places, work: 'remove' }, {});
+    const other = takeLeases(by, { places: [place], work: 'export' }, {});
+    await expect(other).rejects.toMatchObject({ code: 'locked' });
+  }
+  await using _held = await takeLeases(by, { places: [place], work: 'back up' }, {});
+  const places = [{ ...place, hostIdentity: catalog.stateId() }];
+  await expect(takeLeases(by, { places, work: 'remove' }, {})).rejects.toMatchObject({ code: 'locked' });
+});

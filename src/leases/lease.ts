@@ -105,24 +105,27 @@ async function holdingsOf(
   const of = hostIdentity ?? (await host?.info({ signal: options.signal }))?.identity ?? own.hostIdentity;
   const identity = place.identity ?? volumeIdentity(catalog, { hostIdentity: of, name });
   const holding = { name, identity, claim: host && { host, what: `volume ${name}` } };
-  const isOwn =
-    host !== undefined &&
-    place.isRemovedThere !== true &&
-    (await isOwnByPlugin(host, { catalog, name, work }, options));
-  if (!isOwn || volumeIdentity(catalog, own) === identity) return [holding];
-  return [holding, { name, identity: volumeIdentity(catalog, own), claim: undefined }];
+  if (host === undefined) return [holding];
+  const ownIdentity = volumeIdentity(catalog, own);
+  const isRemovedThere = work === 'remove' || place.isRemovedThere === true;
+  // One name for both ways is held already, and one of its own is left to the plugin.
+  if (isRemovedThere !== (identity === ownIdentity)) return [holding];
+  if (!(await isOwnByPlugin(host, { catalog, name }, options))) return [holding];
+  // The plugin takes this very name: other works by the engine are kept away on the machine alone.
+  if (isRemovedThere) return [{ ...holding, identity: undefined }];
+  return [holding, { name, identity: ownIdentity, claim: undefined }];
 }
 
 /**
  * True for a volume that an engine has by our plugin, and that the embedded host has as well: work on it by the engine
- * keeps both ways to it. The engine hands a removal to the plugin, which keeps its own.
+ * keeps both ways to it. The engine hands a removal to the plugin, another process, which takes a hold of its own.
  */
 async function isOwnByPlugin(
   host: Host,
-  { catalog, name, work }: { readonly catalog: Catalog; readonly name: string; readonly work: Work },
+  { catalog, name }: { readonly catalog: Catalog; readonly name: string },
   { signal }: JobOptions,
 ): Promise<boolean> {
-  if (work === 'remove' || host.kind === 'embedded') return false;
+  if (host.kind === 'embedded') return false;
   if (catalog.findManagedVolume(name) === undefined) return false;
   const volume = await host.findVolume(name, { signal });
   return volume !== undefined && volume.driver !== 'local';
