@@ -130,7 +130,7 @@ async function bringBack(parts: EngineParts, trashed: TrashedVolume, { to, signa
     await settle(parts);
     throw error;
   }
-  await managed.remove(near, { permanent: true });
+  await managed.remove(near, { permanent: true, isHeld: true });
   await rm(file, { force: true });
 }
 

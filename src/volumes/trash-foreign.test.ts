@@ -16,8 +16,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { folderIdentity } from '../lib/folder-names.ts';
 import { type DirectoryVolumes, directoryVolumes } from '../../test/support/directory-volumes.ts';
+import { memoryCatalog } from '../../test/fixtures/memory-catalog.ts';
+import { openWithDrivers } from '../../test/fixtures/open-with-drivers.ts';
 import { exchange } from '../lib/exchange.ts';
 import { fromText } from '../model/byte-string.ts';
+import { takeLeases } from '../leases/index.ts';
 import { type ForeignTrash, openForeignTrash } from './trash-foreign.ts';
 
 let folder: string;
@@ -52,6 +55,21 @@ describe('the trash for volumes of another engine', () => {
       return await removeThere();
     });
     expect(managed.calls).toEqual(['remove pg']);
+    expect(journals()).toEqual([]);
+  });
+
+  test('takes what the engine has removed also while a backup of all our volumes reads it', async () => {
+    const [stateDir, catalog] = [join(folder, 'state'), memoryCatalog()];
+    await using host = await openWithDrivers({ stateDir, catalog });
+    await using trash = await openForeignTrash({ managed: host.managed, stateDir });
+    await using held = new AsyncDisposableStack();
+    const isTaken = await trash.take(volume(), async () => {
+      const places = [{ kind: 'volume', name: 'pg', hostIdentity: catalog.stateId() }] as const;
+      held.use(await takeLeases({ stateDir, catalog: async () => catalog }, { places, work: 'back up' }, {}));
+      return await removeThere();
+    });
+    expect(isTaken).toBe(true);
+    expect((await host.managed.listTrash()).map(({ name }) => name)).toEqual(['pg']);
     expect(journals()).toEqual([]);
   });
 

@@ -87,7 +87,7 @@ async function take(
   const undo = async (isMoved: boolean): Promise<void> => {
     // First the data, then what remembers where it is.
     if (isMoved) await moveBack(managed, kept, volume.path);
-    else await managed.remove(kept.name, { permanent: true });
+    else await managed.remove(kept.name, { permanent: true, isHeld: true });
     await rm(journal, { force: true });
   };
   let isMoved = false;
@@ -114,7 +114,7 @@ async function take(
   }
   const isRemoved = await removedThere(removeThere, { volume, kept });
   if (isRemoved) {
-    await managed.remove(kept.name);
+    await managed.remove(kept.name, { isHeld: true });
     await rm(journal, { force: true });
   } else await undo(isMoved);
   return isRemoved;
@@ -176,9 +176,10 @@ async function settleOne(
   if (kept === undefined) return;
   const [ours, theirs] = [folderIdentity(kept.mountpoint), folderIdentity(path)];
   const isInPlace = theirs !== undefined && theirs === data;
-  if (isInPlace) return await managed.remove(name, { permanent: isCopy || removeEmpty(kept.mountpoint) });
+  if (isInPlace)
+    return await managed.remove(name, { permanent: isCopy || removeEmpty(kept.mountpoint), isHeld: true });
   // The volume is gone there, or is another of that name: what we have is the data, moved or copied.
-  if (theirs === undefined || ours !== data) return await managed.remove(name);
+  if (theirs === undefined || ours !== data) return await managed.remove(name, { isHeld: true });
   if ((await readdir(path)).length > 0) {
     throw new AppError(
       'conflict',
@@ -205,7 +206,7 @@ async function moveBack(
     throw takenByOther(path);
   }
   syncNames([there.at, ours]);
-  await managed.remove(name, { permanent: removeEmpty(mountpoint) });
+  await managed.remove(name, { permanent: removeEmpty(mountpoint), isHeld: true });
 }
 
 function journalDir(stateDir: string): string {

@@ -83,7 +83,7 @@ async function settleOne(
   // That the two have changed places is on the disk before what remembers it goes.
   if (isAtEngine) syncNames([fromText(kept.mountpoint)]);
   // What the data changed places with was empty. What an app has put into it since goes to the trash.
-  await managed.remove(name, { permanent: isAtEngine && removeEmpty(kept.mountpoint) });
+  await managed.remove(name, { permanent: isAtEngine && removeEmpty(kept.mountpoint), isHeld: true });
 }
 
 /** A copy that was not whole; the data that it was made from is still ours. */

@@ -101,15 +101,9 @@ export class DriverVolumes implements ManagedVolumes {
   }
 
   async remove(name: string, options: Parameters<ManagedVolumes['remove']>[1] = {}): Promise<void> {
-    await this.#require(name, 'remove');
-    await using _lease = await this.#lease('remove', [name], options);
-    await this.removeHeld(name, options);
-  }
-
-  /** The same for work that holds the volume, as for one that it has made. */
-  async removeHeld(name: string, options: Parameters<ManagedVolumes['remove']>[1] = {}): Promise<void> {
     const volume = await this.#require(name, 'remove');
-    const { permanent = false, losesUnsaved = false, signal } = options;
+    const { permanent = false, losesUnsaved = false, isHeld = false, signal } = options;
+    await using _lease = isHeld ? undefined : await this.#lease('remove', [name], options);
     const keepMs = permanent ? 0 : this.#options.trashKeepMs;
     const settleSoon = (): void => this.#settling.ask();
     await removeVolume(this.#state, name, { permanent, keepMs, losesUnsaved, signal, settleSoon });

@@ -86,7 +86,7 @@ class OwnHost implements ManagedHost {
 
   async removeVolume(name: string, options: CallOptions = {}): Promise<void> {
     if (options.signal?.aborted === true) throw cancelled(`Cannot remove volume "${name}"`, options.signal);
-    await this.managed.removeHeld(name, { ...options, permanent: true });
+    await this.managed.remove(name, { ...options, permanent: true, isHeld: true });
   }
 
   async listMounts(): Promise<DataMount[]> {

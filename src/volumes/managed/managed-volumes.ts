@@ -100,6 +100,8 @@ export interface ManagedVolumes extends AsyncDisposable, VolumeMigration {
     options?: CallOptions & {
       readonly permanent?: boolean | undefined;
       readonly losesUnsaved?: boolean | undefined;
+      /** By work that has made it, or holds it: nothing more is taken for this. Otherwise `locked` while a work holds it. */
+      readonly isHeld?: boolean | undefined;
     },
   ): Promise<void>;
 
