@@ -4,7 +4,7 @@ import { existsSync, linkSync, mkdtempSync, readFileSync, rmSync, symlinkSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type FileLock, ownerIn, tryLockFile } from './file-lock.ts';
+import { type FileLock, ownerIn, tryLockFile, tryLockUnwritten } from './file-lock.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -36,10 +36,10 @@ test('a shared lock keeps the others out until the last of its holders is done, 
     await using _last = await take(path, 'one', true);
     {
       await using _first = await take(path, 'two', true);
-      expect(await alone()).toEqual({ heldBy: 'one\ntwo\n' });
+      expect(await alone()).toEqual({ heldBy: 'one\n\ntwo\n' });
     }
     expect(existsSync(path)).toBe(true);
-    expect(await alone()).toEqual({ heldBy: 'one\ntwo\n-two\n' });
+    expect(await alone()).toEqual({ heldBy: 'one\n\ntwo\n\n-two\n' });
   }
   expect(existsSync(path)).toBe(false);
   await using _alone = await take(path, 'alone', false);
@@ -56,6 +56,35 @@ test('of several owners that a file names, one is told that has not ended and wh
   expect(ownerIn(`${one}\n${two}\n-${two}\n`, read)).toEqual({ pid: one });
   expect(ownerIn(`${one}\n-${one}\n`, read)).toBeUndefined();
   expect(ownerIn('', read)).toBeUndefined();
+});
+
+test('one that shares the lock has a name of its own in what a killed holder has left', async () => {
+  const path = join(folder, 'lock');
+  writeFileSync(path, '123');
+  await using _shared = await take(path, '456', true);
+  const taken = await tryLockFile(path, { owner: '' });
+  if (!('heldBy' in taken)) throw new Error('It is shared');
+  expect(taken.heldBy.split('\n')).toContain('456');
+});
+
+test('a lock that is taken without writing is on the file that is there', async () => {
+  const path = join(folder, 'lock');
+  const script = `import { tryLockFile } from ${JSON.stringify(join(import.meta.dirname, 'file-lock.ts'))};
+    const end = Date.now() + 500;
+    while (Date.now() < end) {
+      const lock = await tryLockFile(${JSON.stringify(path)}, { owner: '', isRemoved: true });
+      if (!('heldBy' in lock)) await lock[Symbol.asyncDispose]();
+    }`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' });
+  const ended = once(child, 'exit');
+  let isOver = false;
+  void ended.then(() => (isOver = true));
+  while (!isOver) {
+    const lock = await tryLockUnwritten(path).catch(() => undefined);
+    if (lock === undefined || 'heldBy' in lock) continue;
+    await using _held = lock;
+    expect(await tryLockFile(path, { owner: '' })).toHaveProperty('heldBy');
+  }
 });
 
 test('the lock of a process that was killed is free', async () => {

@@ -1,5 +1,5 @@
-import { constants } from 'node:fs';
-import { type FileHandle, lstat, open, rm } from 'node:fs/promises';
+import { constants, rmSync } from 'node:fs';
+import { type FileHandle, lstat, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import koffi from 'koffi';
 import { AppError, errnoOf } from '../model/errors.ts';
@@ -46,7 +46,11 @@ export async function tryLockFile(
     if (!('heldBy' in taken) || options.isShared !== true || ++refusals === patience.tries) return taken;
     await sleep(patience.eachMs);
   }
-  throw new AppError('failed', `Cannot lock ${quote(path)}: it is another file each time`);
+  throw isAnother(path);
+}
+
+function isAnother(path: string): AppError {
+  return new AppError('failed', `Cannot lock ${quote(path)}: it is another file each time`);
 }
 
 async function tryOnce(
@@ -118,15 +122,20 @@ export async function tryLockUnwritten(
   options: Pick<FileLockOptions, 'isShared'> = {},
 ): Promise<FileLock | { readonly heldBy: string }> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
-  const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  try {
-    if (tryFlock(file, path, options)) return { path, [Symbol.asyncDispose]: () => file.close() };
-  } catch (error) {
-    await file.close();
-    throw error;
+  for (let tries = 0; tries < triesAtMost; tries++) {
+    const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    try {
+      const isTaken = tryFlock(file, path, options);
+      if (isTaken && (await isStillThere(file, path)))
+        return { path, [Symbol.asyncDispose]: () => file.close() };
+      await file.close();
+      if (!isTaken) return { heldBy: '' };
+    } catch (error) {
+      await file.close().catch(() => {});
+      throw error;
+    }
   }
-  await file.close();
-  return { heldBy: '' };
+  throw isAnother(path);
 }
 
 /** False when another one has it. */
@@ -146,13 +155,25 @@ function tryFlock(
 async function writeOwner(file: FileHandle, { owner, isShared }: FileLockOptions): Promise<void> {
   try {
     if (isShared === true) {
-      if ((await file.stat()).size < ownersBytesAtMost / 2) await file.write(`${owner}\n`);
+      const { size } = await file.stat();
+      // One that was killed while it held all of the lock has left its name without an end.
+      const begin = size === 0 ? '' : '\n';
+      if (size < ownersBytesAtMost / 2) await file.write(`${begin}${owner}\n`);
       return;
     }
     await file.truncate(0);
     await file.write(owner);
   } catch (error) {
     if (!['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '')) throw error;
+  }
+}
+
+/** At once: one that shares the lock is refused by the file, until it is gone, and tries only for a moment. */
+function remove(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // It stays, as one that was killed leaves it.
   }
 }
 
@@ -167,7 +188,7 @@ function asLock(file: FileHandle, path: string, options: FileLockOptions): FileL
         await writeOwner(file, { ...options, owner: `${ended}${owner}` }).catch(() => undefined);
         return await file.close();
       }
-      if (isRemoved === true) await rm(path, { force: true }).catch(() => {});
+      if (isRemoved === true) remove(path);
       else await file.truncate(0).catch(() => {});
       await file.close();
     },
