@@ -89,6 +89,25 @@ test('a volume of our plugin is held under its own name too, unless the work may
   });
 });
 
+test('a volume of which the engine cannot tell while our plugin is away is held both ways', async () => {
+  const { parts, stateDir: unused } = await stillWorld();
+  rmSync(unused, { recursive: true });
+  mkdirSync(join(stateDir, 'one'));
+  const catalog = { ...(await parts.catalog()), findManagedVolume: () => volumeRecord };
+  const error = new AppError('failed', 'error looking up volume plugin holdfast');
+  const host = { ...(await parts.host()), findVolume: () => Promise.reject(error) };
+  const by = {
+    ...parts,
+    stateDir: join(stateDir, 'one'),
+    catalog: async () => catalog,
+    host: async () => host,
+  };
+  const place = { kind: 'volume', name: 'pg' } as const;
+  await using _held = await takeLeases(by, { places: [place], work: 'migrate' }, {});
+  const places = [{ ...place, hostIdentity: catalog.stateId() }];
+  await expect(takeLeases(by, { places, work: 'remove' }, {})).rejects.toMatchObject({ code: 'locked' });
+});
+
 test('a removal through the engine leaves the plugin a volume whose one lineage is that of both ways to it', async () => {
   const machine = new ClaimingMachine();
   const { parts, stateDir: unused } = await stillWorld();

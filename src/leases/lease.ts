@@ -127,8 +127,14 @@ async function isOwnByPlugin(
 ): Promise<boolean> {
   if (host.kind === 'embedded') return false;
   if (catalog.findManagedVolume(name) === undefined) return false;
-  const volume = await host.findVolume(name, { signal });
-  return volume !== undefined && volume.driver !== 'local';
+  try {
+    const volume = await host.findVolume(name, { signal });
+    return volume !== undefined && volume.driver !== 'local';
+  } catch (error) {
+    // An engine cannot tell of it while our plugin does not run, and the work may well not need that: to hold more is safe.
+    if (!isAppError(error) || error.code === 'cancelled') throw error;
+    return true;
+  }
 }
 
 /** A command that has no state folder yet makes none for its lease. */
