@@ -59,7 +59,11 @@ export async function runCommand(
       env: { ...userEnvironment(), ...request.environment },
     },
   );
-  const [exitCode] = await Promise.all([ended(child, options), starting.disposeAsync()]);
+  const begun = starting.disposeAsync();
+  // It fails at the end only: the volumes stay mounted while the command runs.
+  begun.catch(() => undefined);
+  const exitCode = await ended(child, options);
+  await begun;
   return { exitCode };
 }
 
