@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -89,6 +89,23 @@ test('a volume of our plugin is held under its own name too, unless the work may
   });
 });
 
+test('what a lease was taken on stays for a full disk, which takes no new files, and goes with the volume', async () => {
+  const { parts, stateDir: unused } = await stillWorld();
+  rmSync(unused, { recursive: true });
+  mkdirSync(join(stateDir, 'one'));
+  const by = { ...parts, stateDir: join(stateDir, 'one') };
+  const places = ['pg', 'files'].map((name) => ({ kind: 'volume', name, identity: name }) as const);
+  const kept = (): number => readdirSync(join(by.stateDir, 'leases')).length;
+  for (const work of ['back up', 'restore', 'export'] as const) {
+    await using _held = await takeLeases(by, { places, work }, {});
+  }
+  expect(kept()).toBe(4);
+  for (const place of places) {
+    await using _held = await takeLeases(by, { places: [place], work: 'remove' }, {});
+  }
+  expect(kept()).toBe(0);
+});
+
 test('a volume of which the engine cannot tell while our plugin is away is held both ways', async () => {
   const { parts, stateDir: unused } = await stillWorld();
   rmSync(unused, { recursive: true });
@@ -121,7 +138,12 @@ test('a removal through the engine leaves the plugin a volume whose one lineage 
   const around = await machine.around(parts);
   const found = someVolume('pg', { driver: 'holdfast' });
   const host = { ...(await around.host()), findVolume: async () => found };
-  const by = { ...parts, stateDir: join(stateDir, 'one'), catalog: async () => catalog, host: async () => host };
+  const by = {
+    ...parts,
+    stateDir: join(stateDir, 'one'),
+    catalog: async () => catalog,
+    host: async () => host,
+  };
   const place = { kind: 'volume', name: 'pg' } as const;
   const requests = [
     { places: [place], work: 'remove' },

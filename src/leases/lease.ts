@@ -230,6 +230,9 @@ function isTaken({ action, name }: ClaimRequest, { who, detail }: HolderInWords)
   });
 }
 
+/** The file goes with the volume. Else it stays: on a full disk none could be made, and recovery needs those of before. */
+const lastWork: Work = 'remove';
+
 /**
  * A state folder that takes nothing here may be written to elsewhere: a lease that is there is taken by the same file. Where
  * there is none, all leases are one, on the folder itself, or nothing is held.
@@ -246,7 +249,7 @@ async function tryLock({
   const owner = JSON.stringify({ pid: process.pid, action, since: new Date().toISOString() });
   try {
     await makeFolders(folder, { mode: 0o700 });
-    return await tryLockFile(file, { owner, isShared, isRemoved: true });
+    return await tryLockFile(file, { owner, isShared, isRemoved: action === lastWork });
   } catch (error) {
     if (!isReadOnly(error) && !['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '')) throw error;
     try {
