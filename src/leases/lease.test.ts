@@ -1,10 +1,11 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { AppError } from '../model/errors.ts';
 import { ClaimingMachine } from '../../test/fixtures/claiming-machine.ts';
-import { claimOf, takeLeases } from './lease.ts';
+import { claimOf, takeLease, takeLeases } from './lease.ts';
 import type { Protection } from '../activity/protection.ts';
 import { someVolume } from '../../test/fixtures/some-volume.ts';
 import { stillWorld } from '../../test/fixtures/still-world.ts';
@@ -104,6 +105,23 @@ test('what a lease was taken on stays for a full disk, which takes no new files,
     await using _held = await takeLeases(by, { places: [place], work: 'remove' }, {});
   }
   expect(kept()).toBe(0);
+});
+
+test.runIf(process.geteuid?.() === 0)('on a disk that takes no more files, a work goes on', async () => {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=3', 'tmpfs', stateDir]);
+  try {
+    mkdirSync(join(stateDir, 'leases'));
+    writeFileSync(join(stateDir, 'last'), '');
+    const { parts, stateDir: unused } = await stillWorld();
+    rmSync(unused, { recursive: true });
+    const places = [{ kind: 'volume', name: 'pg' }] as const;
+    await using _held = await takeLeases({ ...parts, stateDir }, { places, work: 'remove' }, {});
+    // All leases are one then, and the second of several containers would wait for the first.
+    const app = takeLease({ stateDir, identity: 'app web', name: 'web', action: 'back up' });
+    await expect(app).rejects.toMatchObject({ code: 'ENOSPC' });
+  } finally {
+    execFileSync('umount', ['--lazy', stateDir]);
+  }
 });
 
 test('a volume of which the engine cannot tell while our plugin is away is held both ways', async () => {

@@ -72,6 +72,7 @@ export async function takeLeases(
           stateDir: parts.stateDir,
           identity: ofPart(identity),
           mayBeFolder: part === 'turn',
+          passesFull: true,
         };
         leases.use(await takeLease({ ...request, ...inFolder }));
       }
@@ -201,6 +202,8 @@ export interface LeaseRequest extends ClaimRequest {
   readonly identity: string;
   /** False where the folder itself must not be held instead, where nothing can be written in it. */
   readonly mayBeFolder?: boolean | undefined;
+  /** A full disk is passed by in the same way. Not for what is held many times over: the second would wait for the first. */
+  readonly passesFull?: boolean | undefined;
 }
 
 /** One hold within this state folder, and with `claim` on this machine. */
@@ -243,6 +246,7 @@ async function tryLock({
   action,
   isShared,
   mayBeFolder = true,
+  passesFull = false,
 }: LeaseRequest): Promise<FileLock | { readonly heldBy: string } | undefined> {
   const folder = path.join(stateDir, 'leases');
   const file = path.join(folder, createHash('sha256').update(identity).digest('hex').slice(0, 32));
@@ -251,7 +255,8 @@ async function tryLock({
     await makeFolders(folder, { mode: 0o700 });
     return await tryLockFile(file, { owner, isShared, isRemoved: action === lastWork });
   } catch (error) {
-    if (!isReadOnly(error) && !['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '')) throw error;
+    const isFull = ['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '');
+    if (!isReadOnly(error) && !(isFull && passesFull)) throw error;
     try {
       return await tryLockUnwritten(file, { isShared });
     } catch (missing) {
