@@ -225,6 +225,28 @@ test('a large file whose end is refused in a good answer is not stored', async (
   });
 });
 
+test('an answer that is lost after the parts of a large file were put together fails nothing', async () => {
+  const ended = new Set<string>();
+  let [uploads, drops] = [0, 1];
+  server.answer = (request, response) => {
+    const url = request.url ?? '';
+    const upload = /uploadId=(\w+)/.exec(url)?.[1];
+    if (request.method === 'POST' && url.includes('uploads='))
+      return void response.end(
+        `<InitiateMultipartUploadResult><UploadId>u${++uploads}</UploadId></InitiateMultipartUploadResult>`,
+      );
+    if (request.method === 'PUT') return void response.setHeader('ETag', '"e"').end();
+    if (request.method !== 'POST' || upload === undefined) return void response.end();
+    if (ended.has(upload)) return fault(response, 404, 'NoSuchUpload');
+    ended.add(upload);
+    if (drops-- > 0) return void request.socket.resetAndDestroy();
+    response.end('<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>');
+  };
+  const store = open({ partBytes: 50, retry: { deadlineMs: 20_000, firstDeadlineMs: 20_000 } });
+  await store.save('data', name, content);
+  expect([...ended]).toEqual(['u1', 'u2']);
+});
+
 test.each([
   '<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>',
   'no XML at all',

@@ -1,6 +1,7 @@
 import { AppError } from '../../../model/errors.ts';
 import type { StoreOptions } from '../store.ts';
-import { parseUploads, s3Error, textOf } from './s3-answers.ts';
+import { ServerFault, unavailable } from '../store-errors.ts';
+import { parseFault, parseUploads, s3Error, textOf } from './s3-answers.ts';
 import type { S3Client } from './s3-client.ts';
 import { contentMd5 } from './s3-object-lock.ts';
 
@@ -109,6 +110,9 @@ async function completeUpload(
   const response = await client.request({ method: 'POST', key, query: { uploadId }, body, signal });
   // An answer that starts well may end in an error: the service sends blanks to keep the connection while it works.
   const text = response.body.toString('utf8');
+  // An answer may have been lost, and the request sent again: what is done is known no more. All of it may be sent again.
+  if (response.status === 404 && parseFault(response.body, response.headers).code === 'NoSuchUpload')
+    throw unavailable(location, 'it does not know the upload', new ServerFault('NoSuchUpload'));
   if (response.status !== 200) throw s3Error(location, response);
   if (text.includes('<Error>')) throw s3Error(location, { ...response, status: 500 });
   if (textOf(text, 'ETag') === undefined) {
