@@ -53,11 +53,12 @@ export function socketOwner(address: string): number | undefined {
   return inode === undefined ? undefined : ownerOf(inode);
 }
 
-/** The abstract addresses that begin so and at which a socket of a user listens who is `isMeant`. */
+/** The abstract addresses that begin so and at which a socket listens of a user who is `isMeant`, or who cannot be told. */
 export function addressesBelow(start: string, isMeant: (uid: number) => boolean): string[] {
   return listening().flatMap(({ address, inode }) => {
-    const uid = address.startsWith(start) ? ownerOf(inode) : undefined;
-    return uid !== undefined && isMeant(uid) ? [address] : [];
+    if (!address.startsWith(start)) return [];
+    const uid = ownerOf(inode);
+    return uid === undefined || isMeant(uid) ? [address] : [];
   });
 }
 
