@@ -26,7 +26,6 @@ export async function uploadInParts(
     const tags = await sendParts(client, { ...asked, uploadId }, options);
     await completeUpload(client, { ...asked, uploadId, tags }, options);
   } catch (error) {
-    // It must not hide what went wrong. What is left is removed some day by removeOldUploads.
     const query = { uploadId };
     // The error that ended the upload is the one to hear; a part that stays is removed by `removeOldUploads`.
     await client.request({ method: 'DELETE', key: asked.key, query }).catch(() => undefined);
