@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { Protection } from '../activity/protection.ts';
 import { memoryContainers } from '../../test/fixtures/containers.ts';
 import { AppError } from '../model/errors.ts';
@@ -84,4 +84,52 @@ test('hooks are told that a backup is partly done when a volume of the stack can
     ['away', 'failed'],
   ]);
   expect(told).toEqual(['partial']);
+});
+
+test.each([
+  ['its reading', 'pause', 'Cannot read'],
+  ['a hook meanwhile', 'exec', 'It does not answer'],
+] as const)('an app that could not be brought back is told before what failed, %s', async (_, when, why) => {
+  const folder = mkdtempSync(join(tmpdir(), 'still-'));
+  using temporary = new DisposableStack();
+  temporary.defer(() => rmSync(folder, { recursive: true, force: true }));
+  await using world = await openStreamedWorld();
+  const root = join(folder, 'data');
+  mkdirSync(root);
+  const containers = memoryContainers();
+  containers.add({
+    name: 'app',
+    stack: 'site',
+    mounts: [{ type: 'volume', source: 'far', destination: '/data', readOnly: false }],
+    labels: when === 'exec' ? { 'holdfast.hook.during': 'look', 'holdfast.hook.during.in': 'side' } : {},
+  });
+  containers.add({ name: 'side', stack: 'site' });
+  // What is refused is not tried again for seconds.
+  const now = performance.now.bind(performance);
+  let aheadMs = 0;
+  using _clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + aheadMs);
+  containers.onCall((call) => {
+    if (call === 'pause' && when === 'pause') rmSync(folder, { recursive: true });
+    if (call === 'unpause') aheadMs += 60_000;
+  });
+  containers.fail('exec', 'side', { error: new AppError('failed', 'It does not answer') });
+  containers.fail('unpause', 'app');
+  const parts: Protection = {
+    ...world.parts,
+    host: async () => ({
+      ...world.engine.asHost(),
+      containers,
+      openData: async () => ({ way: 'direct', root, [Symbol.asyncDispose]: async () => undefined }),
+    }),
+  };
+  const request = { targets: ['far'], all: false, stacks: [], tags: [], excludes: [], dryRun: false };
+  const { outcomes } = await backup(parts, request, { settleRestore: async () => {} });
+  expect(outcomes[0]).toMatchObject({
+    outcome: 'failed',
+    error: {
+      message: 'Cannot bring "app" back as it was before',
+      detail: expect.stringContaining(why),
+      hint: expect.stringContaining('holdfast recover'),
+    },
+  });
 });

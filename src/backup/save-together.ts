@@ -25,6 +25,7 @@ import {
   type QuiesceEvidence,
   type QuiescePlace,
   type QuiescePlan,
+  type QuiesceSession,
   type Situation,
   type Surroundings,
 } from '../quiesce/index.ts';
@@ -98,6 +99,7 @@ export async function saveTogether(
   let results: readonly SaveResult[];
   let graded: readonly (GradedSave | undefined)[];
   let hookFailures: readonly AppError[];
+  let quieted: QuiesceSession | undefined;
   try {
     await application?.begin(options);
     const dumps = await application?.dump(repository, options);
@@ -124,6 +126,7 @@ export async function saveTogether(
       const bound = { maxStillMs, lastPassMs, mayRepeat };
       const toQuiesce = { places: members.map(placeOf), plan, stillness, application, justBefore, ...bound };
       await using still = await quiesce(means, toQuiesce, options);
+      quieted = still;
       const { timeMs, cutAtMs, cut: onStall } = still;
       const { late } = await save.finalPass({ timeMs, cutAtMs, onStall, mayRepeat });
       const evidence = await still.release();
@@ -133,7 +136,8 @@ export async function saveTogether(
     graded = gradeAll(plan, quiesced, await save.storeData());
     results = await save.finish(graded);
     hookFailures = (await application?.finish(hookOutcome(results, missing), options)) ?? [];
-  } catch (error) {
+  } catch (thrown) {
+    const error = quieted?.explain(thrown) ?? thrown;
     application?.failed(
       signal?.aborted === true ? new AppError('cancelled', 'Cancelled') : knownError(error),
     );

@@ -36,7 +36,13 @@ export {
 export type { DiskEvidence, Preset } from './presets/preset.ts';
 export { readContainerFile, runClient, type ClientPlace, type ClientRequest } from './presets/run-client.ts';
 export { putBack } from './put-back.ts';
-export { quiesce, type PlaceEvidence, type QuiesceEvidence, type QuiescePlace } from './quiesce.ts';
+export {
+  quiesce,
+  type PlaceEvidence,
+  type QuiesceEvidence,
+  type QuiescePlace,
+  type QuiesceSession,
+} from './quiesce.ts';
 export { activeRefusal, refuseActive } from './refuse-active.ts';
 export {
   findConsumers,

@@ -1,6 +1,8 @@
 import { realpath } from 'node:fs/promises';
 import type { Container } from '../hosts/containers.ts';
+import { errorInWords, knownError } from '../lib/known-error.ts';
 import { type ByteString, toText } from '../model/byte-string.ts';
+import { AppError } from '../model/errors.ts';
 import type { Stillness } from '../model/label-settings.ts';
 import { quote } from '../model/quote.ts';
 import { type Consumer, isActive } from '../model/volume.ts';
@@ -64,6 +66,11 @@ export interface QuiesceSession extends AsyncDisposable {
   readonly cut: (reason: string) => void;
   /** Brings back what ran, and looks who could write meanwhile. Throws when something cannot be brought back in time. */
   release(): Promise<QuiesceEvidence>;
+  /**
+   * What is told of an error that ended the work, once this is disposed: where something could not be brought back, that
+   * it does not run, and the error below it.
+   */
+  explain(error: unknown): unknown;
 }
 
 export interface QuiesceEvidence {
@@ -105,11 +112,15 @@ export async function quiesce(
   request: QuiesceRequest,
   options: JobOptions,
 ): Promise<QuiesceSession> {
-  await using opened = new AsyncDisposableStack();
-  const session = opened.use(new Quiescing(means, request, options));
-  await session.begin();
-  opened.move();
-  return session;
+  const session = new Quiescing(means, request, options);
+  try {
+    await session.begin();
+    return session;
+  } catch (error) {
+    // What could not be brought back is explained.
+    await session[Symbol.asyncDispose]().catch(() => undefined);
+    throw session.explain(error);
+  }
 }
 
 const healthyWithinMs = 60_000;
@@ -134,6 +145,8 @@ class Quiescing implements QuiesceSession {
   #clock: NodeJS.Timeout | undefined;
   #cutAtMs: number | undefined;
   #letGo: Promise<void> | undefined;
+  /** Why something that ran does not run again. */
+  #notBack: AppError | undefined;
   /** Just before it was looked who could write: what is started from here on may be missing from what was seen. */
   #beganAtMs = 0;
 
@@ -208,7 +221,20 @@ class Quiescing implements QuiesceSession {
   async [Symbol.asyncDispose](): Promise<void> {
     // `release` tells what went wrong; without it, an error that is on its way, and the containers' own disposal.
     await this.#letAllGo().catch(() => undefined);
-    await this.#still?.[Symbol.asyncDispose]();
+    try {
+      await this.#still?.[Symbol.asyncDispose]();
+    } catch (error) {
+      this.#notBack = knownError(error);
+      throw error;
+    }
+  }
+
+  explain(error: unknown): unknown {
+    const [ended, notBack] = [knownError(error), this.#notBack];
+    if (notBack === undefined || ended.message === notBack.message) return error;
+    const { code, message, hint } = notBack;
+    const detail = [notBack.detail, `What ended the work before: ${errorInWords(ended)}`];
+    return new AppError(code, message, { detail: detail.filter(Boolean).join('\n'), hint, cause: error });
   }
 
   /**
