@@ -133,3 +133,29 @@ test.each([
     },
   });
 });
+
+test('data is closed before its snapshot is read back', async () => {
+  await using world = await openStreamedWorld();
+  const host = world.engine.asHost();
+  const { repository } = world.opened;
+  const events: string[] = [];
+  const parts: Protection = {
+    ...world.parts,
+    host: async () => ({
+      ...host,
+      openData: async (name, options) => {
+        const data = await host.openData(name, options);
+        return { ...data, [Symbol.asyncDispose]: async () => void events.push('closed') };
+      },
+    }),
+  };
+  const walk = repository.walk.bind(repository);
+  repository.walk = (...args) => {
+    events.push('read back');
+    return walk(...args);
+  };
+  const request = { targets: ['far'], all: false, stacks: [], tags: [], excludes: [], dryRun: false };
+  const { outcomes } = await backup(parts, request, { settleRestore: async () => {} });
+  expect(outcomes[0]?.outcome).toBe('good');
+  expect(events).toEqual(['closed', 'read back']);
+});

@@ -143,6 +143,8 @@ export async function saveTogether(
     );
     throw error;
   }
+  // What follows asks the repository, which may be far away: no mount and no helper of an engine waits for that.
+  await opened.disposeAsync();
 
   for (const { snapshot } of results)
     if (snapshot !== undefined) await verifySaved(repository, snapshot, options);
