@@ -1,4 +1,4 @@
-import { globSync, readFileSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { bundle } from './bundle.ts';
 import { mustRun } from './run-command.ts';
@@ -12,12 +12,19 @@ const root = dirname(import.meta.dirname);
 export async function compilePackage(target: string): Promise<number> {
   const before = await sourcesPrint();
   const { modules, packages } = await bundle(target);
+  writeFormerEntry(target);
   writeFileSync(join(target, 'THIRD-PARTY-NOTICES'), noticesOf(packages));
   const compiler = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'];
   await mustRun(process.execPath, [...compiler, '--outDir', join(target, 'types')], { cwd: root });
   // For bin/holdfast in a checkout, which runs the bundle only where it is of the sources that are there.
   if (before !== '' && before === (await sourcesPrint())) writeFileSync(join(target, 'sources'), before);
   return modules;
+}
+
+/** Where an earlier version had its program: units of systemd that it made for a Node.js of the machine start it there. */
+function writeFormerEntry(target: string): void {
+  mkdirSync(join(target, 'surfaces/cli'), { recursive: true });
+  writeFileSync(join(target, 'surfaces/cli/main.js'), "import '../../main.js';\n");
 }
 
 async function sourcesPrint(): Promise<string> {

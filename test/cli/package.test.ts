@@ -95,6 +95,12 @@ test('the command is executable in the package itself, and nothing of the source
   expect(listing).not.toMatch(/\.test\.|package\/(?:src|test|scripts)\//);
 });
 
+test('a service that an earlier version made starts the program where that had it', async () => {
+  const former = join(installed, 'node_modules/holdfast/dist/surfaces/cli/main.js');
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  expect(await mustRun(process.execPath, [former, '--version'], { cwd: folder })).toBe(`${version}\n`);
+});
+
 test('a checkout runs its bundle while that is of the sources that are there, and its sources otherwise', async () => {
   const checkout = join(folder, 'checkout');
   const version = async (): Promise<string> =>
