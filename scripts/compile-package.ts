@@ -1,4 +1,4 @@
-import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { bundle } from './bundle.ts';
 import { mustRun } from './run-command.ts';
@@ -10,6 +10,8 @@ const root = dirname(import.meta.dirname);
  * library. Gives back how many modules are in it.
  */
 export async function compilePackage(target: string): Promise<number> {
+  // First: until all is there again, bin/holdfast in a checkout starts from the sources.
+  rmSync(join(target, 'sources'), { force: true });
   const before = await sourcesPrint();
   const { modules, packages } = await bundle(target);
   writeFormerEntry(target);
