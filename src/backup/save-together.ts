@@ -382,14 +382,14 @@ async function outcomesOf(
     else {
       for (const notKept of one.result.notKept ?? []) options.onNote?.(notKeptNote(target.name, notKept));
       const anomalies = await judgeSaved(catalog, { ...one.result, repository, earlier }, options);
-      outcomes.push({ ...outcomeOf(one), anomalies });
+      outcomes.push({ ...outcomeOf(one), anomalies, settings: one.member.settings.said });
     }
   }
   return outcomes;
 }
 
 function outcomeOf({ member, result, graded, plan, hookFailures }: Saved): BackupOutcome {
-  const { target, source, settings } = member;
+  const { target, source } = member;
   const { grade, reason } = graded ?? foretellGrade(plan.wanted, member);
   // What changes while a dry run looks at it would be still when it is saved.
   const isStillLater = plan.dryRun && plan.wanted.how !== undefined;
@@ -408,7 +408,6 @@ function outcomeOf({ member, result, graded, plan, hookFailures }: Saved): Backu
     evidence: result.snapshot?.evidence,
     problems,
     limits: source.limits,
-    settings: settings.said,
     error: undefined,
   };
 }
