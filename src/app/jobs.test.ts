@@ -45,7 +45,7 @@ test("a cancelled job sees it in its signal, as it sees its caller's, and ends a
   expect(jobs.cancel(id)).toBe(false);
   expect(jobs.cancel('unknown')).toBe(false);
   const second = start();
-  caller.abort();
+  caller.abort(new AppError('cancelled', 'Cancelled'));
   await expect(second).rejects.toMatchObject({ code: 'cancelled' });
 });
 
@@ -85,6 +85,6 @@ test('the last hundred ended jobs are remembered, each with its last two hundred
 
 function waitForAbort({ signal }: WorkOptions): Promise<never> {
   return new Promise((_resolve, reject) => {
-    signal?.addEventListener('abort', () => reject(new AppError('cancelled', 'Cancelled')));
+    signal?.addEventListener('abort', () => reject(signal.reason as Error));
   });
 }

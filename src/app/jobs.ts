@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { knownError } from '../lib/known-error.ts';
-import type { ErrorCode } from '../model/errors.ts';
+import { AppError, type ErrorCode } from '../model/errors.ts';
 import type { Progress } from '../repository/index.ts';
 import type { VolumeProgress } from '../volumes/index.ts';
 
@@ -93,7 +93,7 @@ export function openJobs(now: () => number = Date.now): JobRegistry {
     cancel(id) {
       const found = known.get(id);
       if (found?.job.state !== 'running') return false;
-      found.cancel.abort();
+      found.cancel.abort(new AppError('cancelled', 'Cancelled'));
       return true;
     },
     async run<O extends WorkOptions, T>(
