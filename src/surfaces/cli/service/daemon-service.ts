@@ -43,7 +43,7 @@ type Scope = ServiceUnit['scope'];
 export function daemonService(settings: Settings, program: StartedProgram = process): DaemonService {
   const scope = program.getuid?.() === 0 ? 'system' : 'user';
   const { execPath, execArgv, argv } = program;
-  const entry = path.resolve(argv[1] ?? '');
+  const entry = lastingEntry(path.resolve(argv[1] ?? ''));
   if (entry.includes('/_npx/'))
     throw new AppError(
       'usage',
@@ -77,6 +77,12 @@ export function daemonService(settings: Settings, program: StartedProgram = proc
       variables: variablesOf(scope, env),
     }),
   };
+}
+
+/** In a checkout its sources: the bundle there is of those of one moment, and gone while the next is made. */
+function lastingEntry(entry: string): string {
+  const source = entry.replace(/\/dist\/main\.js$/, '/src/surfaces/cli/main.ts');
+  return existsSync(source) ? source : entry;
 }
 
 /**
