@@ -16,7 +16,7 @@ const entries = {
 export interface Bundle {
   /** How many modules of the sources are in it. */
   readonly modules: number;
-  /** Folders of the packages whose code is in it, from the root of the checkout. */
+  /** Folders of the packages whose code is in it, from the root of the checkout, or absolute where they are not in it. */
   readonly packages: readonly string[];
 }
 
@@ -41,11 +41,15 @@ export async function bundle(target: string): Promise<Bundle> {
       globSync('**/*-worker.ts', { cwd: src }).map((path) => [basename(path, '.ts'), join(src, path)]),
     ),
   });
-  const inside = [...program, ...workers].filter((id) => id.startsWith(root));
-  const paths = new Set(inside.map((id) => id.slice(root.length + 1)));
-  const packages = [...paths].flatMap((path) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []);
+  const paths = [...new Set([...program, ...workers])].map((id) =>
+    id.startsWith(`${root}/`) ? id.slice(root.length + 1) : id,
+  );
+  // A folder of packages that is a link has them elsewhere.
+  const packages = paths.flatMap(
+    (path) => /^(?:\/.*?\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? [],
+  );
   return {
-    modules: [...paths].filter((path) => path.startsWith('src/')).length,
+    modules: paths.filter((path) => path.startsWith('src/')).length,
     packages: [...new Set(packages)].toSorted(),
   };
 }

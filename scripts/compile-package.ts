@@ -1,5 +1,5 @@
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { bundle } from './bundle.ts';
 import { mustRun } from './run-command.ts';
 
@@ -36,7 +36,7 @@ async function sourcesPrint(): Promise<string> {
 /** What the licences of bundled packages ask for: that their text goes along. */
 function noticesOf(packages: readonly string[]): string {
   const notices = packages.map((path) => {
-    const folder = join(root, path);
+    const folder = resolve(root, path);
     const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
       readonly name: string;
       readonly version: string;

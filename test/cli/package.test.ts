@@ -95,6 +95,12 @@ test('the command is executable in the package itself, and nothing of the source
   expect(listing).not.toMatch(/\.test\.|package\/(?:src|test|scripts)\//);
 });
 
+test('the licences of the packages in the bundle go along, also where the folder of packages was a link', () => {
+  const notices = readFileSync(join(installed, 'node_modules/holdfast/dist/THIRD-PARTY-NOTICES'), 'utf8');
+  for (const name of ['@noble/ciphers', '@stricli/core', 'aws4', 'croner', 'nodemailer', 'yaml'])
+    expect(notices).toContain(`${name} `);
+});
+
 test('a service that an earlier version made starts the program where that had it', async () => {
   const former = join(installed, 'node_modules/holdfast/dist/surfaces/cli/main.js');
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
