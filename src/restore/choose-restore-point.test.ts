@@ -11,7 +11,7 @@ interface Some {
   readonly stack?: string;
   readonly host?: string;
   readonly tags?: readonly string[];
-  /** What the stack had then; not written down unless given. */
+  /** What the stack had then; not recorded unless given. */
   readonly all?: readonly string[];
   readonly missing?: readonly string[];
 }
@@ -68,7 +68,7 @@ describe('chooseRestorePoint()', () => {
     expect(chooseRestorePoint('shop', two).notes).toEqual([expect.stringMatching(/newer .*: "db"/)]);
   });
 
-  test('keeps to the moment that has all of it when all volumes have been saved one by one since', () => {
+  test('keeps the moment that has all of it when all volumes have been saved one by one since', () => {
     const since = context(...two.snapshots, of('web', { id: 'c2', at: '26T12:00' }));
     expect(shown(chooseRestorePoint('shop', since))).toEqual({
       id: point('b'),
@@ -105,7 +105,7 @@ describe('chooseRestorePoint()', () => {
     expect(chooseRestorePoint(text, two).id).toBe(id);
   });
 
-  test('a snapshot that was taken by itself stands for that moment', () => {
+  test('a snapshot that was taken on its own stands for that moment', () => {
     expect(shown(chooseRestorePoint('shop@c1', two))).toEqual({
       id: undefined,
       snapshots: ['db c1', 'web b2'],
@@ -113,7 +113,7 @@ describe('chooseRestorePoint()', () => {
     expect(chooseRestorePoint('shop@c1', two).notes).toEqual([expect.stringContaining('one by one')]);
   });
 
-  test('without restore points, the newest of each volume until then, and says how far apart they are', () => {
+  test('without restore points, takes the newest of each volume until then, and says how far apart they are', () => {
     const single = context(
       of('db', { id: 'a1', at: '10T12:00' }),
       of('web', { id: 'a2', at: '12T12:00' }),
@@ -125,7 +125,7 @@ describe('chooseRestorePoint()', () => {
     expect(chosen.notes.join()).toContain('2d apart');
   });
 
-  test('a moment that lacks a volume comes back only when it is named', () => {
+  test('a moment that lacks a volume is restored only when it is named', () => {
     const failed = context(
       of('db', { id: 'a1', at: '10T12:00', point: point('a') }),
       of('web', { id: 'a2', at: '10T12:00', point: point('a') }),
@@ -143,7 +143,7 @@ describe('chooseRestorePoint()', () => {
     expect(named.notes).toEqual(['Not part of the restore point, and taken from before it: "web".']);
   });
 
-  test('a moment that could not have all of it says so, stays behind the last whole one, and can be chosen', () => {
+  test('an incomplete moment is reported, ranks behind the last whole one, and can be named', () => {
     const all = ['db', 'web'];
     const lost = context(
       ...['db', 'web'].map((name) => of(name, { id: `1${name}`, at: '10T12:00', point: point('1'), all })),
@@ -168,7 +168,7 @@ describe('chooseRestorePoint()', () => {
     expect(() => chooseRestorePoint('shop', twice)).toThrow('the moments since then lack "db"');
   });
 
-  test('a whole moment that two newer ones without the same volume follow is old: one has to be chosen', () => {
+  test('a whole moment followed by two newer ones without the same volume is old: one has to be named', () => {
     const all = ['cache', 'db', 'web'];
     const save = (day: string, names: readonly string[]): Snapshot[] =>
       names.map((name) =>
@@ -186,12 +186,12 @@ describe('chooseRestorePoint()', () => {
       }) as Error,
     );
     expect(chooseRestorePoint(`shop@${point('3')}`, twice).id).toBe(point('3'));
-    // One without another volume each says nothing of any.
+    // Two moments that lack different volumes say nothing about either.
     const other = context(...once.snapshots, ...save('03', ['cache', 'db']));
     expect(chooseRestorePoint('shop', other).id).toBe(point('1'));
   });
 
-  test('volumes of different schedules have no moment together: it says which there are, and how to choose', () => {
+  test('volumes of different schedules share no moment: the error lists the moments and how to choose', () => {
     const all = ['db', 'files'];
     const apart = context(
       of('files', { id: 'a1', at: '10T00:00', all }),
@@ -211,7 +211,7 @@ describe('chooseRestorePoint()', () => {
     expect(chosen.notes).toEqual([expect.stringContaining('one by one')]);
   });
 
-  test('a volume that was saved earlier by its own schedule is a part of the stack still', () => {
+  test('a volume that was saved earlier by its own schedule is still part of the stack', () => {
     const all = ['archive', 'db', 'web'];
     const own = context(
       of('archive', { id: 'a0', at: '01T12:00', all }),
@@ -227,7 +227,7 @@ describe('chooseRestorePoint()', () => {
     });
   });
 
-  test('what the stack had is what its newest snapshot says: one that left stays as it is, and so does one never saved', () => {
+  test('the newest snapshot says what the stack had: a volume that left, or was never saved, stays as it is', () => {
     const left = context(
       of('gone', { id: 'a0', at: '10T12:00', point: point('a'), all: ['db', 'gone', 'web'] }),
       of('db', { id: 'a1', at: '10T12:00', point: point('a'), all: ['db', 'gone', 'web'] }),
@@ -244,7 +244,7 @@ describe('chooseRestorePoint()', () => {
     expect(chooseRestorePoint('shop@2026-01-15', left).snapshots).toHaveLength(3);
   });
 
-  test('where nothing says what the stack had, one left that the last two moments lack', () => {
+  test('where no snapshot records the volumes, one that the last two moments lack has left', () => {
     const moment = (digit: string, day: string, ...names: string[]): Snapshot[] =>
       names.map((name, i) => of(name, { id: `${digit}${i}`, at: `${day}T12:00`, point: point(digit) }));
     const once = [...moment('a', '10', 'db', 'gone', 'web'), ...moment('b', '20', 'db', 'web')];
@@ -254,7 +254,7 @@ describe('chooseRestorePoint()', () => {
     expect(twice.notes).toEqual(['No part of the stack any more, and left as it is: "gone".']);
   });
 
-  test('a moment from the future comes back only when it is named', () => {
+  test('a moment from the future is restored only when it is named', () => {
     const future = ['db', 'web'].map((name, i) =>
       of(name, { id: `f${i}`, at: '30T12:00', point: point('f') }),
     );
@@ -281,7 +281,7 @@ describe('chooseRestorePoint()', () => {
     });
   });
 
-  test('is about volumes: a directory that the stack mounts is no part of a moment', () => {
+  test('covers volumes only: a directory that the stack mounts is no part of a moment', () => {
     const folder = of('/srv/shop', { id: 'e1', at: '28T12:00' });
     const path = { ...folder, volume: folder.volume && { ...folder.volume, kind: 'path' as const } };
     expect(shown(chooseRestorePoint('shop', context(...two.snapshots, path)))).toEqual({
@@ -290,7 +290,7 @@ describe('chooseRestorePoint()', () => {
     });
   });
 
-  test('the id of a snapshot or of a moment says which machine is meant, where several have the stack', () => {
+  test('the id of a snapshot or moment selects the machine where several have the stack', () => {
     const machine = (host: string, digit: string, day: string): Snapshot[] =>
       ['db', 'web'].map((name, i) =>
         of(name, { id: `${digit}${i}`, at: `${day}T12:00`, point: point(digit), host }),
@@ -327,7 +327,7 @@ describe('chooseRestorePoint()', () => {
     expect(chosen.notes).toEqual([]);
   });
 
-  test('refuses what means several hosts, nothing, or a time before all', () => {
+  test('refuses an ambiguous host, an empty result, and a time before the first snapshot', () => {
     const hosts = context(
       of('db', { id: 'a1', at: '10T12:00' }),
       of('db', { id: 'a2', at: '10T12:00', host: 'elsewhere' }),

@@ -7,22 +7,22 @@ import { parseVersionedTarget, type SnapshotReference } from '../model/target.ts
 import { type FindContext, isFuture, knownMs, lineage, ownOf, safetyTag } from '../snapshots/index.ts';
 import { localTime } from '../model/local-time.ts';
 
-/** The snapshots of a stack that belong together. */
+/** Snapshots of a stack that belong together. */
 export interface RestorePoint {
   readonly stack: string;
-  /** Of the moment behind which they were taken; undefined when they were taken one by one. */
+  /** The id of the moment at which they were taken; undefined when they were taken one by one. */
   readonly id: string | undefined;
   /** By name. */
   readonly snapshots: readonly Snapshot[];
-  /** Names of the volumes that could not be saved at that moment; their snapshots are older, where there are any. */
+  /** Names of volumes that could not be saved at that moment; their snapshots, if any, are older. */
   readonly missing: readonly string[];
   readonly notes: readonly string[];
 }
 
 /**
- * Finds what `STACK`, `STACK@TIME`, `STACK@SNAPSHOT` or `STACK@RESTOREPOINT` means; pure. A stack's name alone is the newest
- * moment that has all of its volumes; throws `usage` with the moments that there are when none has. Only a time, a snapshot
- * or a restore point that is named can bring snapshots of different moments together, and the notes say so.
+ * Resolves `STACK`, `STACK@TIME`, `STACK@SNAPSHOT` or `STACK@RESTOREPOINT`; pure. The stack's name alone
+ * means the newest moment that has all of its volumes; without one, throws `usage` listing the moments. Only
+ * a named time, snapshot or restore point can mix snapshots of different moments, and the notes say so.
  */
 export function chooseRestorePoint(text: string, context: FindContext): RestorePoint {
   const { target, snapshot: reference } = parseVersionedTarget(text, context.now);
@@ -52,8 +52,9 @@ export function chooseRestorePoint(text: string, context: FindContext): RestoreP
 }
 
 /**
- * Those of its volumes, oldest first; of this host's own where a name means several, or of the machine whose moment is named.
- * Directories that its containers mount are restored by themselves, unless there is nothing else.
+ * The stack's snapshots, oldest first; of this host where the name is ambiguous, or of the machine whose
+ * moment is named. Directories that its containers mount are restored on their own, unless there is nothing
+ * else.
  */
 function snapshotsOf(stack: string, reference: SnapshotReference, context: FindContext): Snapshot[] {
   const isOfStack = ({ volume, tags }: Snapshot): boolean =>
@@ -68,7 +69,7 @@ function snapshotsOf(stack: string, reference: SnapshotReference, context: FindC
   return ofVolumes.length > 0 ? ofVolumes : all;
 }
 
-/** What is named by its id, and is another machine's, says whose snapshots are meant. */
+/** An id of another machine's snapshot selects that machine. */
 function ofNamedMachine(
   reference: SnapshotReference,
   ofStack: readonly Snapshot[],
@@ -84,7 +85,7 @@ function ofNamedMachine(
   return ofStack.filter(({ volume }) => machines.has(volume?.host.identity));
 }
 
-/** Where this machine has written down what its stack has, a stack of the same name elsewhere adds nothing to it. */
+/** Where this machine has recorded the stack's volumes, a stack of the same name elsewhere adds none. */
 function namesOf(ofStack: readonly Snapshot[], context: FindContext): string[] {
   const own = ofStack.filter(ownOf(context));
   const recorded = newestRecord(own);
@@ -109,7 +110,7 @@ function lineageIn(stack: string, name: string, context: FindContext): readonly 
   }
 }
 
-/** One from the future is in it only where it is chosen, or where there is nothing else. */
+/** A snapshot from the future counts only where it is named, or where there is no other. */
 function untilLimit(ofStack: readonly Snapshot[], limit: Limit, context: FindContext): Snapshot[] {
   const chosen = new Set(limit.moment?.snapshots ?? [limit.single]);
   const before = ofStack.filter((one) => chosen.has(one) || knownMs(one, context) <= limit.ms);
@@ -117,7 +118,7 @@ function untilLimit(ofStack: readonly Snapshot[], limit: Limit, context: FindCon
   return known.length > 0 ? known : before;
 }
 
-/** What was saved behind one still moment. */
+/** What was saved at one still moment. */
 interface Moment {
   readonly id: string | undefined;
   /** Oldest first. */
@@ -125,10 +126,10 @@ interface Moment {
 }
 
 interface Limit {
-  /** Nothing newer than this. */
+  /** Nothing newer than this, in milliseconds since 1970. */
   readonly ms: number;
   readonly moment?: Moment | undefined;
-  /** It was named, and was taken by itself. */
+  /** It was named, and was taken on its own. */
   readonly single?: Snapshot;
 }
 
@@ -162,20 +163,20 @@ function limitOf(reference: SnapshotReference, { stack, ofStack, context }: Stac
   );
 }
 
-/** In the order of their ends. A snapshot that was taken by itself is a moment of its own. */
+/** In the order of their ends. A snapshot that was taken on its own is a moment of its own. */
 function momentsOf(ofStack: readonly Snapshot[]): Moment[] {
   const moments = new Map<string, Snapshot[]>();
   for (const snapshot of ofStack) {
     const key = snapshot.restorePoint ?? snapshot.id;
     const known = moments.get(key);
-    // In the place of its last.
+    // Moves the moment to the position of its last snapshot.
     moments.delete(key);
     moments.set(key, [...(known ?? []), snapshot]);
   }
   return [...moments.values()].map((snapshots) => ({ id: snapshots[0]?.restorePoint, snapshots }));
 }
 
-/** A backup of one volume by itself is no moment of the stack; what is left of one that lost its other volumes is. */
+/** A backup of a single volume is no moment of the stack; a moment that has lost its other volumes is. */
 function isStackMoment(moment: Moment): boolean {
   return moment.snapshots.length > 1 || missingIn(moment).length > 0;
 }
@@ -184,18 +185,18 @@ function missingIn({ snapshots }: Moment): readonly string[] {
   return snapshots.findLast(({ missing }) => missing !== undefined)?.missing ?? [];
 }
 
-/** What the stack had at a time. */
+/** Which volumes the stack had at a time. */
 interface Membership {
   readonly members: ReadonlySet<string>;
-  /** Volumes with snapshots that were no part of it any more. */
+  /** Volumes with snapshots that had left the stack. */
   readonly left: ReadonlySet<string>;
-  /** Volumes that were part of it, and have no snapshot until then. */
+  /** Volumes of the stack without a snapshot until then. */
   readonly unsaved: readonly string[];
 }
 
 /**
- * As the newest snapshot says that has it written down. Where none has, a volume is taken for one that left when the last
- * two moments of several volumes lack it, and it was not saved by itself since either.
+ * Taken from the newest snapshot that records it. Where none does, a volume counts as gone when the last two
+ * moments of several volumes lack it and it was not saved on its own since.
  */
 function membersOf(until: readonly Snapshot[]): Membership {
   const saved = new Set(until.map(volumeName));
@@ -226,7 +227,7 @@ function lacking({ snapshots }: Moment, members: ReadonlySet<string>): string[] 
   return [...members].filter((name) => !have.has(name));
 }
 
-/** Of the members that a moment lacks, the newest until its end. */
+/** For the members that a moment lacks: their newest snapshots until its end. */
 function missingFrom(
   moment: Moment | undefined,
   until: readonly Snapshot[],
@@ -283,7 +284,7 @@ function oneByOne(snapshots: readonly Snapshot[]): string[] {
   return [`These snapshots were taken one by one, and not behind one still moment${apart}.`];
 }
 
-/** What is newer than what comes back, and why it does not. */
+/** What is newer than the restored moment, and why it is not used. */
 function newerNotes({ stack, moment, until, membership: { members } }: Chosen): string[] {
   if (moment === undefined) return [];
   const newer = newerThan(moment, until);
@@ -327,8 +328,9 @@ function named(some: readonly Snapshot[]): string {
 const listedAtMost = 8;
 
 /**
- * Why the newest moment that is whole does not stand for the stack. One that is followed by two of several volumes without
- * the same one is old: that volume is saved with the others no more, and the caller says which moment is meant.
+ * Why the newest whole moment does not stand for the stack. When two moments of several volumes follow it
+ * without the same volume, that volume is no longer saved with the others, and the caller has to name a
+ * moment.
  */
 function whyNotLatest({
   stack,
@@ -351,7 +353,7 @@ interface Nothing extends Pick<Chosen, 'stack' | 'until'> {
   readonly atMs: number;
 }
 
-/** The moments that there are, the newest first, and how to choose. */
+/** Lists the moments, newest first, and how to choose one. */
 function mustChoose(message: string, { stack, until, atMs }: Nothing): AppError {
   const moments = momentsOf(until).toReversed();
   const lines = moments.slice(0, listedAtMost).map((moment) => {

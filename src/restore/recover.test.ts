@@ -21,7 +21,7 @@ interface LeftJournal {
   stopsPaused?: boolean;
 }
 
-/** What a process leaves that is killed when it has touched so many levels: its lock is gone, its files are there. */
+/** Leaves what a process leaves that is killed after that many levels: its files, without its lock. */
 async function leaveJournal(
   how: 'pause' | 'stop',
   { touched = 9, restoreId, names, atMs = Date.now(), stopsPaused = false }: LeftJournal = {},
@@ -67,7 +67,7 @@ test('unpauses what was running, and leaves alone what was paused or stopped bef
   expect((await recover()).jobs).toEqual([]);
 });
 
-test('starts what was stopped, and pauses again what was paused before it was stopped', async () => {
+test('starts what was stopped, and pauses again what was paused before that', async () => {
   world.containers.add({ name: 'db' });
   world.containers.add({ name: 'frozen', state: 'paused' });
   await leaveJournal('stop', { stopsPaused: true });
@@ -78,7 +78,7 @@ test('starts what was stopped, and pauses again what was paused before it was st
   expect(world.containers.get('frozen').state).toBe('paused');
 });
 
-test('lets run what was paused and then stopped, and that a person has started since', async () => {
+test('leaves running what was paused and then stopped, and that a person has started since', async () => {
   world.containers.add({ name: 'frozen', state: 'paused' });
   await leaveJournal('stop', { stopsPaused: true });
   await world.containers.stop('frozen', {});
@@ -87,7 +87,7 @@ test('lets run what was paused and then stopped, and that a person has started s
   expect(world.containers.get('frozen').state).toBe('running');
 });
 
-test('pauses one again that could not be paused at once after it was started', async () => {
+test('pauses a container again that could not be paused right after its start', async () => {
   world.containers.add({ name: 'frozen', state: 'paused' });
   await leaveJournal('stop', { stopsPaused: true });
   await world.containers.stop('frozen', {});
@@ -96,7 +96,7 @@ test('pauses one again that could not be paused at once after it was started', a
   expect(world.containers.get('frozen').state).toBe('paused');
 });
 
-test('starts what was paused and has ended with the machine', async () => {
+test('starts a paused container that ended with the machine', async () => {
   world.containers.add({ name: 'db' });
   await leaveJournal('pause');
   await world.containers.pause('db');
@@ -106,7 +106,7 @@ test('starts what was paused and has ended with the machine', async () => {
   expect(world.containers.get('db').state).toBe('running');
 });
 
-test('does not start what somebody has started and stopped since', async () => {
+test('does not start what another person has started and stopped since', async () => {
   world.containers.add({ name: 'db' });
   await leaveJournal('stop');
   await world.containers.stop('db', {});
@@ -117,7 +117,7 @@ test('does not start what somebody has started and stopped since', async () => {
   expect(await filesLeft()).toEqual([]);
 });
 
-test('does not touch what the killed process had not come to', async () => {
+test('does not touch what the killed process had not reached', async () => {
   const stack = 'shop';
   world.containers.add({ name: 'db', stack, service: 'db' });
   world.containers.add({ name: 'web', stack, service: 'web', dependsOn: ['db'] });
@@ -127,7 +127,7 @@ test('does not touch what the killed process had not come to', async () => {
   expect(world.containers.calls).toEqual(['stop web', 'start web']);
 });
 
-test('makes sure of a stop that the engine may still be at work on when its caller is dead', async () => {
+test('waits out a stop that the engine may still be working on when its caller is dead', async () => {
   world.containers.add({ name: 'db' });
   await leaveJournal('stop');
   await recover();
@@ -150,7 +150,7 @@ test.each(['created', 'running', 'exited', 'paused'] as const)(
   },
 );
 
-test('does not start a container that was paused and that a person has stopped since', async () => {
+test('does not start a paused container that a person has stopped since', async () => {
   world.containers.add({ name: 'db' });
   await leaveJournal('pause');
   await world.containers.pause('db');
@@ -168,7 +168,7 @@ test('does not start it either when the engine has forgotten that, and another h
   expect(world.containers.get('db').state).toBe('exited');
 });
 
-test('starts what was stopped by us, and not what was stopped long after that', async () => {
+test('starts what Holdfast stopped, and not what was stopped long after that', async () => {
   const touchedAtMs = Date.now() - 3_600_000;
   for (const name of ['ours', 'theirs']) world.containers.add({ name, stopTimeoutMs: 30_000 });
   await leaveJournal('stop', { atMs: touchedAtMs });
@@ -184,7 +184,7 @@ test('starts what was stopped by us, and not what was stopped long after that', 
   expect(world.containers.get('theirs').state).toBe('exited');
 });
 
-test('starts what it has stopped itself to be certain, long after it was to be stopped', async () => {
+test('starts what it stopped itself to be certain, long after it was to be stopped', async () => {
   world.containers.add({ name: 'db', stopTimeoutMs: 1000 });
   world.containers.add({ name: 'witness' });
   await leaveJournal('stop', { atMs: Date.now() - 300_000, names: ['db'] });
@@ -197,7 +197,7 @@ test('starts what it has stopped itself to be certain, long after it was to be s
   expect(world.containers.get('db').state).toBe('running');
 });
 
-test('starts what a recovery had stopped to be certain that was killed before it could start it', async () => {
+test('starts what a killed recovery had stopped to be certain', async () => {
   const touchedAtMs = Date.now() - 3_600_000;
   world.containers.add({ name: 'db', stopTimeoutMs: 1000 });
   world.containers.add({ name: 'witness' });
@@ -244,7 +244,7 @@ test('brings a scaled service back to its size', async () => {
   expect(await world.containers.serviceReplicas('web')).toBe(2);
 });
 
-test('leaves a service that somebody has scaled since', async () => {
+test('leaves a service that has been scaled since', async () => {
   world.containers.addService('web', 2);
   await leaveJournal('stop');
   await world.containers.scaleService('web', 5);
@@ -271,7 +271,7 @@ test('keeps the journal for later while the engine does not answer', async () =>
   expect((await recover()).jobs[0]?.apps).toEqual(['db']);
 });
 
-test('removes what a process has left that was killed while it wrote its journal', async () => {
+test('removes what a process left that was killed while it wrote its journal', async () => {
   const folder = path.join(world.stateDir, 'journal-apps');
   await mkdir(folder);
   for (const ending of ['part', 'lock', 'reserve'])
@@ -280,7 +280,7 @@ test('removes what a process has left that was killed while it wrote its journal
   expect(await filesLeft()).toEqual([]);
 });
 
-test('tells of a journal that cannot be read, and brings back what others say', async () => {
+test('reports a journal that cannot be read, and brings back what the others list', async () => {
   world.containers.add({ name: 'db' });
   await leaveJournal('stop');
   await world.containers.stop('db', {});
@@ -292,7 +292,7 @@ test('tells of a journal that cannot be read, and brings back what others say', 
   expect(await filesLeft()).toContain(path.basename(damaged));
 });
 
-test('leaves an app stopped whose data may be half restored, says why, and brings others back', async () => {
+test('leaves an app stopped whose data may be half restored, says why, and brings back the others', async () => {
   const [damaged, settled] = ['a'.repeat(16), 'b'.repeat(16)];
   const journal = path.join(world.stateDir, 'journal', `restore-${damaged}.json`);
   await mkdir(path.dirname(journal));
@@ -311,7 +311,7 @@ test('leaves an app stopped whose data may be half restored, says why, and bring
   expect(world.containers.get('half').state).toBe('running');
 });
 
-test('starts an app whose restore is left to be cleaned up, when its data is whole', async () => {
+test('starts an app with whole data whose restore is only left to be cleaned up', async () => {
   const about = {
     action: 'restore',
     hostIdentity: 'engine',
@@ -332,7 +332,7 @@ test('starts an app whose restore is left to be cleaned up, when its data is who
   expect(world.containers.get('whole').state).toBe('running');
 });
 
-test('starts who waits for another when that one is healthy again', async () => {
+test('starts a container that depends on another when that one is healthy again', async () => {
   const stack = 'shop';
   world.containers.add({ name: 'db', stack, service: 'db', health: 'healthy' });
   world.containers.add({ name: 'web', stack, service: 'web', dependsOn: ['db'] });

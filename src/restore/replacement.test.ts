@@ -46,7 +46,6 @@ function makeRoot(name: string): string {
   return made;
 }
 
-/** Writes the new tree. */
 function fill(at: string): void {
   mkdirSync(at, { recursive: true, mode: 0o750 });
   writeFileSync(join(at, 'both'), 'new');
@@ -117,7 +116,7 @@ describe('openReplacement()', () => {
     const other = makeRoot('other');
     await using replacement = await open(member(), member({ name: 'other', identity: 'other', root: other }));
     for (const path of replacement.newPaths) fill(path);
-    // In the middle of the work the second place is not there any more.
+    // The second place vanishes in the middle of the swap.
     const journal = replacement.swap([]);
     rmSync(dirname(other), { recursive: true });
     await expect(journal).rejects.toThrow();
@@ -125,7 +124,7 @@ describe('openReplacement()', () => {
     expect(content()).toEqual(oldContent);
   });
 
-  test('makes a directory that was not there, and takes it away again', async () => {
+  test('makes a missing directory, and removes it again', async () => {
     root = join(folder, 'vol/fresh');
     {
       await using replacement = await open(member({ root }));
@@ -137,7 +136,7 @@ describe('openReplacement()', () => {
     expect(leftovers()).toEqual([]);
   });
 
-  test('replaces one thing alone, and gives its folder its time back when it is given up', async () => {
+  test('replaces a single entry, and resets the mtime of its folder when it is given up', async () => {
     utimesSync(root, 2000, 2000);
     {
       await using replacement = await open(member({ part: 'both' }));
@@ -149,7 +148,7 @@ describe('openReplacement()', () => {
     expect(lstatSync(root).mtimeMs).toBe(2_000_000);
   });
 
-  test('never replaces a thing through a symbolic link', async () => {
+  test('never replaces an entry through a symbolic link', async () => {
     mkdirSync(join(folder, 'outside'));
     symlinkSync(join(folder, 'outside'), join(root, 'link'));
     await using replacement = await open(member({ part: 'link/file' }));
@@ -192,7 +191,7 @@ describe('what a replacement keeps', () => {
     expect(leftovers()).toEqual([]);
   });
 
-  test('is dropped only where it is what was kept, and not what another user has put in its place', async () => {
+  test('is dropped only where it is the kept data, and not what another user has put in its place', async () => {
     await restoreKeeping();
     const [record] = await listUndoRecords(stateDir);
     if (record === undefined) throw new Error('nothing is kept');
@@ -216,7 +215,7 @@ describe('what a replacement keeps', () => {
     expect(await listUndoRecords(stateDir)).toEqual([]);
   });
 
-  test('is there still when an undo is given up', async () => {
+  test('is still there when an undo is given up', async () => {
     await restoreKeeping();
     const [record] = await listUndoRecords(stateDir);
     if (record === undefined) throw new Error('nothing is kept');
@@ -228,7 +227,7 @@ describe('what a replacement keeps', () => {
     expect(await isUndoable(record)).toBe(true);
   });
 
-  test('goes with the next restore of the same place', async () => {
+  test('is dropped with the next restore of the same place', async () => {
     await restoreKeeping();
     const [first] = await listUndoRecords(stateDir);
     await restoreKeeping();
@@ -238,7 +237,7 @@ describe('what a replacement keeps', () => {
     expect(existsSync(first?.stage ?? '')).toBe(false);
   });
 
-  test('goes before the journal does, so that a kill meanwhile leaves it to the next command', async () => {
+  test('is dropped before the journal, so that a kill in between leaves it to the next command', async () => {
     await restoreKeeping();
     const [first] = await listUndoRecords(stateDir);
     for (let i = 0; i < 3000; i++) writeFileSync(join(first?.stage ?? '', 'new', `file-${i}`), '');
@@ -262,7 +261,7 @@ describe('what a replacement keeps', () => {
   });
 });
 
-/** What a kill leaves at each step of a swap, as the file system has it. */
+/** The states of the file system that a kill leaves at each step of a swap. */
 describe('swapIn() and swapOut(), after a kill,', () => {
   const stageName = '.holdfast-restore-0123456789abcdef';
 
@@ -282,7 +281,7 @@ describe('swapIn() and swapOut(), after a kill,', () => {
     );
   }
 
-  test('bring either to its place from between the two steps that some file systems need', async () => {
+  test('finish the swap from between the two steps that some file systems need', async () => {
     for (const [direction, expected] of [
       [swapIn, newContent],
       [swapOut, oldContent],
@@ -351,7 +350,7 @@ describe('swapIn() and swapOut(), after a kill,', () => {
   });
 });
 
-test('a journal is there until nothing is left to do', async () => {
+test('a journal stays until nothing is left to do', async () => {
   const replacement = await open();
   expect(await listJournals(stateDir)).toMatchObject([{ step: 'staging', members: [{ root }] }]);
   fill(replacement.newPaths[0] ?? '');

@@ -23,7 +23,7 @@ export interface MemberRequest extends Pick<JournalMember, 'kind' | 'name' | 'id
   readonly part?: ByteString | undefined;
   readonly isCreated?: boolean | undefined;
   readonly keepUntil?: string | undefined;
-  /** A stage that is there already, with what is to come in it, and the number of that. */
+  /** An existing stage that holds the new data, and the inode number of that data. */
   readonly kept?: { readonly stage: ByteString; readonly inode: string } | undefined;
 }
 
@@ -35,52 +35,62 @@ export interface ReplacementRequest extends Pick<RestoreJournal, 'action' | 'hos
 }
 
 /**
- * Data that takes the place of other data, in one or more places at once: all of it or nothing. What it does is in a
- * journal before it does it; `settle.ts` goes on from there after a kill:
+ * Replaces the data of one or more places: all of it or nothing. Every step is in a journal before it is
+ * taken; after a kill `settle.ts` continues from there:
  *
- * 1. `staging`: stages are made and filled. A kill: they are removed.
- * 2. `swapping`: everything new is complete and durable, the containers are stopped. A kill: when all of it has changed
- *    places it stays so, else all of it goes back.
- * 3. `back`: an error, or containers that do not come up. A kill: goes on going back, and starts what ran before. With
- *    the old data at its place it is `staging` again, and what ran before is still written in it.
- * 4. `committed`: what was there before is kept or removed, last of all the journal. A kill: goes on with that.
+ * 1. `staging`: stages are made and filled. After a kill: they are removed.
+ * 2. `swapping`: the new data is complete and durable, the containers are stopped. After a kill: the swap
+ *    stays if all of it happened, else all of it goes back.
+ * 3. `back`: an error occurred, or containers do not come up. After a kill: goes on going back, and starts
+ *    what ran before. Once the old data is in its place the step is `staging` again, and the journal still
+ *    lists what ran before.
+ * 4. `committed`: the old data is kept or removed, and last of all the journal. After a kill: goes on with
+ *    that.
  *
- * Disposed before `commit`, everything is as it was, unless going back itself has failed: then the journal stays.
+ * Disposing before `commit` restores everything, unless going back itself fails: then the journal stays.
  *
- * Where the disk of the journal is full, directories of which nothing is replaced are filled without one: what is saved
- * can be had on another disk. All that a kill can leave then is a stage, and that is told before.
+ * Where the journal's disk is full, directories in which nothing is replaced are filled without a journal, so
+ * that a snapshot can be restored to another disk. A kill can then leave only a stage, which is announced
+ * beforehand.
  */
 export interface Replacement extends AsyncDisposable {
   readonly id: string;
-  /** True from the moment at which live data may have been touched until it is decided. */
+  /** True from the moment when live data may be touched until `commit` or `takeBack`. */
   readonly isSwapping: boolean;
-  /** Where the new data of each member goes, in their order; does not exist yet. Leads from what is held open. */
+  /** The path of each member's new data, in order; it does not exist yet. Starts at a held descriptor. */
   readonly newPaths: readonly ByteString[];
-  /** What each member has open, in their order, until this is disposed. */
+  /** What is held open for each member, in order, until this is disposed. */
   readonly places: readonly ReplacedPlace[];
-  /** Everything new is at its place. `levels` is what ran before. */
+  /** Puts all new data in its place. `levels` are the containers that ran before. */
   swap(levels: readonly (readonly AppStep[])[]): Promise<void>;
-  /** Says that it is given up, and that what ran before has to run again. The old data comes back with `takeBack`. */
+  /**
+   * Records that the swap is given up and that what ran before has to run again. `takeBack` brings the old
+   * data.
+   */
   giveUp(): Promise<void>;
-  /** The old data is at its place again. */
+  /** Puts the old data in its place again. */
   takeBack(): Promise<void>;
   /**
-   * Empties the stages that lie within the data, before anything runs on what is there: it must not start on a disk that they
-   * have filled. What cannot be removed is tried again when this is disposed. Does nothing between `swap` and `takeBack`.
+   * Empties the stages that lie within the data before a container starts there, so that it does not start on
+   * a disk that they have filled. What cannot be removed is tried again on dispose. Does nothing between
+   * `swap` and `takeBack`.
    */
   makeRoom(): Promise<void>;
-  /** Left as it is, to be settled: disposing does nothing any more. */
+  /** Leaves everything to be settled: disposing does nothing from now on. */
   leave(): void;
-  /** The new data stays. What was there before is kept where that was asked, and removed elsewhere. */
+  /** Keeps the new data. The old data is kept where that was asked, and removed elsewhere. */
   commit(now: Date): Promise<void>;
 }
 
 export interface ReplacedPlace {
-  /** The folder that the new data is made in, under the name `new`. */
+  /** The folder in which the new data is made, under the name `new`. */
   readonly stage: DirectoryHandle;
-  /** What is there now; undefined for nothing. */
+  /** The current data; undefined for none. */
   readonly live: DirectoryHandle | undefined;
-  /** What can write to the data can write to the stage too: it is not filled before that is stopped. */
+  /**
+   * Containers that can write to the data can write to the stage too: it is filled only after they are
+   * stopped.
+   */
   readonly isWithinData: boolean;
 }
 
@@ -103,7 +113,7 @@ export async function openReplacement(request: ReplacementRequest): Promise<Repl
   try {
     const held = members.map((member) => opened.use(openStage(member, request)));
     const withStages = { ...journal, members: held.map(({ member }) => member) };
-    // What a kill leaves is known by the number of its folder, not by its name.
+    // Settling recognises a stage by its inode number, not by its name.
     if (isWritten) await writeJournal(stateDir, withStages);
     return new OpenReplacement(stateDir, { journal: withStages, isWritten, held, opened: opened.move() });
   } catch (error) {
@@ -133,7 +143,7 @@ function inodeIn(folder: DirectoryHandle, name: ByteString): string | undefined 
   }
 }
 
-/** False where there is no room for it, and where it can be done without. */
+/** False where the disk is full and no journal is needed. */
 async function tryToWrite(
   { stateDir, onNote }: ReplacementRequest,
   journal: RestoreJournal,
@@ -175,7 +185,7 @@ async function chooseMember(request: MemberRequest): Promise<JournalMember> {
     identity,
     root,
     stage,
-    // Until it is made.
+    // Known once the stage is made.
     stageInode: kept === undefined ? '' : undefined,
     place: part === undefined ? place : 'part',
     part,
@@ -196,7 +206,7 @@ class OpenReplacement implements Replacement {
   readonly #opened: AsyncDisposableStack;
   #journal: RestoreJournal;
   readonly #isWritten: boolean;
-  /** What a dispose has to do. */
+  /** What disposing has to do. */
   #left: 'drop' | 'take back' | 'nothing' = 'drop';
 
   constructor(
@@ -251,7 +261,7 @@ class OpenReplacement implements Replacement {
 
   async giveUp(): Promise<void> {
     if (this.#left !== 'take back') return;
-    // With no room for it, going back is all the more what has to be done now.
+    // A full disk is no reason not to go back.
     await this.#write({ step: 'back' }).catch(() => undefined);
   }
 
@@ -275,7 +285,7 @@ class OpenReplacement implements Replacement {
 
   async commit(now: Date): Promise<void> {
     this.#left = 'nothing';
-    // What is not written has no step to be noted.
+    // A replacement without a journal has no step to note.
     const journal = this.#isWritten ? this.#journal : { ...this.#journal, step: 'committed' as const };
     await commitAll(this.#stateDir, { journal, now, held: this.#held });
   }
@@ -289,18 +299,18 @@ class OpenReplacement implements Replacement {
 
   async #write(change: Partial<RestoreJournal>): Promise<void> {
     const journal = { ...this.#journal, ...change };
-    // Whether it was written or not: what is remembered here can do either.
+    // Also when the write fails: either version in memory can be settled.
     this.#journal = journal;
     if (this.#isWritten) await writeJournal(this.#stateDir, journal);
   }
 }
 
-/** As it is written down: the paths are for people, and for the next process. */
+/** The paths as written down are for people and for the next process. */
 function withPaths(prepared: JournalMember, { root, stage }: JournalMember): JournalMember {
   return { ...prepared, root, stage };
 }
 
-/** Holds on to the stages that there are, where this process does not yet. */
+/** Opens the existing stages that this process does not hold yet. */
 function holdAll(
   members: readonly JournalMember[],
   { held, opened }: { readonly held: readonly HeldMember[] | undefined; readonly opened: DisposableStack },
@@ -313,8 +323,8 @@ function holdAll(
 }
 
 /**
- * The last first, as things are undone. All are tried, then the first error is thrown. Gives back the journal of one that
- * has only to be cleaned up.
+ * Goes back, last member first. Tries all, then throws the first error. Returns a journal that needs only
+ * cleaning up.
  */
 export async function takeAllBack(
   stateDir: string,
@@ -334,12 +344,12 @@ export async function takeAllBack(
     await swapOut(place).catch((error: unknown) => void errors.push(error));
   if (errors.length > 0) throw errors[0];
   const clean: RestoreJournal = { ...journal, step: 'staging' };
-  // From now on a stage may be missing. On a full disk, removing what is in them makes room.
+  // From now on a stage may be missing. On a full disk, emptying the stages makes room.
   const isWritten = await writeJournal(stateDir, clean).then(
     () => true,
     () => false,
   );
-  // What ran before is started next, and needs the room that it had.
+  // The containers that start next need this room.
   for (const [index, member] of members.entries()) {
     const stage = stages[index]?.stage;
     if (isWritten && stage !== undefined && isWithinData(member))
@@ -352,7 +362,7 @@ function isWithinData({ root, stage, isKept }: JournalMember): boolean {
   return !isKept && parentOf(stage) === root;
 }
 
-/** Where nothing can be seen, nothing can be called undone. */
+/** A stage that cannot be seen may be on a disk that is away: its swap is not taken for undone. */
 function stageAway(name: string, stage: ByteString): AppError {
   return new AppError(
     'unavailable',
@@ -361,7 +371,7 @@ function stageAway(name: string, stage: ByteString): AppError {
   );
 }
 
-/** Nothing came of it: what was made ready goes. Nothing is swapped. */
+/** Removes the stages. Nothing is swapped. */
 export async function dropAll(
   stateDir: string,
   journal: RestoreJournal,
@@ -375,9 +385,9 @@ export async function dropAll(
   await removeJournal(stateDir, journal.id);
 }
 
-/** What a killed process has left of a stage. */
+/** Removes a stage that a killed process left. */
 async function removeLeft(member: JournalMember): Promise<void> {
-  // It was killed before it could write down which folder it is: then there is nothing in it yet.
+  // Killed before it wrote down the folder's inode: the folder is still empty.
   if (member.stageInode === '') return removeIfEmpty(member.stage);
   using found = holdStage(member);
   await found?.remove();
@@ -392,7 +402,7 @@ function removeIfEmpty(stage: ByteString): void {
   }
 }
 
-/** Whether all that is to come is in its place, after a kill. */
+/** Whether, after a kill, all new data is in its place. */
 export async function isAllSwapped({ members }: RestoreJournal): Promise<boolean> {
   for (const member of members) {
     using place = holdStage(member);
@@ -404,7 +414,7 @@ export async function isAllSwapped({ members }: RestoreJournal): Promise<boolean
 export interface Commit {
   readonly journal: RestoreJournal;
   readonly now: Date;
-  /** Where this process has the stages open. */
+  /** The stages that this process has open. */
   readonly held?: readonly HeldMember[] | undefined;
 }
 
@@ -412,13 +422,13 @@ export interface Commit {
 export async function commitAll(stateDir: string, { journal, now, held }: Commit): Promise<void> {
   using opened = new DisposableStack();
   const stages = holdAll(journal.members, { held, opened });
-  // When the first of it is gone, nothing can go back any more.
+  // Once the first of the old data is gone, nothing can go back.
   if (journal.step !== 'committed') await writeJournal(stateDir, { ...journal, step: 'committed' });
   const earlier = await listUndoRecords(stateDir);
   for (const [index, member] of journal.members.entries())
     await keepOrRemove(stateDir, { journal, member, now, place: stages[index] });
   try {
-    // What earlier restores of the same place have kept ends with this one.
+    // What earlier restores of the same place kept is dropped with this one.
     for (const record of earlier)
       if (
         journal.members.some(
@@ -427,7 +437,7 @@ export async function commitAll(stateDir: string, { journal, now, held }: Commit
       )
         await dropUndo(stateDir, record);
   } finally {
-    // Only a kill leaves it: what cannot be deleted now does not keep the volume from its users, and goes when its time is over.
+    // What cannot be deleted now must not block the volume: it is deleted when it expires.
     await removeJournal(stateDir, journal.id);
   }
 }
@@ -448,7 +458,7 @@ async function keepOrRemove(stateDir: string, { journal, member, now, place: ope
     return await forgetUndo(stateDir, undoIdOf(stage));
   }
   const before = (await listUndoRecords(stateDir)).find(({ id }) => id === undoIdOf(stage));
-  // A repetition, after a kill.
+  // Repeated after a kill.
   if (before?.inode === inode) return;
   await syncFolder(parentOf(open.held.root));
   await writeUndoRecord(stateDir, {

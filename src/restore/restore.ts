@@ -25,20 +25,20 @@ export interface RestoreReport {
   readonly created: boolean;
   readonly files: number;
   readonly bytes: number;
-  /** So much of it is the same as in the data that was there, and was taken from there. */
+  /** Bytes that equal the old data and were taken from there. */
   readonly bytesTaken: number;
-  /** Metadata that could not be set, and what the way to the data cannot carry. */
+  /** Metadata that could not be set or that the destination cannot carry. */
   readonly problems: readonly SaveProblem[];
-  /** What was there before, when it was saved. */
+  /** The snapshot of the old data, if one was taken. */
   readonly safetySnapshot: Snapshot | undefined;
-  /** Names of the containers that were stopped and started again, and how long they did not run. */
+  /** Names of the containers that were stopped and started again, and how long they were down. */
   readonly stopped: readonly string[];
   readonly stillMs: number;
-  /** How long an undo can bring back what was there; 0 when it cannot. */
+  /** How long an undo can bring back the old data; 0 when it cannot. */
   readonly keptForMs: number;
 }
 
-/** Carries a plan out, under a lease on the destination. A failure leaves the destination as it was. */
+/** Carries out a plan under a lease on the destination. On failure the destination stays as it was. */
 export async function applyRestore(
   parts: Protection,
   plan: RestorePlan,
@@ -50,8 +50,8 @@ export async function applyRestore(
 }
 
 /**
- * Carries several plans out as one, under a lease on each destination: all of them, or nothing is changed. Containers
- * are stopped once for all of it. Reports in the order of the plans.
+ * Carries out several plans as one, under a lease on each destination: all of them, or nothing changes.
+ * Containers are stopped once for all. Returns reports in the order of the plans.
  */
 export async function applyRestores(
   parts: Protection,
@@ -72,7 +72,7 @@ export async function applyRestores(
   return await restoreHeld(parts, works, options);
 }
 
-/** The same as `applyRestore`, where the caller holds the lease on the destination. */
+/** Like `applyRestore`, but the caller holds the lease on the destination. */
 export async function applyRestoreHeld(
   parts: Protection,
   plan: RestorePlan,
@@ -114,7 +114,10 @@ async function restoreHeld(
   }
 }
 
-/** Data that is there, and has to be replaced through the engine: what it cannot do, the volume is made again for. */
+/**
+ * Existing data that has to be replaced through the engine. An engine cannot delete, so the volume is
+ * recreated.
+ */
 function isStreamed({ destination, replaces, path }: RestorePlan): boolean {
   return destination.kind === 'volume' && destination.way === 'stream' && replaces && path === '';
 }
@@ -136,9 +139,9 @@ interface Place extends OpenDestination {
 }
 
 /**
- * All of it from top to bottom: opens the places, saves what is there, makes the new data ready beside, stops what uses it,
- * swaps all places at once, starts what ran, and goes back where that is not well. Each step that a kill may interrupt is in
- * a journal before it is taken (`replacement.ts`, and that of the containers).
+ * The whole restore from top to bottom: opens the places, saves the old data, fills the stages, stops the
+ * containers, swaps all places at once, starts what ran, and goes back where that is unhealthy. Each step
+ * that a kill may interrupt is in a journal first (`replacement.ts`, and the containers' journal).
  */
 async function replaceAll(
   parts: Protection,
@@ -150,7 +153,7 @@ async function replaceAll(
   const places: Place[] = [];
   for (const { plan, identity } of works)
     places.push({ ...(await openDestination(parts, { plan, opened, made }, options)), identity });
-  // Before the safety snapshots: what is paused for one looks unhealthy for a while.
+  // Before the safety snapshots, because a pause for one makes a container look unhealthy for a while.
   const ailing = await findAiling(parts, places.map(placeOf), options);
   const saved = new Map<Place, Saved | undefined>();
   for (const place of places) saved.set(place, await saveFirst(parts, place, options));
@@ -183,7 +186,7 @@ async function replaceAll(
         const part = members[index]?.part;
         filled.set(one, await fillStage(parts, { plan: one.plan, place, part }, options));
       }
-      // What runs may write until it has stopped.
+      // The containers may write until they are stopped.
       for (const place of looked) await refuseSurprise(place, options);
     };
     await fill(false);
@@ -192,7 +195,7 @@ async function replaceAll(
       {
         replacement,
         places: direct.map(placeOf),
-        // A mount point holds its stage itself, where what runs on it could write to that.
+        // A mount point contains its own stage, and containers on it could write there.
         fill: async () => {
           await fill(true);
           for (const place of direct)
@@ -205,7 +208,7 @@ async function replaceAll(
       options,
     );
   }
-  // It stays: nothing of it is disposed.
+  // The volumes made for the restore stay.
   made.move();
   return places.map((place) =>
     reportOf(place.plan, {
@@ -216,7 +219,7 @@ async function replaceAll(
     }),
   );
 }
-/** Into what was empty or was made for it. A part of what is there is written over: the rest of it stays as it is. */
+/** Fills places that were empty or made for it. Where only a part is restored, it overwrites that part. */
 async function fillFirst(
   parts: Protection,
   place: Place & { readonly stream: StreamData },
@@ -233,7 +236,10 @@ function isDirect(place: Place): place is DirectPlace {
   return place.root !== undefined;
 }
 
-/** What was filled through the engine cannot be taken back; a volume that was made for it goes as a whole. */
+/**
+ * A place that is filled through the engine cannot be taken back; a volume made for the restore is removed as
+ * a whole.
+ */
 function refuseMixed(places: readonly Place[]): void {
   if (places.length === 1) return;
   const streamed = places.filter(({ stream, created }) => stream !== undefined && !created);
@@ -271,7 +277,7 @@ function nameOf({ plan }: Place): string {
   return plan.destination.name;
 }
 
-/** Directories can be restored where no engine answers. */
+/** Directories can be restored while the engine is down. */
 async function hostIdentityOf(parts: Protection, options: JobOptions): Promise<string | undefined> {
   try {
     return (await (await parts.host()).info({ signal: options.signal })).identity;
@@ -306,7 +312,7 @@ function reportOf(plan: RestorePlan, { filled, created, safetySnapshot, swap }: 
   };
 }
 
-/** Writes into the log what became of plans: their reports in the same order, or why all of them failed. */
+/** Logs the outcome of the plans: their reports in the same order, or why all of them failed. */
 async function tellOfRestores(
   parts: Pick<Protection, 'log' | 'repository'>,
   plans: readonly RestorePlan[],

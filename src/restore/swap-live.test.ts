@@ -121,7 +121,7 @@ describe('swapLive()', () => {
     expect(await listUndoRecords(world.stateDir)).toEqual([]);
   });
 
-  test('puts everything back when one is not healthy, or ends, on the new data', async () => {
+  test('puts everything back when a container is unhealthy, or exits, on the new data', async () => {
     for (const bad of [{ health: 'unhealthy' }, { state: 'exited', exitCode: 1 }] as const) {
       world.containers.onCall((call, name) => {
         if (call === 'find' && name === 'db' && data().includes('new')) world.containers.change('db', bad);
@@ -135,7 +135,7 @@ describe('swapLive()', () => {
     }
   });
 
-  test('puts everything back by an engine that was away for a while', async () => {
+  test('puts everything back through an engine that is away for a while', async () => {
     let isAway = false;
     let answers = 0;
     world.containers.onCall((call, name) => {
@@ -149,7 +149,7 @@ describe('swapLive()', () => {
     expect([data(), states(), journals()]).toEqual([['old', 'old'], asBefore, []]);
   });
 
-  test('leaves everything to the journals when what runs on the new data cannot be stopped', async () => {
+  test('leaves everything to the journals when the containers on the new data cannot be stopped', async () => {
     world.containers.onCall((call, name) => {
       if (call === 'start' && name === 'web' && data().includes('new'))
         throw new AppError('failed', 'Cannot start "web"');
@@ -162,7 +162,7 @@ describe('swapLive()', () => {
     expect(data()).toEqual(['new', 'new']);
     expect(world.containers.get('db').state).toBe('running');
     expect(await listJournals(world.stateDir)).toMatchObject([{ step: 'back' }]);
-    // Nobody has to wait until this process has ended.
+    // The journals can be settled while this process still runs.
     const error = 'its restore has to be put right first';
     expect((await recoverApps(world.parts, { patienceMs: 300 })).jobs).toMatchObject([{ error }]);
     world.containers.onCall(() => undefined);
@@ -171,7 +171,7 @@ describe('swapLive()', () => {
     expect([data(), states(), journals()]).toEqual([['old', 'old'], asBefore, []]);
   });
 
-  test('changes nothing when a container cannot be stopped, or one is started meanwhile', async () => {
+  test('changes nothing when a container cannot be stopped, or another one is started meanwhile', async () => {
     world.containers.fail('stop', 'db', { times: 1 });
     expect(await swap()).toBeInstanceOf(AppError);
     expect([data(), states(), journals()]).toEqual([['old', 'old'], asBefore, []]);
@@ -186,8 +186,8 @@ describe('swapLive()', () => {
     expect(journals()).toEqual([]);
   });
 
-  test('starts what fell by itself, whenever it did so before it was to be stopped', async () => {
-    // An undo is wanted most where the data makes a container end.
+  test('starts a container that exited by itself before it was to be stopped, whenever that was', async () => {
+    // A container that its data makes exit is the usual reason for an undo.
     for (const ends of [2, 3, 5]) {
       let looks = 0;
       world.containers.onCall((call, name) => {
@@ -203,7 +203,7 @@ describe('swapLive()', () => {
     }
   });
 
-  test('leaves what was done by itself, or was stopped, before it was to be stopped as it is', async () => {
+  test('leaves a container alone that finished, or was stopped by others, before it was to be stopped', async () => {
     for (const exitCode of [0, 143]) {
       let looks = 0;
       world.containers.onCall((call) => {
@@ -220,7 +220,7 @@ describe('swapLive()', () => {
     }
   });
 
-  test('tells a time also where all that ran was removed before it was to be stopped', async () => {
+  test('reports the time also when all that ran was removed before it was to be stopped', async () => {
     let looks = 0;
     world.containers.onCall(async (call) => {
       if (call !== 'list' || ++looks !== 2) return;
@@ -230,7 +230,7 @@ describe('swapLive()', () => {
     expect([data(), journals()]).toEqual([['new', 'new'], []]);
   });
 
-  test('goes back when one is started while it swaps, also where nothing ran, and lets it run on', async () => {
+  test('goes back when a container is started during the swap, also where none ran, and lets it run on', async () => {
     for (const ran of [true, false]) {
       for (const name of ['db', 'web']) world.containers.change(name, { state: ran ? 'running' : 'exited' });
       await using replacement = await open();
@@ -250,7 +250,7 @@ describe('swapLive()', () => {
     }
   });
 
-  test('starts again what somebody started meanwhile and what was in the way of going back', async () => {
+  test('starts a container again that was started meanwhile and had to be stopped to go back', async () => {
     world.containers.onCall((call, name) => {
       if (call !== 'start' || name !== 'web' || !data().includes('new')) return;
       world.containers.change('idle', { state: 'running' });
@@ -261,7 +261,7 @@ describe('swapLive()', () => {
     expect(states()).toEqual(['running', 'running', 'running', 'running']);
   });
 
-  test('has written down what somebody started meanwhile before it is stopped to go back', async () => {
+  test('writes down a container that was started meanwhile before it stops it to go back', async () => {
     const written: number[] = [];
     world.containers.change('idle', { state: 'exited' });
     world.containers.onCall((call, name) => {
@@ -272,7 +272,7 @@ describe('swapLive()', () => {
       throw new AppError('failed', 'Cannot start "web"');
     });
     expect(await swap()).toBeInstanceOf(AppError);
-    // That of what ran, and its own.
+    // The journal of what ran, and that of the newcomer.
     expect(written[0]).toBe(2);
     expect(data()).toEqual(['old', 'old']);
     expect(states()).toEqual(['running', 'running', 'paused', 'running']);
@@ -305,7 +305,7 @@ describe('swapLive()', () => {
     },
   );
 
-  test('is stopped by its signal at any moment, and then all is as it was', async () => {
+  test('stops at its signal at any moment and restores everything', async () => {
     for (const at of ['stop web', 'stop db', 'start db', 'start web']) {
       const abort = new AbortController();
       world.containers.onCall((call, name) => {
@@ -317,7 +317,7 @@ describe('swapLive()', () => {
     }
   });
 
-  test('leaves to the next command what an engine that fails after it keeps from being let go of', async () => {
+  test('leaves to the next command a container that the engine fails to release after the swap', async () => {
     world.containers.onCall(() => {
       if (data().includes('new') && readdirSync(join(world.stateDir, 'journal')).length === 0)
         throw new AppError('failed', 'The engine has lost its disk');
@@ -329,7 +329,7 @@ describe('swapLive()', () => {
     expect([states(), journals()]).toEqual([asBefore, []]);
   });
 
-  test('starts nothing on a mount point that is full of what could not be made ready', async () => {
+  test('starts nothing on a mount point that is full of a stage that could not be filled', async () => {
     const left: string[][] = [];
     await using replacement = await open();
     for (const place of replacement.places) Object.assign(place, { isWithinData: true });
@@ -345,7 +345,7 @@ describe('swapLive()', () => {
     expect([data(), states()]).toEqual([['old', 'old'], asBefore]);
   });
 
-  test('refuses one that would be removed by being stopped', async () => {
+  test('refuses a container that stopping would remove', async () => {
     world.containers.change('web', { removesItself: true });
     expect(await swap()).toMatchObject({
       code: 'in-use',
@@ -355,7 +355,7 @@ describe('swapLive()', () => {
   });
 });
 
-/** What a kill leaves: the journals as they were, and nobody who holds them. */
+/** After a kill the journals are there, and no process holds them. */
 describe('settleAll(), after a kill,', () => {
   const notes: string[] = [];
   const settle = (): Promise<void> => settleAll(world.parts, { onNote: (note) => notes.push(note) });
@@ -367,7 +367,7 @@ describe('settleAll(), after a kill,', () => {
     const [journal] = await listJournals(world.stateDir);
     await replacement[Symbol.asyncDispose]();
     if (journal === undefined) throw new Error('no journal');
-    // Made anew as it lay on the disk.
+    // As it is read from the disk.
     const members = [];
     for (const [index, member] of journal.members.entries()) {
       mkdirSync(join(member.stage, 'new'), { recursive: true });
@@ -399,7 +399,7 @@ describe('settleAll(), after a kill,', () => {
     return names.flatMap((name) => readdirSync(dirname(rootOf(name)))).filter((name) => name !== '_data');
   }
 
-  test('keeps the new data when all of it had changed places, and the old for an undo', async () => {
+  test('keeps the new data when all of it was swapped, and the old for an undo', async () => {
     await left({ step: 'swapping' }, 2);
     await settle();
     expect(data()).toEqual(['new', 'new']);
@@ -408,13 +408,14 @@ describe('settleAll(), after a kill,', () => {
     expect(notes.join()).toContain('holdfast undo');
   });
 
-  test('goes on with what was committed, when some of the old data is gone already', async () => {
+  test('goes on with a committed swap when some of the old data is gone already', async () => {
     await left({ step: 'committed' }, 2);
     const [journal] = await listJournals(world.stateDir);
     if (journal === undefined) throw new Error('no journal');
     const [pg, files] = journal.members;
     if (pg === undefined || files === undefined) throw new Error('no members');
-    // What is in a mount point changes places name by name, and is known by what was before: that is gone.
+    // The contents of a mount point are swapped name by name, and recognised by the old data, which is gone
+    // here.
     rmSync(pg.stage, { recursive: true });
     await writeJournal(world.stateDir, { ...journal, members: [{ ...pg, place: 'inside' }, files] });
     await settle();
@@ -422,7 +423,7 @@ describe('settleAll(), after a kill,', () => {
     expect(journals()).toEqual([]);
   });
 
-  test('goes back when only some had, and stops and starts what an engine has started since', async () => {
+  test('goes back when only some was swapped, and stops and starts what an engine has started since', async () => {
     await left({ step: 'swapping' }, 1);
     expect(data()).toEqual(['new', 'old']);
     await settle();
@@ -437,7 +438,7 @@ describe('settleAll(), after a kill,', () => {
     expect([journals(), strays()]).toEqual([[], []]);
   });
 
-  test('starts what ran when it had gone back already, though it was started and fell on the other data', async () => {
+  test('starts what ran after it had gone back, though it was started and exited on the other data', async () => {
     await left({ step: 'staging' }, 0);
     for (const name of ['db', 'web'])
       world.containers.change(name, { state: 'exited', startedAt: '2026-01-02T00:00:00Z' });
@@ -446,7 +447,7 @@ describe('settleAll(), after a kill,', () => {
     expect(notes.join()).toContain('was undone');
   });
 
-  test('remembers what has to be started as long as it cannot be, and keeps nobody from the data', async () => {
+  test('remembers what could not be started, and does not block the data meanwhile', async () => {
     await left({ step: 'staging' }, 0);
     for (const name of ['db', 'web']) world.containers.change(name, { state: 'exited' });
     world.containers.onCall((call, name) => {
@@ -461,7 +462,7 @@ describe('settleAll(), after a kill,', () => {
     expect([states(), journals(), strays()]).toEqual([asBefore, [], []]);
   });
 
-  test('calls nothing undone while the disk is away, and goes on when it is back', async () => {
+  test('does not take a swap for undone while the disk is away, and goes on when it is back', async () => {
     await left({ step: 'swapping' }, 1);
     const volumes = join(world.stateDir, 'volumes');
     renameSync(volumes, `${volumes}-away`);
@@ -478,7 +479,7 @@ describe('settleAll(), after a kill,', () => {
     expect([journals(), strays()]).toEqual([[], []]);
   });
 
-  test('goes on going back, and starts what had fallen on the new data', async () => {
+  test('goes on going back, and starts what exited on the new data', async () => {
     await left({ step: 'back' }, 2);
     world.containers.change('db', { state: 'exited', exitCode: 1 });
     world.containers.change('web', { state: 'exited', exitCode: 1 });
@@ -488,7 +489,7 @@ describe('settleAll(), after a kill,', () => {
     expect([journals(), strays()]).toEqual([[], []]);
   });
 
-  test('removes what was being made ready, and touches no container', async () => {
+  test('removes the stages, and touches no container', async () => {
     await left({ step: 'staging' }, 0);
     await settle();
     expect(data()).toEqual(['old', 'old']);
@@ -496,7 +497,7 @@ describe('settleAll(), after a kill,', () => {
     expect([journals(), strays()]).toEqual([[], []]);
   });
 
-  test('removes no volume of another engine than the one for which it was made', async () => {
+  test('removes only a volume of the engine for which it was made', async () => {
     await left({ step: 'staging', levels: [], hostIdentity: 'elsewhere' }, 0);
     const [journal] = await listJournals(world.stateDir);
     if (journal === undefined) throw new Error('no journal');
@@ -507,7 +508,7 @@ describe('settleAll(), after a kill,', () => {
     expect(await listJournals(world.stateDir)).toHaveLength(1);
   });
 
-  test('leaves a restore alone that is under way, and one of another engine', async () => {
+  test('leaves alone a restore that is under way, and one of another engine', async () => {
     await left({ step: 'back' }, 1);
     {
       const { stateDir } = world;
@@ -524,7 +525,7 @@ describe('settleAll(), after a kill,', () => {
   });
 });
 
-test('a journal that cannot be read is told, and keeps nothing else from being put right', async () => {
+test('a journal that cannot be read is reported, and the others are settled', async () => {
   const folder = join(world.stateDir, 'journal');
   mkdirSync(folder);
   writeFileSync(join(folder, `restore-${'0'.repeat(16)}.json`), '{"version":1}');
@@ -536,7 +537,7 @@ test('a journal that cannot be read is told, and keeps nothing else from being p
 
 const afterRestart = { boot: 'another', uptimeMs: 0 };
 
-test('dropExpired() keeps what was kept a moment ago, though the clock was put forward since', async () => {
+test('dropExpired() keeps what was kept a moment ago though the clock has jumped ahead', async () => {
   await swap();
   await dropExpired({ stateDir: world.stateDir, now: () => Date.parse('3000-01-01') });
   expect(await listUndoRecords(world.stateDir)).toHaveLength(2);
@@ -558,7 +559,7 @@ test('dropExpired() forgets nothing whose disk may be away', async () => {
   expect(readdirSync(dirname(rootOf('pg')))).toEqual(['_data']);
 });
 
-test('dropExpired() deletes what has had its time, and what is gone, and nothing else', async () => {
+test('dropExpired() deletes only what has expired and what is gone', async () => {
   await swap();
   const undo = async (): Promise<string[]> =>
     (await listUndoRecords(world.stateDir)).map(({ name }) => name).sort();

@@ -18,7 +18,7 @@ import {
 import type { Replacement } from './replacement.ts';
 import { refusalOf } from './restore-journal.ts';
 
-/** Which of the containers that see the places are not well now. */
+/** Returns the containers that see the places and are unhealthy now. */
 export async function findAiling(
   parts: Protection,
   places: readonly Place[],
@@ -40,11 +40,12 @@ export interface LiveSwapReport {
 }
 
 /**
- * Stops what sees the data, swaps, starts it again and waits for health. When anything fails, cancelling included, the
- * old data is in its place again and what ran before runs on it.
+ * Stops what sees the data, swaps, starts it again and waits for health. On any failure, cancellation
+ * included, the old data is back in its place and what ran before runs on it.
  *
- * Two journals hold this together: that of the containers is written before the first stop and removed last, so what ran
- * is known throughout; that of the restore says on which data it is to run, and is looked at first after a kill.
+ * Two journals protect this: the containers' journal is written before the first stop and removed last, so it
+ * is always known what ran; the restore's journal says on which data it is to run, and is read first after a
+ * kill.
  */
 export async function swapLive(
   parts: Protection,
@@ -70,7 +71,7 @@ export async function swapLive(
     await swap.fill?.();
     await refuseNewcomers(live, options);
     await swap.replacement.swap(levels);
-    // One that was started between the look and the swap writes to what was put away.
+    // A container started between the look and the swap writes to the data that was put away.
     await refuseNewcomers(live, options);
     const backAt = levels.length === 0 ? since : await startAll(live, options);
     await commit(parts, swap, options);
@@ -81,7 +82,9 @@ export async function swapLive(
   }
 }
 
-/** Where only directories are restored, no engine need answer: then nothing can be stopped, nor started. */
+/**
+ * Where only directories are restored, the engine may be down: then no container can be stopped or started.
+ */
 async function containersOf(
   parts: Protection,
   places: readonly Place[],
@@ -99,7 +102,7 @@ async function containersOf(
   }
 }
 
-/** What ran, to be started again, even if others have started or stopped it meanwhile. */
+/** What ran and has to be started again, even if others have started or stopped it meanwhile. */
 async function levelsOf(
   parts: Protection,
   { containers, before, swap }: Pick<Live, 'containers' | 'before' | 'swap'>,
@@ -128,7 +131,9 @@ async function refuseNewcomers(live: Live, options: JobOptions): Promise<void> {
   );
 }
 
-/** Starts what ran and waits until it is healthy. Gives back when the last was started, by `performance.now()`. */
+/**
+ * Starts what ran and waits until it is healthy. Returns when the last was started, by `performance.now()`.
+ */
 async function startAll(live: Live, { signal }: JobOptions): Promise<number> {
   const { containers, levels, swap, before } = live;
   throwIfStopped(signal);
@@ -148,7 +153,10 @@ function throwIfStopped(signal: AbortSignal | undefined): void {
 
 const steadyMs = 3000;
 
-/** Names of those that end, or start anew, soon after they were started: what has no health check says so in this way. */
+/**
+ * Names of containers that exit or restart soon after their start: the only sign where there is no health
+ * check.
+ */
 async function notSteady(live: Live, signal: AbortSignal | undefined): Promise<string[]> {
   const started = new Set(live.levels.flat().map(({ identity }) => identity.id));
   const ran = live.before.filter(
@@ -196,7 +204,7 @@ async function notHealthy(live: Live, names: readonly string[]): Promise<AppErro
   );
 }
 
-/** What cannot be let go of is left to the next command, which may be one of this same process. */
+/** What cannot be released is left to the next command, which may run in this process. */
 async function releaseOrLeave(still: StillContainers, options: JobOptions): Promise<void> {
   try {
     await still.release();
@@ -206,7 +214,7 @@ async function releaseOrLeave(still: StillContainers, options: JobOptions): Prom
   }
 }
 
-/** The new data stays. What is left to do is done by the next command when it cannot be done now. */
+/** Keeps the new data. What cannot be done now is left to the next command. */
 async function commit(parts: Protection, { replacement }: LiveSwap, options: JobOptions): Promise<void> {
   await replacement.commit(new Date(parts.now())).catch((error: unknown) => noteLater(error, options));
 }
@@ -221,29 +229,31 @@ interface LiveSwap {
   readonly replacement: Replacement;
   /** Where it takes place. */
   readonly places: readonly Place[];
-  /** Makes ready what can be only when nothing runs on the data. */
+  /** Fills what can be filled only when nothing runs on the data. */
   readonly fill?: (() => Promise<void>) | undefined;
-  /** For the journal of the containers. */
+  /** For the containers' journal. */
   readonly reason: string;
-  /** How long containers may take to be healthy. */
+  /** How long containers may take to become healthy. */
   readonly healthyWithinMs: number;
   /**
-   * Ids of containers that were not well when the work began: they are not expected to be so afterwards. It is looked at
-   * before anything is done to them: to be paused for the safety snapshot makes a container look unhealthy for a while.
+   * Ids of containers that were unhealthy when the restore began: they need not be healthy afterwards. Read
+   * before anything is done to them, because a pause for the safety snapshot makes a container look unhealthy
+   * for a while.
    */
   readonly ailing: ReadonlySet<string>;
 }
 
-/** One that is under way. */
 interface Live {
   readonly parts: Protection;
   readonly swap: LiveSwap;
   readonly containers: Containers;
   readonly before: readonly Container[];
   readonly levels: readonly (readonly AppStep[])[];
-  /** Those that others have started since, and that had to be stopped to go back, with journals of their own. */
+  /**
+   * Containers that others have started since and that had to be stopped to go back, with their own journals.
+   */
   readonly others: StillContainers[];
-  /** Ids of such for which there was no room to write them down. */
+  /** Ids of those that could not be written down. */
   readonly unwritten: Set<string>;
 }
 
@@ -252,7 +262,7 @@ function namesOf({ places }: LiveSwap): string {
   return places.map(({ name }) => quote(name)).join(', ');
 }
 
-/** Everything back as it was. Gives the error to throw, which says what is not. */
+/** Restores everything. Returns the error to throw, which says what could not be restored. */
 async function takeBackLive(
   live: Live,
   { still, error }: { readonly still: StillContainers; readonly error: unknown },
@@ -265,7 +275,8 @@ async function takeBackLive(
       await replacement.takeBack();
     }
   } catch (second) {
-    // What ran stays stopped: nothing may run on data that is half old and half new. The journals say what to do.
+    // What ran stays stopped: nothing may run on data that is half old and half new. The journals say how to
+    // go on.
     replacement.leave();
     await leaveAll(live, still);
     return notTakenBack(live, error, second);
@@ -278,7 +289,7 @@ async function takeBackLive(
     await still.release();
     return error;
   } catch (second) {
-    // The data is back already; its journal knows what ran, even if it was started on the other data since.
+    // The data is back already; its journal knows what ran, even if that was started on the other data since.
     replacement.leave();
     await noteRefusal(refusalOf(live.parts.stateDir, replacement.id), second);
     await leaveAll(live, still, second);
@@ -292,10 +303,10 @@ async function leaveAll({ others }: Live, still: StillContainers, why?: unknown)
 }
 
 const patienceMs = 60_000;
-/** All that ran before is stopped meanwhile. */
+/** All that ran before is stopped for as long as this takes. */
 const othersPatienceMs = 3000;
 
-/** An engine that is being started anew answers again after a while. */
+/** An engine that restarts answers again after a while. */
 async function stopWithPatience(live: Live): Promise<void> {
   const deadline = performance.now() + patienceMs;
   for (;;) {
@@ -308,7 +319,7 @@ async function stopWithPatience(live: Live): Promise<void> {
   }
 }
 
-/** The containers' journals are there: what is stopped here will run again. */
+/** The containers' journals exist already: what is stopped here runs again. */
 async function stopAll(live: Live): Promise<void> {
   const { containers, levels, parts, swap } = live;
   const ran = new Set(levels.flat().map(({ identity }) => identity.id));
@@ -319,12 +330,13 @@ async function stopAll(live: Live): Promise<void> {
     live,
     up.filter(({ id, swarmService }) => !ran.has(id) && swarmService === undefined),
   );
-  // In order: who has joined another is started after it again only when it is stopped before.
+  // In this order, because a container that has joined another can start after it only when it was stopped
+  // before it.
   for (const { how, identity } of levels.flat()) {
     const now = how === 'scale' ? undefined : await containers.find(identity.id);
     if (now !== undefined && isUp(now)) await containers.stop(identity.id, {});
   }
-  // One that would only be paused, as it removes itself, holds on to the data too.
+  // A container that would only be paused, as stopping removes it, still holds on to the data.
   for (const { id } of up) await containers.stop(id, {});
 }
 
@@ -340,8 +352,9 @@ async function stopOthers(
     others.push(await makeStill(parts, { ...about, containers: came, how: 'stop' }, {}));
   } catch (error) {
     if (isAppError(error, 'unavailable')) throw error;
-    // A disk, or another process that holds one of them, may keep them from being written down: worse than a kill in the next
-    // seconds is data that is half old and half new, with all that ran before stopped.
+    // A full disk, or another process that holds one of them, may prevent the journal. Going on is the
+    // smaller risk: a kill in the next seconds would lose their start; stopping here leaves data half old and
+    // half new, with everything down.
     for (const { id } of came) unwritten.add(id);
   }
 }
@@ -368,7 +381,10 @@ function notStarted({ swap }: Live, error: unknown, second: unknown): AppError {
   });
 }
 
-/** What is said of work that was stopped by its signal, and put everything back; undefined for any other end. */
+/**
+ * The error for a restore that its signal stopped and that has put everything back; undefined for any other
+ * end.
+ */
 export function stoppedOr(error: unknown, { signal }: JobOptions): AppError | undefined {
   if (isAppError(error) || signal?.aborted !== true) return undefined;
   return new AppError('cancelled', 'Cancelled: everything is as it was', { cause: error });
