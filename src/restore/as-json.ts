@@ -6,7 +6,7 @@ import type { RestoreReport } from './restore.ts';
 import type { StackPlan, StackReport } from './restore-stack.ts';
 import type { UndoPlan } from './undo.ts';
 
-/** What the room's plans and reports look like as JSON. */
+/** The JSON form of the room's plans and reports. */
 export interface RestoreJson {
   plan(plan: RestorePlan): object;
   report(report: RestoreReport, plan: RestorePlan): object;

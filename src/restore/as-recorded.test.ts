@@ -35,7 +35,7 @@ test.each([
   expect(made(driver, options, true).refusal).toBeUndefined();
 });
 
-test('a command out of a snapshot is never run', () => {
+test('a command from a snapshot is never run', () => {
   const all: Record<string, string>[] = [
     { key: 'exec:touch /tmp/owned' },
     { 'secret.s3-key': ' Exec:id' },
@@ -53,7 +53,7 @@ test('a command out of a snapshot is never run', () => {
   }
 });
 
-test('labels that are commands are left out of it, and told', () => {
+test('labels that are commands are left out and reported', () => {
   const commands = {
     'holdfast.hook.before': 'x',
     'holdfast.hook.before.2.in': 'db',

@@ -4,7 +4,7 @@ import { quote } from '../model/quote.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
 import type { VolumeSpec } from '../model/volume.ts';
 
-/** A volume that is made as a snapshot says, and what is to be known before it is. */
+/** A volume to be created as a snapshot says, and what the user should know first. */
 export interface RecordedVolume {
   readonly spec: VolumeSpec & { readonly name: string };
   readonly notes: readonly string[];
@@ -14,9 +14,10 @@ export interface RecordedVolume {
 type Recorded = Pick<VolumeDescription, 'name' | 'driver' | 'options' | 'labels'>;
 
 /**
- * Who can write into a repository writes what its snapshots say. A volume is made by it without a word where that touches
- * nothing but the volume itself; another place's storage, a server or a secret of this machine is used, and a hook taken
- * over, when the caller agrees to this snapshot's description (`isTrusted`); a command is never run. Pure.
+ * Anyone who can write to a repository controls what its snapshots say. A description that touches only the
+ * volume itself is used as it is. Another place's storage, a server, a secret of this machine or a hook is
+ * used only when the caller agrees to this snapshot's description (`isTrusted`); a command is never run.
+ * Pure.
  */
 export function recordedVolume(
   { name, driver, options, labels }: Recorded,

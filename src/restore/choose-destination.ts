@@ -27,17 +27,17 @@ export type Destination =
       readonly volume: Volume;
       readonly isEmpty: boolean;
       readonly way: 'direct' | 'stream';
-      /** Its storage is mounted by the engine only while containers run: it cannot be replaced under them. */
+      /** The engine mounts the storage only while containers run, so it cannot be replaced under them. */
       readonly isMountedByEngine: boolean;
       readonly canKeep: boolean;
     }
   | {
       readonly kind: 'directory';
       readonly name: string;
-      /** Where it is, when a link of another user's leads to it by its name. */
+      /** The real path, when the named one leads through another user's link. */
       readonly realPath?: string | undefined;
       readonly isEmpty: boolean;
-      /** What is replaced can be kept for an undo: not what is in a mount point. */
+      /** Whether the replaced data can be kept for an undo; not in a mount point. */
       readonly canKeep: boolean;
     }
   | EntryDestination;
@@ -54,11 +54,11 @@ export interface DestinationRequest {
 export interface DestinationChoice {
   readonly destination: Destination;
   readonly notes: readonly string[];
-  /** Why a volume is not made as the snapshot says. */
+  /** Why the volume is not created as the snapshot says. */
   readonly refusal?: AppError | undefined;
 }
 
-/** Where a snapshot goes; nothing is made yet. */
+/** Decides where a snapshot goes; creates nothing. */
 export async function chooseDestination(
   parts: Protection,
   asked: DestinationRequest,
@@ -100,7 +100,7 @@ export async function chooseDestination(
   return await chooseOwnVolume(parts, { ...asked, recorded: { ...volume, name } }, options);
 }
 
-/** Back to where it came from: the volume as it is, or made again as it was recorded. */
+/** Back to where it came from: the existing volume, or a new one as recorded. */
 async function chooseOwnVolume(
   parts: Protection,
   asked: DestinationRequest & { readonly recorded: VolumeDescription },
@@ -147,7 +147,7 @@ async function chooseOtherVolume(
   });
 }
 
-/** A copy runs no hooks, is no part of the stack that its original belongs to, and has a name. */
+/** A copy runs no hooks, is not part of its original's stack, and has a name of its own. */
 function ownLabels(recorded: VolumeDescription | undefined): Record<string, string> {
   const entries = Object.entries(recorded?.labels ?? {});
   const commands = new Set(commandLabels(recorded?.labels ?? {}));
@@ -201,26 +201,29 @@ async function freshDirectory(name: string): Promise<Destination> {
 }
 
 /**
- * One thing in a folder that is replaced alone, or comes where nothing is: a single file, or a folder that is missing.
+ * A single entry of a folder, replaced or created on its own: a file, or a missing folder.
  *
- * It comes by a swap of the name, so that a crash leaves the old or the new and never half of one. A container that has a
- * file mounted by itself holds on to the old one; it sees the new one when it is started, as it is after every restore.
+ * Its name is swapped, so a crash leaves the old or the new one, never half. A container that mounts the file
+ * on its own holds on to the old one until it is started again, as every restore does.
  */
 export interface EntryDestination {
   readonly kind: 'entry';
-  /** Its absolute path. */
+  /** The absolute path. */
   readonly name: string;
   /** Nothing is there. */
   readonly isEmpty: boolean;
-  /** A single file is there; false for nothing, and for a directory: engines make one where a file to mount is missing. */
+  /**
+   * A single file is there; false for nothing, and for a directory: engines create one where a file to mount
+   * is missing.
+   */
   readonly isFile: boolean;
-  /** The folders above it as they were, with their absolute paths: missing ones are made so. */
+  /** The folders above it as they were saved, with absolute paths: missing ones are created so. */
   readonly folders?: readonly Entry[] | undefined;
-  /** What is replaced is saved as a snapshot, not kept beside. */
+  /** The replaced file is saved as a snapshot, not kept beside. */
   readonly canKeep: false;
 }
 
-/** Throws `conflict` where something else than a file or a directory is. */
+/** Throws `conflict` where there is something other than a file or a directory. */
 export async function entryDestination(name: string): Promise<EntryDestination> {
   const blank = { kind: 'entry', name, canKeep: false } as const;
   try {
@@ -241,7 +244,7 @@ export async function entryDestination(name: string): Promise<EntryDestination> 
   }
 }
 
-/** What changes where it is replaced. `entry` is what comes. */
+/** What changes where it is replaced. `entry` is the new one. */
 export async function changesOfEntry(
   { name }: EntryDestination,
   { entry, since }: { readonly entry: Entry; readonly since: string },
@@ -258,7 +261,7 @@ async function* only<T>(one: T): AsyncGenerator<T, void, undefined> {
   yield one;
 }
 
-/** What has the name now, without what is in it. Nothing when it has gone. */
+/** The current entry of that name, without its contents; none when it is gone. */
 async function* liveEntry(name: string, { signal }: JobOptions): AsyncGenerator<Entry, void, undefined> {
   const place = fromText(name);
   const wanted = nameOf(place);

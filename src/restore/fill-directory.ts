@@ -20,7 +20,7 @@ import { openFolders } from './swap-part.ts';
 export interface FillResult {
   readonly files: number;
   readonly bytes: number;
-  /** So much of it was taken from the data that was there. */
+  /** Bytes taken from the data that was there. */
   readonly bytesTaken?: number | undefined;
   readonly problems: readonly SaveProblem[];
 }
@@ -28,13 +28,13 @@ export interface FillResult {
 export interface DirectoryWork {
   readonly plan: RestorePlan;
   readonly root: ByteString;
-  /** The plan said that there is nothing in it. */
+  /** The plan said that it is empty. */
   readonly mustBeEmpty: boolean;
 }
 
 /**
- * The thing below the root that is replaced alone: what is asked for, or the first folder on the way to it that is not
- * there. Undefined when the root itself is replaced.
+ * The entry below the root that is replaced on its own: the requested one, or the first missing folder on the
+ * way to it. Undefined when the root itself is replaced.
  */
 export function partOf({ plan, root }: DirectoryWork): ByteString | undefined {
   if (plan.destination.kind === 'entry') return nameOf(fromText(plan.destination.name));
@@ -47,12 +47,12 @@ export function partOf({ plan, root }: DirectoryWork): ByteString | undefined {
 
 export interface StageWork {
   readonly plan: RestorePlan;
-  /** What is there now, and the folder in which `new` is made: it does not exist yet. */
+  /** The current data, and the folder in which `new` is made; `new` does not exist yet. */
   readonly place: Pick<ReplacedPlace, 'stage' | 'live'>;
   readonly part: ByteString | undefined;
 }
 
-/** Makes ready what is to come, and compares it with the snapshot. */
+/** Makes the new data, and compares it with the snapshot. */
 export async function fillStage(
   parts: Protection,
   work: StageWork,
@@ -76,7 +76,7 @@ export async function fillStage(
   return result;
 }
 
-/** With the folders on the way to it that are missing, as the snapshot has them. */
+/** With the missing folders above it, as the snapshot has them. */
 async function fillPart(
   parts: Protection,
   { plan, place, part }: StageWork & { readonly part: ByteString },
@@ -115,7 +115,7 @@ interface Fill {
   readonly like?: DirectoryHandle | undefined;
 }
 
-/** Restores to a name that does not exist yet, and compares what is there afterwards with the snapshot. */
+/** Restores to a name that does not exist yet, then compares the result with the snapshot. */
 async function restoreVerified(
   parts: Protection,
   { plan, target: { folder, name }, like }: Fill,
@@ -160,14 +160,14 @@ async function restoreVerified(
   return result;
 }
 
-/** A file system that has no room for a year takes the nearest that it has, and says nothing. */
+/** A file system whose range ends before a time silently stores the nearest that it can. */
 function isClamped({ kind, mtimeNsBefore, mtimeNsAfter }: Change): boolean {
   if (kind !== 'metadata' || mtimeNsBefore === undefined) return false;
   const difference = mtimeNsBefore - mtimeNsAfter;
   return difference > clampedNs || difference < -clampedNs;
 }
 
-/** What is nearer may be a file system that counts in coarser steps. */
+/** A smaller difference may come from a file system with coarser timestamps. */
 const clampedNs = 3_600_000_000_000n;
 
 function noteClamped(
@@ -181,7 +181,7 @@ function noteClamped(
   );
 }
 
-/** Storage that was to be empty, and is not: a volume that was made again may stand on a device with data. */
+/** Refuses storage that should be empty and is not: a recreated volume may stand on a device with data. */
 export async function refuseSurprise(
   { plan, root, mustBeEmpty }: DirectoryWork,
   options: JobOptions,

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { hintOfRoot } from './fill-stream.ts';
 
-test('who is not root hears that root could, and root does not', () => {
+test('the hint that root could do it is shown to other users only', () => {
   expect(hintOfRoot('Restore beside it.', 1000)).toMatch(/^As root, .*sudo holdfast .*Restore beside it\.$/);
   expect(hintOfRoot('Restore beside it.', 0)).toBe('Restore beside it.');
 });

@@ -25,7 +25,7 @@ interface StreamWork {
   readonly name: string;
 }
 
-/** Fills a volume through its engine, and reads it back to see that it is what the snapshot has. */
+/** Fills a volume through its engine, and reads it back to compare it with the snapshot. */
 export async function fillStream(
   parts: Protection,
   work: StreamWork,
@@ -64,10 +64,12 @@ export async function fillStream(
   return sent;
 }
 
-/** An engine looks up what an archive names in one call, below where it has mounted the volume: 4,095 bytes are all that it may have. */
+/**
+ * An engine looks up each archive name in one call, below its mount point of the volume, within 4,095 bytes.
+ */
 const mostPathBytes = 4000;
 
-/** Without what no engine could take, which would end all of it. */
+/** Leaves out names that no engine could take, because one would end the whole stream. */
 async function* shortEnough(
   sources: AsyncIterable<TarSource>,
   leaveOut: (left: { path: ByteString; message: string }) => void,
@@ -149,7 +151,10 @@ interface Streamed {
   readonly excused: readonly SaveProblem[];
 }
 
-/** Reads everything back and compares it byte by byte. Times are not compared: engines bend those that they cannot keep. */
+/**
+ * Reads everything back and compares it byte by byte. Times are not compared: engines round those that they
+ * cannot store.
+ */
 async function verifyStreamed(
   parts: Protection,
   { plan, data, excused }: Streamed,
@@ -175,7 +180,10 @@ async function verifyStreamed(
   }
 }
 
-/** The entries of a walk by their path. Holds only what an engine that streams in another order has not come to yet. */
+/**
+ * The entries of a walk by path. Holds only those that an engine with another stream order has not reached
+ * yet.
+ */
 class ExpectedEntries {
   readonly #entries: AsyncIterator<SnapshotEntry>;
   readonly #passed = new Map<ByteString, SnapshotEntry>();
@@ -207,7 +215,7 @@ function isSameThing(wanted: SnapshotEntry, found: Entry): boolean {
   return found.type !== 'file' || found.hardLinkTo !== undefined || wanted.size === found.size;
 }
 
-/** Compares two streams whose chunks end in different places. */
+/** Compares two streams whose chunk borders differ. */
 async function isSameStream(
   first: AsyncIterable<Uint8Array>,
   second: AsyncIterable<Uint8Array>,
@@ -243,8 +251,9 @@ function notAsWritten(path: ByteString): AppError {
 }
 
 /**
- * For what an engine cannot do with a volume's data. A member of the group "docker" may use the engine, and not the data
- * itself, which root does. Root has a state folder of its own: the repository has to be named.
+ * The hint for what an engine cannot do with a volume's data. A member of the group "docker" may use the
+ * engine but not the data itself, which root may. Root has a state folder of its own, so the repository has
+ * to be named.
  */
 export function hintOfRoot(otherwise: string, uid = process.getuid?.()): string {
   if (uid === 0) return otherwise;

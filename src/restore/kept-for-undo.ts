@@ -14,7 +14,7 @@ import {
 } from '../volumes/index.ts';
 import { listJournals } from './restore-journal.ts';
 
-/** Deletes what was kept for an undo and has had its time, or is not there any more. What is being worked on stays. */
+/** Deletes data kept for an undo that has expired or is gone. Leaves alone what another process holds. */
 export async function dropExpired(
   parts: Pick<Protection, 'stateDir' | 'now'>,
   present: KeptSince = keptSince(),
@@ -26,7 +26,7 @@ export async function dropExpired(
     const { identity, name } = record;
     try {
       await using _lease = await takeLease({ stateDir, identity, name, action: 'restore' });
-      // An undo that was killed holds on to it until it is settled.
+      // A killed undo needs it until it is settled.
       if (
         (await listJournals(stateDir)).some(({ members }) =>
           members.some(({ stage }) => stage === record.stage),
@@ -34,19 +34,22 @@ export async function dropExpired(
       )
         continue;
       const same = (await listUndoRecords(stateDir)).find(({ id }) => id === record.id);
-      // What seemed to be gone before its time may be there again: another user had only moved it for a moment.
+      // Data that seemed gone before it expired may be back: another user may have moved it for a moment.
       const unlessWhole = now() < Date.parse(record.until);
       if (same?.inode === record.inode && same.until === record.until)
         await dropUndo(stateDir, record, { unlessWhole });
     } catch (error) {
-      // One that cannot be deleted keeps nothing from the others.
+      // A failed deletion does not stop the others.
       if (!isAppError(error, 'locked')) errors.push(error);
     }
   }
   if (errors.length > 0) throw errors[0];
 }
 
-/** What cannot be seen may be on a disk that is away, or in the trash: it is remembered until it can be deleted too. */
+/**
+ * Data that cannot be seen may be on a disk that is away, or in the trash: its record stays until it can be
+ * deleted too.
+ */
 const rememberedMs = 90 * 24 * 3600 * 1000;
 
 async function isOver(record: UndoRecord, nowMs: number, present: KeptSince): Promise<boolean> {
@@ -60,8 +63,8 @@ async function isOver(record: UndoRecord, nowMs: number, present: KeptSince): Pr
 }
 
 /**
- * What is kept for an undo lies beside the data, and goes along when a volume is renamed, or comes back from the trash
- * under another name: the records follow.
+ * Data kept for an undo lies beside the live data, and moves along when a volume is renamed or comes back
+ * from the trash under another name. Updates the records.
  */
 export async function followMoved(stateDir: string, managed: Pick<ManagedVolumes, 'list'>): Promise<void> {
   for (const record of await listUndoRecords(stateDir)) {
@@ -89,7 +92,7 @@ interface Move {
   readonly moved: UndoRecord;
 }
 
-/** Unless it is being worked on. */
+/** Unless another process holds it. */
 async function follow(stateDir: string, { record, moved }: Move): Promise<void> {
   const { id, identity, name, stage } = record;
   try {

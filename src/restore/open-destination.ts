@@ -22,10 +22,10 @@ export interface OpenDestination {
   readonly plan: RestorePlan;
   /** For a volume. */
   readonly volume: Volume | undefined;
-  /** It was made for this restore. */
+  /** The volume was created for this restore. */
   readonly created: boolean;
   readonly mustBeEmpty: boolean;
-  /** Where it is on this machine; undefined where it is reached through the engine only. */
+  /** The path on this machine; undefined where the engine is the only way. */
   readonly root: ByteString | undefined;
   readonly stream: StreamData | undefined;
 }
@@ -33,11 +33,11 @@ export interface OpenDestination {
 interface Stacks {
   /** Closes what was opened, in any case. */
   readonly opened: AsyncDisposableStack;
-  /** Takes away what was made, when nothing comes of the restore. */
+  /** Removes what was made, when the restore fails. */
   readonly made: AsyncDisposableStack;
 }
 
-/** Opens where a plan goes to, and makes what is missing. */
+/** Opens the destination of a plan, and creates what is missing. */
 export async function openDestination(
   parts: Protection,
   { plan, ...stacks }: Stacks & { readonly plan: RestorePlan },
@@ -58,7 +58,7 @@ export async function openDestination(
   if (volume === undefined) throw changedMeanwhile(destination.name);
   const data = stacks.opened.use(await host.openData(volume.name, { signal: options.signal, write: true }));
   const root = data.way === 'direct' ? data.root : undefined;
-  // What the engine has mounted for its containers goes with them.
+  // What the engine has mounted for its containers goes away with them.
   if (root === undefined || root.startsWith('/proc/self/fd/')) await refuseUsed(parts, volume, options);
   return {
     plan,
@@ -81,13 +81,16 @@ function openDirectory({
   const place = destination.realPath ?? destination.name;
   const root = fromText(place);
   makeFolders(path.dirname(place), made);
-  // As a whole it comes by the swap; a part goes into it.
+  // The whole comes by the swap; a part goes into the directory.
   if (plan.path !== '' && plan.keepsPlace) makeFolders(place, made);
   const { isEmpty } = destination;
   return { plan, volume: undefined, created: false, mustBeEmpty: isEmpty, root, stream: undefined };
 }
 
-/** The folder that it is in, which is made where it is missing. What is replaced in it is looked for where links have led. */
+/**
+ * Opens the folder that contains it, creating it where it is missing. Looks for the entry where links have
+ * led.
+ */
 function openFolderOf({
   plan,
   destination,
@@ -125,7 +128,7 @@ async function makeVolume(
   return volume;
 }
 
-/** The folder that a volume is bound to: Docker itself never makes it, and then no container starts. */
+/** Makes the folder that a volume is bound to: Docker itself never does, and then no container starts. */
 async function makeDevice(
   host: Host,
   { spec, made }: { readonly spec: VolumeSpec; readonly made: AsyncDisposableStack },
@@ -138,7 +141,10 @@ async function makeDevice(
   makeFolders(device, made);
 }
 
-/** Each in the one above, which is held open: another user may own that, and put a link in the place of what is made. */
+/**
+ * Makes each folder through a held descriptor of the one above: another user may own that one and put a link
+ * in the new folder's place.
+ */
 function makeFolders(
   wanted: string,
   made: AsyncDisposableStack,
@@ -157,7 +163,7 @@ function makeFolders(
       above = parent.openChild(name);
       folder = `${folder === '/' ? '' : folder}/${name}`;
       const entry = known.get(folder);
-      // What cannot be set is no reason to do without what it holds.
+      // Metadata that cannot be set is no reason to fail.
       if (entry !== undefined) applyMetadata({ at: above.at('.') }, entry, () => undefined);
     }
   } finally {
@@ -170,7 +176,7 @@ function removeEmpty(folder: ByteString, name: ByteString): void {
     using above = openTrusted(folder);
     removeDirectoryAt(above.fd, name);
   } catch {
-    // It is in use, or not there any more.
+    // The folder is in use, or already gone.
   }
 }
 

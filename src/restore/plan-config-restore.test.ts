@@ -25,7 +25,7 @@ beforeEach(async () => {
   };
 });
 
-/** As a backup of a volume saves what its containers need. */
+/** Saves what a volume's containers need, as a backup does. */
 async function save(...paths: readonly string[]): Promise<Snapshot> {
   return await saveOf(testVolume, paths);
 }
@@ -67,14 +67,14 @@ test('a file whose folder is reached through a link comes back', async () => {
   expect(readFileSync(file, 'utf8')).toBe('old');
 });
 
-test('a file that a container can write to comes back where it is missing only, and can be had otherwise', async () => {
+test('a file that a container can write to comes back only when it is missing, and can be restored on its own', async () => {
   const [there, gone, made] = [join(folder, 'app.db'), join(folder, 'acme.json'), join(folder, 'log')];
   const writable = [there, gone, made];
   for (const file of writable) writeFileSync(file, 'old');
   const snapshot = await saveOf(testVolume, writable, { writable });
   writeFileSync(there, 'newer');
   for (const file of [gone, made]) rmSync(file);
-  // As an engine makes it where the file to mount is missing.
+  // An engine makes a directory where the file to mount is missing.
   mkdirSync(made);
   const { plans, notes } = await plan(snapshot);
   expect(plans.map(({ destination }) => destination.name)).toEqual([gone, made]);
@@ -89,7 +89,7 @@ test('a file that a container can write to comes back where it is missing only, 
   expect(Buffer.concat(saved).toString()).toBe('old');
 });
 
-test('a file that a container can write to and that is as it was is not spoken of', async () => {
+test('a file that a container can write to and that is unchanged is not mentioned', async () => {
   const file = join(folder, 'app.db');
   writeFileSync(file, 'old');
   expect(await plan(await saveOf(testVolume, [file], { writable: [file] }))).toEqual({
@@ -98,7 +98,7 @@ test('a file that a container can write to and that is as it was is not spoken o
   });
 });
 
-test('a file that is mounted over is left as it is, and keeps nothing else from coming back', async () => {
+test('a file with a mount over it is left as it is, and blocks nothing else', async () => {
   const [fixed, other] = [join(folder, 'fixed'), join(folder, 'other')];
   for (const file of [fixed, other]) writeFileSync(file, 'old');
   const snapshot = await save(fixed, other);
@@ -114,7 +114,7 @@ test('a file that is mounted over is left as it is, and keeps nothing else from 
   }
 });
 
-test('a stack whose volume is reached through the engine only comes back without its files, and says so', async () => {
+test('a stack with a volume behind the engine comes back without its files, and says so', async () => {
   const file = join(folder, 'compose.yaml');
   writeFileSync(file, 'old');
   const [saved] = await world.opened.repository.listSnapshots();
@@ -128,7 +128,7 @@ test('a stack whose volume is reached through the engine only comes back without
   expect(await world.engine.textOf('far')).toBe('whole');
 });
 
-test('a stack comes back without its files where that is asked for', async () => {
+test('a stack comes back without its files on request', async () => {
   const file = join(folder, 'compose.yaml');
   writeFileSync(file, 'old');
   const [saved] = await world.opened.repository.listSnapshots();
@@ -139,7 +139,7 @@ test('a stack comes back without its files where that is asked for', async () =>
   expect((await planStackRestore(world.parts, request, {})).config).toEqual({ plans: [], notes: [] });
 });
 
-test('a stack comes back without its files where what shares one of them cannot be stopped', async () => {
+test('a stack comes back without its files where a container that shares one of them cannot be stopped', async () => {
   const file = join(folder, 'site.pem');
   writeFileSync(file, 'old');
   const [saved] = await world.opened.repository.listSnapshots();

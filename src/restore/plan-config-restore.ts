@@ -17,9 +17,9 @@ import { changesOfEntry, entryDestination } from './choose-destination.ts';
 import { defaultHealthyWithinMs, type RestorePlan, type RestoreRequest } from './restore-plan.ts';
 import { refuseMountsBelow } from './stage.ts';
 
-/** What restoring the files that the containers of a stack need would do. */
+/** What restoring the files that a stack's containers need would do. */
 export interface ConfigPlan {
-  /** One for each that is missing, or that is not as it was. */
+  /** One for each file that is missing or differs. */
   readonly plans: readonly RestorePlan[];
   readonly notes: readonly string[];
 }
@@ -27,10 +27,10 @@ export interface ConfigPlan {
 type ConfigRequest = Pick<RestoreRequest, 'safetySnapshot' | 'healthyWithinMs' | 'asRecorded' | 'mapOwner'>;
 
 /**
- * Brings back what is missing or changed of the files that lie beside the data in the snapshots of a stack; nothing is
- * touched. What a container can write to comes back where it is missing only. Who can write into a repository writes what it
- * holds: where this machine has not written down that it saved the snapshot, nothing outside of volumes is written before the
- * caller agrees to it (`asRecorded`).
+ * Plans to bring back missing or changed files that lie beside the data in the snapshots of a stack; changes
+ * nothing. A file that a container can write to comes back only when it is missing. Anyone who can write to a
+ * repository controls its contents: unless this machine has recorded that it saved the snapshot, nothing
+ * outside of volumes is written before the caller agrees (`asRecorded`).
  */
 export async function planConfigRestore(
   parts: Protection,
@@ -41,7 +41,7 @@ export async function planConfigRestore(
   }: {
     readonly snapshots: readonly Snapshot[];
     readonly request: ConfigRequest;
-    /** Why files of this machine cannot come back together with the volumes. */
+    /** Why this machine's files cannot come back together with the volumes. */
     readonly notWritten: string | undefined;
   },
   options: JobOptions,
@@ -65,7 +65,7 @@ export async function planConfigRestore(
       if (isWritten(plan, snapshot)) notes.push(noteOfWritten(plan));
       else plans.push(plan);
     } catch (error) {
-      // The data is what matters most, and is not kept from coming back.
+      // A problem with the files must not keep the data from coming back.
       if (options.signal?.aborted === true) throw error;
       notes.push(
         `"/${toPrintable(entry.path)}" is left as it is: ${knownError(error, 'it cannot be replaced').message}.`,
@@ -85,7 +85,10 @@ export async function planConfigRestore(
   };
 }
 
-/** What a container writes to was saved while it did, and is data: only a missing one comes back. */
+/**
+ * A file that a container writes to was saved while in use, and is data: it comes back only when it is
+ * missing.
+ */
 function isWritten({ destination, path }: RestorePlan, { config }: Snapshot): boolean {
   if (destination.kind !== 'entry' || !destination.isFile) return false;
   return (config?.writable ?? []).some((one) => isWithin(`/${path ?? ''}`, fromText(one)));
@@ -95,7 +98,7 @@ function noteOfWritten({ destination: { name }, snapshot: { id } }: RestorePlan)
   return `${quote(name)} is left as it is, as a container can write to it. What was saved of it: holdfast dump ${id.slice(0, 8)} --container-file ${quote(name)}.`;
 }
 
-/** All that were saved at one moment have the same. */
+/** All snapshots of one moment have the same files. */
 function newestWithFiles(snapshots: readonly Snapshot[]): Snapshot | undefined {
   return snapshots
     .filter(({ config }) => config !== undefined && config.saved.length > 0)
@@ -112,7 +115,7 @@ function notesOfMissing(snapshots: readonly Snapshot[]): string[] {
   );
 }
 
-/** Its id is the hash of what it says: no other program can have made another of the same. */
+/** Its id is the hash of its content, so no other program can have made a different one with the same id. */
 async function isOwnWork(parts: Protection, snapshot: Snapshot): Promise<boolean> {
   const volumeIdentity = snapshot.volume?.identity;
   if (volumeIdentity === undefined) return false;
@@ -130,7 +133,7 @@ interface OneFile {
   readonly request: ConfigRequest;
 }
 
-/** Undefined for what is there as it was. */
+/** Undefined for a file that is as it was. */
 async function planOne(
   parts: Protection,
   { entry, folders, snapshot, request }: OneFile,
@@ -138,7 +141,7 @@ async function planOne(
 ): Promise<RestorePlan | undefined> {
   const name = toText(`/${entry.path}`);
   await requireAnswer(`/${entry.path}`, { name, signal: options.signal });
-  // Where a link leads is for its user to change: only a missing one comes back.
+  // A link's target is for its user to change: it comes back only when it is missing.
   if (entry.type !== 'file' && (await exists(`/${entry.path}`))) return undefined;
   const destination = { ...(await entryDestination(name)), folders: foldersAbove(entry.path, folders) };
   const replaces = !destination.isEmpty;
@@ -161,7 +164,10 @@ async function planOne(
   };
 }
 
-/** Throws what would end the restore of everything: it comes by a swap in its folder, which must be possible there. */
+/**
+ * Throws for what would fail the whole restore: the file comes by a swap in its folder, which must be
+ * possible there.
+ */
 async function refuseFixed(path: ByteString): Promise<void> {
   let above = parentOf(path);
   while (!(await exists(above))) above = parentOf(above);

@@ -8,16 +8,16 @@ import { findContext, findSavedAs } from '../snapshots/index.ts';
 import { again, noteOfDamaged, whatIsWrong, whenLeft } from './settle-streamed.ts';
 import { listStreamed, type StreamedJournal } from './streamed-journal.ts';
 
-/** What became of a volume that was half restored. */
+/** The outcome for a volume that was half restored. */
 export interface RecoveredVolume {
   readonly name: string;
-  /** What is in it again. */
+  /** The snapshot that is in it again. */
   readonly snapshotId: string | undefined;
   /** Why it is still not whole. */
   readonly error: string | undefined;
 }
 
-/** Puts what was in them before back into volumes that are half restored. What is there now is saved first. */
+/** Puts the old data back into volumes that are half restored. Saves their current data first. */
 export async function recoverStreamed(parts: Protection, options: JobOptions): Promise<RecoveredVolume[]> {
   const volumes: RecoveredVolume[] = [];
   for (const journal of await listStreamed(parts.stateDir, noteOfDamaged(options))) {
@@ -40,7 +40,7 @@ export async function recoverStreamed(parts: Protection, options: JobOptions): P
   return volumes;
 }
 
-/** Gives the id of what is in it again. */
+/** Returns the id of the snapshot that is in the volume again. */
 async function putBack(parts: Protection, journal: StreamedJournal, options: JobOptions): Promise<string> {
   const { name, safetyId, repositoryId, location, hostIdentity } = journal;
   const host = await (await parts.host()).info({ signal: options.signal });
@@ -56,7 +56,7 @@ async function putBack(parts: Protection, journal: StreamedJournal, options: Job
     });
   const { snapshots } = await findContext(parts, options);
   const what = findSavedAs(safetyId, snapshots)?.id ?? safetyId;
-  // The journal, which is ours, names the snapshot.
+  // Trusted as recorded: the journal, which is ours, names the snapshot.
   const request = { what, to: undefined, path: undefined, safetySnapshot: true, asRecorded: true };
   await applyRestoreHeld(parts, await planRestore(parts, request, options), options);
   return what;

@@ -20,42 +20,44 @@ import { listJournals, readJournal } from './restore-journal.ts';
 import { localTime } from '../model/local-time.ts';
 import { quote } from '../model/quote.ts';
 
-/** What was found of one job that was interrupted. */
+/** One interrupted job. */
 export interface RecoveredJob {
   /** What it was doing: `back up "pg"`. */
   readonly reason: string;
-  /** When it made its containers still, RFC 3339. */
+  /** When it stopped its containers, RFC 3339. */
   readonly since: string;
-  /** Names of all that it was to make still; none where that cannot be read. */
+  /** Names of all containers that it was to stop; none where the journal cannot be read. */
   readonly containers: readonly string[];
   /** Names of the containers and services that were brought back. */
   readonly apps: readonly string[];
-  /** Names of those that others have made anew, started or stopped since: they stay as they are. */
+  /** Names of those that others have recreated, started or stopped since: they stay as they are. */
   readonly left: readonly string[];
-  /** Why not all of them could be brought back; undefined when all is as it was. */
+  /** Why not all could be brought back; undefined when all are. */
   readonly error: string | undefined;
 }
 
 export interface RecoverReport {
   readonly jobs: readonly RecoveredJob[];
-  /** Hooks that a backup has left due, and that could not be run by now either. */
+  /** Hooks that a backup left due and that could not be run now either. */
   readonly hooks: readonly DueHook[];
-  /** Jobs whose containers belong to another engine than this one. */
+  /** The number of jobs whose containers belong to another engine. */
   readonly elsewhere: number;
 }
 
 export interface RecoverOptions extends JobOptions {
-  /** How long to wait for an engine that does not answer, and for others who have the containers still. */
+  /**
+   * How long to wait for an engine that does not answer, and for other processes that hold the containers.
+   */
   readonly patienceMs?: number | undefined;
-  /** True for every command: what an engine has refused before is tried once, and not waited for. */
+  /** True at the start of a command: what an engine has refused before is tried once, without waiting. */
   readonly isAtStart?: boolean | undefined;
-  /** Told each job as it was found, and the id of the restore that it was for. */
+  /** Called for each job found, with the id of the restore it belongs to. */
   readonly onJob?: ((job: RecoveredJob, restoreId: string | undefined) => void) | undefined;
 }
 
 /**
- * Brings every app back that a job has left still which was killed: what ran before runs, what was paused before is
- * paused, what was stopped before stays so. Jobs that are under way are left alone. May be repeated.
+ * Brings back every app that a killed job left paused or stopped: what ran runs, what was paused is paused,
+ * what was stopped stays stopped. Leaves jobs under way alone. May be repeated.
  */
 export async function recoverApps(
   parts: Protection,
@@ -92,8 +94,8 @@ export async function recoverApps(
 }
 
 /**
- * A part of `recoverHost()`: it waits a short while only, once for what an engine refuses, and says what it
- * did. Never throws.
+ * A part of `recoverHost()`: waits only briefly, tries once what an engine refuses, and reports what it did.
+ * Never throws.
  */
 export async function recoverAppsAtStart(parts: Protection, options: JobOptions): Promise<RecoverReport> {
   try {
@@ -115,7 +117,7 @@ export async function recoverAppsAtStart(parts: Protection, options: JobOptions)
   }
 }
 
-/** Ids of restores that have gone back and could not start what ran: putting them right has just said so. */
+/** Ids of restores that have gone back and could not start what ran: settling them has just reported that. */
 async function restoresThatTell(stateDir: string): Promise<ReadonlySet<string | undefined>> {
   const journals = await listJournals(stateDir, () => undefined);
   return new Set(
@@ -136,7 +138,7 @@ export async function recoverMore(
   return { jobs: [...done, ...later.jobs], hooks, elsewhere: later.elsewhere };
 }
 
-/** Applications are told that it is over when the containers of their backup are back, and not before. */
+/** Runs an application's "it is over" hooks only once the containers of its backup are back. */
 async function recoverDueHooks(
   parts: Protection,
   { jobs }: Pick<RecoverReport, 'jobs'>,
@@ -184,7 +186,7 @@ async function recoverJob(
     const apps = { stateDir, hostIdentity, containers: identities, reason, host };
     await using _held = await holdApps(apps, options);
     await opened.freeReserve();
-    // Only who waits for others has to know that they are well.
+    // Only with several levels does a later container depend on an earlier one's health.
     const healthyWithinMs = levels.length > 1 ? (options.patienceMs ?? 60_000) : undefined;
     const isUnsure = (): boolean => true;
     const touchedAtMs = ({ touchedAtMs: at }: AppStep): number | undefined => at;
@@ -200,19 +202,19 @@ async function recoverJob(
   }
 }
 
-/** An app must not start on data that is half restored; when it is settled, the next recovery starts it. */
+/** An app must not start on half restored data; once that is settled, the next recovery starts it. */
 async function whyUnsettled(
   stateDir: string,
   { restoreId, reason }: AppJournal,
 ): Promise<string | undefined> {
   if (restoreId === undefined && !reason.startsWith('restore')) return undefined;
   try {
-    // An earlier version does not say which restore it was.
+    // Journals of earlier versions do not name the restore.
     const left =
       restoreId === undefined
         ? await listJournals(stateDir, rethrow)
         : [(await readJournal(stateDir, restoreId)) ?? []].flat();
-    // Before and after that, the data is whole.
+    // At any other step the data is whole.
     const isHalf = left.some(({ step }) => step === 'swapping' || step === 'back');
     return isHalf ? 'its restore has to be put right first' : undefined;
   } catch (error) {
@@ -225,7 +227,7 @@ function rethrow(error: unknown): never {
   throw error;
 }
 
-/** Tells by the channels which containers stay stopped, and when they are back. Never throws: it is noted as well. */
+/** Notifies which containers stay stopped, and when they are back. Never throws: it is noted as well. */
 async function tellOfRecovery(
   parts: Pick<Protection, 'notifier'>,
   jobs: readonly RecoveredJob[],
@@ -234,7 +236,7 @@ async function tellOfRecovery(
   try {
     (await parts.notifier()).tell(jobs.map(happeningOf));
   } catch {
-    // A configuration that cannot be read, as a rule.
+    // Usually a configuration that cannot be read.
   }
 }
 

@@ -18,9 +18,10 @@ export interface HostRecovery extends Pick<SettleOptions, 'onNote' | 'managed'> 
 }
 
 /**
- * Brings to its end what killed work has left on a host: restores first, so that nothing reads or starts on data that is half
- * restored; then drills; then containers that were left stopped or paused run again, and their hooks are told. What cannot be
- * done now is told, and tried again by the next recovery. Throws only where the state folder cannot be read or written to.
+ * Recovers a host from killed work: first settles restores, so that nothing reads or starts on half restored
+ * data; then removes drills' trials; then brings back containers that were left stopped or paused, and runs
+ * their hooks. What cannot be done now is reported, and tried again by the next recovery. Throws only where
+ * the state folder cannot be read or written.
  */
 export async function recoverHost(
   parts: Protection,
@@ -36,8 +37,8 @@ export async function recoverHost(
 }
 
 /**
- * The same for the volumes that Holdfast keeps itself, where they may not be the host's: an engine that is asked for its
- * containers may be waiting for these volumes.
+ * The same for managed volumes, which may not be the host's: an engine asked for its containers may be
+ * waiting for these volumes.
  */
 export async function recoverOwnVolumes(
   parts: Protection,

@@ -22,8 +22,8 @@ interface VolumeWork {
 }
 
 /**
- * A stream cannot delete: the volume is removed and made again. Only when the snapshot was read to its end before, the old
- * data is safe, and it is written down that what is in the volume is not whole until this is done.
+ * A stream cannot delete, so the volume is removed and recreated: only after the snapshot was read to its end,
+ * the old data is safe, and a journal records that the volume is not whole until this is done.
  */
 export async function replaceStreamed(
   parts: Protection,
@@ -67,13 +67,13 @@ export async function replaceStreamed(
       .catch((undoing: unknown) => {
         throw notPutBack(error, undoing, safetySnapshot);
       });
-    // What was put back may be what an earlier restore has left half done.
+    // What was put back may itself be the half of an earlier restore.
     if (!wasHalf) await endStreamedOf(parts, plan);
     throw error;
   }
 }
 
-/** Neither the new data is there nor the old: the error says where the old is. */
+/** Neither the new data is there nor the old: the error says where the old data is. */
 function notPutBack(error: unknown, undoing: unknown, { id, name }: Snapshot): AppError {
   const reasons = [error, undoing].map((one) => errorMessage(one));
   return new AppError('failed', `Cannot restore ${quote(name)}, and could not put back what was in it`, {
@@ -99,13 +99,14 @@ async function fillAgain(
 
 interface StreamedWork {
   readonly plan: RestorePlan;
-  /** What is in the volume; undefined when there is nothing. */
+  /** The snapshot of the volume's data; undefined when it is empty. */
   readonly safetyId: string | undefined;
 }
 
 /**
- * Writes down, before anything is removed or written, that the volume of a plan is about to be neither old nor new. True
- * when it was half restored already: then what is in it now is not what an undo of this restore should end with.
+ * Records, before anything is removed or written, that the plan's volume is about to be neither old nor new.
+ * True when it was half restored already: then its current data is not what an undo of this restore should
+ * return to.
  */
 export async function beginStreamedOf(
   parts: Protection,
@@ -125,7 +126,7 @@ export async function beginStreamedOf(
   return { wasHalf: earlier !== undefined };
 }
 
-/** The data is restored: when this cannot be written down, it is said, and no more. */
+/** The data is restored: a failure to record this is only noted. */
 export async function noteWhole(
   parts: Protection,
   plans: readonly RestorePlan[],
@@ -139,19 +140,19 @@ export async function noteWhole(
   }
 }
 
-/** After a failure: a volume that was made for it, and is gone with it, is not half restored. */
+/** After a failure: a volume that was made for the restore, and is gone with it, is not half restored. */
 export async function noteGone(parts: Protection, plans: readonly RestorePlan[]): Promise<void> {
   for (const plan of plans) {
     if (plan.destination.kind !== 'new-volume') continue;
     try {
       await endWhereGone(parts, await placeOf(parts, plan));
     } catch {
-      // Why the restore failed matters more, and the next start looks again.
+      // The restore's own error matters more, and the next start looks again.
     }
   }
 }
 
-/** The whole of a volume is as it should be: what an earlier restore has left of it is gone with that. */
+/** The whole volume is restored, which also ends what an earlier restore left half done. */
 async function endStreamedOf(parts: Protection, plan: RestorePlan): Promise<void> {
   if (plan.destination.kind === 'directory' || plan.path !== '') return;
   await endStreamed(parts.stateDir, await placeOf(parts, plan));

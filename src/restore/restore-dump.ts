@@ -20,11 +20,11 @@ import {
 export interface DumpRestoreRequest {
   /** As in `RestoreRequest`. */
   readonly what: string;
-  /** The volume on whose running database it is restored; undefined is the one that the snapshot is of. */
+  /** The volume whose running database takes the dumps; undefined means the snapshot's own. */
   readonly to?: string | undefined;
-  /** Names of dumps; undefined is all. */
+  /** Names of dumps; undefined means all. */
   readonly only?: readonly string[] | undefined;
-  /** Save and dump what is there before. */
+  /** Save and dump the current data first. */
   readonly safetySnapshot: boolean;
 }
 
@@ -34,7 +34,7 @@ export interface DumpRestorePlan {
   readonly volume: string;
   readonly preset: Preset;
   readonly server: PlannedServer;
-  /** In the order in which they are restored. */
+  /** In restore order. */
   readonly dumps: readonly SnapshotEntry[];
   readonly safetySnapshot: boolean;
 }
@@ -45,11 +45,11 @@ export interface DumpRestoreReport {
   readonly container: string;
   readonly dumps: readonly string[];
   readonly bytes: number;
-  /** What was there before. */
+  /** The snapshot of the old data. */
   readonly safetySnapshot: Snapshot | undefined;
 }
 
-/** Finds the dumps and the server that takes them; nothing is touched. */
+/** Finds the dumps and the server that takes them; changes nothing. */
 export async function planDumpRestore(
   parts: Protection,
   { what, to, only, safetySnapshot }: DumpRestoreRequest,
@@ -81,8 +81,8 @@ export async function planDumpRestore(
 }
 
 /**
- * Saves what is there with a dump of it, then restores one dump after the other. What the preset promises of each holds;
- * those that came before stay restored.
+ * Saves the current data with a dump of it, then restores one dump after the other. Each keeps the preset's
+ * guarantees; when one fails, those before it stay restored.
  */
 export async function applyDumpRestore(
   parts: Protection,
@@ -119,7 +119,7 @@ async function saveSafety(parts: Protection, volume: string, options: JobOptions
       stacks: [],
       marks: [safetyTag],
       dryRun: false,
-      // All of it, what other backups leave out too.
+      // Everything, also what other backups leave out.
       given: { dump: true, excludes: [], tags: [] },
     },
     { ...options, settleRestore: settleHeld },
@@ -167,7 +167,7 @@ async function feedDumps(parts: Protection, plan: DumpRestorePlan, options: JobO
   return bytes;
 }
 
-/** Roles before the databases that belong to them. */
+/** Roles before the databases that they own. */
 function order({ path }: SnapshotEntry): number {
   return path.includes('.globals.') ? 0 : 1;
 }

@@ -16,38 +16,38 @@ export interface JournalMember {
   /** What the lease is on. */
   readonly identity: string;
   readonly root: ByteString;
-  /** The folder that holds `new`: what is made ready, and after the swap what was there before. */
+  /** The folder that holds `new`: before the swap the new data, after it the old. */
   readonly stage: ByteString;
-  /** The number of that folder in its file system; '' before it is made. Earlier versions wrote none. */
+  /** The inode number of that folder; '' before it is made. Earlier versions wrote none. */
   readonly stageInode?: string | undefined;
   /**
-   * `beside`: the whole directory changes places with `new`. `inside`: what is in it does, name by name, as a mount
-   * point needs. `part`: one thing below it does.
+   * `beside`: the whole directory is swapped with `new`. `inside`: its contents are, name by name, as a mount
+   * point needs. `part`: one entry below it is.
    */
   readonly place: 'beside' | 'inside' | 'part';
-  /** For `part`: the thing, below the root. */
+  /** For `part`: the entry's path below the root. */
   readonly part?: ByteString | undefined;
-  /** The stage was there before, and stays when nothing comes of it: it holds what an undo brings back. */
+  /** The stage existed before, and stays when the restore fails: it holds what an undo brings back. */
   readonly isKept: boolean;
-  /** The volume was made for this, and goes again when nothing comes of it. */
+  /** The volume was created for this, and is removed when the restore fails. */
   readonly isCreated: boolean;
-  /** How long what was there before is kept; undefined when it is not. RFC 3339. */
+  /** Until when the old data is kept, RFC 3339; undefined when it is not. */
   readonly keepUntil?: string | undefined;
-  /** The number of the file that is to come, by which it is known wherever it is. With `swapping` and `back`. */
+  /** The inode number of the new data, which identifies it wherever it is. With `swapping` and `back`. */
   readonly fresh?: string | undefined;
-  /** The number of what is replaced; '' where nothing was. */
+  /** The inode number of the old data; '' where nothing was. */
   readonly before?: string | undefined;
-  /** For `inside`: names at the top that go away, and names that come. */
+  /** For `inside`: top-level names that go away, and names that come. */
   readonly oldNames: readonly ByteString[];
   readonly newNames: readonly ByteString[];
-  /** For `part`: the time of the folder that it is in. Nanoseconds since 1970. */
+  /** For `part`: the mtime of its folder, in nanoseconds since 1970. */
   readonly folderTime?: string | undefined;
 }
 
 /**
- * What a restore is about to do, written before it does it. All that is restored together has one journal, so that all
- * of it ends as it was, or as it was to become. It lies in the state folder: what lies in a volume may have been put
- * there by a container.
+ * What a restore is about to do, written before it does it. What is restored together has one journal, so
+ * that it ends all old or all new. It lies in the state folder, because a container could forge one inside a
+ * volume.
  */
 export interface RestoreJournal {
   readonly id: string;
@@ -56,12 +56,12 @@ export interface RestoreJournal {
   /** The engine whose containers these are. */
   readonly hostIdentity: string | undefined;
   /**
-   * `staging`: nothing of the live data is touched, or all of it is back: then `levels` has to run again. `swapping`:
-   * all that is to come is complete and durable, and changes places with what is there. `back`: it was given up, and what
-   * was there before comes back. `committed`: all of it stays; what was there before may be gone already.
+   * `staging`: the live data is untouched, or all of it is back and `levels` has to run again. `swapping`:
+   * the new data is complete and durable, and is being swapped. `back`: the restore was given up, and the old
+   * data is coming back. `committed`: the new data stays; the old may be gone already.
    */
   readonly step: 'staging' | 'swapping' | 'back' | 'committed';
-  /** Which containers ran before, in the order in which they are stopped. */
+  /** Which containers ran before, in stop order. */
   readonly levels: readonly (readonly AppStep[])[];
   readonly members: readonly JournalMember[];
   readonly snapshotIds: readonly string[];
@@ -69,15 +69,15 @@ export interface RestoreJournal {
 
 export async function writeJournal(stateDir: string, journal: RestoreJournal): Promise<void> {
   const folder = journalFolder(stateDir);
-  // Node's own recursive one says that a folder is missing where the file system is read-only.
+  // On a read-only file system Node's recursive mkdir reports a missing folder instead.
   const made = await makeFolders(folder, { mode: 0o700 });
   if (made !== undefined) await syncDirectory(path.dirname(folder));
   await writeDurably(journalPath(stateDir, journal.id), JSON.stringify({ version: 2, ...journal }));
 }
 
 /**
- * The journals that there are, of living processes too. One that was being written when its process was killed is
- * removed. One that cannot be read is told and left out: it must not keep all other volumes from their backups.
+ * All journals, those of living processes too. Removes one whose process was killed while writing it. Reports
+ * and leaves out one that cannot be read: it must not block the backups of all other volumes.
  */
 export async function listJournals(
   stateDir: string,
@@ -109,7 +109,7 @@ export async function readJournal(stateDir: string, id: string): Promise<Restore
 const hint =
   'Another version of Holdfast may have written it: use that one. Where it is damaged, see to it that the data is whole: what was there before lies beside it. Then remove that file, and run "holdfast recover".';
 
-/** Where it is written down that an engine refused to start what ran before a restore. */
+/** Records that an engine refused to start what ran before a restore. */
 export function refusalOf(stateDir: string, id: string): StartRefusal {
   return { file: path.join(journalFolder(stateDir), `restore-${id}.refused`) };
 }

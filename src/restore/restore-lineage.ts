@@ -12,14 +12,14 @@ import type { JobOptions, Protection } from '../activity/index.ts';
 /** What a restore brings back, and where to. */
 export interface BroughtBack {
   readonly snapshot: Snapshot;
-  /** What is restored; its path is '' when it is the whole snapshot. */
+  /** The path in the snapshot; '' for the whole. */
   readonly path: ByteString;
   readonly destination: Destination;
-  /** The destination goes on in the lineage of another machine. */
+  /** The destination continues the lineage of another machine. */
   readonly takesOver: boolean;
 }
 
-/** What the lease on a destination is taken on. */
+/** The identity on which a destination's lease is taken. */
 export async function identityOf(
   parts: Protection,
   destination: Destination,
@@ -31,7 +31,7 @@ export async function identityOf(
   return volumeIdentity(catalog, { hostIdentity, name: destination.name });
 }
 
-/** The data is restored: when this cannot be written down, it is said, and no more. */
+/** The data is restored: a failure to record this is only noted. */
 export async function keepLineages(
   parts: Protection,
   plans: readonly BroughtBack[],
@@ -45,7 +45,7 @@ export async function keepLineages(
   }
 }
 
-/** What a restore says beforehand of the lineage that its destination goes on in. */
+/** What a restore says beforehand about the lineage that its destination continues. */
 export async function lineageNotes(
   parts: Protection,
   plan: BroughtBack,
@@ -63,8 +63,8 @@ export async function lineageNotes(
 }
 
 /**
- * What was brought back as a whole goes on in the lineage of its snapshots where they are this machine's, or where they are
- * taken over; else in one of its own. A copy under another name has its own.
+ * What was restored as a whole continues the lineage of its snapshots where they are this machine's or are
+ * taken over; otherwise it gets its own. A copy under another name has its own.
  */
 async function keepLineage(parts: Protection, plan: BroughtBack, options: JobOptions): Promise<void> {
   const recorded = broughtBack(plan);
@@ -90,7 +90,7 @@ async function keepLineage(parts: Protection, plan: BroughtBack, options: JobOpt
   catalog.continueLineage(place.hostIdentity, place.name, own, origin);
 }
 
-/** What the snapshot is of, where a restore brings it back as a whole under its name. */
+/** The snapshot's subject, where a restore brings it back as a whole under its name. */
 function broughtBack({
   snapshot: { volume },
   path,
@@ -101,7 +101,7 @@ function broughtBack({
   return (volume.kind === 'path') === isPath(destination) ? volume : undefined;
 }
 
-/** True where it is no volume, but a place of this machine that is named by its path. */
+/** True for a place of this machine that is named by its path. */
 export function isPath({ kind }: Pick<Destination, 'kind'>): boolean {
   return kind === 'directory' || kind === 'entry';
 }
@@ -110,7 +110,7 @@ function identityIn(catalog: Catalog, { kind, hostIdentity, name }: Place): stri
   return kind === 'path' ? pathIdentity(catalog, name) : volumeIdentity(catalog, { hostIdentity, name });
 }
 
-/** The name of another volume of this host that goes on in a lineage: two in one would be thinned out as one. */
+/** The name of another volume of this host with the same lineage: retention would thin the two out as one. */
 async function otherOf(
   parts: Protection,
   { kind, hostIdentity, name }: Place,

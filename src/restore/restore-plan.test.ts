@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { outageNotes } from './restore-plan.ts';
 
-test('outageNotes() tells of a long stop where containers run on a mount point, and nowhere else', () => {
+test('outageNotes() announces a long stop only where containers run on a mount point', () => {
   const volume = { kind: 'volume', name: 'pg' } as const;
   expect(outageNotes(['db'], { ...volume, canKeep: false })).toEqual([
     expect.stringContaining('"pg" cannot be swapped as a whole'),

@@ -31,62 +31,67 @@ import { chooseDestination, type Destination, changesOfEntry } from './choose-de
 import { type BroughtBack, lineageNotes } from './restore-lineage.ts';
 
 export interface RestoreRequest {
-  /** `VOLUME`, `VOLUME@SNAPSHOT`, `VOLUME@TIME`, a snapshot's id. */
+  /** `VOLUME`, `VOLUME@SNAPSHOT`, `VOLUME@TIME`, or a snapshot's id. */
   readonly what: string;
-  /** Another volume, or a directory; undefined is where it came from. */
+  /** Another volume, or a directory; undefined means where the data came from. */
   readonly to: string | undefined;
-  /** Only this file or folder; undefined is all of it. */
+  /** Only this file or folder; undefined means everything. */
   readonly path: string | undefined;
-  /** Save what is replaced as a snapshot before. */
+  /** Save the replaced data as a snapshot first. */
   readonly safetySnapshot: boolean;
-  /** How long what is replaced is kept beside for an undo; 0 keeps nothing. A week unless given. */
+  /** How long the replaced data is kept beside for an undo; 0 keeps nothing. Default: a week. */
   readonly keepForMs?: number | undefined;
-  /** How long containers may take to be healthy on the restored data. Two minutes unless given. */
+  /** How long containers may take to become healthy on the restored data. Default: two minutes. */
   readonly healthyWithinMs?: number | undefined;
-  /** A volume that is gone is made with the devices, servers, secrets and hooks that the snapshot names. */
+  /** Recreate a missing volume with the devices, servers, secrets and hooks that the snapshot names. */
   readonly asRecorded?: boolean | undefined;
-  /** Other owners than those that were saved. */
+  /** Maps saved owners to others. */
   readonly mapOwner?: OwnerMap | undefined;
-  /** What another machine saved is this one's from then on: this one takes its place. */
+  /** Continue another machine's lineage: this machine takes its place. */
   readonly takeOver?: boolean | undefined;
 }
 
 export const defaultKeepMs = 7 * 86_400_000;
 export const defaultHealthyWithinMs = 120_000;
 
-/** What a restore takes on the disk of the live data, in bytes. */
+/** Disk space that a restore takes on the disk of the live data, in bytes. */
 export interface RestoreSpace {
-  /** What is made ready beside. */
+  /** The new data, in the stage. */
   readonly comes: number | undefined;
-  /** What is there now; it stays on the disk for as long as it is kept. */
+  /** The current data, which stays on the disk for as long as it is kept. */
   readonly kept: number;
   readonly free: number | undefined;
 }
 
 export interface RestorePlan extends BroughtBack {
   readonly entry: SnapshotEntry;
-  /** It is one of the files that containers need, which lie beside the data, by its absolute path without the first slash. */
+  /**
+   * The path is one of the files that containers need, which lie beside the data; absolute, without the first
+   * slash.
+   */
   readonly inConfig?: boolean | undefined;
-  /** A part goes where it came from; otherwise it goes into the destination under its own name. */
+  /**
+   * True for a part that goes where it came from; otherwise it goes into the destination under its own name.
+   */
   readonly keepsPlace: boolean;
   /** Undefined where nothing is replaced. */
   readonly changes: RestoreChanges | undefined;
-  /** Data that is there is replaced: the user has to agree. */
+  /** Existing data is replaced: the user has to agree. */
   readonly replaces: boolean;
   readonly safetySnapshot: boolean;
-  /** Names of the containers that run on it, in the order in which they are stopped; they are started again afterwards. */
+  /** Names of the containers that run on it, in stop order; they are started again afterwards. */
   readonly stops: readonly string[];
   readonly healthyWithinMs: number;
-  /** How long what is replaced is kept for an undo; 0 when it is not. */
+  /** How long the replaced data is kept for an undo; 0 when it is not. */
   readonly keepForMs: number;
   readonly space: RestoreSpace | undefined;
   readonly mapOwner: OwnerMap | undefined;
-  /** Why it is refused as things are now. */
+  /** Why the restore is refused as things are now. */
   readonly refusal: AppError | undefined;
   readonly notes: readonly string[];
 }
 
-/** Finds out what a restore would do; nothing is touched. */
+/** Finds out what a restore would do; changes nothing. */
 export async function planRestore(
   parts: Protection,
   request: RestoreRequest,
@@ -148,7 +153,10 @@ export async function planRestore(
   };
 }
 
-/** What comes back has no state folder and no repository in it, as none is saved: those that are there would be taken away. */
+/**
+ * No backup contains a state folder or a repository, so replacing a directory that holds them would lose
+ * them.
+ */
 async function refuseOwnFolders(
   parts: Protection,
   destination: Destination,
@@ -178,7 +186,7 @@ async function refuseOwnFolders(
   return undefined;
 }
 
-/** Of a single file, the file: what holds it is not restored. */
+/** For a single file, the file: the folder that holds it is not restored. */
 function wholeOf({ volume }: Snapshot): ByteString {
   return volume?.isFile === true ? nameOf(fromText(volume.name)) : '';
 }
@@ -238,7 +246,7 @@ async function withLiveData<T>(
   return await use(data);
 }
 
-/** Who has to be stopped for it, or why that is not possible. */
+/** Which containers have to be stopped, or why they cannot be. */
 async function stopsOf(
   parts: Protection,
   destination: Destination,
@@ -257,8 +265,8 @@ async function stopsOf(
 }
 
 /**
- * What is said beforehand where the data is made ready in what containers can write to: they are stopped before, and not for
- * the swap alone. Pure.
+ * The warnings for a destination whose stage containers can write to: they are stopped before it is filled,
+ * not only for the swap. Pure.
  */
 export function outageNotes(
   stops: readonly string[],

@@ -12,7 +12,7 @@ import { type RestoreReport, applyRestores } from './restore.ts';
 export interface StackRequest extends Omit<RestoreRequest, 'what' | 'to' | 'path'> {
   /** `NAME`, `NAME@TIME`, `NAME@SNAPSHOT`, `NAME@RESTOREPOINT`. */
   readonly what: string;
-  /** False leaves alone what its containers need besides; true unless given. */
+  /** False leaves the files that its containers need alone. Default: true. */
   readonly withFiles?: boolean | undefined;
 }
 
@@ -21,7 +21,7 @@ export interface StackPlan {
   readonly point: RestorePoint;
   /** One for each volume. */
   readonly plans: readonly RestorePlan[];
-  /** One for each file that its containers need and that is missing or not as it was. */
+  /** One for each file that its containers need and that is missing or differs. */
   readonly config: ConfigPlan;
   /** Names of the containers that are stopped for it, in order. */
   readonly stops: readonly string[];
@@ -32,13 +32,13 @@ export interface StackReport {
   readonly stack: string;
   readonly restorePoint: string | undefined;
   readonly volumes: readonly RestoreReport[];
-  /** What its containers need besides, each file by its path. */
+  /** The other files that its containers need, each by its path. */
   readonly files: readonly RestoreReport[];
   readonly stopped: readonly string[];
   readonly stillMs: number;
 }
 
-/** Finds out what restoring all volumes of a stack would do; nothing is touched. */
+/** Finds out what restoring all volumes of a stack would do; changes nothing. */
 export async function planStackRestore(
   parts: Protection,
   request: StackRequest,
@@ -76,7 +76,10 @@ interface StackWork {
   readonly config: ConfigPlan;
 }
 
-/** What is stopped for it. Where a container that only shares a file cannot be stopped, the volumes come back without the files. */
+/**
+ * Which containers are stopped. Where a container that only shares a file cannot be stopped, the volumes come
+ * back without the files.
+ */
 async function planStackStops(
   parts: Protection,
   { host: { containers }, plans, config }: StackWork,
@@ -93,7 +96,10 @@ async function planStackStops(
   return { config: { plans: [], notes: [...config.notes, note] }, stops: ofData };
 }
 
-/** What is replaced through the engine is replaced by itself: it cannot be taken back when the swap of others fails. */
+/**
+ * Why a volume has to be restored on its own: what is replaced through the engine cannot be taken back when
+ * the swap of others fails.
+ */
 function whyAlone(plans: readonly RestorePlan[]): string | undefined {
   const found = plans.find(
     ({ destination }) => destination.kind === 'volume' && destination.way === 'stream',
@@ -101,14 +107,14 @@ function whyAlone(plans: readonly RestorePlan[]): string | undefined {
   return found && `${quote(found.destination.name)} is reached through the engine only`;
 }
 
-/** A volume that is empty now is emptied again by an undo of the others. */
+/** Undoing the others also empties a volume again that is empty now. */
 function keepingEmpty(plan: RestorePlan, { keepForMs = defaultKeepMs }: StackRequest): RestorePlan {
   const { destination } = plan;
   const isKept = destination.kind === 'volume' && destination.isEmpty && destination.canKeep;
   return isKept ? { ...plan, keepForMs } : plan;
 }
 
-/** All of it or nothing, behind one stop of what uses it. */
+/** Restores all of it or nothing, with one stop of the containers. */
 export async function applyStackRestore(
   parts: Protection,
   plan: StackPlan,

@@ -27,33 +27,36 @@ import {
   type UndoRequest,
 } from './undo.ts';
 
-/** What brings data back, and what takes that back. Nothing is touched before a plan is carried out. */
+/** Brings data back, and undoes that. Nothing changes before a plan is carried out. */
 export interface Restores {
   readonly asJson: RestoreJson;
-  /** What a restore would do; nothing is touched. */
+  /** What a restore would do; changes nothing. */
   plan(request: RestoreRequest, options?: JobOptions): Promise<RestorePlan>;
   /** Carries a plan out. A failure leaves the volume as it was. */
   apply(plan: RestorePlan, options?: JobOptions): Promise<RestoreReport>;
-  /** What feeding the dumps of a snapshot to a running database would do; nothing is touched. */
+  /** What feeding a snapshot's dumps to a running database would do; changes nothing. */
   planDump(request: DumpRestoreRequest, options?: JobOptions): Promise<DumpRestorePlan>;
-  /** Carries it out. What is there is saved before. */
+  /** Carries it out. Saves the current data first. */
   applyDump(plan: DumpRestorePlan, options?: JobOptions): Promise<DumpRestoreReport>;
-  /** What restoring all volumes of a stack would do; nothing is touched. */
+  /** What restoring all volumes of a stack would do; changes nothing. */
   planStack(request: StackRequest, options?: JobOptions): Promise<StackPlan>;
-  /** Carries it out: all of it, or nothing is changed. */
+  /** Carries it out: all of it, or nothing changes. */
   applyStack(plan: StackPlan, options?: JobOptions): Promise<StackReport>;
-  /** What bringing back the data before a restore would do; nothing is touched. */
+  /** What bringing back the data before a restore would do; changes nothing. */
   planUndo(request: UndoRequest, options?: JobOptions): Promise<UndoPlan>;
   /** Carries it out. A failure leaves everything as it was. */
   applyUndo(plan: UndoPlan, options?: JobOptions): Promise<UndoReport>;
   /** What is kept for an undo, oldest first. */
   listUndo(): Promise<UndoRecord[]>;
-  /** Deletes what is kept of one restore. Permanent. */
+  /** Deletes the data kept of one restore. Permanent. */
   dropUndo(request: Pick<UndoRequest, 'what'>, options?: JobOptions): Promise<UndoRecord[]>;
 }
 
 export interface RestoringParts extends Protection {
-  /** A restore is about to be planned: what takes its time is started at once. Disposed of when the plan is made. */
+  /**
+   * Announces that a restore is about to be planned: slow preparations start at once. Dispose when the plan
+   * is made.
+   */
   expectRestore(): Disposable;
 }
 

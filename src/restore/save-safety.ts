@@ -10,10 +10,10 @@ import type { BackupTarget } from '../volumes/index.ts';
 import type { Destination } from './choose-destination.ts';
 import type { RestorePlan } from './restore-plan.ts';
 
-/** What was saved of what is to be replaced. */
+/** The safety snapshot, if one was taken. */
 export interface Saved {
   readonly snapshot: Snapshot;
-  /** Of a single file: how it was right before that. */
+  /** For a single file: its state right before the save. */
   readonly fileState: string | undefined;
 }
 
@@ -36,9 +36,9 @@ export async function saveFirst(
 }
 
 /**
- * A directory that is replaced is kept beside with all that was written to it; a single file is not. One that has changed
- * since it was saved, as by an application that writes it when it stops, is saved again now that nothing runs on it.
- * Throws `conflict` when it goes on changing.
+ * A replaced directory is kept beside with everything written to it; a single file is not. If the file
+ * changed after it was saved, as when an application writes it on exit, it is saved again now that nothing
+ * runs on it. Throws `conflict` when it keeps changing.
  */
 export async function saveAgain(
   parts: Protection,
@@ -55,7 +55,7 @@ export async function saveAgain(
   });
 }
 
-/** Undefined for what is no single file, and for one that is gone. */
+/** Undefined for anything but a single file, and for one that is gone. */
 function fileStateOf({ kind, name }: Destination): string | undefined {
   if (kind !== 'entry') return undefined;
   const stat = lstatSync(name, { bigint: true, throwIfNoEntry: false });

@@ -31,8 +31,8 @@ async function journalOfFar(): Promise<StreamedJournal | undefined> {
   return await findStreamed(parts.stateDir, far);
 }
 
-describe('what a restore leaves that never came to its end', () => {
-  /** With the engine failing until the restore gives up, as a kill would leave it. */
+describe('what an unfinished restore leaves', () => {
+  /** The engine fails until the restore gives up, as after a kill. */
   async function restoreInHalf(failures: readonly string[], inside = parts): Promise<void> {
     engine.failures = [...failures];
     await expect(restoreFar(inside)).rejects.toThrow('could not put back');
@@ -40,7 +40,7 @@ describe('what a restore leaves that never came to its end', () => {
 
   const isNeeded = { stays: true, reasons: ['"holdfast recover" needs it'] };
 
-  /** What becomes of a snapshot when only the newest stays. */
+  /** What forget does with a snapshot when only the newest stays. */
   async function changeOf(id: string): Promise<Partial<ForgetDecision> | undefined> {
     const rules = { last: 1 };
     const request = { targets: [], tags: [], rules, keepVerified: 0, allowEmpty: true };
@@ -49,7 +49,7 @@ describe('what a restore leaves that never came to its end', () => {
     return decision && { stays: decision.stays, reasons: decision.reasons };
   }
 
-  /** Gives the id that the snapshot has then. */
+  /** Returns the id that the snapshot then has. */
   async function addTag(id: string, tag: string): Promise<string> {
     const change = { add: [tag], remove: [] };
     const [changed] = await changeTags(parts, { snapshots: [id], change }, {});
@@ -81,7 +81,7 @@ describe('what a restore leaves that never came to its end', () => {
     },
   );
 
-  test('is over when the volume is restored again, and what was there before is what recover goes back to until then', async () => {
+  test('ends when the volume is restored again, and until then recover goes back to what was there before', async () => {
     await restoreInHalf(['write', 'write']);
     await restoreInHalf(['write', 'write']);
     expect(await recoverStreamed(parts, {})).toMatchObject([{ name: 'far', error: undefined }]);
@@ -92,7 +92,7 @@ describe('what a restore leaves that never came to its end', () => {
     expect(await notes()).toEqual([]);
   });
 
-  test('stays what it is while recover fails, or another repository or engine answers', async () => {
+  test('stays the same while recover fails, or another repository or engine answers', async () => {
     await restoreInHalf(['write', 'write']);
     engine.failures = ['create', 'create'];
     expect(await recoverStreamed(parts, {})).toMatchObject([
@@ -123,7 +123,7 @@ describe('what a restore leaves that never came to its end', () => {
     expect(await changeOf(safetyId)).toEqual(isNeeded);
   });
 
-  test('is not forgotten by its name either, until it is put back', async () => {
+  test('cannot be forgotten by its name either, until the volume is recovered', async () => {
     await restoreInHalf(['write', 'write']);
     const { safetyId = '' } = (await journalOfFar()) ?? {};
     const request = { targets: [safetyId], tags: [], rules: {}, keepVerified: undefined, allowEmpty: true };
@@ -135,7 +135,7 @@ describe('what a restore leaves that never came to its end', () => {
     expect(await applyForget(parts, later, {})).toMatchObject({ removed: [safetyId] });
   });
 
-  test('is needed under each id that a change of tags gives it, and found by recover', async () => {
+  test('is needed under each id that a change of tags gives it, and recover finds it', async () => {
     await restoreInHalf(['write', 'write']);
     const { safetyId = '' } = (await journalOfFar()) ?? {};
     await restoreInHalf(['write', 'write']);
@@ -147,7 +147,7 @@ describe('what a restore leaves that never came to its end', () => {
     expect(await engine.textOf('far')).toBe('newer');
   });
 
-  test('is found in the repository where it is, when another restore was from another', async () => {
+  test('is found in its own repository when another restore was from another one', async () => {
     await using other = await openFreshRepository();
     const elsewhere = { ...parts, repository: async () => other.repository };
     expect(await backUpFar(elsewhere)).toMatchObject({ outcome: 'good' });
@@ -163,7 +163,7 @@ describe('what a restore leaves that never came to its end', () => {
     expect(await engine.textOf('far')).toBe('newer');
   });
 
-  test('is not known when its journal is damaged: what is said to do about it, in that order, helps', async () => {
+  test('is unknown when its journal is damaged, and the advice that is given helps, step by step', async () => {
     await restoreInHalf(['write', 'write']);
     writeFileSync(pathOf(parts.stateDir, far), '{"version":');
     const hint = /remove that file first, then restore the volume/;
@@ -177,7 +177,7 @@ describe('what a restore leaves that never came to its end', () => {
     expect(await backUp()).toBe('good');
   });
 
-  test('of a volume that was made for it is over at once when the volume is gone', async () => {
+  test('of a volume made for it is over as soon as the volume is gone', async () => {
     engine.volumes.delete('far');
     engine.failures = ['write'];
     await expect(restoreFar(parts)).rejects.toThrow('The engine failed at "write"');
@@ -187,7 +187,7 @@ describe('what a restore leaves that never came to its end', () => {
     expect(await backUp()).toBe('good');
   });
 
-  test('of a volume that was made for it, and that somebody made again since, keeps what they wrote', async () => {
+  test('of a volume made for it and recreated by another program keeps what was written there', async () => {
     engine.volumes.delete('far');
     engine.failures = ['write'];
     engine.keeps = true;
@@ -209,7 +209,7 @@ describe('what a restore leaves that never came to its end', () => {
     expect(await backUp()).toBe('good');
   });
 
-  test('stays when the volume is gone and something was in it before', async () => {
+  test('stays when the volume is gone and held something before', async () => {
     await restoreInHalf(['create', 'create']);
     expect(engine.volumes.has('far')).toBe(false);
     engine.failures = ['create'];
@@ -218,7 +218,7 @@ describe('what a restore leaves that never came to its end', () => {
     expect(await engine.textOf('far')).toBe('newer');
   });
 
-  test('of a volume that was made for it goes with the volume, and is told until then', async () => {
+  test('of a volume made for it goes with the volume, and is reported until then', async () => {
     engine.volumes.delete('far');
     engine.failures = ['write'];
     engine.keeps = true;

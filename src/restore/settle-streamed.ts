@@ -14,8 +14,8 @@ import {
 } from './streamed-journal.ts';
 
 /**
- * Says which volumes a restore through their engine has left half restored. To put that right takes a repository and its
- * time, and replaces what is there: that is done when it is asked for, by `recoverStreamed`.
+ * Reports which volumes a restore through their engine has left half restored. Recovering them takes a
+ * repository and time, and replaces the current data, so `recoverStreamed` does it only on request.
  */
 export async function tellOfStreamed(
   parts: Protection,
@@ -31,7 +31,7 @@ export async function tellOfStreamed(
   }
 }
 
-/** Tells of a journal that cannot be read, and what to do about it. */
+/** Reports a journal that cannot be read, and what to do about it. */
 export function noteOfDamaged({ onNote }: JobOptions): (error: unknown) => void {
   return (error) => {
     const { message, hint } = knownError(error);
@@ -39,13 +39,16 @@ export function noteOfDamaged({ onNote }: JobOptions): (error: unknown) => void 
   };
 }
 
-/** For one who holds the lease on a volume that was made for a restore which has failed: where it is gone, nothing is half restored. */
+/**
+ * Called with the lease held on a volume that was made for a failed restore: where the volume is gone,
+ * nothing is half restored.
+ */
 export async function endWhereGone(parts: Protection, place: StreamedPlace): Promise<void> {
   const journal = await findStreamed(parts.stateDir, place);
   if (journal !== undefined && (await isGone(parts, journal))) await endStreamed(parts.stateDir, journal);
 }
 
-/** What is half restored must not become the newest good snapshot. */
+/** Half restored data must not become the newest good snapshot. */
 export async function refuseHalfRestored(parts: Protection, place: StreamedPlace): Promise<void> {
   const journal = await findStreamed(parts.stateDir, place);
   if (journal === undefined) return;
@@ -61,7 +64,7 @@ interface StreamedWork {
   readonly work: (now: StreamedJournal) => Promise<void>;
 }
 
-/** Only when no process is at work on it, and when it has not come to its end until then. */
+/** Runs the work only if no process holds the volume and the journal is still there. */
 export async function whenLeft(
   parts: Protection,
   { seen, work }: StreamedWork,
@@ -82,7 +85,7 @@ export async function whenLeft(
   if (now !== undefined) await work(now);
 }
 
-/** Nothing was in it before, and what was made of it has been removed. */
+/** The volume was empty before, and what was made of it has been removed. */
 async function isGone(parts: Protection, journal: StreamedJournal): Promise<boolean> {
   const { name, hostIdentity } = journal;
   if (savedIn(journal).length > 0) return false;

@@ -23,15 +23,14 @@ import { refuseHalfRestored, tellOfStreamed } from './settle-streamed.ts';
 export interface SettleOptions extends JobOptions {
   /** Only what was restored on the host of this identity. */
   readonly ofHost?: string | undefined;
-  /** Where the host's volumes are Holdfast's own: what is kept for an undo follows those that have another name by now. */
+  /** Set where the host's volumes are managed: data kept for an undo follows a volume that was renamed. */
   readonly managed?: Pick<ManagedVolumes, 'list'> | undefined;
 }
 
 /**
- * Settles what killed restores have left, before anything looks at a volume: their journals say where each brings it, to the
- * data before or to the new, as a whole. What cannot be settled
- * now is told, and stays for the next time; a restore that is under way is left alone. What was kept for an undo and has
- * had its time goes.
+ * Settles what killed restores left, before anything looks at a volume: each journal says whether the old or
+ * the new data wins, as a whole. What cannot be settled now is reported and stays for the next time; a
+ * restore under way is left alone. Drops data kept for an undo that has expired.
  */
 export async function settleAll(parts: Protection, options: SettleOptions): Promise<void> {
   const note = (what: string, error: unknown): void =>
@@ -57,20 +56,20 @@ export async function settleAll(parts: Protection, options: SettleOptions): Prom
   await dropExpired(parts).catch((error: unknown) => note('', error));
 }
 
-/** Settles what a killed restore has left of a volume. */
+/** Settles what a killed restore left of a volume. */
 export async function settleVolume(parts: Protection, volume: Volume, options: JobOptions): Promise<void> {
   const host = await (await parts.host()).info({ signal: options.signal });
   const identity = volumeIdentity(await parts.catalog(), { hostIdentity: host.identity, name: volume.name });
   await settleIdentity(parts, { identity, held: [] }, options);
 }
 
-/** The same for a directory. */
+/** Like `settleVolume`, for a directory. */
 export async function settlePath(parts: Protection, path: string, options: JobOptions): Promise<void> {
   const identity = pathIdentity(await parts.catalog(), path);
   await settleIdentity(parts, { identity, held: [] }, options);
 }
 
-/** The same where the caller holds the lease already. */
+/** The same for a caller that already holds the lease. */
 export async function settleHeld(
   parts: Protection,
   target: BackupTarget,
@@ -98,7 +97,7 @@ async function settleIdentity(
 
 interface Unsettled {
   readonly journal: RestoreJournal;
-  /** The leases that the caller has. */
+  /** The leases that the caller holds. */
   readonly held: readonly string[];
 }
 
@@ -125,7 +124,7 @@ async function settleJournal(
       isRemovedThere: isCreated,
     }));
   await using _leases = await takeLeases(parts, { places, work: 'restore' }, options);
-  // The process that had the leases until now may have come to the end.
+  // The process that held the leases until now may have finished the restore.
   const journal = await readJournal(parts.stateDir, seen.id);
   if (journal === undefined) return;
   const { outcome, why } = await settleLeased(parts, journal, options);
@@ -138,7 +137,7 @@ async function settleJournal(
 
 interface Settled {
   readonly outcome: keyof typeof words;
-  /** Of what is `unstarted`. */
+  /** For `unstarted`. */
   readonly why?: string;
 }
 
@@ -167,14 +166,14 @@ async function settleLeased(
   return { outcome: 'undone' };
 }
 
-/** What was made for it goes. Another engine may have a volume of that name too. */
+/** Removes what was made for the restore. Another engine may have a volume of the same name. */
 async function cleanUp(parts: Protection, journal: RestoreJournal, options: JobOptions): Promise<void> {
   if (journal.members.some(({ isCreated }) => isCreated)) await hostOf(parts, journal, true);
   await dropAll(parts.stateDir, journal);
   await removeCreated(parts, journal, options);
 }
 
-/** The old data to its place, with nothing running on it, then what ran before. */
+/** Brings back the old data, with nothing running on it, then starts what ran before. */
 async function goBack(parts: Protection, journal: RestoreJournal, options: JobOptions): Promise<void> {
   const host = await hostOf(parts, journal, ranBefore(journal));
   const containers = host?.containers;
@@ -183,7 +182,7 @@ async function goBack(parts: Protection, journal: RestoreJournal, options: JobOp
   if (containers === undefined || up.length === 0) {
     await takeAllBack(parts.stateDir, journal);
   } else {
-    // An engine that was started anew has started them.
+    // An engine that was restarted has started them.
     const names = journal.members.map(({ name }) => name);
     const { refusal } = await planStops(parts, { containers, before: up, names, stopsPaused: true }, options);
     if (refusal !== undefined) throw refusal;
@@ -200,7 +199,10 @@ function ranBefore({ levels }: RestoreJournal): boolean {
   return levels.flat().length > 0;
 }
 
-/** The data is back and whole: what cannot be started must not keep it from being backed up. Gives back why it cannot. */
+/**
+ * The data is back and whole, so a container that cannot be started must not block backups. Returns why it
+ * cannot.
+ */
 async function tryToStart(
   parts: Protection,
   journal: RestoreJournal,
@@ -218,7 +220,7 @@ async function tryToStart(
   }
 }
 
-/** What ran before, even if it was started since: that may have been on data that it did not stand. */
+/** Starts what ran before, even if it was started since: that may have been on the other data. */
 async function startAgain(
   host: Host | undefined,
   journal: RestoreJournal,
@@ -228,7 +230,7 @@ async function startAgain(
     await putBack(host.containers, journal.levels, options);
 }
 
-/** The engine whose containers ran; without it, it is not known whether they do. */
+/** The engine whose containers ran. Without it, their state is unknown. */
 async function hostOf(parts: Protection, journal: RestoreJournal, ran: boolean): Promise<Host | undefined> {
   const host = await parts.host().catch((error: unknown) => {
     if (ran) throw error;
@@ -241,7 +243,10 @@ async function hostOf(parts: Protection, journal: RestoreJournal, ran: boolean):
   });
 }
 
-/** Volumes that were made for a restore of which nothing came. Only what is empty and what no container refers to. */
+/**
+ * Removes volumes that were made for a restore that came to nothing; only empty ones that no container refers
+ * to.
+ */
 async function removeCreated(
   parts: Protection,
   { members }: RestoreJournal,

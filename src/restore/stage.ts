@@ -17,8 +17,8 @@ export interface StagePlace {
 }
 
 /**
- * Where what shall take a directory's place is made ready; the directory may be absent. Beside it where possible, so
- * that no container sees it; inside it where it is a mount point or its parent can't be written to.
+ * Chooses where a directory's replacement is made; the directory may be absent. Beside it where possible, so
+ * that no container sees it; inside it where it is a mount point or its parent is not writable.
  */
 export async function chooseStage(root: ByteString, held: HeldRoot, part?: ByteString): Promise<StagePlace> {
   await refuseMountsBelow(root, held, part);
@@ -27,7 +27,7 @@ export async function chooseStage(root: ByteString, held: HeldRoot, part?: ByteS
   return { stage: `${folder === '/' ? '' : folder}/${newStageName()}`, place };
 }
 
-/** True where what is replaced can be kept: beside, on the same file system, where no container sees it. */
+/** True where the old data can be kept: beside, on the same file system, where no container sees it. */
 export async function canKeepBeside(root: ByteString): Promise<boolean> {
   using held = holdRoot(root);
   return (await choosePlace(held)) === 'beside';
@@ -45,8 +45,8 @@ async function choosePlace({ above, live, realPath }: HeldRoot): Promise<'beside
 }
 
 /**
- * A mount below the directory would move along with the old data, and be deleted with it. Where only a part of it is replaced,
- * what is mounted elsewhere in it stays where it is.
+ * A mount below the directory would move along with the old data and be deleted with it. Where only a part is
+ * replaced, mounts elsewhere in the directory stay.
  */
 export async function refuseMountsBelow(
   root: ByteString,
@@ -69,29 +69,29 @@ export async function refuseMountsBelow(
 }
 
 /**
- * A member whose folders are held open: the user who owns the folder that they are in can give their names to other
- * things at any moment, and what is done must not land there.
+ * A member whose folders are held open: the user who owns the parent folder can exchange names at any moment,
+ * and our writes must not land there.
  */
 export interface HeldMember extends Disposable {
-  /** As it is written down, for people and for the next process. */
+  /** As written down, for people and for the next process. */
   readonly member: JournalMember;
-  /** The same for the work: `root` and `stage` lead from what is held open. */
+  /** The same for the work: `root` and `stage` start at held descriptors. */
   readonly held: JournalMember;
   readonly stage: DirectoryHandle;
-  /** The directory that is at the root; undefined for none. */
+  /** The directory at the root; undefined for none. */
   readonly live: DirectoryHandle | undefined;
-  /** Throws `conflict` when the root's path leads somewhere else by now. */
+  /** Throws `conflict` when the root's path now leads somewhere else. */
   refuseMoved(): void;
-  /** Removes the stage with all that is in it. What has its name by now stays, unless that is an empty directory. */
+  /** Removes the stage and its contents. What now has its name stays, unless it is an empty directory. */
   remove(): Promise<void>;
 }
 
-/** The folder that a root is in, and what is there. */
+/** The folder that contains a root, and the directory at the root. */
 export interface HeldRoot extends Disposable {
-  /** Undefined for a root that is held open by its host, or is that of the machine: there is no folder above it. */
+  /** Undefined for a root that its host holds open, and for "/": there is no folder above it. */
   readonly above: DirectoryHandle | undefined;
   readonly live: DirectoryHandle | undefined;
-  /** Where it really is: no link is on the way. Undefined where nothing is. */
+  /** The real path, without links. Undefined where nothing is there. */
   readonly realPath: ByteString | undefined;
 }
 
@@ -104,7 +104,7 @@ function hasNothingAbove(root: ByteString): boolean {
   return isHeldByHost(root) || root === '/';
 }
 
-/** Throws `conflict` when there is something else than a directory, unless that is as good as nothing. */
+/** Throws `conflict` for anything but a directory, unless `orNothing` counts that as nothing. */
 export function holdRoot(root: ByteString, { orNothing = false } = {}): HeldRoot {
   using opened = new DisposableStack();
   const above = hasNothingAbove(root) ? undefined : opened.use(openTrusted(parentOf(root)));
@@ -127,12 +127,12 @@ function openLive(above: DirectoryHandle, root: ByteString, orNothing: boolean):
   }
 }
 
-/** Makes the stage of a new member, and holds on to it. */
+/** Makes the stage of a new member, and holds it open. */
 export function makeStage(member: JournalMember): HeldMember {
   return hold(member, makeOwnDirectory);
 }
 
-/** Holds on to a stage that is there, when it is the one that was made. Undefined when there is none any more. */
+/** Opens an existing stage if it is the one that was made. Undefined when there is none. */
 export function holdStage(member: JournalMember): HeldMember | undefined {
   try {
     return hold(member, (folder, name) => {
@@ -164,7 +164,7 @@ function hold(
     held: {
       ...withStage,
       stage: stage.self,
-      // What has the name is replaced as a whole. Else it is gone into, which must not go through a link.
+      // Replacing exchanges the name as a whole; otherwise the root is entered, which must not follow a link.
       root:
         member.place === 'beside' && above !== undefined ? above.at(nameOf(member.root)) : (live?.self ?? ''),
       before: live === undefined ? '' : String(live.stat().ino),

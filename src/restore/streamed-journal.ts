@@ -14,24 +14,33 @@ export interface StreamedPlace {
 }
 
 /**
- * What a restore through an engine has begun to do to a volume whose data cannot be reached directly: nothing can be made
- * ready beside it, so that until the end what is in it is neither old nor new. There is one for a volume at most.
+ * What a restore through an engine has begun to do to a volume whose data cannot be reached directly: there
+ * is no stage beside it, so until the end its data is neither old nor new. At most one for a volume.
  */
 export interface StreamedJournal extends StreamedPlace {
-  /** Where what was in it before is, or else what is being restored: the repository's id, and its location for people. */
+  /**
+   * The repository that holds the old data, or else the data being restored: its id, and its location for
+   * people.
+   */
   readonly repositoryId: string;
   readonly location: string;
-  /** What is being restored. */
+  /** The snapshot that is being restored. */
   readonly snapshotId: string;
-  /** What was in it before, by the id that it was saved under; undefined when there was nothing. */
+  /** The snapshot of the old data; undefined when the volume was empty. */
   readonly safetyId: string | undefined;
-  /** What was in it when it was restored once more, oldest first: half of an earlier restore, or what was written since. */
+  /**
+   * Snapshots taken when the volume was restored again, oldest first: half of an earlier restore, or what was
+   * written since.
+   */
   readonly replacedIds?: readonly string[] | undefined;
   /** When it began, RFC 3339. */
   readonly since: string;
 }
 
-/** Durable when it returns. What was in the volume before an earlier one that never came to its end stays what was in it. */
+/**
+ * Durable when it returns. After an unfinished earlier restore, the old data remains what was there before
+ * that one.
+ */
 export async function beginStreamed(stateDir: string, journal: StreamedJournal): Promise<void> {
   const folder = folderOf(stateDir);
   const made = await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -41,19 +50,19 @@ export async function beginStreamed(stateDir: string, journal: StreamedJournal):
   await writeDurably(pathOf(stateDir, journal), JSON.stringify({ version: 1, ...journal, ...kept }));
 }
 
-/** A snapshot with the place where it is: another restore may be from another repository. */
+/** A snapshot with its repository: another restore may be from another one. */
 function keptOf(earlier: StreamedJournal, { safetyId: replaced }: StreamedJournal): Partial<StreamedJournal> {
   const { safetyId, repositoryId, location, replacedIds = [] } = earlier;
   const before = safetyId === undefined ? { safetyId } : { safetyId, repositoryId, location };
   return { ...before, replacedIds: [...replacedIds, ...(replaced === undefined ? [] : [replaced])] };
 }
 
-/** The ids of all that was in the volume since it was whole. */
+/** The ids of all snapshots of the volume since it was last whole. */
 export function savedIn({ safetyId, replacedIds = [] }: StreamedJournal): readonly string[] {
   return safetyId === undefined ? replacedIds : [safetyId, ...replacedIds];
 }
 
-/** What is in the volume is whole again. */
+/** Records that the volume is whole again. */
 export async function endStreamed(stateDir: string, place: StreamedPlace): Promise<void> {
   try {
     await rm(pathOf(stateDir, place));
@@ -64,7 +73,7 @@ export async function endStreamed(stateDir: string, place: StreamedPlace): Promi
   await syncDirectory(folderOf(stateDir));
 }
 
-/** Undefined when what is in the volume is whole, as far as is known. */
+/** Undefined when the volume is whole, as far as is known. */
 export async function findStreamed(
   stateDir: string,
   place: StreamedPlace,
@@ -72,7 +81,7 @@ export async function findStreamed(
   return await readStreamed(pathOf(stateDir, place));
 }
 
-/** Those of living processes too. One that cannot be read is told and left out. */
+/** All journals, those of living processes too. Reports and leaves out one that cannot be read. */
 export async function listStreamed(
   stateDir: string,
   onDamaged: (error: unknown) => void,

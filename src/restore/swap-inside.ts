@@ -9,9 +9,9 @@ import type { JournalMember } from './restore-journal.ts';
 import { isStagePath } from '../lib/stage-names.ts';
 import { exists, syncFilesystemOf, syncFolder } from '../lib/on-disk.ts';
 
-/** The swap of what is in a directory, name by name: what a mount point needs. */
+/** Swaps the contents of a directory, name by name, as a mount point needs. */
 
-/** Which names go and which come; remembers what the directory itself is like. */
+/** Which names go and which come; remembers the metadata of the directory itself. */
 export async function prepareInside(member: JournalMember): Promise<JournalMember> {
   using places = openPlaces(member);
   const { root, stage } = places;
@@ -42,11 +42,12 @@ export async function swapInside(member: JournalMember): Promise<void> {
   using places = openPlaces(member);
   const { root, stage } = places;
   using old = openIfThere(stage, 'old');
-  // It came to its end, and its old data is being deleted: what has an old name in the root is new.
+  // The swap was finished, and the old data is being deleted: an old name in the root now belongs to new
+  // data.
   if (old === undefined) return;
   using fresh = stage.openChild('new');
   for (const name of oldNames) {
-    // When it is in `old` already, what has its name in the root is new.
+    // When it is in `old` already, the entry of that name in the root is new.
     if (await exists(old.at(checkedName(name)))) continue;
     if (await exists(root.at(name))) await rename(toPath(root.at(name)), toPath(old.at(name)));
   }
@@ -71,7 +72,7 @@ export async function takeBackInside(member: JournalMember): Promise<void> {
   using fresh = stage.openChild('new');
   for (const name of newNames) {
     if (await exists(fresh.at(checkedName(name)))) continue;
-    // With a name that both have, what is in the root is the old one unless that is in `old`.
+    // For a name that both have, the entry in the root is the old one unless that is in `old`.
     if (oldNames.includes(name) && !(await exists(old.at(name)))) continue;
     if (await exists(root.at(name))) await rename(toPath(root.at(name)), toPath(fresh.at(name)));
   }
@@ -88,7 +89,7 @@ interface Places extends Disposable {
   readonly stage: DirectoryHandle;
 }
 
-/** What runs in the directory may put a link in the place of anything in it: each folder is held open. */
+/** A container can put a link in the place of any entry here, so each folder is held open. */
 function openPlaces({ root, stage }: JournalMember): Places {
   using opened = new DisposableStack();
   const places = {
@@ -108,7 +109,7 @@ function openIfThere(stage: DirectoryHandle, name: ByteString): DirectoryHandle 
   }
 }
 
-/** What is at the top of a directory, without our own folder and the one that ext4 keeps at its root. */
+/** The top-level names of a directory, without our own folder and the one that ext4 keeps at its root. */
 function topNames(root: DirectoryHandle): ByteString[] {
   const names = readdirSync(toPath(root.at('.')), { encoding: 'latin1' });
   return names.filter((name) => !isStagePath(name) && name !== 'lost+found').sort();
@@ -119,7 +120,7 @@ function checkedName(name: ByteString): ByteString {
   throw new AppError('integrity', 'The journal of a restore names something outside of its volume');
 }
 
-/** Mode, owner, attributes and times of a directory, without what is in it. */
+/** Copies mode, owner, attributes and times of a directory, without its contents. */
 export function copyOwnMetadata(from: DirectoryHandle, to: DirectoryHandle): void {
   const stat = from.stat();
   const wanted = listXattrs(from.at('.'));

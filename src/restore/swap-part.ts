@@ -7,7 +7,7 @@ import { AppError, errnoOf } from '../model/errors.ts';
 import type { JournalMember } from './restore-journal.ts';
 import { syncFilesystemOf } from '../lib/on-disk.ts';
 
-/** The swap of one thing below a directory, in one step. Never goes through a symbolic link. */
+/** Swaps one entry below a directory, in one step. Never follows a symbolic link. */
 
 export function preparePart(member: JournalMember): JournalMember {
   using place = openPlace(member);
@@ -34,19 +34,19 @@ export async function swapPart(member: JournalMember): Promise<void> {
       }
     }
   }
-  // The folder that it was put into may have been moved meanwhile.
+  // The folder that received it may have been moved meanwhile.
   if (!isPartSwapped(member)) throw takenByOther(member.part ?? '');
   await syncFilesystemOf(member.root);
 }
 
-/** Nothing that has come to the name in this instant is replaced. */
+/** Never replaces an entry that has just taken the name. */
 function moveIn(comes: ByteString, at: ByteString, { part = '' }: JournalMember): void {
   try {
     renameToNew(comes, at);
   } catch (error) {
     const errno = errnoOf(error) ?? '';
     if (errno === 'EEXIST') throw takenByOther(part);
-    // A file system that cannot be asked so.
+    // A file system without this rename flag.
     if (!['EINVAL', 'ENOSYS'].includes(errno)) throw error;
     renameSync(toPath(comes), toPath(at));
   }
@@ -58,7 +58,7 @@ export async function takeBackPart(member: JournalMember): Promise<void> {
     using place = findPlace(member);
     if (place === undefined || inodeAt(place.at) !== member.fresh) {
       const now = inodeAt(kept);
-      // What was there before lies in the stage, and has no place to go back to.
+      // The old data lies in the stage, and has no place to go back to.
       if (now !== undefined && now !== member.fresh) throw takenByOther(member.part ?? '');
       return;
     }
@@ -70,7 +70,7 @@ export async function takeBackPart(member: JournalMember): Promise<void> {
 }
 
 interface Place extends Disposable {
-  /** The folder that the thing is in. */
+  /** The folder that contains the entry. */
   readonly folder: DirectoryHandle;
   readonly at: ByteString;
 }
@@ -93,7 +93,7 @@ function findPlace({ root, part = '' }: JournalMember): Place | undefined {
   return undefined;
 }
 
-/** The deepest folder of a path that is there, open, and the names below it that are not. */
+/** Opens the deepest existing folder of a path, and returns the missing names below it. */
 export function openFolders(
   root: ByteString,
   names: readonly ByteString[],

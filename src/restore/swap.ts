@@ -9,11 +9,15 @@ import { isInsideSwapped, prepareInside, swapInside, takeBackInside } from './sw
 import { isPartSwapped, preparePart, swapPart, takeBackPart, takenByOther } from './swap-part.ts';
 
 /**
- * The swap of one member. `prepare` says what is to happen; it is written down; then `swapIn` and `swapOut` bring the
- * new or the old data to its place from wherever a kill has left things. Both may be repeated.
+ * The swap of one member. `prepareSwap` finds out what is to happen; that is written down; then `swapIn` and
+ * `swapOut` bring the new or the old data to its place from any state that a kill leaves. Both may be
+ * repeated.
  */
 
-/** What a swap has to know, found out when the new data is complete and before anything is moved. Makes it durable. */
+/**
+ * Finds out, once the new data is complete and before anything is moved, what a swap has to know. Makes the
+ * data durable.
+ */
 export async function prepareSwap(member: JournalMember): Promise<JournalMember> {
   await syncFilesystemOf(member.stage);
   const fresh = await inodeOf(`${member.stage}/new`);
@@ -23,7 +27,7 @@ export async function prepareSwap(member: JournalMember): Promise<JournalMember>
   return { ...member, fresh };
 }
 
-/** True when the new data is in its place, as a whole. */
+/** True when all of the new data is in its place. */
 export async function isSwappedIn(member: JournalMember): Promise<boolean> {
   if (member.fresh === undefined) return false;
   if (member.place === 'inside') return await isInsideSwapped(member);
@@ -31,14 +35,17 @@ export async function isSwappedIn(member: JournalMember): Promise<boolean> {
   return (await inodeOf(member.root)) === member.fresh;
 }
 
-/** The new data comes to its place. Afterwards the old is at `new` in the stage (for `inside`, at `done`). */
+/** Puts the new data in its place. Afterwards the old is at `new` in the stage (for `inside`, at `done`). */
 export async function swapIn(member: JournalMember): Promise<void> {
   if (member.place === 'inside') return await swapInside(member);
   if (member.place === 'part') return await swapPart(member);
   await swapBeside(member);
 }
 
-/** The old data comes back to its place, and the new to `new` in the stage. Nothing happens where nothing was swapped. */
+/**
+ * Puts the old data back in its place, and the new at `new` in the stage. Does nothing where nothing was
+ * swapped.
+ */
 export async function swapOut(member: JournalMember): Promise<void> {
   if (member.fresh === undefined) return;
   if (member.place === 'inside') return await takeBackInside(member);
@@ -65,7 +72,7 @@ async function swapBeside({ root, stage, fresh, before }: JournalMember): Promis
   await syncFolder(parentOf(root));
 }
 
-/** Only what was looked at is replaced. */
+/** Refuses to replace anything but the data that was looked at. */
 function refuseOther(
   root: ByteString,
   { now, before }: { readonly now: string | undefined; readonly before: string | undefined },
@@ -84,7 +91,10 @@ async function takeBackBeside({ root, stage, fresh }: JournalMember): Promise<vo
   await syncFolder(parentOf(root));
 }
 
-/** What was there before lies in the stage, and another program has moved away what was restored: none of it may go. */
+/**
+ * The old data lies in the stage, and another program has moved away the restored data: neither may be
+ * removed.
+ */
 async function refuseLost({
   root,
   stage,
@@ -114,7 +124,10 @@ async function timeOf(path: ByteString): Promise<bigint> {
   return (await lstat(toPath(path), { bigint: true })).mtimeNs;
 }
 
-/** In one step where the file system can; else what was at the root goes aside first, and is to be tidied up. */
+/**
+ * In one step where the file system can; otherwise the old data is moved aside first, and has to be tidied
+ * up.
+ */
 async function changePlaces(
   comes: ByteString,
   { root, aside }: { root: ByteString; aside: ByteString },

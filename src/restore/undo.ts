@@ -17,9 +17,9 @@ import { openReplacement } from './replacement.ts';
 import { stoppedOr, findAiling, swapLive } from './swap-live.ts';
 
 export interface UndoRequest {
-  /** A volume or directory; undefined is what was restored last. */
+  /** A volume or directory; undefined means what was restored last. */
   readonly what: string | undefined;
-  /** How long containers may take to be healthy. Two minutes unless given. */
+  /** How long containers may take to become healthy. Default: two minutes. */
   readonly healthyWithinMs?: number | undefined;
 }
 
@@ -49,7 +49,7 @@ export interface UndoReport {
   readonly until: string;
 }
 
-/** Finds out what an undo would do; nothing is touched. */
+/** Finds out what an undo would do; changes nothing. */
 export async function planUndo(
   parts: Protection,
   request: UndoRequest,
@@ -79,7 +79,7 @@ export async function planUndo(
   };
 }
 
-/** Carries it out, by the same swap as a restore: a failure leaves everything as it was. */
+/** Carries out the plan by the same swap as a restore: a failure leaves everything as it was. */
 export async function applyUndo(parts: Protection, plan: UndoPlan, options: JobOptions): Promise<UndoReport> {
   if (plan.refusal !== undefined) throw plan.refusal;
   const { stateDir } = parts;
@@ -130,7 +130,7 @@ export async function listUndo(parts: Protection): Promise<UndoRecord[]> {
   return kept;
 }
 
-/** Deletes what is kept of the restore that is meant. Permanent. */
+/** Deletes the data kept of the named restore. Permanent. */
 export async function dropKept(
   parts: Protection,
   request: Pick<UndoRequest, 'what'>,
@@ -158,22 +158,24 @@ async function findRecords(
   const other = here.at(-1);
   const names = what === undefined ? await lastRestored(parts, other?.keptAt ?? '') : [nameOf(what)];
   const meant = here.findLast(({ name }) => names === undefined || names.includes(name));
-  // The newest that is kept may be of another volume, and of last week.
+  // The newest kept data may belong to another volume, and be a week old.
   if (what === undefined && meant === undefined && other !== undefined) throw keptOfOther(names ?? [], other);
   return here.filter(({ restoreId }) => restoreId === meant?.restoreId);
 }
 
-/** What the last restore or undo was of. Undefined where the log knows of none since: one that was killed is not in it. */
+/**
+ * The subject of the last restore or undo. Undefined where the log has none since: a killed one is not in it.
+ */
 async function lastRestored(parts: Protection, since: string): Promise<string[] | undefined> {
   const entries = await (await parts.log()).list({ kinds: ['restore', 'undo'] });
-  // What a drill restores beside is gone when it ends, and nothing was kept for it.
+  // A drill's copies are gone when it ends, and nothing was kept for them.
   const done = entries.filter(
     ({ outcome, volume = '' }) =>
       (outcome === 'good' || outcome === 'partial') && !volume.startsWith(trialPrefix),
   );
   const last = done.at(-1);
   if (last === undefined || last.time < since) return undefined;
-  // What was restored together has one time.
+  // What was restored together has the same time.
   return done.filter(({ time }) => time === last.time).flatMap(({ volume }) => volume ?? []);
 }
 
@@ -218,7 +220,7 @@ function notThere({ name, stage }: UndoRecord): AppError {
   });
 }
 
-/** Seen from the live data, as for a restore. */
+/** The changes as seen from the live data, as for a restore. */
 async function changesOf(record: UndoRecord, options: JobOptions): Promise<RestoreChanges> {
   const kept = liveEntries({ way: 'direct', root: `${record.stage}/new` }, options);
   const live = liveEntries({ way: 'direct', root: record.root }, options);
