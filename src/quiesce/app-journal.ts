@@ -7,13 +7,13 @@ import { type HeldJournal, holdLeftJournals, holdNewJournal, type JournalPlace }
 import type { AppStep } from './plan-still.ts';
 import type { StartRefusal } from './start-refusal.ts';
 
-/** What ran before it was made still, so that whoever starts next can bring it back. */
+/** What ran before it was made still, so that the next process can bring it back. */
 export interface AppJournal {
   /** The engine whose containers these are. */
   readonly hostIdentity: string;
   /** For people: `back up "pg"`. */
   readonly reason: string;
-  /** The restore that it is for: its data is put right before they run again. */
+  /** The restore that it is for: its data is settled before they run again. */
   readonly restoreId?: string | undefined;
   readonly how: 'pause' | 'stop';
   /** RFC 3339. */
@@ -25,22 +25,25 @@ export interface AppJournal {
 export interface OpenAppJournal extends AsyncDisposable {
   readonly journal: AppJournal;
   /**
-   * Writes down, durably, that a level is about to be touched, and when, in milliseconds since 1970: others are none of our
-   * business.
+   * Records durably that a level is about to be touched, and when, in milliseconds since 1970. Other levels
+   * are not brought back.
    */
   noteLevel(index: number, atMs: number): Promise<void>;
-  /** Gives room on the disk back that was held: an engine that starts a container has to write too. */
+  /** Frees reserved disk space: an engine has to write too when it starts a container. */
   freeReserve(): Promise<void>;
-  /** Where it is written down that an engine refused to start what has to run. */
+  /** Records that an engine refused to start what has to run. */
   readonly refusal: StartRefusal;
   /** Everything is back. */
   remove(): Promise<void>;
 }
 
-/** Room that is there for the engine when the disk has filled up meanwhile. */
+/** Disk space reserved for the engine, should the disk fill up meanwhile. */
 const reserveBytes = 1 << 20;
 
-/** Writes a journal, durably, and holds it until it is removed or this process ends. Throws when there is no room. */
+/**
+ * Writes a journal durably, and holds it until it is removed or this process ends. Throws when the disk is
+ * full.
+ */
 export async function openAppJournal(stateDir: string, journal: AppJournal): Promise<OpenAppJournal> {
   const held = await holdNewJournal(placeOf(stateDir));
   try {
@@ -65,7 +68,7 @@ export async function openAppJournal(stateDir: string, journal: AppJournal): Pro
   }
 }
 
-/** Whole and durable, or not there; what a kill leaves of it has the journal's name, and goes with it. */
+/** Whole and durable, or absent; what a kill leaves of it has the journal's name, and is removed with it. */
 async function writeNew(held: HeldJournal, text: string): Promise<void> {
   {
     await using part = await open(held.file('part'), 'wx', 0o600);
@@ -76,7 +79,10 @@ async function writeNew(held: HeldJournal, text: string): Promise<void> {
   await syncDirectory(path.dirname(held.file('json')));
 }
 
-/** The journals whose processes have ended, held. Those of living processes are left alone, damaged ones are told. */
+/**
+ * The journals whose processes have ended, held. Leaves alone those of living processes, and reports damaged
+ * ones.
+ */
 export async function takeLeftJournals(
   stateDir: string,
   onDamaged: (error: AppError) => void,

@@ -3,67 +3,76 @@ import { quote } from '../model/quote.ts';
 
 /** One thing that is made still and brought back: a container, or a Swarm service as a whole. */
 export interface AppStep {
-  /** For a service its name is `name`. */
+  /** For a service, `name` is the service's. */
   readonly identity: ContainerIdentity;
-  /** `freeze` is a pause that the engine knows nothing of. */
+  /** `freeze` is a pause that the engine does not know of. */
   readonly how: 'pause' | 'freeze' | 'stop' | 'scale';
   /** For `freeze`: the folder of its control group. */
   readonly group?: string | undefined;
   /**
-   * What it was before. `restarting` has fallen over and over, and is not expected to be well afterwards. A paused one is
-   * paused again when it was stopped.
+   * Its state before. `restarting` was in a restart loop, and need not be healthy afterwards. A paused one
+   * that was stopped is paused again.
    */
   readonly was: 'running' | 'restarting' | 'paused';
-  /** When it was started last, RFC 3339: whoever was started since is not ours to start. Undefined where it tells nothing. */
+  /**
+   * When it was started last, RFC 3339: a container started since is not ours to start. Undefined where the
+   * time tells nothing.
+   */
   readonly startedAt: string | undefined;
-  /** True for one whose health was good before. */
+  /** True if it was healthy before. */
   readonly healthy: boolean;
-  /** For a service: how many tasks it had. */
+  /** For a service: its number of tasks. */
   readonly replicas: number | undefined;
-  /** For a service: how many of them ran. Those that could not run before are not waited for. */
+  /** For a service: how many of them ran. Tasks that could not run before are not waited for. */
   readonly running?: number | undefined;
-  /** How long it has to end by itself when it is stopped; undefined where there is no bound, or it is not known. */
+  /**
+   * How long it has to exit by itself when it is stopped; undefined where there is no bound, or it is not
+   * known.
+   */
   readonly stopTimeoutMs?: number | undefined;
-  /** Of one that was read from a journal: when it was about to be made still, in milliseconds since 1970. */
+  /** If read from a journal: when it was about to be made still, in milliseconds since 1970. */
   readonly touchedAtMs?: number | undefined;
 }
 
-/** One that cannot be stopped and started again as it is now. */
+/** A container that cannot be stopped and started again as it is now. */
 export interface Unstoppable {
   readonly name: string;
   /** Continues "NAME cannot be stopped: ". */
   readonly why: string;
-  /** `paused` is still all the same; `left` is as it was: its user has paused it. */
+  /** `paused` is still all the same; `left` is unchanged: its user has paused it. */
   readonly instead: 'paused' | 'left';
 }
 
 export interface StillPlan {
-  /** In the order in which they are made still: dependants first. What is in one level does not wait for each other. */
+  /**
+   * In the order in which they are made still: dependants first. Steps in one level do not depend on each
+   * other.
+   */
   readonly levels: readonly (readonly AppStep[])[];
   /** Those that should be stopped and are not. */
   readonly unstoppable: readonly Unstoppable[];
 }
 
 interface StillPlanRequest {
-  /** All containers of the host: who depends on whom goes through those too that are not made still. */
+  /** All containers of the host: dependencies also go through those that are not made still. */
   readonly all: readonly Container[];
   readonly containers: readonly ContainerIdentity[];
   readonly how: 'pause' | 'stop';
-  /** By id, for those that are made still in another way than the others. */
+  /** By container id: those that are stopped or paused differently from the rest. */
   readonly howOf?: ReadonlyMap<string, 'pause' | 'stop'> | undefined;
   /** The id of the container that this process runs in. */
   readonly own?: string | undefined;
   /**
-   * Stops paused ones as well and pauses them again, though what they have in memory is lost: for data that is half old and
+   * Stops paused ones too and pauses them again, though their memory is lost: for data that is half old and
    * half new, on which nothing may go on.
    */
   readonly stopsPaused?: boolean | undefined;
 }
 
 /**
- * What to do to have the containers still; what does not run is left out. Who has joined the network, the processes or the
- * memory of one that is stopped is stopped before and started after it, whether it was asked for or not: it would have
- * lost them. Asks for Swarm services only.
+ * Plans how to make the containers still; leaves out those that do not run. A container that has joined the
+ * network, the processes or the memory of a stopped one would lose it, so it is stopped before and started
+ * after it, requested or not. Asks the host for Swarm services only.
  */
 export async function planStill(
   host: Pick<Containers, 'serviceReplicas' | 'runningTasks'>,
@@ -86,7 +95,7 @@ export async function planStill(
     const key = planned.how === 'scale' ? `service ${planned.identity.name}` : container.id;
     if (steps.has(key)) continue;
     steps.set(key, planned);
-    // Pausing is over at once, and nobody waits for anybody; so it comes after what takes its time to stop.
+    // A pause is instant and has no order, so it comes after the slow stops.
     const depth = way === 'pause' ? deepest + 1 : (depths.get(container.id) ?? 0);
     (levels[depth] ??= []).push(planned);
   }
@@ -101,7 +110,7 @@ export function describeUnstoppable({ name, why, instead }: Unstoppable): string
 }
 
 interface Ways {
-  /** By id. */
+  /** By container id. */
   readonly ways: ReadonlyMap<string, 'pause' | 'stop'>;
   readonly unstoppable: readonly Unstoppable[];
 }
@@ -126,7 +135,8 @@ async function chooseWays(
     const { id, name, state } = container;
     if (!wanted.has(id) || !isUp(container)) continue;
     if ((howOf?.get(id) ?? most) === 'pause') {
-      // One that starts again and again cannot be paused while it waits for its next start. Who has joined it has lost it.
+      // A container in a restart loop cannot be paused between two starts. Those that joined it have lost it
+      // anyway.
       if (state === 'restarting') ways.set(id, 'stop');
       else if (state !== 'paused' && !ways.has(id)) ways.set(id, 'pause');
       continue;
@@ -150,7 +160,7 @@ interface ToStop {
   readonly stopsPaused: boolean | undefined;
 }
 
-/** Undefined when it can be stopped and started again with all who have joined it, and nothing is lost. */
+/** Undefined when it can be stopped and started again, with all that have joined it, without loss. */
 async function whyUnstoppable(
   host: Pick<Containers, 'serviceReplicas'>,
   { container, joined, own, stopsPaused }: ToStop,
@@ -179,11 +189,11 @@ function stepFor(container: Container, how: 'pause' | 'stop'): AppStep {
     identity: { id, name, stack, service, number, swarmService },
     how,
     was: state === 'restarting' || state === 'paused' ? state : 'running',
-    // One that starts again and again does so by itself until it is stopped.
+    // A container in a restart loop restarts by itself until it is stopped.
     startedAt: state === 'restarting' ? undefined : startedAt,
     healthy: health === 'healthy',
     replicas: undefined,
-    // What is written down knows no infinity.
+    // JSON has no infinity.
     stopTimeoutMs: Number.isFinite(stopTimeoutMs) ? stopTimeoutMs : undefined,
   };
 }
@@ -203,10 +213,10 @@ function isUp({ state }: Container): boolean {
   return state === 'running' || state === 'restarting' || state === 'paused';
 }
 
-/** By the id of a container: those that have joined it. */
+/** By container id: those that have joined it. */
 type Joiners = ReadonlyMap<string, readonly Container[]>;
 
-/** Only those that are up: any other joins when it is started. */
+/** Only those that are up: the others join when they are started. */
 function joinersOf(all: readonly Container[]): Joiners {
   const joiners = new Map<string, Container[]>();
   for (const container of all.filter(isUp))
@@ -215,14 +225,14 @@ function joinersOf(all: readonly Container[]): Joiners {
   return joiners;
 }
 
-/** An engine says it by id; some are told by name. */
+/** An engine names them by id; some are given by name. */
 function referredTo(all: readonly Container[], references: readonly string[] = []): Container[] {
   return references.flatMap(
     (reference) => all.find(({ id }) => id === reference) ?? all.find(({ name }) => name === reference) ?? [],
   );
 }
 
-/** With those that have joined these. */
+/** Includes those that have joined the joiners. */
 function allJoiners({ id }: Container, joiners: Joiners): readonly Container[] {
   const found = new Map<string, Container>();
   const queue = [id];
@@ -235,7 +245,7 @@ function allJoiners({ id }: Container, joiners: Joiners): readonly Container[] {
   return [...found.values()];
 }
 
-/** How many stops come before a container's, by id: one more than for any that depends on it. Pure. */
+/** By container id, how many stops come before it: one more than for any that depends on it. Pure. */
 export function stopDepths(
   all: readonly Container[],
   joiners: Joiners = joinersOf(all),

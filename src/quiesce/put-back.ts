@@ -8,16 +8,16 @@ import type { AppStep } from './plan-still.ts';
 
 export interface PutBackOptions {
   readonly healthyWithinMs?: number | undefined;
-  /** Done when those run again that were paused, before the health of any is waited for. Must not throw. */
+  /** Called when the paused ones run again, before waiting for health. Must not throw. */
   readonly afterPause?: (() => Promise<void>) | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** True for what was asked to be still without an answer: the engine may still be about to do it. */
+  /** True for a step that got no answer: the engine may still be about to do it. */
   readonly isUnsure?: ((step: AppStep) => boolean) | undefined;
-  /** Called when something could not be done, before it is tried again. */
+  /** Called when a request failed, before it is tried again. */
   readonly onRefusal?: (() => Promise<void>) | undefined;
-  /** How long an engine that does not answer is tried again. */
+  /** How long to keep trying an engine that does not answer. */
   readonly patienceMs?: number | undefined;
-  /** When it was made still, in milliseconds since 1970: what was stopped later was stopped by others. */
+  /** When it was touched, in milliseconds since 1970: what was stopped later was stopped by others. */
   readonly touchedAtMs?: ((step: AppStep) => number | undefined) | undefined;
 }
 
@@ -26,9 +26,9 @@ export interface PutBackReport {
   readonly disturbed: readonly string[];
   /** By `performance.now()`. */
   readonly backAt: ReadonlyMap<AppStep, number>;
-  /** Names of those that something was done to. */
+  /** Names of those that were changed. */
   readonly changed: readonly string[];
-  /** Names of those that others have made anew, started or stopped since: they stay as they are. */
+  /** Names of those that others have recreated, started or stopped since: they stay as they are. */
   readonly left: readonly string[];
 }
 
@@ -37,8 +37,8 @@ const defaultPatienceMs = 60_000;
 const refusalPatienceMs = 5_000;
 
 /**
- * Brings apps back as they were, in the reverse of the order in which they were made still. All of them are tried
- * before an error is thrown. May be repeated: what is back is left as it is.
+ * Brings apps back as they were, in reverse order. Tries all before it throws. May be repeated: what is back
+ * is left as it is.
  */
 export async function putBack(
   containers: Containers,
@@ -70,7 +70,7 @@ export async function putBack(
       }),
     );
     if (level.some(({ how }) => how === 'pause' || how === 'freeze')) await options.afterPause?.();
-    // What could not be started is an error already: nobody waits for the rest then.
+    // A failed start is an error already, so the rest is not waited for.
     if (deadline !== undefined && failures.length === 0) await waitForHealth(work, level, deadline);
   }
   if (failures.length > 0) throw notBack(failures);
@@ -128,10 +128,10 @@ async function putOneBack(work: Work, step: AppStep): Promise<void> {
   if (step.how === 'scale') return await scaleBack(work, step);
   if (await unpauseAtOnce(work, step)) return;
   let container = await findAgain(work.containers, step);
-  // Removed meanwhile; what has its name or its place now is another one, and none of ours.
+  // Removed meanwhile; what has its name or place now is another container, not ours.
   if (container === undefined) return leaveIt(work, step);
   const startedAgain = wasStartedAgain(container, step);
-  // Looked at before anything is done to it: what is stopped below is stopped by us.
+  // Asked first, because what is stopped below is stopped by us.
   const stoppedSince = !runs(container) && (await wasStoppedSince(work, container, step));
   if (runs(container) && !startedAgain && mayBePending(work, step))
     container = await makeCertain(work.containers, container, step);
@@ -144,13 +144,13 @@ async function putOneBack(work: Work, step: AppStep): Promise<void> {
       if (!work.changed.includes(name)) work.disturbed.push(name);
       return;
     }
-    // Started by others since, and not by this a moment ago.
+    // Started by others since, and not by this call a moment ago.
     if (startedAgain && !work.changed.includes(name)) return leaveIt(work, step);
     await work.containers.pause(id);
   } else {
-    // An engine that ends a paused container lets it run for a moment.
+    // An engine lets a paused container run for a moment when it ends it.
     if (step.how === 'pause') work.disturbed.push(name);
-    // Others started it since and it has ended again, or they have stopped it: that is not what we have done.
+    // Others started it since and it has exited again, or they stopped it: not our doing.
     if (startedAgain || stoppedSince) return leaveIt(work, step);
     if (step.identity.swarmService !== undefined) return;
     await work.containers.start(id);
@@ -166,7 +166,7 @@ function leaveIt({ left, disturbed }: Work, { identity: { name } }: AppStep): vo
   if (!disturbed.includes(name)) disturbed.push(name);
 }
 
-/** What is most likely so needs no question before. False where it was not paused. */
+/** Tries the most likely action without asking first. False where it was not paused. */
 async function unpauseAtOnce({ containers, options, changed }: Work, step: AppStep): Promise<boolean> {
   if (step.how !== 'pause' || options.isUnsure?.(step) === true) return false;
   const { id, name } = step.identity;
@@ -174,7 +174,7 @@ async function unpauseAtOnce({ containers, options, changed }: Work, step: AppSt
     if (!(await containers.unpause(id))) return false;
   } catch (error) {
     if (isAppError(error, 'unavailable')) throw error;
-    // Gone or ended: that is found out by those who look.
+    // Gone or exited: the caller finds out.
     return false;
   }
   changed.push(name);
@@ -194,10 +194,10 @@ function wasStartedAgain(container: Container, { identity, startedAt }: AppStep)
   );
 }
 
-/** For so long an engine that hangs may still be about to do what it was asked for. */
+/** For this long an engine that hangs may still be about to do what it was asked for. */
 const pendingMs = 10 * 60_000;
 
-/** Later than that, a stop for a moment, to be certain, would be an outage for nothing. */
+/** Later than that, a stop just to be certain would be a needless outage. */
 function mayBePending({ options }: Work, step: AppStep): boolean {
   if (options.isUnsure?.(step) !== true) return false;
   const touchedAtMs = options.touchedAtMs?.(step);
@@ -208,28 +208,27 @@ function mayBePending({ options }: Work, step: AppStep): boolean {
 }
 
 /**
- * Waits for what an engine may still be about to do, by asking for it again. Nothing else tells: a container that is
- * about to end looks like any that runs.
+ * Waits for what an engine may still be about to do, by requesting it again: a container that is about to be
+ * stopped looks like any other that runs.
  */
 async function makeCertain(containers: Containers, container: Container, step: AppStep): Promise<Container> {
   const { id } = container;
   try {
     await (step.how === 'pause' ? containers.pause(id) : containers.stop(id, {}));
   } catch (error) {
-    // It refuses: then it was not about to do it.
+    // A refusal means that it was not about to do it.
     if (isAppError(error, 'unavailable')) throw error;
   }
   return (await containers.find(id)) ?? container;
 }
 
-/** A stop that we asked for may take the container's own time, and the engine's besides. */
+/** A stop that we requested may take the container's own time-out, plus the engine's time. */
 const stopSlackMs = 60_000;
 
 /**
- * True for one that has not ended by what we have done. One that was paused does not end by itself: others have ended it,
- * unless its engine has. One that was stopped by us ended soon after it was asked to for the last time: that may have been by
- * a recovery which was killed before it could start it again. Where it cannot be told, it is ours: an app that ran must not
- * stay stopped.
+ * True for a container that exited for another reason than our stop. A paused one does not exit by itself:
+ * others have ended it, unless its engine has. One that we stopped exited soon after our last request, which
+ * a killed recovery may have made. When in doubt it counts as ours: an app that ran must not stay stopped.
  */
 async function wasStoppedSince(work: Work, container: Container, step: AppStep): Promise<boolean> {
   const touchedAtMs = work.options.touchedAtMs?.(step);
@@ -237,7 +236,7 @@ async function wasStoppedSince(work: Work, container: Container, step: AppStep):
   if (touchedAtMs === undefined || finishedAt === undefined || state !== 'exited') return false;
   const finishedAtMs = Date.parse(finishedAt);
   if (step.how === 'stop') {
-    // Seen to end by our own stop, however long that took, and whatever was done to the clock meanwhile.
+    // Our own stop was seen to end it, however long that took and wherever the clock went.
     if (step.stopTimeoutMs === undefined || work.options.isUnsure?.(step) !== true) return false;
     const aheadMs = await work.containers.clockAheadMs().catch(() => Number.POSITIVE_INFINITY);
     const lastAskedAtMs = touchedAtMs + pendingMs + step.stopTimeoutMs;
@@ -249,7 +248,7 @@ async function wasStoppedSince(work: Work, container: Container, step: AppStep):
   return await work.containers.wasAskedToEnd(id, touchedAtMs).catch(() => false);
 }
 
-/** An engine that went down, or its machine, would have ended all others as well. */
+/** An engine or machine that went down would have ended all others as well. */
 async function hasRunThrough(
   containers: Containers,
   { id, sinceMs }: { readonly id: string; readonly sinceMs: number },
@@ -275,7 +274,7 @@ async function scaleBack(work: Work, step: AppStep): Promise<void> {
     throw error;
   }
   if (now !== 0) {
-    // As it was before: the engine may never have heard that it was to be still.
+    // As it was before: the request may never have reached the engine.
     const isUntouched = now === replicas && work.options.isUnsure?.(step) === true;
     if (!isUntouched && !work.changed.includes(service)) work.disturbed.push(service);
     return;
@@ -284,14 +283,14 @@ async function scaleBack(work: Work, step: AppStep): Promise<void> {
   work.changed.push(service);
 }
 
-/** The same container; one that an engine is removing, or failed to, is none any more. */
+/** The same container; one that an engine is removing, or failed to remove, counts as gone. */
 async function findAgain(containers: Containers, { identity }: AppStep): Promise<Container | undefined> {
   const same = await containers.find(identity.id);
   if (same?.id !== identity.id) return undefined;
   return same.state === 'dead' || same.state === 'removing' ? undefined : same;
 }
 
-/** Until all that were healthy are so again, and the others run. */
+/** Waits until all that were healthy are so again, and the others run. */
 async function waitForHealth(work: Work, level: readonly AppStep[], deadline: number): Promise<void> {
   for (;;) {
     const states = await Promise.all(
@@ -308,7 +307,7 @@ async function waitForHealth(work: Work, level: readonly AppStep[], deadline: nu
   }
 }
 
-/** One that has ended, and that its engine does not start anew, will not be healthy. */
+/** A container that has exited, and that its engine does not restart, will not become healthy. */
 async function lookAt({ containers }: Work, step: AppStep): Promise<'good' | 'bad' | 'ended'> {
   if (step.how === 'scale' || step.was !== 'running') return 'good';
   const now = await findAgain(containers, step);

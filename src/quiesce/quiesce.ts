@@ -31,7 +31,7 @@ import {
 /** A volume or directory that is kept still, with what was known of it when the plan was made. */
 export interface QuiescePlace {
   readonly target: { readonly kind: 'volume' | 'path'; readonly name: string };
-  /** Where its data is on this machine; undefined where it is read through the engine. */
+  /** The data's path on this machine; undefined where it is read through the engine. */
   readonly root: ByteString | undefined;
   /** Containers that ran or were paused, and can write when they run. */
   readonly writers: readonly Container[];
@@ -42,17 +42,20 @@ export interface QuiescePlace {
 export interface QuiesceRequest {
   readonly places: readonly QuiescePlace[];
   readonly plan: QuiescePlan;
-  /** What the applications do for it; undefined when there is nothing. */
+  /** The application's part for it; undefined when there is none. */
   readonly application: Application | undefined;
-  /** By container id: how labels want it to be made still. */
+  /** By container id: what labels ask. */
   readonly stillness: ReadonlyMap<string, Stillness>;
-  /** What is not read by then is read when the containers run again; undefined for no such time. */
+  /** What is not read by then is read while the containers run again; undefined for no limit. */
   readonly maxStillMs: number | undefined;
-  /** How long it took to go through the data last, in use: about as long as it will have to be still. */
+  /** How long the last pass over the live data took: about as long as the data will have to be still. */
   readonly lastPassMs: number | undefined;
-  /** True when it is made still once more, should not all be read in time. */
+  /** True when the data is made still once more if not all was read in time. */
   readonly mayRepeat: boolean;
-  /** Done when all is prepared, just before the first container is made still. Not called where none is to be. */
+  /**
+   * Called when all is prepared, just before the first container is paused or stopped. Not called where none
+   * is.
+   */
   readonly justBefore: () => Promise<void>;
 }
 
@@ -60,11 +63,17 @@ export interface QuiesceRequest {
 export interface QuiesceSession extends AsyncDisposable {
   /** When it became still, in milliseconds since 1970. */
   readonly timeMs: number;
-  /** When it was let go though it was not released yet, in milliseconds since 1970; undefined while it is still. */
+  /**
+   * When the containers were let run before `release`, in milliseconds since 1970; undefined while the data
+   * is still.
+   */
   readonly cutAtMs: () => number | undefined;
-  /** Lets it go now; `release` follows. The reason is for people. */
+  /** Lets the containers run now; `release` follows. The reason is for people. */
   readonly cut: (reason: string) => void;
-  /** Brings back what ran, and looks who could write meanwhile. Throws when something cannot be brought back in time. */
+  /**
+   * Brings back what ran, and looks for writers meanwhile. Throws when something cannot be brought back in
+   * time.
+   */
   release(): Promise<QuiesceEvidence>;
   /**
    * What is told of an error that ended the work, once this is disposed: where something could not be brought back, that
@@ -74,7 +83,7 @@ export interface QuiesceSession extends AsyncDisposable {
 }
 
 export interface QuiesceEvidence {
-  /** True when another program, or the guardian of what was frozen, let some run meanwhile. */
+  /** True when another program, or the guardian of frozen containers, let some run meanwhile. */
   readonly isDisturbed: boolean;
   /** From the first request to make one still until the last was back. */
   readonly stillMs: number;
@@ -93,9 +102,9 @@ export interface PlaceEvidence {
   readonly disturbed: readonly string[];
   /** Processes of the machine, for people. */
   readonly hostProcesses: readonly string[];
-  /** What an application's own means have made of it. */
+  /** What the application itself did for it. */
   readonly made?: { readonly grade: 'app' | 'crash'; readonly evidence: string } | undefined;
-  /** Those that were stopped by force. */
+  /** Those that the engine killed. */
   readonly killed?: readonly KilledApp[] | undefined;
   /** Those that their users had paused all the time. */
   readonly paused?: readonly string[] | undefined;
@@ -104,8 +113,9 @@ export interface PlaceEvidence {
 }
 
 /**
- * Makes the data of all places still, as the plan says: looks who can write to it now, prepares, locks databases, pauses or
- * stops containers, runs the hooks that are due. When it throws, what ran runs again, or the error says what does not.
+ * Makes the data of all places still, as planned: looks who can write to it now, prepares, locks databases,
+ * pauses or stops containers, runs the "during" hooks. When it throws, what ran runs again, or the error says
+ * what does not.
  */
 export async function quiesce(
   means: QuiesceMeans,
@@ -124,12 +134,12 @@ export async function quiesce(
 }
 
 const healthyWithinMs = 60_000;
-/** Far below what may be frozen by the kernel at most. */
+/** Far below the longest freeze. */
 const briefPassMs = 3000;
-/** A busy machine lets them run again that much later than it should. */
+/** A busy machine may let them run again this much late. */
 const lateByMs = 1000;
 
-/** What a timer takes. */
+/** The longest delay that a timer takes. */
 const longestTimerMs = 2 ** 31 - 1;
 
 class Quiescing implements QuiesceSession {
@@ -138,7 +148,7 @@ class Quiescing implements QuiesceSession {
   readonly #request: QuiesceRequest;
   readonly #options: JobOptions;
   readonly #hostProcesses = new Map<QuiescePlace, Set<string>>();
-  /** Those that could write to a place when they were to be made still. */
+  /** Containers that could write to a place when they were to be made still. */
   readonly #active = new Map<QuiescePlace, readonly Container[]>();
   #still: StillContainers | undefined;
   #report: ReleaseReport | undefined;
@@ -163,7 +173,7 @@ class Quiescing implements QuiesceSession {
     const around = await this.#lookAround();
     const writers = new Map<string, Container>();
     for (const place of places) {
-      // One that was started while the data was gone through in use has to be still as well.
+      // A container started during the live pass has to be still as well.
       const active = (await writersIn(around, place.target)).filter(isActiveContainer);
       for (const container of active) writers.set(container.id, container);
       this.#active.set(place, active);
@@ -183,7 +193,7 @@ class Quiescing implements QuiesceSession {
         briefMs: this.#briefMs(),
         reason: `back up ${places.map(({ target }) => quote(target.name)).join(', ')}`,
         justBefore: this.#request.justBefore,
-        // A server that is stopped lets its clients go, and needs no lock.
+        // A stopped server closes its connections, and needs no lock.
         beforePause: async () => {
           if (how === 'pause') await application?.hold(stillness, this.#options);
         },
@@ -205,7 +215,7 @@ class Quiescing implements QuiesceSession {
     const names = nameApps(this.#still.names);
     this.#options.onNote?.(`${names} run again before all was read: ${reason}; ${then}.`);
     this.#cutAtMs = this.#means.now();
-    // `release` tells what went wrong.
+    // `release` reports what went wrong.
     void this.#letAllGo().catch(() => undefined);
   };
 
@@ -219,7 +229,8 @@ class Quiescing implements QuiesceSession {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // `release` tells what went wrong; without it, an error that is on its way, and the containers' own disposal.
+    // `release` reports what went wrong; without it, an error already on its way, and the disposal of the
+    // containers.
     await this.#letAllGo().catch(() => undefined);
     try {
       await this.#still?.[Symbol.asyncDispose]();
@@ -238,8 +249,8 @@ class Quiescing implements QuiesceSession {
   }
 
   /**
-   * Those that are paused are so since they were first asked to be; what hooks do meanwhile has its own time. An engine that
-   * is slow to pause them leaves half of the time for the reading.
+   * Paused containers count as still from the first request; hooks meanwhile have their own time. An engine
+   * that is slow to pause them leaves half of the time for reading.
    */
   #startClock(still: StillContainers): void {
     const { maxStillMs, plan } = this.#request;
@@ -249,7 +260,7 @@ class Quiescing implements QuiesceSession {
     this.#clock = setTimeout(() => this.cut(`${Math.round(maxStillMs)} ms were over`), leftMs);
   }
 
-  /** What hooks do meanwhile may take as long as they like; and what a pass has taken, the next may take again. */
+  /** Hooks meanwhile have no limit; and the next pass may take as long as the last. */
   #briefMs(): number | undefined {
     const { lastPassMs, maxStillMs = Infinity } = this.#request;
     if (lastPassMs === undefined || this.#hasHooks) return undefined;
@@ -270,12 +281,12 @@ class Quiescing implements QuiesceSession {
   async #bringBack(): Promise<void> {
     const { signal, onNote } = this.#options;
     const lost: unknown[] = [];
-    // A server that cannot write may not become healthy: it is let go before its health is waited for.
+    // A locked server may not become healthy, so its lock is released before the wait for health.
     const letGo = async (): Promise<void> => {
       await this.#request.application?.letGo(this.#options).catch((error: unknown) => lost.push(error));
     };
     try {
-      // What depends on a service that was stopped is started when that one is healthy again.
+      // What depends on a stopped service is started when that one is healthy again.
       this.#report = await this.#still?.release({ healthyWithinMs, afterPause: letGo, signal });
       for (const name of this.#report?.unhealthy ?? [])
         onNote?.(`Warning: ${quote(name)} is not healthy ${healthyWithinMs / 1000} s after it came back.`);
@@ -302,15 +313,15 @@ class Quiescing implements QuiesceSession {
       (writer) => still?.covers(writer) !== true && couldWrite(writer, this.#beganAtMs),
     );
     const active = this.#active.get(place) ?? [];
-    // One that was started since the plan was made runs on: it is not made still.
+    // A container started since the plan runs on, because nothing is made still.
     const seen = plan.how === undefined ? [...place.writers, ...active] : [];
     const writers = [...seen.filter(runs), ...loose].map((writer) => writer.name);
-    // Nothing of what was read is the application's when it was not still at all.
+    // The application's grade does not hold for data that was never still.
     const made =
       application === undefined || plan.how === undefined
         ? undefined
         : { grade: application.stillGrade(name), evidence: ran.join(', ') };
-    // Those whose users had paused them, and that stay so.
+    // Those that their users had paused, and that stay so.
     const left = still === undefined ? place.writers : active.filter((container) => !still.covers(container));
     const paused = left.filter(({ state }) => state === 'paused');
     const names = new Set(active.flatMap((one) => [one.name, one.swarmService ?? one.name]));
@@ -329,7 +340,7 @@ class Quiescing implements QuiesceSession {
     };
   }
 
-  /** Stopped where all of them were: not by one that is only paused instead. */
+  /** `stop` only where all were stopped, and none was paused instead. */
   #howOf(active: readonly Container[]): 'pause' | 'stop' | undefined {
     const { how } = this.#request.plan;
     const still = this.#still;
@@ -339,7 +350,7 @@ class Quiescing implements QuiesceSession {
     return covered.every((container) => still.isStopped(container)) ? 'stop' : 'pause';
   }
 
-  /** The containers, with the processes of the machine that write to any of the places. */
+  /** The containers, and the processes of the machine that write to any of the places. */
   async #lookAround(): Promise<Surroundings> {
     const { places } = this.#request;
     const { signal } = this.#options;
@@ -362,18 +373,18 @@ class Quiescing implements QuiesceSession {
   }
 }
 
-/** Those of some consumers that can write now. */
+/** Names of those consumers that can write now. */
 export function namesOfWriters(consumers: readonly Consumer[]): string[] {
   const writers = consumers.filter((consumer) => isActive(consumer) && !consumer.readOnly);
   return [...new Set(writers.map(({ name }) => name))];
 }
 
-/** Of those that are neither as the others are nor let run. */
+/** Containers that differ from the rest and are not left running. */
 function ownWays(stillness: ReadonlyMap<string, Stillness>): ReadonlyMap<string, 'pause' | 'stop'> {
   return new Map([...stillness].flatMap(([id, way]) => (way === 'run' ? [] : [[id, way] as const])));
 }
 
-/** True for one that runs, or was started since: it may have run and ended. */
+/** True for one that runs, or was started since: it may have run and exited. */
 function couldWrite(container: Container, sinceMs: number): boolean {
   const { startedAt } = container;
   return runs(container) || (startedAt !== undefined && Date.parse(startedAt) >= sinceMs);

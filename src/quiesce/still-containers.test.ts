@@ -75,7 +75,7 @@ test('keeps the order where a container between two is not made still', async ()
   expect(containers.calls).toEqual(['stop web', 'stop a-db']);
 });
 
-test('ends with containers that depend on each other in a circle', async () => {
+test('handles containers that depend on each other in a circle', async () => {
   const { containers } = world;
   containers.add({ name: 'a', stack: 's', service: 'a', dependsOn: ['b'] });
   containers.add({ name: 'b', stack: 's', service: 'b', dependsOn: ['a'] });
@@ -84,7 +84,7 @@ test('ends with containers that depend on each other in a circle', async () => {
   expect(containers.get('b').state).toBe('running');
 });
 
-test('leaves a container alone that its user has paused, and says so: its memory would be lost', async () => {
+test('leaves alone a container that its user has paused, and says so: its memory would be lost', async () => {
   world.containers.add({ name: 'db', state: 'paused' });
   world.containers.add({ name: 'web' });
   const notes: string[] = [];
@@ -121,7 +121,7 @@ describe('a container that has joined the network of another', () => {
     ]);
   });
 
-  test('is left alone when that one is only paused, or when it does not run', async () => {
+  test('is left alone when that one is only paused, or does not run', async () => {
     addJoined({ state: 'exited' });
     await (await still('pause', ['db'])).release();
     await (await still('stop', ['db'])).release();
@@ -140,7 +140,7 @@ describe('a container that has joined the network of another', () => {
     },
   );
 
-  test('is held like the others, so that no other work lets it run', async () => {
+  test('is held like the others, so that no other job lets it run', async () => {
     addJoined();
     await using _held = await still('stop', ['db']);
     const containers = [world.containers.get('web')];
@@ -157,7 +157,7 @@ describe('a container that has joined the network of another', () => {
   });
 });
 
-test('tells of a container that had to be killed, and not of one that ended with an error', async () => {
+test('reports a container that had to be killed, and not one that exited with an error', async () => {
   world.containers.add({ name: 'db' });
   world.containers.add({ name: 'web' });
   world.containers.endWith('db', 137);
@@ -178,7 +178,7 @@ test('waits for no more tasks of a service than ran before', async () => {
   expect(world.containers.calls).toEqual(['scale web 0', 'scale web 2, at least 1']);
 });
 
-test('tells of a service whose tasks had to be killed', async () => {
+test('reports a service whose tasks had to be killed', async () => {
   world.containers.addService('web', 2);
   world.containers.endWith('web', 137);
   const held = await still('stop');
@@ -186,7 +186,7 @@ test('tells of a service whose tasks had to be killed', async () => {
   await held.release();
 });
 
-test('starts what it has stopped, however long that took and whatever became of the clock', async () => {
+test('starts what it has stopped, however long that took and wherever the clock went', async () => {
   world.containers.add({ name: 'db' });
   world.containers.add({ name: 'witness' });
   const held = await still('stop', ['db']);
@@ -195,7 +195,7 @@ test('starts what it has stopped, however long that took and whatever became of 
   expect(world.containers.get('db').state).toBe('running');
 });
 
-test('says that a container was disturbed that others have started and stopped meanwhile', async () => {
+test('reports as disturbed a container that others have started and stopped meanwhile', async () => {
   world.containers.add({ name: 'db' });
   const held = await still('stop');
   await world.containers.start('db');
@@ -204,7 +204,7 @@ test('says that a container was disturbed that others have started and stopped m
   expect(world.containers.get('db').state).toBe('exited');
 });
 
-test('does not wait for a container to be well that fell over and over before', async () => {
+test('does not wait for the health of a container that kept restarting before', async () => {
   world.containers.add({ name: 'loop', state: 'restarting' });
   const held = await still('stop');
   world.containers.onCall((call, name) => {
@@ -256,7 +256,7 @@ test('keeps the journal when what was stopped cannot be started', async () => {
   expect(await journals()).toEqual([]);
 });
 
-test('tries again while the engine starts anew', async () => {
+test('tries again while the engine restarts', async () => {
   world.containers.add({ name: 'db' });
   const held = await still('stop');
   const error = new AppError('unavailable', 'Cannot reach the engine');
@@ -265,7 +265,7 @@ test('tries again while the engine starts anew', async () => {
   expect(world.containers.get('db').state).toBe('running');
 });
 
-test('starts what the restarted engine has ended while it was paused', async () => {
+test('starts what the restarted engine ended while it was paused', async () => {
   world.containers.add({ name: 'db' });
   const held = await still('pause');
   world.containers.restartEngine();
@@ -274,14 +274,14 @@ test('starts what the restarted engine has ended while it was paused', async () 
   expect(world.containers.get('db').state).toBe('running');
 });
 
-test('tells of a container that somebody else let run meanwhile', async () => {
+test('reports a container that another program let run meanwhile', async () => {
   world.containers.add({ name: 'db', restarts: true });
   const held = await still('stop');
   await world.containers.start('db');
   expect((await held.release()).disturbed).toEqual(['db']);
 });
 
-test('leaves a container ended that ended by itself before it was paused', async () => {
+test('leaves a container alone that exited by itself before it was paused', async () => {
   world.containers.add({ name: 'job' });
   world.containers.onCall((call) => {
     if (call === 'pause') world.containers.change('job', { state: 'exited' });
@@ -292,7 +292,7 @@ test('leaves a container ended that ended by itself before it was paused', async
   expect(world.containers.get('job').state).toBe('exited');
 });
 
-test('brings back what the engine has made still when its answer was lost', async () => {
+test('brings back what the engine has paused or stopped when its answer was lost', async () => {
   const { containers } = world;
   const error = new AppError('unavailable', 'The connection was lost');
   for (const [how, state] of [
@@ -313,14 +313,14 @@ test('brings back what the engine has made still when its answer was lost', asyn
   }
 });
 
-test('takes no paused container for stopped when it cannot be', async () => {
+test('does not count a paused container as stopped when it cannot be', async () => {
   world.containers.add({ name: 'db', state: 'paused' });
   world.containers.fail('stop', 'db');
   await expect(still('stop', undefined, { stopsPaused: true })).rejects.toThrow('Cannot stop "db"');
   expect(world.containers.get('db').state).toBe('paused');
 });
 
-test('starts one again that had started by itself, as it does all the time, before it was stopped', async () => {
+test('starts again a container in a restart loop that had restarted before it was stopped', async () => {
   world.containers.add({ name: 'loop', state: 'restarting', restarts: true });
   world.containers.onCall((call) => {
     if (call === 'stop') world.containers.change('loop', { startedAt: '2030-01-01T00:00:00Z' });
@@ -350,7 +350,7 @@ test('pauses what would be removed when it stops', async () => {
   expect(world.containers.calls).toEqual(['pause once', 'unpause once']);
 });
 
-test('waits until what was healthy is so again, and names what is not in time', async () => {
+test('waits until what was healthy is so again, and names what is late', async () => {
   world.containers.add({ name: 'db', health: 'healthy' });
   world.containers.add({ name: 'web', health: 'healthy' });
   const held = await still('stop');
@@ -361,7 +361,7 @@ test('waits until what was healthy is so again, and names what is not in time', 
   expect((await held.release({ healthyWithinMs: 400 })).unhealthy).toEqual(['web']);
 });
 
-test('waits for another backup that has the same container still', async () => {
+test('waits for another backup that holds the same container', async () => {
   world.containers.add({ name: 'db' });
   const first = await still('pause');
   let second: string | undefined;

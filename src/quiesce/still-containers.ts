@@ -18,36 +18,36 @@ import {
 } from './plan-still.ts';
 import { type PutBackReport, putBack } from './put-back.ts';
 
-/** One that did not end by itself when it was stopped: what it had not written yet is lost. */
+/** An app that did not exit when it was stopped: what it had not written yet is lost. */
 export interface KilledApp {
   readonly name: string;
-  /** How long it was waited for; undefined when it is not known how it ended. */
+  /** How long the stop took; undefined when it is not known how the app ended. */
   readonly afterMs: number | undefined;
 }
 
 export interface StillRequest {
   readonly containers: readonly Container[];
   readonly how: 'pause' | 'stop';
-  /** By id, for those that are made still in another way than the others. */
+  /** By container id: those that are stopped or paused differently from the rest. */
   readonly howOf?: ReadonlyMap<string, 'pause' | 'stop'> | undefined;
   /** For people, in the journal: `back up "pg"`. */
   readonly reason: string;
-  /** The restore that it is for: after a kill, its data is put right before they run again. */
+  /** The restore that this is for: after a kill, its data is settled before the containers run again. */
   readonly restoreId?: string | undefined;
   /**
-   * How long they may be still at most, in milliseconds, where that is short: they are frozen by the kernel then, where that
-   * can be done, and run again after that time in any case.
+   * The longest time that they may be still, in milliseconds, where that is short: they are then frozen by
+   * the kernel where possible, and run again after that time in any case.
    */
   readonly briefMs?: number | undefined;
-  /** Stops paused ones as well, as nothing may go on with the data that they have. */
+  /** Stops paused containers too, because nothing may go on with the data that they have in memory. */
   readonly stopsPaused?: boolean | undefined;
-  /** How long to wait for others who have one of them; as for any other job unless given. */
+  /** How long to wait for other processes that hold one of them. Default: as for any other job. */
   readonly patienceMs?: number | undefined;
-  /** Done when all is prepared, just before the first of them is made still. */
+  /** Called when all is prepared, just before the first container is stopped or paused. */
   readonly justBefore?: (() => Promise<void>) | undefined;
   /**
-   * Done last, just before those are paused that are not stopped: what holds an application up must not wait for anything
-   * else. Not called where none is paused.
+   * Called last, just before the paused ones are paused: a lock that holds up an application must not wait
+   * for anything else. Not called where none is paused.
    */
   readonly beforePause?: (() => Promise<void>) | undefined;
 }
@@ -59,53 +59,54 @@ export interface StillApp {
 }
 
 export interface ReleaseOptions {
-  /** Waits that long for those to be healthy that were so before. */
+  /** How long to wait for those to become healthy that were so before. */
   readonly healthyWithinMs?: number;
-  /** Done when those run again that were paused, before the health of any is waited for. Must not throw. */
+  /** Called when the paused ones run again, before waiting for health. Must not throw. */
   readonly afterPause?: (() => Promise<void>) | undefined;
-  /** Ends the waiting for health; what was running is started all the same. */
+  /** Ends the wait for health; what was running is started all the same. */
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface ReleaseReport {
   /** From the first request to make one still until the last was back. */
   readonly stillMs: number;
-  /** Names of containers that are not healthy, or run no more, after that time. */
+  /** Names of containers that are unhealthy, or have exited, after that time. */
   readonly unhealthy: readonly string[];
   readonly apps: readonly StillApp[];
-  /** Names of containers that another program let run meanwhile: what was read then may be of several moments. */
+  /** Names of containers that another program let run meanwhile: the data read may be of several moments. */
   readonly disturbed: readonly string[];
 }
 
 /** Containers that do not run until they are released. Disposing releases them. */
 export interface StillContainers extends AsyncDisposable {
-  /** When the last of them was still, in milliseconds since 1970. */
+  /** When the last of them became still, in milliseconds since 1970. */
   readonly sinceMs: number;
   /** Names of those that were made still: what ran before. */
   readonly names: readonly string[];
-  /** Those that were to be stopped, and that are paused instead, or left as they were. */
+  /** Those that should have been stopped, and were paused instead or left as they were. */
   readonly unstoppable: readonly Unstoppable[];
-  /** Those that were stopped by force. */
+  /** Those that the engine killed. */
   readonly killed: readonly KilledApp[];
-  /** True for a container that was made still, and for the tasks of a service that was, old and new. */
+  /** True for a container that was made still, and for the old and new tasks of a service that was. */
   covers(container: ContainerIdentity): boolean;
-  /** True for one of these that was stopped, and not only paused. */
+  /** True for one of these that was stopped, not only paused. */
   isStopped(container: ContainerIdentity): boolean;
-  /** How long they are still by now. */
+  /** How long they have been still. */
   stillForMs(): number;
   /**
-   * Starts or unpauses exactly what was running, in reverse order. Removes the journal when all is back; throws, and
-   * leaves it to `recover`, when something cannot be brought back in time. May be repeated.
+   * Starts or unpauses exactly what was running, in reverse order. Removes the journal when all is back;
+   * throws, and leaves the journal to `recover`, when something cannot be brought back in time. May be
+   * repeated.
    */
   release(options?: ReleaseOptions): Promise<ReleaseReport>;
   /**
-   * Lets go of them as they are: `recover` brings them back, whether this process has ended or not. `why` is what kept them
-   * from being brought back with patience: the next command does not wait for it again.
+   * Leaves them as they are: `recover` brings them back, even while this process runs. `why` is the failure
+   * to bring them back with patience: the next command does not wait for it again.
    */
   leave(why?: unknown): Promise<void>;
 }
 
-/** What it takes to hold containers: their host, where journals lie, and the clock. */
+/** What holding containers needs: their host, the folder of the journals, and the clock. */
 export interface QuiesceMeans extends HostAccess {
   readonly stateDir: string;
   /** Milliseconds since 1970. */
@@ -113,9 +114,9 @@ export interface QuiesceMeans extends HostAccess {
 }
 
 /**
- * Pauses or stops what runs of the containers, dependants first, a Swarm service as a whole. What was running is
- * written down durably before the first of them is touched, so that the next start brings it back, whatever ends this
- * one. When it throws, all is as it was before, or the error says what is not.
+ * Pauses or stops what runs of the containers, dependants first, a Swarm service as a whole. Records durably
+ * what was running before it touches the first, so that the next start brings it back after a kill. When it
+ * throws, all is as it was before, or the error says what is not.
  */
 export async function makeStill(
   means: QuiesceMeans,
@@ -136,7 +137,7 @@ export async function makeStill(
   const { unstoppable } = plan;
   for (const one of unstoppable) options.onNote?.(describeUnstoppable(one));
   if (plan.levels.length === 0) return nothingStill(now(), unstoppable);
-  // What is stopped takes its time, in which the others are paused as well.
+  // A stop takes long, and the paused ones wait for it.
   const { briefMs } = request;
   const isBrief = briefMs !== undefined && plan.levels.flat().every(({ how }) => how === 'pause');
   const mayFreeze = { all: isBrief ? all : [], containers: host.containers };
@@ -148,7 +149,7 @@ export async function makeStill(
   const since = new Date(now()).toISOString();
   const about = { hostIdentity, reason, restoreId, how, since, levels };
   const journal = await openAppJournal(stateDir, about);
-  // Disposed in the reverse order: nobody else has them before the guardian has ended.
+  // Disposed in reverse order: the containers stay held until the guardian has ended.
   const holds = opened.move();
   const { onNote } = options;
   const { justBefore, beforePause } = request;
@@ -173,8 +174,8 @@ interface Held {
 }
 
 /**
- * Plans when nobody else makes them still or lets them go any more. Others may have to be stopped with them, which are held
- * as well; who those are may change until they are.
+ * Plans once no other process pauses, stops or releases the containers. Others that have to be stopped with
+ * them are held too; which ones may change until they are held.
  */
 async function holdAndPlan(
   { containers, host, hostIdentity, stateDir, request }: HoldWork,
@@ -214,7 +215,7 @@ interface StillParts {
   readonly levels: readonly (readonly AppStep[])[];
   readonly freezing: Freezing;
   readonly unstoppable: readonly Unstoppable[];
-  /** The guardian of what is frozen as well. */
+  /** Includes the guardian of frozen containers. */
   readonly holds: AsyncDisposable;
   readonly now: () => number;
   readonly onNote: JobOptions['onNote'];
@@ -227,10 +228,10 @@ class Still implements StillContainers {
   readonly killed: KilledApp[] = [];
   readonly #containers: Containers;
   readonly #parts: StillParts;
-  /** Since when, by `performance.now()`, for each that was asked to be still. */
+  /** When each was asked to be still, by `performance.now()`. */
   readonly #touched = new Map<AppStep, number>();
   readonly #touchedAtMs = new Map<AppStep, number>();
-  /** Those of which it is not known whether the engine has done what it was asked for, or still will. */
+  /** Steps of which it is unknown whether the engine has carried them out, or still will. */
   readonly #unsure = new Set<AppStep>();
   #startedAt = 0;
   #released: Promise<ReleaseReport> | undefined;
@@ -250,8 +251,9 @@ class Still implements StillContainers {
 
   async begin(signal: AbortSignal | undefined): Promise<void> {
     const { levels, journal, justBefore, freezing } = this.#parts;
-    // To freeze takes no time, and what is written since then is little: no disk is waited for in between. A kill costs an
-    // app nothing then, while of one that is to be stopped nobody could say whether its engine is at work on it.
+    // A freeze is noted ahead, so that no disk write delays it: after a kill in between, a thaw does a running
+    // app no harm. A stop is noted at the last moment, because after a kill the note alone leaves open whether
+    // the engine is still working on it.
     const isNoted = levels[0]?.every(({ how }) => how === 'freeze') === true;
     try {
       if (isNoted) await journal.noteLevel(0, this.#parts.now());
@@ -261,7 +263,7 @@ class Still implements StillContainers {
       for (const [index, level] of levels.entries()) {
         signal?.throwIfAborted();
         if (index > 0 || !isNoted) await journal.noteLevel(index, this.#parts.now());
-        // Those that are paused come last, all in one level.
+        // The paused ones come last, all in one level.
         if (index === levels.length - 1 && level.some(isPaused)) {
           await this.#parts.beforePause?.();
           signal?.throwIfAborted();
@@ -310,9 +312,9 @@ class Still implements StillContainers {
     try {
       await this.release();
     } catch (error) {
-      // Beside the error that ended the work this one would not be heard.
+      // The error that ended the work hides this one, so it is noted.
       if (error instanceof AppError) this.#parts.onNote?.(`${errorInWords(error)}. ${error.hint ?? ''}`);
-      // Whoever comes next may bring them back.
+      // The next command may bring them back.
       await this.leave(error);
       throw error;
     }
@@ -324,7 +326,7 @@ class Still implements StillContainers {
     await this.#parts.holds[Symbol.asyncDispose]();
   }
 
-  /** Not to be cancelled: an engine goes on with a stop of which nobody wants to hear any more. */
+  /** Not cancellable: an engine goes on with a stop after its caller has gone. */
   async #makeStill(step: AppStep): Promise<void> {
     this.#touched.set(step, performance.now());
     this.#touchedAtMs.set(step, this.#parts.now());
@@ -343,16 +345,16 @@ class Still implements StillContainers {
       this.#unsure.add(step);
       if (step.how === 'scale') throw error;
       const state = (await this.#containers.find(id))?.state;
-      // Only the answer was lost: it is still by us, and has to be brought back.
+      // Only the answer was lost: the pause is ours, and has to be undone.
       if (step.how === 'pause' && state === 'paused') return;
       if (step.how === 'stop' && state === 'exited') return await this.#noteEnd(step);
       if (state === 'running' || state === 'restarting' || state === 'paused') throw error;
-      // It has ended by itself since it was looked at: it is still, and stays as it is.
+      // It exited on its own since it was looked at: it stays as it is.
       this.#touched.delete(step);
     }
   }
 
-  /** One that had ended before is started again by us, and nothing was done to it. */
+  /** A container that had exited before is later started again, though nothing was done to it here. */
   async #noteEnd(step: AppStep): Promise<void> {
     if (step.was !== 'running') return;
     const { id, name } = step.identity;
@@ -367,7 +369,7 @@ class Still implements StillContainers {
     if (afterMs !== undefined) this.#tellOfKill(name, afterMs);
   }
 
-  /** Where it cannot be asked, nothing is known of it. */
+  /** Where the service cannot be asked, nothing is known of its tasks. */
   async #noteTasksEnd(step: AppStep): Promise<void> {
     const { name } = step.identity;
     const tookMs = performance.now() - (this.#touched.get(step) ?? 0);
@@ -388,7 +390,7 @@ class Still implements StillContainers {
   async #release(options: ReleaseOptions): Promise<ReleaseReport> {
     const { levels, freezing, journal, holds } = this.#parts;
     const touched = levels.map((level) => level.filter((step) => this.#touched.has(step)));
-    // Whatever is wrong with the disk, the containers come back. Whoever is only paused does not wait for this.
+    // Containers come back even when the disk fails. Those that are only paused do not wait for this.
     const freeReserve = (): Promise<void> => journal.freeReserve().catch(() => undefined);
     if (touched.flat().some(({ how }) => how === 'stop' || how === 'scale')) await freeReserve();
     const report: PutBackReport = await putBack(this.#containers, touched, {
@@ -413,10 +415,10 @@ function isPaused({ how }: AppStep): boolean {
   return how === 'pause' || how === 'freeze';
 }
 
-/** 128 and the number of SIGKILL. */
+/** 128 plus the number of SIGKILL. */
 const killedExit = 137;
 
-/** Waits for all, then throws the first error: nothing goes on behind the back of the one who handles it. */
+/** Waits for all, then throws the first error, so that none goes on while the caller handles it. */
 async function settleAll(works: readonly Promise<void>[]): Promise<void> {
   const failed = (await Promise.allSettled(works)).find((result) => result.status === 'rejected');
   if (failed !== undefined) throw failed.reason;

@@ -17,20 +17,20 @@ import { pathConsumers } from './path-consumers.ts';
 export interface Surroundings {
   readonly containers: readonly Container[];
   readonly volumes: readonly Volume[];
-  /** Where the symbolic links of a path lead to, when this is the engine's machine; each is asked for once. */
+  /** The target of a path's symbolic links, on the engine's machine only; each is resolved once. */
   readonly realPlace: (place: string) => Promise<string>;
 }
 
 interface Place {
   readonly kind: 'volume' | 'path';
   readonly name: string;
-  /** Only mounts of this very path count, not of a folder around it. */
+  /** Only mounts of this exact path count, not of a folder around it. */
   readonly isMountedAlone?: boolean | undefined;
 }
 
 /**
- * The containers, running or not, that see a volume's data however they mount it: by its name, by a bind mount of its
- * folder or of one above or below, or by another volume that is the same place. This process's own container is none.
+ * The containers, running or not, that see a volume's data: by its name, by a bind mount of its folder or of
+ * one above or below, or by another volume in the same place. Excludes this process's own container.
  */
 export async function volumeContainers(
   access: HostAccess,
@@ -40,7 +40,7 @@ export async function volumeContainers(
   return await containersOf(access, { kind: 'volume', name: volumeName }, options);
 }
 
-/** The same for a directory of this machine. Without an engine there are none. */
+/** Like `volumeContainers`, for a directory of this machine. None without an engine. */
 export async function pathContainers(
   access: HostAccess,
   directory: string,
@@ -49,7 +49,7 @@ export async function pathContainers(
   return await containersOf(access, { kind: 'path', name: directory }, options);
 }
 
-/** The same for several places, with one question to the host. */
+/** The same for several places, with one request to the host. */
 export async function containersAt(
   access: HostAccess,
   places: readonly Place[],
@@ -71,7 +71,7 @@ export async function writersIn(around: Surroundings, place: Place): Promise<Con
   return await consumersOf(around, place, ({ readOnly }) => !readOnly);
 }
 
-/** Asks the host once for all of the places. For directories alone there need be no engine. */
+/** One request to the host for all places. Directories alone need no engine. */
 export async function lookAround(
   access: HostAccess,
   places: readonly Place[],
@@ -93,8 +93,9 @@ export async function lookAround(
 }
 
 /**
- * The same when no other work of Holdfast has paused what can write to them, so that it is made still after that. Only what its
- * user has paused is paused then, or what other work has for longer than is waited for.
+ * Like `lookAround`, once no other Holdfast process has paused what can write to them, so that it can be made
+ * still. A container that is then paused was paused by its user, or is held by another process past our
+ * patience.
  */
 export async function lookAroundFree(
   access: HostAccess & { readonly stateDir: string },
@@ -127,12 +128,12 @@ export function runs({ state }: Container): boolean {
   return state === 'running' || state === 'restarting';
 }
 
-/** True for one that can write, or could when it is let run on. */
+/** True for one that can write, or could once it is unpaused. */
 export function isActiveContainer(container: Container): boolean {
   return runs(container) || container.state === 'paused';
 }
 
-/** What a host says that lists consumers, and no containers. */
+/** For a host that lists consumers, and no containers. */
 export async function consumersNow(
   access: HostAccess,
   target: Place,
@@ -171,7 +172,7 @@ async function consumersOf(
   return found;
 }
 
-/** Tells which volumes are the same place, or lie in or around it. */
+/** The volumes that are the same place, or lie in or around it. */
 async function sharing(
   { volumes, realPlace }: Pick<Surroundings, 'volumes' | 'realPlace'>,
   real: readonly string[],
@@ -184,7 +185,7 @@ async function sharing(
   return (name) => shared.has(name);
 }
 
-/** Where a volume's data lies on the engine's machine; a share of the network has a place of its own kind. */
+/** Where a volume's data lies on the engine's machine; a network share is a place of its own kind. */
 export function placesOf(volume: Volume): string[] {
   const { driver, mountpoint, options } = volume;
   const places = mountpoint === undefined ? [] : [mountpoint];
@@ -207,7 +208,7 @@ function overlap(one: string, other: string): boolean {
 function openRealPlaces(): Surroundings['realPlace'] {
   const known = new Map<string, Promise<string>>();
   let mounts: Promise<readonly MountPoint[]> | undefined;
-  /** A server that does not answer does not keep the caller from looking at the other places. */
+  /** A server that does not answer must not hide the other places. */
   const find = async (place: string): Promise<string> => {
     if (!path.isAbsolute(place)) return place;
     try {

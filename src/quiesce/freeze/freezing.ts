@@ -7,33 +7,34 @@ import type { JobOptions } from '../../activity/index.ts';
 import type { AppStep } from '../plan-still.ts';
 import { type Guardian, startGuardian } from './guardian.ts';
 
-/** For whom this is more, the engine's pause is the right thing. */
+/** A longer freeze is a job for the engine's pause. */
 export const frozenAtMostMs = 30_000;
-/** A process in the middle of a write to a disk is not still before that is over. */
+/** A process in the middle of a disk write is still only after that. */
 const stillWithinMs = 10_000;
 
 export type Levels = readonly (readonly AppStep[])[];
 
 /** Containers that this process is about to freeze itself. */
 export interface Freezing extends AsyncDisposable {
-  /** What was planned, with `freeze` in place of `pause` where that can be done. */
+  /** The plan, with `freeze` in place of `pause` where possible. */
   readonly levels: Levels;
   /**
-   * Waits for others who have one frozen, as `watch` does, before what must not wait long. Then for a time in which no check
-   * of their health falls that would make one unhealthy, within a bound.
+   * Waits, like `watch`, for other processes that have one frozen, ahead of what must not wait long. Then
+   * waits, within a bound, for a time without a health check that would make one unhealthy.
    */
   untilFree(): Promise<void>;
   /**
-   * To be called just before the first is frozen. Waits for others who have one frozen; `conflict` for one that is paused.
-   * A cancel ends the waiting, and nothing is frozen by this process.
+   * Call it just before the first freeze. Waits for other processes that have one frozen; `conflict` for one
+   * that is paused. A cancel ends the wait, and this process freezes nothing.
    */
   watch(): Promise<void>;
   /**
-   * Returns when it is still. False for one that has ended. When it throws, as after a cancel or when it does not come to
-   * rest in time, the kernel may still be about to freeze it: it is to be thawed as one that is frozen.
+   * Returns when the container is still; false when it is gone. After an error, such as a cancel or a
+   * container that does not come to rest in time, the kernel may still be about to freeze it: it has to be
+   * thawed like a frozen one.
    */
   freeze(step: AppStep): Promise<boolean>;
-  /** They run again: nobody needs to watch any more. */
+  /** The containers run again, so the guardian may end. */
   dismiss(): void;
 }
 
@@ -44,8 +45,9 @@ interface FreezingParts {
 }
 
 /**
- * Plans to freeze by the kernel, in place of the engine's pause, what this process may freeze, and has a guardian ready that
- * thaws it when this process cannot. The engine's pause and its end each start a program, which takes tens of milliseconds.
+ * Plans to freeze through the kernel what this process may freeze, in place of the engine's pause, and starts
+ * a guardian that thaws it when this process cannot. The engine's pause and unpause each start a program,
+ * which takes tens of milliseconds.
  */
 export async function openFreezing(
   levels: Levels,
@@ -69,15 +71,15 @@ export async function openFreezing(
 
 function frozenStep(step: AppStep, container: Container | undefined, frozenMs: number): AppStep {
   if (step.how !== 'pause' || step.was !== 'running' || container?.pid === undefined) return step;
-  // Between two of its checks there is no time for it.
+  // Its checks leave no gap that is long enough.
   if (mayBecomeUnhealthy(container, frozenMs) && !isLongEnough(container, frozenMs)) return step;
   const group = findControlGroup({ pid: container.pid, id: container.id });
   return group === undefined ? step : { ...step, how: 'freeze', group };
 }
 
 /**
- * A health check that begins in that time fails, and one that has begun may go beyond its time-out: so many can fail, one
- * after the other, on top of those that have failed already.
+ * A health check that begins during the freeze fails, and one under way may exceed its time-out: that many
+ * can fail in a row, on top of those that have failed already.
  */
 function mayBecomeUnhealthy(
   { healthRetries, healthFailures = 0, healthIntervalMs = Infinity }: Container,
@@ -88,7 +90,7 @@ function mayBecomeUnhealthy(
   return healthFailures + most >= healthRetries;
 }
 
-/** What passes between the question to the engine and the freeze. */
+/** What passes between the request to the engine and the freeze. */
 const marginMs = 500;
 
 function isLongEnough({ healthIntervalMs = 0 }: Container, frozenMs: number): boolean {
@@ -123,7 +125,7 @@ interface PlannedFreezing {
   readonly containers: Pick<Containers, 'find'>;
 }
 
-/** What `openFreezing` gives when all is planned and a guardian is ready. */
+/** The second half of `openFreezing`: all is planned, and a guardian is ready. */
 export function freezingWith(
   guardian: Guardian,
   { levels, containers, frozenMs = frozenAtMostMs }: PlannedFreezing,
@@ -132,13 +134,13 @@ export function freezingWith(
   const steps = levels.flat().filter(({ group }) => group !== undefined);
   const touched = new Set<string>();
   let isLost = false;
-  // Nobody would thaw them if this process ended now: better the data is not still.
+  // Without a guardian nothing would thaw them if this process ended, so consistency is given up.
   void guardian.lost.then(() => {
     isLost = true;
     try {
       thawAll(touched);
     } catch (error) {
-      // It is tried again when they are released.
+      // Thawing is tried again on release.
       const why = errorMessage(error);
       onNote?.(`A container that nobody watches over any more cannot be thawed: ${why}`);
     }
@@ -172,7 +174,10 @@ export function freezingWith(
 
 const betweenWithinMs = 10_000;
 
-/** When there is no such time for all of them soon, it is done without: the next check makes it healthy again. */
+/**
+ * When no such time comes soon for all of them, goes on without: the next check makes the container healthy
+ * again.
+ */
 async function untilBetweenChecks(
   steps: readonly AppStep[],
   {
@@ -198,7 +203,7 @@ async function untilBetweenChecks(
   }
 }
 
-/** Another program of ours with a state folder of its own may have it frozen, for a moment. */
+/** Another Holdfast process with its own state folder may have it frozen for a moment. */
 async function waitForOthers(
   { group = '', identity: { id, name } }: AppStep,
   { containers, signal }: { readonly containers: Pick<Containers, 'find'> } & JobOptions,
@@ -206,10 +211,10 @@ async function waitForOthers(
   const deadline = performance.now() + frozenAtMostMs;
   while (isToBeFrozen(group)) {
     signal?.throwIfAborted();
-    // It was not so when it was looked at, and is not ours to let run.
+    // It was paused since it was looked at, so it is not ours to unpause.
     if ((await containers.find(id, { signal }))?.state === 'paused')
       throw new AppError('conflict', `${quote(name)} was paused meanwhile`, { hint: 'Back up again.' });
-    // Nobody is left who would thaw it: then we do.
+    // Its freezer must be dead, so the container is taken over, and thawed later.
     if (performance.now() > deadline) return;
     await sleep(5, undefined, { signal });
   }
@@ -225,7 +230,7 @@ async function freezeGroup(
     const state = groupState(group);
     if (state === 'frozen') return true;
     if (state === 'gone') return false;
-    // Somebody has let it run already: whoever releases it sees that it is not frozen.
+    // Another process has thawed it already: the release sees that it is not frozen.
     if (!isToBeFrozen(group)) return true;
     signal?.throwIfAborted();
     if (performance.now() > deadline) {

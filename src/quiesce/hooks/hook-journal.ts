@@ -19,13 +19,13 @@ export interface HookJournal {
   readonly environment: Readonly<Record<string, string>>;
   /** Those of `after` and `on-error`. */
   readonly hooks: readonly PlannedHook[];
-  /** When they were tried last, and what came of it; undefined where the backup has not got as far. */
+  /** When they were last tried, and the outcome; undefined where the backup has not got that far. */
   readonly tried?: HookTries | undefined;
 }
 
 export interface HookTries {
   readonly times: number;
-  /** RFC 3339, the first try and the last. */
+  /** The first try and the last, RFC 3339. */
   readonly first: string;
   readonly last: string;
   /** Why they failed the last time, for people. */
@@ -34,15 +34,15 @@ export interface HookTries {
 
 export interface OpenHookJournal extends AsyncDisposable {
   readonly journal: HookJournal;
-  /** Its path. */
+  /** The path of the journal. */
   readonly file: string;
-  /** Writes down, durably, what is still due, and lets it go. */
+  /** Records durably what is still due, and releases the journal. */
   keep(journal: HookJournal): Promise<void>;
-  /** They have run. */
+  /** The hooks have run. */
   remove(): Promise<void>;
 }
 
-/** Written durably, and held until it is removed or this process ends. */
+/** Durable when it returns, and held until it is removed or this process ends. */
 export async function openHookJournal(stateDir: string, journal: HookJournal): Promise<OpenHookJournal> {
   const held = await holdNewJournal(placeOf(stateDir));
   try {
@@ -54,7 +54,7 @@ export async function openHookJournal(stateDir: string, journal: HookJournal): P
   }
 }
 
-/** The journals of processes that have ended. One that cannot be read is told, and left where it is. */
+/** The journals of processes that have ended. Reports one that cannot be read, and leaves it where it is. */
 export async function takeLeftHookJournals(
   stateDir: string,
   onDamaged: (error: AppError) => void,
@@ -72,7 +72,7 @@ export async function takeLeftHookJournals(
   return left;
 }
 
-/** The hooks that other processes are going to run, which have not ended. */
+/** The hooks that live processes are going to run. */
 export async function hooksUnderWay(
   stateDir: string,
   left: readonly OpenHookJournal[],
@@ -81,7 +81,7 @@ export async function hooksUnderWay(
   return (await readAll(stateDir, own)).flatMap(({ hooks }) => hooks);
 }
 
-/** True when there are hooks that have failed after their backups, and have not run since. */
+/** True when some hooks have failed after their backups, and have not run since. */
 export async function areSomeOverdue(stateDir: string): Promise<boolean> {
   return (await readAll(stateDir)).some(({ tried }) => tried !== undefined);
 }
@@ -99,8 +99,8 @@ async function readAll(stateDir: string, without: ReadonlySet<string> = new Set(
 }
 
 /**
- * What a backup has just run, or has written down itself, need not be run for an earlier one. Gives how often earlier ones
- * have tried any of it.
+ * Drops from earlier journals the hooks that a backup has just run or recorded itself. Returns how often
+ * those were tried.
  */
 export async function takeDueHooks(
   stateDir: string,
@@ -114,7 +114,7 @@ export async function takeDueHooks(
   for (const left of journals) held.use(left);
   for (const left of journals) {
     const { journal } = left;
-    // Another engine may have a container of that name too.
+    // Another engine may have a container of the same name.
     if (journal.hostIdentity !== hostIdentity) continue;
     const isDue = journal.hooks.map((planned) => !keys.has(hookKey(planned)));
     if (isDue.includes(false) && journal.tried !== undefined) earlier.push(journal.tried);
@@ -128,7 +128,7 @@ export async function takeDueHooks(
   return earlier;
 }
 
-/** True when there may be hooks that are due: cheap, for every start. */
+/** True when there may be due hooks: cheap, for every start. */
 export async function hasHookJournals(stateDir: string): Promise<boolean> {
   return await hasJournals(placeOf(stateDir));
 }

@@ -22,16 +22,18 @@ export interface HookOutcome {
 }
 
 /**
- * The hooks of one backup, in their order. From before the first of them until `finish`, a journal says which are due
+ * The hooks of one backup, in order. From before the first until `finish`, a journal says which are due
  * however this process ends.
  */
 export interface HookRun {
   /** What ran, for the snapshot's record. */
   readonly ran: readonly string[];
-  /** Throws for the first hook that fails and is meant to abort. */
+  /** Throws for the first failing hook whose failure aborts. */
   begin(options: JobOptions): Promise<void>;
   during(options: JobOptions): Promise<void>;
-  /** Runs `after`, and `on-error` when it failed; all of them, whatever becomes of each. Gives what failed. */
+  /**
+   * Runs all of `after`, and of `on-error` when the backup failed, even when some fail. Returns the failures.
+   */
   finish(outcome: HookOutcome, options: Pick<JobOptions, 'onNote'>): Promise<readonly AppError[]>;
 }
 
@@ -41,7 +43,7 @@ export interface HooksToRun {
   readonly volumes: readonly string[];
 }
 
-/** What it takes to run hooks, to keep those due that fail, and to tell of them. */
+/** What running hooks, keeping failed ones due, and reporting them needs. */
 export interface HookMeans extends QuiesceMeans {
   readonly notifier: () => Promise<Notifier>;
 }
@@ -106,10 +108,11 @@ class Run implements HookRun {
     };
     const due = hooks.filter(({ hook }) => hook.moment === 'after' || (isBad && hook.moment === 'on-error'));
     const failures = await runDueHooks(containers, { hooks: due, environment: told });
-    // What may not run is not due.
+    // A hook that is not allowed to run is not due.
     const stay = failures.filter(({ planned }) => planned.isOutOfReach !== true);
     const bad = new Set(failures.map(({ planned }) => planned));
-    // What stays due does so in the journal of this backup alone: else each backup would leave one more of a hook that fails.
+    // A hook stays due only in the journal of this backup; otherwise each backup would add one more for a
+    // hook that fails.
     const kept = new Set(this.#journal === undefined ? [] : stay.map(({ planned }) => planned));
     const taken = due.filter((planned) => !bad.has(planned) || kept.has(planned));
     const about = { hooks: taken, hostIdentity };
@@ -122,7 +125,7 @@ class Run implements HookRun {
     return failures.filter(({ hook }) => hook.onFailure === 'abort').map(({ error }) => error);
   }
 
-  /** What has failed stays due: an application that was told to prepare has to hear that it is over. */
+  /** A failed hook stays due: an application that was asked to prepare has to learn that it is over. */
   async #closeJournal(
     { failures, environment, earlier }: StillDue,
     onNote: JobOptions['onNote'],
@@ -146,7 +149,7 @@ class Run implements HookRun {
     try {
       await journal.keep({ hostIdentity, environment, hooks, tried });
     } catch (error) {
-      // All of them are still in it, and run once more.
+      // All are still in the journal, and run once more.
       const why = errorMessage(error);
       onNote?.(`It cannot be written down which hooks are still due: ${why}`);
     }
@@ -177,7 +180,7 @@ class Run implements HookRun {
 interface StillDue {
   readonly failures: readonly FailedHook[];
   readonly environment: Readonly<Record<string, string>>;
-  /** Of earlier backups that left the same hooks due. */
+  /** From earlier backups that left the same hooks due. */
   readonly earlier: readonly HookTries[];
 }
 
@@ -192,7 +195,7 @@ export interface FailedHook {
   readonly error: AppError;
 }
 
-/** Runs hooks that are due, each of them whatever becomes of the others. Never throws. */
+/** Runs all due hooks, even when some fail. Never throws. */
 export async function runDueHooks(
   containers: Containers,
   { hooks, environment }: DueHooks,
@@ -222,7 +225,7 @@ function isDueAtEnd({ moment }: Hook): boolean {
   return moment === 'after' || moment === 'on-error';
 }
 
-/** The container as it is now: a service's may have been made anew. */
+/** The container as it is now: a service's may have been recreated. */
 async function findNow(containers: Containers, planned: PlannedHook): Promise<Container> {
   const { hook, identity, isOutOfReach } = planned;
   if (isOutOfReach === true) throw outOfReach(hook, hook.target ?? '');
@@ -231,7 +234,7 @@ async function findNow(containers: Containers, planned: PlannedHook): Promise<Co
   return found;
 }
 
-/** Running or not; undefined where there is none of it any more. */
+/** The container, running or not; undefined where it is gone. */
 export async function findHookTarget(
   containers: Containers,
   { identity }: PlannedHook,
@@ -243,7 +246,7 @@ export async function findHookTarget(
   );
 }
 
-/** What only its image says of a container does not make it the one that was made anew. */
+/** Labels from an image alone do not make a container the recreated one. */
 function isSame(
   container: Container,
   { swarmService, stack, service, number, name }: ContainerIdentity,

@@ -12,7 +12,7 @@ import { openHookRun, type HookRun } from './hook-run.ts';
 
 let world: StillWorld;
 let nowMs: number;
-/** What was run in the container, with the outcome that it was told. */
+/** What was run in the container, with the outcome passed to it. */
 let ran: string[];
 /** The commands that fail. */
 let broken: Set<string>;
@@ -59,7 +59,7 @@ async function backUp(): Promise<readonly AppError[]> {
   return await run.finish({ outcome: 'good', snapshotId: 'ab' }, {});
 }
 
-/** What a start says. */
+/** Returns the notes of a start. */
 async function start(): Promise<string[]> {
   const notes: string[] = [];
   await recoverAppsAtStart(world.parts, { onNote: (note) => notes.push(note) });
@@ -68,7 +68,7 @@ async function start(): Promise<string[]> {
 
 const minutes = (count: number): number => (nowMs += count * 60_000);
 
-test('of two interrupted backups, the one whose container cannot be started keeps the hooks of no other waiting', async () => {
+test('of two interrupted backups, the one whose container cannot be started delays no hooks of the other', async () => {
   broken.add('off');
   await backUp();
   broken.clear();
@@ -96,7 +96,7 @@ test.each([
   expect(ran.filter((line) => line.startsWith('off'))).toHaveLength(1);
 });
 
-test('channels hear which container stays stopped, with the reason of the engine, and that it is back', async () => {
+test('channels report which container stays stopped, with the reason of the engine, and that it is back', async () => {
   await leaveStopped('web', 'back up "data"');
   world.containers.fail('start', 'web', { error: new AppError('failed', 'The port 80 is taken') });
   await start();
@@ -113,7 +113,7 @@ test('channels hear which container stays stopped, with the reason of the engine
   expect(happened[1]).toMatchObject({ what: 'good', onlyRecovery: true, work: 'recovery', subject: 'web' });
 });
 
-/** What a killed job leaves. */
+/** Leaves what a killed job leaves. */
 async function leaveStopped(name: string, reason: string): Promise<void> {
   const all = (await world.containers.list()).filter((container) => container.name === name);
   const { levels } = await planStill(
@@ -138,7 +138,7 @@ async function journals(): Promise<string[]> {
   return await readdir(path.join(world.stateDir, 'journal-hooks')).catch(() => []);
 }
 
-test('a hook that failed after a backup is told, stays due, and is run by a later start with what it was told', async () => {
+test('a hook that failed after a backup is reported, stays due, and a later start runs it with its environment', async () => {
   broken.add('off');
   expect((await backUp()).map(({ message }) => message)).toEqual([
     expect.stringContaining('The hook "after"'),
@@ -151,7 +151,7 @@ test('a hook that failed after a backup is told, stays due, and is run by a late
   expect(await start()).toEqual([]);
 });
 
-test('one that fails again is told each time that it is tried, which is ever more seldom, and stays due', async () => {
+test('a hook that keeps failing is tried and reported ever more seldom, and stays due', async () => {
   broken.add('off');
   await backUp();
   let tries = 0;
@@ -172,7 +172,7 @@ test('one that fails again is told each time that it is tried, which is ever mor
   expect(await journals()).toEqual([]);
 });
 
-test('"recover" tries at once what rests, and reports what is due', async () => {
+test('"recover" tries at once what is resting, and reports what is due', async () => {
   broken.add('off');
   await backUp();
   for (let i = 0; i < 5; i++) await (minutes(120), start());
@@ -187,7 +187,7 @@ test('"recover" tries at once what rests, and reports what is due', async () => 
   expect(ran.at(-1)).toBe('off good');
 });
 
-test('the next backup of the same container makes up for it', async () => {
+test('the next backup of the same container replaces a due hook', async () => {
   broken.add('off');
   await backUp();
   broken.clear();
@@ -195,7 +195,7 @@ test('the next backup of the same container makes up for it', async () => {
   expect(await journals()).toEqual([]);
 });
 
-test('channels hear that none is due any more, be it by a later start or by the next backup', async () => {
+test('channels report that none is due any more, after a later start or the next backup', async () => {
   const over = 'No hook of a backup is due any more';
   for (const makeUp of [start, backUp]) {
     broken.add('off');
@@ -216,7 +216,7 @@ test('channels hear that none is due any more, be it by a later start or by the 
   }
 });
 
-test('a backup on another engine does not make up for it', async () => {
+test('a backup on another engine does not replace a due hook', async () => {
   broken.add('off');
   await backUp();
   broken.clear();
@@ -233,7 +233,7 @@ test('a backup on another engine does not make up for it', async () => {
   expect(await start()).toEqual([expect.stringContaining('were run: off')]);
 });
 
-test('one that fails after each backup is due once, since the first of them', async () => {
+test('a hook that fails after each backup is due once, since the first of them', async () => {
   broken.add('off');
   const first = new Date(nowMs).toISOString();
   for (let i = 0; i < 5; i++) await (minutes(60), backUp());
@@ -247,7 +247,7 @@ test('one that fails after each backup is due once, since the first of them', as
   expect(Date.parse(hooks[0]?.since ?? '')).toBe(Date.parse(first) + 3_600_000);
 });
 
-test('a backup that begins while hooks are tried keeps its own from being run in its middle', async () => {
+test('a backup that begins while hooks are tried keeps its own hooks from running in its middle', async () => {
   broken.add('off');
   await backUp();
   const slow = await openHookRun(world.parts, {
@@ -282,7 +282,7 @@ test('a backup that begins while hooks are tried keeps its own from being run in
   expect(await journals()).toEqual([]);
 });
 
-test('it is not run in the middle of another backup that runs it at its end', async () => {
+test('a due hook does not run in the middle of another backup that runs it at its end', async () => {
   broken.add('off');
   await backUp();
   broken.clear();
@@ -297,7 +297,7 @@ test('it is not run in the middle of another backup that runs it at its end', as
   expect(await journals()).toEqual([]);
 });
 
-test('one whose container is gone is due for a week, then given up and told', async () => {
+test('a hook whose container is gone is due for a week, then given up and reported', async () => {
   broken.add('off');
   await backUp();
   await world.containers.remove('web');
@@ -311,7 +311,7 @@ test('one whose container is gone is due for a week, then given up and told', as
   expect(await journals()).toEqual([]);
 });
 
-test('one whose service was made anew runs there, and in no container whose image says that it is the service', async () => {
+test('a hook whose service was recreated runs there, and not in a container that its image calls that service', async () => {
   const claim = { 'com.docker.compose.project': 'shop', 'com.docker.compose.service': 'web' };
   const service = { stack: 'shop', service: 'web', number: 1, labels: claim };
   world.containers.change('web', service);
@@ -328,7 +328,7 @@ test('one whose service was made anew runs there, and in no container whose imag
   expect(await start()).toEqual([expect.stringContaining('were run: off')]);
 });
 
-test('a journal that cannot be read is told, and keeps no other from being run', async () => {
+test('a journal that cannot be read is reported, and does not block the others', async () => {
   broken.add('off');
   await backUp();
   const damaged = path.join(world.stateDir, 'journal-hooks', `${'0'.repeat(32)}.json`);

@@ -12,15 +12,15 @@ import {
 import type { QuiesceMeans } from '../still-containers.ts';
 import { findHookTarget, runDueHooks } from './hook-run.ts';
 
-/** A hook that is due since a backup has ended, and could not be run. */
+/** A hook that is due after a backup, and could not be run. */
 export interface DueHook {
   /** The first word of its command. */
   readonly command: string;
-  /** Where it is to run. */
+  /** The container that it runs in. */
   readonly container: string;
-  /** Why it was not, the last time. */
+  /** Why it failed the last time. */
   readonly message: string;
-  /** RFC 3339: when it was tried first. */
+  /** When it was first tried, RFC 3339. */
   readonly since: string;
   readonly tries: number;
 }
@@ -28,9 +28,9 @@ export interface DueHook {
 export interface RecoveredHooks {
   /** The first word of each command that ran. */
   readonly ran: readonly string[];
-  /** Those that stay due, whether they were tried now or rest. */
+  /** Those that stay due, tried now or resting. */
   readonly due: readonly DueHook[];
-  /** What is to be told now: what was tried and failed, and what cannot ever be run. */
+  /** What to report now: what was tried and failed, and what can never be run. */
   readonly notes: readonly string[];
   /** True when any of them had failed before. */
   readonly hadFailed: boolean;
@@ -38,7 +38,7 @@ export interface RecoveredHooks {
   readonly isWaiting: boolean;
 }
 
-/** What an interrupted job has not brought back. */
+/** A job whose containers are not all back. */
 interface UnfinishedJob {
   /** `back up "pg"`. */
   readonly reason: string;
@@ -49,22 +49,22 @@ interface UnfinishedJob {
 export interface RecoverHooksOptions extends JobOptions {
   /** Tries all that were not tried in the last seconds, however often they have failed. */
   readonly isAsked?: boolean | undefined;
-  /** Hooks of the same backup, and those in one of its containers, wait for it; no others do. */
+  /** Only hooks of the same backup, and those in one of its containers, wait for it. */
   readonly waitsFor?: readonly UnfinishedJob[] | undefined;
 }
 
 const minuteMs = 60_000;
-/** One that fails each time is not tried, and told of, more often than this. */
+/** The longest pause between two tries, and reports, of a hook that keeps failing. */
 const longestRestMs = 60 * minuteMs;
 const askedRestMs = 10_000;
-/** So long a container that is gone may come back. */
+/** How long a missing container may come back. */
 const goneForMs = 7 * 24 * 60 * minuteMs;
 
 /**
- * Runs the hooks that backups have left due, because they were killed or because the hook failed: an application that was
- * told to prepare must be told that it is over. Those that fail stay due, and are tried again after a rest that grows up to
- * an hour. One is given up only when its container has been gone for a week. Only for the host that they were written for.
- * To be called when its containers are back.
+ * Runs the hooks that backups left due, because of a kill or because the hook failed: an application that was
+ * asked to prepare has to learn that it is over. A failing hook stays due, and is tried again after pauses
+ * that grow up to an hour. It is given up only when its container has been gone for a week. Runs only the
+ * hooks of this host. Call it when the containers are back.
  */
 export async function recoverHooks(
   { stateDir, host: openHost, now }: QuiesceMeans,
@@ -87,7 +87,8 @@ export async function recoverHooks(
     const waits = options.waitsFor?.some((job) => isOfJob(opened.journal, job)) === true;
     found.isWaiting ||= waits;
     const rests = isResting(opened, { nowMs: now(), isAsked: options.isAsked === true });
-    // A backup that is under way runs the same hook when it ends: not in the middle of it. One may have begun just now.
+    // A backup under way runs the same hook when it ends, and it must not run in its middle. One may have
+    // begun just now.
     const busy = new Set((await hooksUnderWay(stateDir, journals)).map(hookKey));
     if (waits || rests || opened.journal.hooks.some((hook) => busy.has(hookKey(hook))))
       found.due.push(...dueOf(opened));
@@ -104,7 +105,7 @@ interface Found extends RecoveredHooks {
   isWaiting: boolean;
 }
 
-/** What cannot be read of a job names no containers: nothing could ever tell that it is over. */
+/** An unreadable job names no containers, so nothing could tell that it is over. */
 function isOfJob({ hooks, environment }: HookJournal, { reason, containers }: UnfinishedJob): boolean {
   const volumes = environment['HOLDFAST_VOLUME']?.split(',') ?? [];
   return (
@@ -128,7 +129,7 @@ function isResting(
     ? askedRestMs
     : Math.min(longestRestMs, minuteMs * 2 ** Math.min(tried.times - 1, 10));
   const sinceMs = nowMs - Date.parse(tried.last);
-  // A clock that was put back must not make it rest for ever.
+  // A clock that was set back must not delay it forever.
   return sinceMs >= 0 && sinceMs < restMs;
 }
 
@@ -163,7 +164,7 @@ async function runLeft({ containers, nowMs, found }: Trial, opened: OpenHookJour
 
 type Failures = Awaited<ReturnType<typeof runDueHooks>>;
 
-/** What can never run any more is told one last time. */
+/** A hook that can never run again is reported one last time. */
 async function withoutGone(
   failures: Failures,
   { containers, found, isOld }: Pick<Trial, 'containers' | 'found'> & { readonly isOld: boolean },

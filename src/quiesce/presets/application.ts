@@ -16,7 +16,7 @@ import {
 import type { Hold, Preset, PresetServer } from './preset.ts';
 
 /**
- * What the applications on some volumes do for a backup of them, in the order of its calls:
+ * What the applications on some volumes do for a backup of them, in call order:
  *
  *   await using application = await openApplication(means, volumes, options);
  *   await application.begin(options);                        hooks "before", checkpoints
@@ -31,27 +31,30 @@ import type { Hold, Preset, PresetServer } from './preset.ts';
  *   …                                                        the containers are healthy again
  *   await application.finish(outcome, options);              hooks "after" and "on-error", always
  *
- * Disposing lets go, and runs the hooks that are due as of a failed backup when it has not finished. Whoever holds the
- * containers still has to be disposed before.
+ * Disposing lets go, and if `finish` was not called, runs the due hooks as after a failed backup. Dispose what
+ * holds the containers still before it.
  */
 export interface Application extends AsyncDisposable {
   readonly plan: ApplicationPlan;
   /** How containers are to be made still, by id, where labels say so. */
   readonly stillness: ReadonlyMap<string, Stillness>;
-  /** What was run by now for a volume, for its snapshot's record. */
+  /** What was run for a volume so far, for its snapshot's record. */
   ranFor(volume: string): readonly string[];
   begin(options: JobOptions): Promise<void>;
-  /** By the volume's name. Before anything is paused: a paused server dumps nothing. */
+  /** By the volume's name. Call it before anything is paused: a paused server dumps nothing. */
   dump(repository: Repository, options: JobOptions): Promise<ReadonlyMap<string, readonly StoredDump[]>>;
-  /** But for those that are stopped, which lets their clients go, and those that run on, whom it would not help. */
+  /**
+   * Takes no lock of servers that are stopped, which close their connections, nor of those that run on, where
+   * it would not help.
+   */
   hold(stillness: ReadonlyMap<string, Stillness>, options: JobOptions): Promise<void>;
   during(options: JobOptions): Promise<void>;
   letGo(options: JobOptions): Promise<void>;
   /** `app` when a still moment of this volume is what its application calls consistent; else `crash`. */
   stillGrade(volume: string): 'app' | 'crash';
-  /** Gives what failed of the hooks that were to abort. */
+  /** Returns the failures of hooks whose failure aborts. */
   finish(outcome: HookOutcome, options: JobOptions): Promise<readonly AppError[]>;
-  /** What disposing takes the backup's end for. */
+  /** Sets the failure that disposing reports to the hooks. */
   failed(error: unknown): void;
 }
 
@@ -69,10 +72,10 @@ export async function openApplication(
   return new Running({ plan, hooks, containers });
 }
 
-/** A lock that is not there by then is not waited for: others may hold theirs already. */
+/** The wait for a lock ends then: other databases may hold theirs already. */
 const heldWithinMs = 30_000;
 
-/** Throws `unavailable` when it is not held in time; a lock that is given later is given back. */
+/** Throws `unavailable` when it is not held in time; releases a lock that comes later. */
 async function holdInTime(server: PresetServer, preset: Preset): Promise<Hold | undefined> {
   if (preset.hold === undefined) return undefined;
   const late = new AbortController();
@@ -185,14 +188,14 @@ class Running implements Application {
     return stored;
   }
 
-  /** All at once: one that has its lock must not wait for the others longer than it has to. */
+  /** Locks all at once, because one that has its lock should hold it no longer than it must. */
   async hold(stillness: ReadonlyMap<string, Stillness>, options: JobOptions): Promise<void> {
     await this.#withServers(options, 'locked', async (server, planned) => {
       const { preset, volume, container } = planned;
       if ((stillness.get(container.id) ?? 'pause') !== 'pause') return;
       const hold = await holdInTime(server, preset);
       if (hold === undefined) return;
-      // Locked once more for another try.
+      // Locked again for another try.
       const again = this.#ran.findIndex((one) => one.volume === volume && one.isLock === true);
       if (again >= 0) this.#ran.splice(again, 1);
       const ran = { volume, evidence: hold.evidence, isLock: true };
@@ -210,7 +213,7 @@ class Running implements Application {
     const holds = this.#holds;
     this.#holds = [];
     let failure: Error | undefined;
-    // None is held for as long as another takes to answer.
+    // Released in parallel, so that no lock is held while another server takes its time to answer.
     const works = holds.map(async ({ hold, planned, ran, since }) => {
       try {
         await using held = hold;
@@ -240,7 +243,7 @@ class Running implements Application {
     if (this.#isDue) await this.finish(this.#outcome, { onNote: this.#onNote });
   }
 
-  /** One that nobody has named does what it can; without it, files of one instant are still what they are. */
+  /** A server that was not asked for by name may fail: the files of one instant are good without it. */
   async #withServers(
     options: JobOptions,
     what: string,
@@ -257,7 +260,7 @@ class Running implements Application {
         options.onNote?.(`${preset.title} in "${container.name}" could not be ${what}: ${error.message}.`);
       }
     });
-    // Nothing goes on behind the back of the one who handles a failure.
+    // Waits for all, so that none goes on while the caller handles a failure.
     const failed = (await Promise.allSettled(works)).find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected') throw failed.reason;
   }

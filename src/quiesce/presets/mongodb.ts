@@ -28,14 +28,14 @@ const images = [
 ];
 
 const dumpName = 'mongodb.archive';
-/** `mongodump --archive` begins with this number, and ends each of its blocks with four bytes of ones. */
+/** `mongodump --archive` begins with this number, and ends each block with four bytes of ones. */
 const archiveMagic = Buffer.from([0x6d, 0xe2, 0x99, 0x81]);
 const terminator = Buffer.from([0xff, 0xff, 0xff, 0xff]);
 
 /**
- * MongoDB, written from its documentation and that of its tools: it has not been run against a real server. With its
- * journal it recovers from files of one instant; `fsync` before makes that short. `fsyncLock` is not used: it would stay
- * when Holdfast dies.
+ * MongoDB, written from its documentation and that of its tools, and not run against a real server. With its
+ * journal it recovers from files of one instant; `fsync` before makes that short. `fsyncLock` is not used,
+ * because the lock would outlive Holdfast.
  */
 export const mongodb: Preset = {
   name: 'mongodb',
@@ -69,12 +69,12 @@ async function loginOf(server: PresetServer): Promise<Login> {
     'MONGODB_INITDB_ROOT_PASSWORD',
     'MONGODB_ROOT_PASSWORD',
   ]);
-  // The image of Bitnami has a password, and a name for it by itself.
+  // Bitnami's image has a password, and its own name for the user.
   const fallback = password === undefined ? undefined : 'root';
   return { user: labelled.user ?? user ?? fallback, password: labelled.password ?? password ?? '' };
 }
 
-/** The shell is JavaScript: it takes the address out of its environment, where no list of processes shows it. */
+/** The shell is JavaScript and takes the address from its environment, where no process list shows it. */
 async function evaluate(server: PresetServer, script: string, withinMs: number): Promise<string> {
   const found = await findProgram(server, ['mongosh', 'mongo']);
   const place = quote(server.container.name);
@@ -117,7 +117,7 @@ async function flush(server: PresetServer): Promise<Made> {
 
 const unreadable = [0, 3, 4, 8, 10, 13, 127];
 
-/** The tools ask for a password that no option gives, and read it from their stdin, up to the end of a line. */
+/** The tools prompt for a password that no option gives, and read it from stdin up to a line end. */
 async function toolOf(
   server: PresetServer,
   name: string,
@@ -126,7 +126,7 @@ async function toolOf(
     throw new AppError('unsupported', `There is no "${name}" in ${quote(server.container.name)}`);
   const { user, password } = await loginOf(server);
   if (user === undefined) return { command: [name, '--archive'], passwordLine: '' };
-  // What ends a line, and what takes a character back.
+  // Line ends, and the characters that erase.
   if (unreadable.some((code) => password.includes(String.fromCharCode(code))))
     throw new AppError('unsupported', `The password of MongoDB has a character that "${name}" cannot read`);
   return {
@@ -155,7 +155,7 @@ async function dumps(server: PresetServer): Promise<Dump[]> {
   ];
 }
 
-/** Collection by collection: each of the dump's is dropped and made again. */
+/** Collection by collection: each one in the dump is dropped and recreated. */
 async function restoreDump(server: PresetServer, { name, body }: DumpToRestore): Promise<void> {
   if (name !== dumpName)
     throw new AppError('usage', `${quote(name)} is no dump of MongoDB that Holdfast has made`);

@@ -17,7 +17,7 @@ const disk = new Map([
   ['global', Buffer.alloc(0)],
 ]);
 
-test('the database’s own container is asked, not one that only looks into its volume', () => {
+test('the container of the database is asked, not one that only mounts its volume', () => {
   const all = [container('a-backup', { image: 'busybox' }), container('db')];
   const { servers } = planApplication([volume(all, { disk })], all);
   expect(servers).toMatchObject([
@@ -32,7 +32,7 @@ test('a container that does not run is asked nothing, and runs no hooks of its o
   expect(plan.hooks).toEqual([]);
 });
 
-test('a preset that is named has to work, and one that is "none" is none', () => {
+test('a named preset has to work, and "none" means no preset', () => {
   const all = [container('db', { image: 'my/own' })];
   const named = planApplication([volume(all, { labels: { 'holdfast.preset': 'mysql' } })], all);
   expect(named.servers).toMatchObject([{ preset: { name: 'mariadb' }, isWanted: true }]);
@@ -50,7 +50,7 @@ test('what the command line says is stronger than the volume’s labels, and the
   expect(dumps({ settings: { dump: undefined } })).toBe(true);
 });
 
-test('a dump that nobody can make is an error, and not a backup without it', () => {
+test('a dump that nothing can make is an error, and not a backup without it', () => {
   const missing = (state: Container['state'], settings: ApplicationVolume['settings']): string[] => {
     const volumes = [volume([container('db', { state, image: 'my/own' })], { settings })];
     return findMissingDumps(planApplication(volumes, volumes[0]?.containers ?? []), volumes);
@@ -63,7 +63,7 @@ test('a dump that nobody can make is an error, and not a backup without it', () 
   expect(missing('running', {})).toEqual([]);
 });
 
-test('a label about some volumes of a container says nothing of the others', () => {
+test('a label about some volumes of a container does not concern the others', () => {
   const all = [container('db', { labels: { 'holdfast.volumes': 'other', 'holdfast.dump': 'true' } })];
   expect(planApplication([volume(all)], all).servers).toEqual([]);
 });
@@ -98,7 +98,7 @@ test('a hook of a label finds the service of its own stack, and reaches no other
   expect(names(free.hooks)).toMatchObject({ named: 'blog-web-1', there: 'shop-web-1' });
 });
 
-test('labels that a container has from its image say nothing, and are told', () => {
+test('labels from an image do not count, and are reported', () => {
   const labels = { 'holdfast.hook.before': 'x', 'holdfast.preset': 'none', 'holdfast.dump': 'true' };
   const all = [container('db', { labels, imageLabels: { ...labels, 'holdfast.dump': 'false' } })];
   const plan = planApplication([volume(all, { disk })], all);
@@ -111,7 +111,7 @@ test('labels that a container has from its image say nothing, and are told', () 
   ]);
 });
 
-test('a container whose image only says that it is of a stack has no say in it, and is not found there', () => {
+test('a container that belongs to a stack only by its image has no say in it, and is not found there', () => {
   const claim = { 'com.docker.compose.project': 'shop', 'com.docker.compose.service': 'db' };
   const evil = container('evil', {
     stack: 'shop',
@@ -131,7 +131,7 @@ test('a container whose image only says that it is of a stack has no say in it, 
   ]);
 });
 
-test('a container whose image Compose built for the same project is one of it', () => {
+test('a container whose image Compose built for the same project belongs to it', () => {
   const built = (service: string): Record<string, string> => ({
     'com.docker.compose.project': 'shop',
     'com.docker.compose.service': service,
@@ -150,7 +150,7 @@ test('a container whose image Compose built for the same project is one of it', 
   expect(hooks).toMatchObject([{ hook: { command: ['x'] }, identity: { name: 'shop-web-1' } }]);
 });
 
-test('a hook of an external volume runs in the stack that uses the volume, and of one that two use in neither', () => {
+test('a hook of an external volume runs in the only stack that uses it, and in none where two do', () => {
   const used = (stack: string, service: string): Container =>
     container(`${stack}-${service}-1`, { stack, service });
   const [db, web, blog] = [used('shop', 'db'), used('shop', 'web'), used('blog', 'cms')];
@@ -171,7 +171,7 @@ test('a hook of a container that has two of the volumes runs once', () => {
   expect(hooks).toHaveLength(1);
 });
 
-test('containers of a group are made still together, each as its label says', () => {
+test('containers of a group are stopped or paused together, each as its label says', () => {
   const all = [
     container('db', {
       labels: { 'nautical-backup.group': 'g', 'nautical-backup.stop-before-backup': 'true' },
@@ -184,7 +184,7 @@ test('containers of a group are made still together, each as its label says', ()
   expect([...stillness.values()]).toEqual(['stop', 'pause']);
 });
 
-test('a way to keep still is one of the volume, or of its containers where it is about them', () => {
+test('a way to keep still concerns the volume, or its containers where it is about them', () => {
   const all = [container('db')];
   const plan = (text: string) =>
     planApplication([volume(all, { labels: { 'holdfast.consistency': text } })], all);
@@ -194,7 +194,7 @@ test('a way to keep still is one of the volume, or of its containers where it is
   expect(plan('frozen').warnings).toEqual([expect.stringMatching(/"frozen" is none of auto, freeze/)]);
 });
 
-test('what is wrong with labels is told once', () => {
+test('an invalid label is reported once', () => {
   const all = [container('db', { labels: { 'holdfast.typo': 'x' } })];
   const { warnings } = planApplication([volume(all), volume(all, { name: 'pg2' })], all);
   expect(warnings).toEqual(['The label "holdfast.typo" of the container "db" is not known']);

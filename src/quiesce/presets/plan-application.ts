@@ -16,11 +16,14 @@ import { findPreset, presetOf } from './find-presets.ts';
 import type { DiskEvidence, Preset, Recognition } from './preset.ts';
 import type { Hook } from '../../model/hook.ts';
 
-/** What the command line, labels and policies ask for one volume, the strongest of them for each setting. */
+/** What the command line, labels and policies ask for one volume; for each setting, the strongest. */
 export interface ApplicationSettings {
   readonly preset?: string | undefined;
   readonly dump?: boolean | undefined;
-  /** A dump that cannot be made because nothing runs is an error; otherwise the files, which no container writes to, are enough. */
+  /**
+   * A dump that nothing can make because no server runs is an error; otherwise the files are enough, as no
+   * container writes to them.
+   */
   readonly mustDump?: boolean | undefined;
   readonly hooks?: readonly Hook[] | undefined;
   /** How it is kept still, where the command line, labels or `x-holdfast` say so. */
@@ -36,9 +39,9 @@ export interface ApplicationVolume {
   readonly containers: readonly Container[];
   /** Undefined when it was not looked at. */
   readonly disk: DiskEvidence | undefined;
-  /** What is asked for it; stronger than labels. */
+  /** Settings for it; stronger than labels. */
   readonly settings?: ApplicationSettings | undefined;
-  /** What cannot be understood of the values in its labels was told already. */
+  /** Invalid values in its labels were reported already. */
   readonly isTold?: boolean | undefined;
 }
 
@@ -49,7 +52,7 @@ export interface PlannedServer {
   readonly recognition: Recognition;
   readonly container: Container;
   readonly mountPath: string;
-  /** It was asked for by name: when it fails, the backup fails. Otherwise it is done without. */
+  /** It was asked for by name, so its failure fails the backup. Otherwise the backup goes on without it. */
   readonly isWanted: boolean;
   readonly dump: boolean;
 }
@@ -57,16 +60,19 @@ export interface PlannedServer {
 export interface ApplicationPlan {
   readonly servers: readonly PlannedServer[];
   readonly hooks: readonly PlannedHook[];
-  /** By container id: how it is to be made still, where labels say so. */
+  /** By container id: what labels ask. */
   readonly stillness: ReadonlyMap<string, Stillness>;
-  /** By volume: how labels want it to be kept still, where that is about the volume and not its containers. */
+  /** By volume: the mode that labels ask for the volume itself, not for its containers. */
   readonly consistency: ReadonlyMap<string, ConsistencyMode>;
-  /** Containers that use none of the volumes, and are of a group with one that does. */
+  /** Containers that use none of the volumes, and share a group with one that does. */
   readonly companions: readonly Container[];
   readonly warnings: readonly string[];
 }
 
-/** What presets, hooks and labels have to do with a backup of these volumes; pure. `all` are all containers of the host. */
+/**
+ * Which presets, hooks and labels apply to a backup of these volumes; pure. `all` are all containers of the
+ * host.
+ */
 export function planApplication(
   volumes: readonly ApplicationVolume[],
   all: readonly Container[],
@@ -122,7 +128,7 @@ export function planApplication(
   };
 }
 
-/** An anonymous volume, or one that Compose calls external, belongs to the one stack that uses it. */
+/** An anonymous volume, or one that Compose calls external, belongs to the only stack that uses it. */
 function stackOf({ name, stack, containers }: ApplicationVolume): string | undefined {
   if (stack !== undefined) return stack;
   const users = containers.filter(({ mounts }) =>
@@ -132,7 +138,7 @@ function stackOf({ name, stack, containers }: ApplicationVolume): string | undef
   return others.length === 0 ? first : undefined;
 }
 
-/** Ways that are about each container by itself: a stack's other volumes need not go the same way. */
+/** Modes that concern each container on its own: a stack's other volumes need not follow. */
 const asStillness: Partial<Readonly<Record<ConsistencyMode, Stillness>>> = { stop: 'stop', live: 'run' };
 
 function stillnessBy(labels: LabelSettings, users: readonly Container[]): (readonly [string, Stillness])[] {
@@ -155,11 +161,11 @@ function warningOf(volume: string, labels: LabelSettings): string[] {
 
 interface ReadVolume {
   readonly volume: ApplicationVolume;
-  /** What is said of the volume itself. */
+  /** From the volume itself. */
   readonly own: LabelSettings;
-  /** With what its containers say of it. */
+  /** Including what its containers say of it. */
   readonly labels: LabelSettings;
-  /** Those of its containers whose labels speak of it, and those without any. */
+  /** Containers whose labels mention it, and those without labels. */
   readonly users: readonly Container[];
 }
 
@@ -208,7 +214,7 @@ function planServers(
   ];
 }
 
-/** Whoever names a preset knows better than the disk and the image. */
+/** A user who names a preset knows better than the disk and the image. */
 function unrecognised(volume: string): Recognition {
   return { by: 'image', folder: '', files: [], reason: `the label of ${quote(volume)}` };
 }
@@ -219,21 +225,23 @@ interface Candidate {
   readonly mountPath: string;
 }
 
-/** The database's own container before others that look into its volume, and one that may write before one that may not. */
+/** The database's own container before others that mount its volume, and read-write before read-only. */
 function rank({ recognition, container, mountPath }: Candidate): number {
   const mount = container.mounts.find(({ destination }) => destination === mountPath);
   return { both: 4, image: 2, disk: 0 }[recognition.by] + (mount?.readOnly === true ? 0 : 1);
 }
 
-/** Where a container has the volume or the directory; undefined for one that has another part of it only. */
+/**
+ * Where a container has the volume or directory mounted; undefined for one that has only another part of it.
+ */
 function mountOf({ mounts }: Container, source: string): string | undefined {
   return mounts.find((mount) => mount.source === source && (mount.type === 'volume' || mount.type === 'bind'))
     ?.destination;
 }
 
 /**
- * Throws for a dump that was asked for and that nobody can make; gives the volumes, for people, whose files are enough
- * because nobody runs on them. Pure.
+ * Throws for a requested dump that nothing can make; returns the volumes, for people, whose files are enough
+ * because no container runs on them. Pure.
  */
 export function findMissingDumps(plan: ApplicationPlan, volumes: readonly ApplicationVolume[]): string[] {
   return volumes.flatMap((volume) => {

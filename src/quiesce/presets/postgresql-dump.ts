@@ -17,7 +17,7 @@ const databasePrefix = 'postgresql.database.';
 const mayFollow = /^(?:--|\\unrestrict .*)?$/;
 const lockWaitMs = 5 * 60_000;
 
-/** Roles first, then each database as text: text that has not changed is stored once only, and it says where it ends. */
+/** Roles first, then each database as text: unchanged text is stored only once, and shows where it ends. */
 export async function postgresDumps(client: PostgresClient): Promise<Dump[]> {
   const names = await client.sql(
     'template1',
@@ -54,8 +54,8 @@ function dumpRequest(client: PostgresClient, database: string, command: readonly
 }
 
 /**
- * Roles that are there already stay as the dump says. A database is put aside while the dump is read, and comes back when
- * that fails; only when all of the dump is in is the old one dropped.
+ * Roles that exist take the dump's attributes. A database is renamed while the dump is read, and comes back
+ * on failure; it is dropped only after the whole dump was read.
  */
 export async function restorePostgresDump(client: PostgresClient, dump: DumpToRestore): Promise<void> {
   if (dump.name === globalsName) return await restoreGlobals(client, dump);
@@ -119,7 +119,7 @@ async function restoreDatabase(
   if (aside !== undefined) await client.sql(from, `DROP DATABASE ${identifier(aside)};`);
 }
 
-/** What the statements print is of no interest, and much. */
+/** Discards the statements' output, which is large and useless. */
 async function* withoutRows(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   yield Buffer.from('\\o /dev/null\n');
   yield* body;
@@ -127,7 +127,7 @@ async function* withoutRows(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uin
 
 interface Place {
   readonly database: string;
-  /** The database from which others are renamed. */
+  /** The database to connect to while others are renamed. */
   readonly from: string;
 }
 
@@ -181,7 +181,7 @@ function disconnect(database: string): string[] {
   return [
     `ALTER DATABASE ${identifier(database)} WITH ALLOW_CONNECTIONS false;`,
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ${literal(database)};`,
-    // What was told to end needs a moment for it.
+    // Terminated sessions need a moment to end.
     `SELECT pg_sleep(0.5);`,
   ];
 }
