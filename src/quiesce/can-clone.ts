@@ -5,7 +5,7 @@ import { type ByteString, toPath } from '../model/byte-string.ts';
 /** Linux's O_TMPFILE: a file without a name. */
 const withoutName = 0o20000000 | constants.O_DIRECTORY;
 
-/** True where the file system of a directory clones files at once (btrfs, XFS). Tried with two files without names. */
+/** True where a directory's file system clones files instantly (btrfs, XFS). Tried with two unnamed files. */
 export function canClone(directory: ByteString): boolean {
   const fds: number[] = [];
   try {
@@ -15,7 +15,7 @@ export function canClone(directory: ByteString): boolean {
     writeSync(from, Buffer.alloc(4096, 1));
     return cloneFile(to, from);
   } catch {
-    // Read-only, full, or without such files: what cannot be tried is taken for impossible.
+    // Read-only, full, or without unnamed files: taken for unable.
     return false;
   } finally {
     for (const fd of fds) closeSync(fd);

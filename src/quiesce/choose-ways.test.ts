@@ -16,19 +16,19 @@ function asked(stillness: Record<string, Stillness>, own?: ConsistencyMode) {
   return { stillness: new Map(Object.entries(stillness)), plan: { consistency } };
 }
 
-test('a way that the command line names goes for all, whatever labels say', () => {
+test('a mode from the command line applies to all, whatever labels say', () => {
   const one = member('stop', 'given');
   const ways = chooseWays([one], asked({ db: 'run' }, 'freeze'));
   expect([ways.modeOf(one), [...ways.stillness]]).toEqual(['stop', []]);
 });
 
-test('"auto" on the command line leaves it to the labels of containers', () => {
+test('"auto" on the command line leaves the choice to the labels of containers', () => {
   const one = member('auto', 'given');
   const ways = chooseWays([one], asked({ db: 'stop' }));
   expect([ways.modeOf(one), [...ways.stillness]]).toEqual(['auto', [['db', 'stop']]]);
 });
 
-test('a way of defaults goes where labels say nothing', () => {
+test('a mode from the defaults applies where labels say nothing', () => {
   const one = member('pause', 'base');
   const ways = chooseWays([one], asked({ db: 'stop' }));
   expect([ways.modeOf(one), [...ways.stillness]]).toEqual(['pause', [['db', 'stop']]]);
@@ -36,13 +36,13 @@ test('a way of defaults goes where labels say nothing', () => {
   expect(chooseWays([one], undefined).modeOf(one)).toBe('pause');
 });
 
-test('to stop, or to run on, by a label is about the containers, and not about other volumes', () => {
+test('a label that stops its containers or lets them run does not concern other volumes', () => {
   const one = member('stop', 'own');
   expect(chooseWays([one], asked({ db: 'stop', web: 'stop' })).modeOf(one)).toBe('auto');
   expect(chooseWays([one], undefined).modeOf(one)).toBe('stop');
 });
 
-test('who has a label is made still where the defaults let all run on', () => {
+test('a labelled container is stopped even where the defaults let all run on', () => {
   const one = member('live', 'base');
   const ways = chooseWays([one], asked({ db: 'stop' }));
   expect(ways.modeOf(one)).toBe('auto');

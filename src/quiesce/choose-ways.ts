@@ -2,12 +2,15 @@ import type { Container } from '../hosts/containers.ts';
 import type { ConsistencyMode } from '../model/consistency.ts';
 import type { Stillness } from '../model/label-settings.ts';
 
-/** What says how: the command line, labels and `x-holdfast`, or a policy and `defaults`; `usual` when none of them does. */
+/**
+ * Where a setting comes from: the command line (`given`), labels and `x-holdfast` (`own`), a policy or
+ * `defaults` (`base`), or nowhere (`usual`).
+ */
 export type Strength = 'given' | 'own' | 'base' | 'usual';
 
 export interface ConsistencyChoice {
   readonly consistency: ConsistencyMode;
-  /** Whose request that is: what the command line says goes for every container, whatever their labels say. */
+  /** The source of the mode: the command line's applies to every container, whatever their labels say. */
   readonly consistencyBy: Strength;
 }
 
@@ -17,7 +20,7 @@ interface Member {
   readonly settings: ConsistencyChoice;
 }
 
-/** What labels say, once applications were asked. */
+/** What labels ask, after applications had their say. */
 interface Asked {
   /** By container id. */
   readonly stillness: ReadonlyMap<string, Stillness>;
@@ -25,14 +28,14 @@ interface Asked {
 }
 
 export interface Ways {
-  /** By container id: how it is made still, where that is not as the others are. */
+  /** By container id, for those that differ from the rest. */
   readonly stillness: ReadonlyMap<string, Stillness>;
   modeOf(member: Member): ConsistencyMode;
 }
 
 /**
- * How each volume is to be kept still, and which containers go another way; pure. A way that the command line names goes
- * for all of them; one that a policy or `defaults` name, where labels say nothing.
+ * How each volume is to be kept still, and which containers are handled differently; pure. A mode from the
+ * command line applies to all of them; one from a policy or `defaults` only where labels say nothing.
  */
 export function chooseWays(members: readonly Member[], asked: Asked | undefined): Ways {
   const isGiven = members.some(
@@ -43,7 +46,7 @@ export function chooseWays(members: readonly Member[], asked: Asked | undefined)
   const stillness = new Map(asked.stillness);
   const isMixed = (member: Member): boolean =>
     member.settings.consistency === 'live' && member.writers.some(({ id }) => isStilled(asked, id));
-  // Who has a label is made still, though the others run on.
+  // A labelled container is stopped or paused even though the others run on.
   for (const member of members.filter(isMixed))
     for (const { id } of member.writers) if (!stillness.has(id)) stillness.set(id, 'run');
   return {
@@ -52,7 +55,7 @@ export function chooseWays(members: readonly Member[], asked: Asked | undefined)
       const { consistency, consistencyBy } = member.settings;
       const said = asked.plan.consistency.get(member.target.name);
       if (said !== undefined) return said;
-      // It is in the stillness of its containers: the other volumes need not go the same way.
+      // The mode became part of its containers' own; other volumes need not follow.
       const isOfContainers = consistencyBy === 'own' && (consistency === 'stop' || consistency === 'live');
       return isOfContainers || isMixed(member) ? 'auto' : consistency;
     },

@@ -30,18 +30,18 @@ test.each<[Partial<Situation>, object]>([
   expect(planConsistency(situation(more))).toMatchObject(plan);
 });
 
-test('what was asked for and cannot be had is refused, with what can be had', () => {
+test('a mode that is not available is refused, naming those that are', () => {
   expect(() => planConsistency(situation({ mode: 'freeze' }))).toThrow('its file system cannot clone files');
   expect(() => planConsistency(situation({ mode: 'freeze', way: 'stream' }))).toThrow('through the engine');
   expect(() => planConsistency(situation({ mode: 'two-pass', way: 'stream' }))).toThrow('two passes');
 });
 
-test('a long pause is told beforehand', () => {
+test('a long pause is announced', () => {
   expect(planConsistency(situation({ way: 'stream' })).note).toContain('paused for as long as that takes');
   expect(planConsistency(situation()).note).toBeUndefined();
 });
 
-test('volumes of one moment get what all of those can have that are written to', () => {
+test('volumes of one moment get what all of those support that are written to', () => {
   const both = planTogether([situation({ canClone: true }), situation({ canClone: false })]);
   expect(both).toMatchObject({ consistency: 'two-pass', liveFirst: true, clones: true });
   const oneBusy = planTogether([situation({ canClone: true }), situation({ writers: 0 })]);
@@ -53,19 +53,19 @@ test('volumes of one moment get what all of those can have that are written to',
 
 const unsaid: SaidBound = { maxStillMs: undefined, stillTries: undefined };
 
-test('what is gone through in use first is still for a second at most, three times', () => {
+test('after a live pass, data is still for a second at most, three times', () => {
   const plan = { liveFirst: true };
   expect(planBound([unsaid, unsaid], { plan, stops: false })).toEqual({ maxStillMs: 1000, tries: 3 });
 });
 
-test('a stop, and a reading of everything, have no bound unless one is said, and are not done again', () => {
+test('a stop or a full read has no limit unless one is set, and is not repeated', () => {
   expect(planBound([unsaid], { plan: { liveFirst: false }, stops: false }).maxStillMs).toBeUndefined();
   const stop = { plan: { liveFirst: true }, stops: true };
   expect(planBound([unsaid], stop)).toEqual({ maxStillMs: undefined, tries: 1 });
   expect(planBound([{ ...unsaid, maxStillMs: 500 }], stop)).toEqual({ maxStillMs: 500, tries: 1 });
 });
 
-test('of the volumes of one moment the shortest time that is said goes, and "unlimited" is none', () => {
+test('among the volumes of one moment the shortest limit applies, and "unlimited" is none', () => {
   const work = { plan: { liveFirst: true }, stops: false };
   const said = [{ maxStillMs: 5000, stillTries: 2 }, unsaid, { maxStillMs: 3000, stillTries: undefined }];
   expect(planBound(said, work)).toEqual({ maxStillMs: 3000, tries: 2 });

@@ -3,16 +3,16 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Consistency } from '../model/snapshot.ts';
 
-/** What this volume can have. */
+/** What this volume supports. */
 export interface Situation {
   /** For messages. */
   readonly name: string;
   readonly mode: ConsistencyMode;
   /** How many running containers can write to it. */
   readonly writers: number;
-  /** Streamed data can be gone through once only. */
+  /** A stream can be read only once. */
   readonly way: 'direct' | 'stream';
-  /** True where files can be cloned at once. */
+  /** True where the file system clones files instantly. */
   readonly canClone: boolean;
 }
 
@@ -26,7 +26,10 @@ export interface QuiescePlan {
   readonly note: string | undefined;
 }
 
-/** How the data is kept still, the best way that it can have; pure. `unsupported` for a mode that cannot be had. */
+/**
+ * Plans how the data is kept still, in the best way available; pure. `unsupported` for a mode that is not
+ * available.
+ */
 export function planConsistency({ name, mode, writers, way, canClone }: Situation): QuiescePlan {
   const plan = { how: undefined, liveFirst: false, clones: false, note: undefined };
   if (mode === 'freeze' && !canClone) {
@@ -68,7 +71,7 @@ export function planConsistency({ name, mode, writers, way, canClone }: Situatio
   }
 }
 
-/** Volumes of one still moment get what all of them can have; pure. */
+/** Volumes of one still moment get the best way that is available to all of them; pure. */
 export function planTogether(situations: readonly Situation[]): QuiescePlan {
   const active = situations.filter(({ writers }) => writers > 0);
   const plans = situations.map(planConsistency);
@@ -88,21 +91,21 @@ export function planTogether(situations: readonly Situation[]): QuiescePlan {
 const usualMaxStillMs = 1000;
 const usualTries = 3;
 
-/** What is said of one of the volumes; undefined is not said. */
+/** The limits that one volume's settings give; undefined is not set. */
 export interface SaidBound {
   readonly maxStillMs: number | undefined;
   readonly stillTries: number | undefined;
 }
 
 export interface QuiesceBound {
-  /** How long containers may be still for the reading; undefined for as long as that takes. */
+  /** How long containers may be still for reading; undefined for no limit. */
   readonly maxStillMs: number | undefined;
   readonly tries: number;
 }
 
 /**
- * How long containers may be still for volumes of one moment, and how often; pure. The shortest time that is said goes. Where
- * none is, only what can be done again at little cost has a bound: not a reading of everything, nor a stop.
+ * How long containers may be still for volumes of one moment, and how often; pure. The shortest limit that is
+ * set applies. Without one, only what is cheap to repeat is limited: not a full read, nor a stop.
  */
 export function planBound(
   said: readonly SaidBound[],

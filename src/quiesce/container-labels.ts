@@ -6,9 +6,9 @@ import { quote } from '../model/quote.ts';
 type Labels = Readonly<Record<string, string>>;
 
 /**
- * What the people who run a container say on it. An image's author is another person, who could leave data out of every
- * backup or run commands in other containers: what is as the image has it counts as not said. Where the image is gone,
- * nothing can be told apart, and nothing counts. Pure.
+ * The labels set by the user who runs a container. An image's author is another person, who could exclude
+ * data from every backup or run commands in other containers, so labels that equal the image's do not count.
+ * Where the image is gone, nothing can be told apart, and no label counts. Pure.
  */
 export function ownLabels({ labels, imageLabels }: Pick<Container, 'labels' | 'imageLabels'>): Labels {
   if (imageLabels === undefined) return {};
@@ -18,8 +18,8 @@ export function ownLabels({ labels, imageLabels }: Pick<Container, 'labels' | 'i
 const stackLabels = ['com.docker.compose.project', 'com.docker.stack.namespace'];
 
 /**
- * The Compose project or stack that a container was made for; undefined where only its image says so. Compose puts its
- * project on each image that it builds, and a hash of the service on each container, on no image. Pure.
+ * The Compose project or stack that a container was made for; undefined where only its image says so. Compose
+ * labels each image that it builds with the project, but puts a hash of the service only on containers. Pure.
  */
 export function ownStack({
   stack,
@@ -34,7 +34,7 @@ export function ownStack({
 
 const shownAtMost = 5;
 
-/** What a container's labels say of backups. Pure. */
+/** The backup settings in a container's labels. Pure. */
 export function settingsOfContainer(
   container: Pick<Container, 'labels' | 'imageLabels' | 'name'>,
 ): LabelSettings {

@@ -6,22 +6,22 @@ import { tryLockFile } from '../lib/file-lock.ts';
 import { namesIn } from '../lib/folder-names.ts';
 import { AppError } from '../model/errors.ts';
 
-/** A journal and what belongs to it, held until it is let go or this process ends. */
+/** A journal and its files, held until it is released or this process ends. */
 export interface HeldJournal extends AsyncDisposable {
-  /** The path of its file of that ending; `json` is the journal. */
+  /** The path of its file with that ending; `json` is the journal. */
   file(ending: string): string;
-  /** The journal first, durably. Lets it go. */
+  /** Removes the journal first, durably, then the rest. Releases it. */
   remove(): Promise<void>;
 }
 
 /** Where journals of one kind lie. */
 export interface JournalPlace {
   readonly folder: string;
-  /** Of the files that a journal may have besides `json` and `lock`, in the order in which they are removed. */
+  /** The endings of files besides `json` and `lock`, in the order of their removal. */
   readonly endings: readonly string[];
 }
 
-/** Holds a name for a journal that is to be written. The folder is made durably. */
+/** Holds a name for a new journal. Makes the folder durably. */
 export async function holdNewJournal(place: JournalPlace): Promise<HeldJournal> {
   const { folder } = place;
   const made = await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -32,7 +32,9 @@ export async function holdNewJournal(place: JournalPlace): Promise<HeldJournal> 
   return held;
 }
 
-/** Holds the journals whose processes have ended, one after the other; those of living processes are left alone. */
+/**
+ * Holds one after the other the journals whose processes have ended; leaves alone those of living processes.
+ */
 export async function* holdLeftJournals(place: JournalPlace): AsyncGenerator<HeldJournal, void, undefined> {
   for (const name of await journalNames(place)) {
     const held = await holdJournal(place, name);
@@ -40,7 +42,7 @@ export async function* holdLeftJournals(place: JournalPlace): AsyncGenerator<Hel
   }
 }
 
-/** True when there may be some: cheap, for every start. */
+/** True when there may be journals: cheap, for every start. */
 export async function hasJournals(place: JournalPlace): Promise<boolean> {
   return (await journalNames(place)).length > 0;
 }
@@ -57,7 +59,7 @@ async function holdJournal(
     async remove() {
       await rm(file('json'), { force: true });
       await syncDirectory(folder);
-      // Names are used once only: whoever waits for this lock finds no journal under it.
+      // Names are used only once: a process that waits for this lock finds no journal under it.
       for (const ending of [...endings, 'lock']) await rm(file(ending), { force: true });
       await lock[Symbol.asyncDispose]();
     },

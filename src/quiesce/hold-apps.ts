@@ -10,15 +10,15 @@ interface AppsToHold {
   readonly hostIdentity: string;
   readonly containers: readonly ContainerIdentity[];
   readonly reason: string;
-  /** Theirs: whoever works from another state folder is kept away from them too. */
+  /** Claims on the host, which also keep out processes with another state folder. */
   readonly host: Pick<Host, 'claim'>;
 }
 
 const defaultPatienceMs = 10 * 60_000;
 
 /**
- * Holds containers, so that no other process lets them run while this one counts on their stillness, or takes them for
- * paused before when they are so for another backup only. Waits for those who have them.
+ * Holds containers, so that no other process starts them while this one relies on their stillness, and so
+ * that this one does not take another backup's pause for the user's. Waits for their holders.
  */
 export async function holdApps(
   { stateDir, hostIdentity, containers, reason, host }: AppsToHold,
@@ -46,8 +46,8 @@ export async function holdApps(
 }
 
 /**
- * Looks when no other work of Holdfast has any of the containers: what such work has paused runs again then, and what is still
- * paused is so by its user.
+ * Looks when no other Holdfast process holds any of the containers: what it had paused runs again by then,
+ * and what is still paused was paused by its user.
  */
 export async function lookWhenFree<T>(
   access: HostAccess & { readonly stateDir: string },

@@ -32,7 +32,7 @@ test('finds a process that has a file open for writing', async () => {
   });
 });
 
-test('leaves out who only reads, and who writes elsewhere', async () => {
+test('leaves out processes that only read, or write elsewhere', async () => {
   await whileOpen('3<', async () => {
     expect(await findHostWriters({ roots: [folder], containerIds: [] })).toEqual([]);
   });
@@ -41,7 +41,7 @@ test('leaves out who only reads, and who writes elsewhere', async () => {
   });
 });
 
-/** Processes as the kernel tells of them. */
+/** Processes as the kernel shows them. */
 function makeProcess(
   pid: number,
   facts: { maps?: string; cgroup?: string; open?: string; flags?: string },
@@ -68,7 +68,7 @@ test('finds a file that is mapped for writing, and not one that is mapped privat
   expect(found).toEqual([{ pid: 90001, name: 'worker-90001', path: '/srv/pg/data.mdb' }]);
 });
 
-test('leaves out the processes of containers that are known, however their control groups are named', async () => {
+test('leaves out processes of known containers, however their control groups are named', async () => {
   const id = 'a'.repeat(64);
   const other = 'b'.repeat(64);
   makeProcess(90001, { open: '/srv/pg/x', cgroup: `0::/system.slice/docker-${id}.scope\n` });

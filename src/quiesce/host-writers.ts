@@ -2,10 +2,10 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { Breather } from '../lib/breathe.ts';
 import { isWithin } from '../model/clean-path.ts';
 
-/** A process that is in no known container and has a file open for writing, or mapped so. */
+/** A process outside all known containers that has a file open, or mapped, for writing. */
 export interface HostWriter {
   readonly pid: number;
-  /** As the kernel calls it: `postgres`. */
+  /** The kernel's name for it: `postgres`. */
   readonly name: string;
   readonly path: string;
 }
@@ -23,15 +23,15 @@ interface WriterSearch {
 const enough = 3;
 
 /**
- * Looks for writers that no container accounts for: a daemon of the machine, a shell with a file open. Sees what this
- * process may see; without root that is its own user's.
+ * Looks for writers outside containers: a daemon of the machine, a shell with a file open. Sees what this
+ * process may see; without root, that is its own user's processes.
  */
 export async function findHostWriters(search: WriterSearch): Promise<HostWriter[]> {
   const { procDir = '/proc', signal } = search;
   const found: HostWriter[] = [];
   const breather = new Breather('looking for writers', signal);
   for (const name of orNothing(() => readdirSync(procDir), [])) {
-    // The kernel answers at once; to wait for each answer in turn would take ten times as long.
+    // Read synchronously: the kernel answers at once, and awaiting each answer would take ten times as long.
     if (breather.isDue()) await breather.breathe();
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === process.pid) continue;
@@ -79,7 +79,7 @@ function readText(path: string): string {
   return readFileSync(path, 'utf8');
 }
 
-/** A process may end while it is looked at, or be another user's. */
+/** A process may end while it is looked at, or belong to another user. */
 function orNothing<T>(look: () => T, nothing: T): T {
   try {
     return look();

@@ -13,11 +13,11 @@ export type LiveData =
   | {
       readonly way: 'direct';
       readonly root: ByteString;
-      /** Of what is in the root only this name. */
+      /** Only this name in the root. */
       readonly only?: ByteString | undefined;
     };
 
-/** The entries of live data in the order of a walk, the root ('') first. What vanishes meanwhile is left out. */
+/** The entries of live data in walk order, the root ('') first. Leaves out what vanishes meanwhile. */
 export async function* liveEntries(
   data: LiveData,
   options: JobOptions,
@@ -42,7 +42,7 @@ async function* streamedEntries(
     if (!isStagePath(entry.path)) yield entry;
 }
 
-/** Engines stream in walk order already. Should one not, its entries are gathered and sorted. */
+/** Engines already stream in walk order. If one does not, its entries are gathered and sorted. */
 async function* inWalkOrder(entries: AsyncIterable<Entry>): AsyncGenerator<Entry, void, undefined> {
   let last: ByteString | undefined;
   const late: Entry[] = [];
@@ -55,7 +55,7 @@ async function* inWalkOrder(entries: AsyncIterable<Entry>): AsyncGenerator<Entry
   yield* late.sort((a, b) => comparePaths(a.path, b.path));
 }
 
-/** True when there is nothing in it but the folder that ext4 keeps at its root. */
+/** True when it contains nothing but the folder that ext4 keeps at its root. */
 export async function isEmptyData(data: LiveData, options: JobOptions): Promise<boolean> {
   for await (const entry of liveEntries(data, options)) {
     if (entry.path !== '' && entry.path !== 'lost+found' && !entry.path.startsWith('lost+found/'))

@@ -12,7 +12,7 @@ test.each([
   expect(ownContainerId(parseMountinfo(text))).toBe(id);
 });
 
-test('takes no container for its own on a machine that runs them', () => {
+test('finds no container of its own on a machine that runs containers', () => {
   const text =
     `22 1 8:1 / / rw - ext4 /dev/sda1 rw\n` +
     `700 22 0:44 / /var/lib/docker/containers/${id}/mounts/shm rw - tmpfs shm rw\n`;

@@ -4,7 +4,7 @@ import { isWithin } from '../model/clean-path.ts';
 import type { Consumer, DataMount } from '../model/volume.ts';
 import type { JobOptions } from '../activity/index.ts';
 
-/** The containers that mount a directory or file, or something in it or around it. Without an engine there are none. */
+/** The containers that mount a directory or file, or something in it or around it. None without an engine. */
 export async function pathConsumers(
   { host }: HostAccess,
   path: string,
@@ -18,7 +18,6 @@ export async function pathConsumers(
   }
 }
 
-/** Pure. */
 export function consumersOfPath(mounts: readonly DataMount[], path: string): Consumer[] {
   const touching = mounts.filter(
     (mount) =>

@@ -3,7 +3,7 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { type Consumer, isActive } from '../model/volume.ts';
 
-/** Why data cannot be replaced now: containers that run on it. Undefined when there are none. */
+/** Why data cannot be replaced now: containers run on it. Undefined when none do. */
 export function activeRefusal(name: string, consumers: readonly Consumer[]): AppError | undefined {
   const active = consumers.filter(isActive);
   if (active.length === 0) return undefined;

@@ -13,7 +13,7 @@ export interface Place {
   readonly kind: 'volume' | 'path';
   /** The volume's name or the directory. */
   readonly name: string;
-  /** Only who mounts this very path, and holds on to what had the name, sees it. */
+  /** Only containers that mount this exact path, and so hold on to what had the name, see it. */
   readonly isMountedAlone?: boolean | undefined;
 }
 
@@ -36,19 +36,22 @@ export interface Stops extends StillPlan {
   readonly refusal: AppError | undefined;
 }
 
-/** Passes of a backup are over in that time, and the restore waits for it in any case. */
+/** A backup's passes end within this time, and the restore waits for them in any case. */
 const pausedPatienceMs = 60_000;
 
 interface StopRequest {
   readonly containers: Containers;
   readonly before: readonly Container[];
-  /** Of the places, for messages. */
+  /** Names of the places, for messages. */
   readonly names: readonly string[];
   /** As in `planStill`. */
   readonly stopsPaused?: boolean | undefined;
 }
 
-/** In which order they have to be stopped, and whether they can be. One that has fallen since it was looked at ran all the same. */
+/**
+ * In which order they have to be stopped, and whether they can be. A container that has failed since counts
+ * as running.
+ */
 export async function planStops(
   access: HostAccess & { readonly stateDir: string },
   { containers, before, names, stopsPaused }: StopRequest,
@@ -71,7 +74,7 @@ export async function planStops(
   }
   const [first] = plan.unstoppable;
   if (first === undefined) return { ...plan, refusal: undefined };
-  // What is paused only goes on with the old data: it holds on to it.
+  // A paused container holds on to the old data and goes on with it.
   const shown = plan.unstoppable.map(({ name }) => quote(name)).join(', ');
   return {
     ...plan,
@@ -86,15 +89,15 @@ export async function planStops(
   };
 }
 
-/** What a person can do about it. */
+/** What the user can do about it. */
 export function unstoppableHint(unstoppable: readonly Unstoppable[], action: string): string {
   const isPaused = unstoppable.every(({ instead }) => instead === 'left');
   return `${isPaused ? 'Unpause it, or stop it by hand' : 'Stop it by hand'}, and ${action} again.`;
 }
 
 /**
- * The data that made it fall may be what is replaced. Not one that was done, or that somebody has stopped, by a signal that
- * may have ended it: it stays as it is.
+ * The replaced data may be what made it fail. Excludes a container that finished, or that was stopped by a
+ * signal, as a user's stop may have done: those stay as they are.
  */
 function hasFallen({ state, exitCode = 0, swarmService }: Container): boolean {
   return state === 'exited' && ![0, 137, 143].includes(exitCode) && swarmService === undefined;
@@ -106,7 +109,7 @@ export interface PlannedStops {
 }
 
 interface StopsAt {
-  /** Undefined where none run. */
+  /** Undefined where the host has no containers. */
   readonly containers: Containers | undefined;
   readonly places: readonly Place[];
 }

@@ -2,7 +2,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { errorInWords } from '../lib/known-error.ts';
 import { isAppError } from '../model/errors.ts';
 
-/** How long the first command tries again what an engine refuses. */
+/** How long the first command retries what an engine refuses. */
 const firstPatienceMs = 5_000;
 
 /** Lies beside the journal that says what has to run. */
@@ -11,8 +11,9 @@ export interface StartRefusal {
 }
 
 /**
- * Tries to start what has to run again. What an engine has refused to an earlier command is tried once, and not waited for:
- * each command would stand still for it. Writes down that it was refused; an engine that does not answer is none that refuses.
+ * Tries to start what has to run again. What an engine has refused to an earlier command is tried only once,
+ * since otherwise each command would be held up. Records a refusal; an engine that does not answer has not
+ * refused.
  */
 export async function startOnce<T>(
   { file }: StartRefusal,
@@ -29,7 +30,9 @@ export async function startOnce<T>(
   }
 }
 
-/** For what has been tried with patience already. A note that cannot be written costs the next command its wait, and nothing else. */
+/**
+ * For what was tried with patience already. If the note cannot be written, the next command only waits again.
+ */
 export async function noteRefusal({ file }: StartRefusal, error: unknown): Promise<void> {
   if (!isRefusal(error)) return;
   await writeFile(file, `${errorInWords(error)}\n`, { mode: 0o600 }).catch(() => undefined);

@@ -54,14 +54,14 @@ async function names(): Promise<string[]> {
   return (await volumeContainers(world.parts, 'pg', {})).map(({ name }) => name);
 }
 
-test('finds those that mount the volume by its name, running or not, and no other', async () => {
+test('finds containers that mount the volume by its name, running or not, and no others', async () => {
   container('by-name', mount('volume', 'pg'));
   world.containers.add({ name: 'old', state: 'exited', mounts: [mount('volume', 'pg', true)] });
   container('other', mount('volume', 'pg2'), mount('bind', '/srv'), mount('tmpfs', 'pg'));
   expect(await names()).toEqual(['by-name', 'old']);
 });
 
-test('finds those that bind its folder, one in it and one above it', async () => {
+test('finds containers that bind its folder, a folder in it or one above it', async () => {
   container('above', mount('bind', join(world.stateDir, 'volumes')));
   container('below', mount('bind', `${root}/base`));
   container('itself', mount('bind', root));
@@ -76,7 +76,7 @@ test('finds a folder again that is reached through a symbolic link', async () =>
   expect(await names()).toEqual(['linked']);
 });
 
-test('finds those of other volumes that are the same place', async () => {
+test('finds containers of other volumes that are the same place', async () => {
   addVolume('alias', { options: { type: 'none', o: 'bind,rw', device: `${root}/` } });
   addVolume('inner', { options: { o: 'rbind', device: `${root}/base` } });
   addVolume('memory', { options: { type: 'tmpfs', device: root } });
@@ -102,7 +102,7 @@ test('writers are those whose mount is not read-only', async () => {
   expect(found.map(({ name }) => name)).toEqual(['writer']);
 });
 
-test('finds those that mount a directory', async () => {
+test('finds containers that mount a directory', async () => {
   container('by-volume', mount('volume', 'pg'));
   container('by-path', mount('bind', root));
   expect((await pathContainers(world.parts, root, {})).map(({ name }) => name)).toEqual([
@@ -111,7 +111,7 @@ test('finds those that mount a directory', async () => {
   ]);
 });
 
-test('what another backup has paused is looked at when it runs again, what its user has paused at once', async () => {
+test('a container paused by another backup is looked at once it runs again, one paused by its user at once', async () => {
   const { containers, parts, stateDir } = world;
   const db = containers.add({ name: 'db', state: 'paused', mounts: [mount('volume', 'pg')] });
   const place = { kind: 'volume', name: 'pg' } as const;

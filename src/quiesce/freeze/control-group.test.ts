@@ -48,7 +48,7 @@ describe('findControlGroup()', () => {
   const tell = (file: string, text: string): void => writeFileSync(join(folder, 'proc', file), text);
   const find = (pid = 7, of = id) => findControlGroup({ pid, id: of }, { procDir: join(folder, 'proc') });
 
-  test('gives its folder where the groups of version 2 are mounted', () => {
+  test('returns its folder where the groups of version 2 are mounted', () => {
     expect(find()).toBe(join(folder, 'groups/docker', id));
     tell(
       'self/mountinfo',
@@ -57,25 +57,25 @@ describe('findControlGroup()', () => {
     expect(find()).toBe(join(folder, 'groups/docker', id));
   });
 
-  test('gives none for a process that is not there, is not its own, or has no such group', () => {
+  test('returns none for a process that is missing, is not the container, or has no such group', () => {
     expect(find(8)).toBeUndefined();
     expect(find(7, 'cd34'.repeat(16))).toBeUndefined();
     expect(find(7, 'ab')).toBeUndefined();
   });
 
-  test('gives none where they are not mounted, or only a part of them', () => {
+  test('returns none where they are not mounted, or only in part', () => {
     tell('self/mountinfo', `30 1 0:26 /docker ${join(folder, 'groups')} rw - cgroup2 none rw\n`);
     expect(find()).toBeUndefined();
     tell('self/mountinfo', '');
     expect(find()).toBeUndefined();
   });
 
-  test('gives none that this process is in itself', () => {
+  test('returns none that this process is in itself', () => {
     tell('self/cgroup', `0::/docker/${id}/below\n`);
     expect(find()).toBeUndefined();
   });
 
-  test('gives none that may not be frozen', () => {
+  test('returns none that may not be frozen', () => {
     rmSync(join(folder, 'groups/docker', id, 'cgroup.freeze'));
     expect(find()).toBeUndefined();
   });

@@ -5,21 +5,21 @@ import { toText } from '../../model/byte-string.ts';
 import { errnoOf } from '../../model/errors.ts';
 
 interface ContainerProcess {
-  /** Of its first process, as its engine says. */
+  /** The host's number of the container's first process, from the engine. */
   readonly pid: number;
-  /** Of the container, 64 hexadecimal digits. */
+  /** The container's id, 64 hexadecimal digits. */
   readonly id: string;
 }
 
-/** For tests: where what the kernel says is read. */
+/** For tests: where the kernel's files are read. */
 interface Kernel {
   readonly procDir?: string;
 }
 
 /**
- * The folder of a container's own control group, of version 2, when this process may freeze it; undefined when there is
- * none such. The engine may be another machine's or count processes in another way: only a process that the kernel shows
- * here in a group of the container's id is the container's.
+ * The folder of a container's own control group, version 2, when this process may freeze it; undefined
+ * otherwise. The engine may run on another machine or number processes differently, so the process counts as
+ * the container's only if the kernel shows it here in a group of the container's id.
  */
 export function findControlGroup(
   { pid, id }: ContainerProcess,
@@ -28,7 +28,7 @@ export function findControlGroup(
   if (!/^[0-9a-f]{64}$/.test(id)) return undefined;
   const group = groupOfContainer(readOr(`${procDir}/${pid}/cgroup`, ''), id);
   if (group === undefined) return undefined;
-  // Whoever freezes himself thaws nobody.
+  // A process that froze its own group could never thaw it.
   const own = pathOfVersion2(readOr(`${procDir}/self/cgroup`, '')) ?? '/';
   if (own === group || own.startsWith(`${group}/`)) return undefined;
   for (const { type, root, path: mountPath } of parseMountinfo(readOr(`${procDir}/self/mountinfo`, ''))) {
@@ -40,32 +40,33 @@ export function findControlGroup(
 }
 
 /**
- * The group's path up to the component that names the container, which may have groups of its own below; pure. Undefined
- * for one that an engine keeps in groups of version 1 as well: what it starts in it later need not be in this one.
+ * The group's path up to the component that names the container, which may have groups of its own below;
+ * pure. Undefined when the engine also keeps the container in groups of version 1, where a process that it
+ * starts later need not be in this one.
  */
 export function groupOfContainer(cgroupText: string, id: string): string | undefined {
   const isAlsoOld = cgroupText.split('\n').some((line) => !line.startsWith('0::') && line.includes(id));
   const group = isAlsoOld ? undefined : pathOfVersion2(cgroupText);
   const parts = group?.split('/') ?? [];
   const own = parts.findIndex((part) => part.includes(id));
-  // Seen from within another control group namespace, it lies beside: "/../ID".
+  // From another control group namespace it appears beside: "/../ID".
   return own === -1 || parts.includes('..') ? undefined : parts.slice(0, own + 1).join('/');
 }
 
-/** `running` also for one that is being frozen and is not still yet. */
+/** `running` includes a group that is being frozen and is not still yet. */
 export type GroupState = 'running' | 'frozen' | 'gone';
 
-/** Asks the kernel to freeze a group, and does not wait for it; false when the group is gone. */
+/** Asks the kernel to freeze a group, without waiting; false when the group is gone. */
 export function startFreezing(folder: string): boolean {
   return write(folder, '1');
 }
 
-/** Lets it run; false when the group is gone. May be repeated. */
+/** Thaws a group; false when the group is gone. May be repeated. */
 export function thaw(folder: string): boolean {
   return write(folder, '0');
 }
 
-/** Lets each of them run that can be: what is wrong with one keeps no other frozen. Then throws the first error. */
+/** Thaws as many as possible, then throws the first error. */
 export function thawAll(folders: Iterable<string>): void {
   const errors: unknown[] = [];
   for (const folder of folders) {
@@ -78,7 +79,7 @@ export function thawAll(folders: Iterable<string>): void {
   if (errors.length > 0) throw errors[0];
 }
 
-/** True for one that somebody has asked to be frozen, whether it is already or not. */
+/** True for a group that has been asked to freeze, whether it is frozen yet or not. */
 export function isToBeFrozen(folder: string): boolean {
   return readOr(path.join(folder, 'cgroup.freeze'), '').trim() === '1';
 }
@@ -89,7 +90,7 @@ export function groupState(folder: string): GroupState {
   return /^frozen 1$/m.test(events) ? 'frozen' : 'running';
 }
 
-/** The kernel's own files: there is no disk below that one could wait for. */
+/** Synchronous, because the kernel's own files have no disk below them. */
 function write(folder: string, value: string): boolean {
   try {
     writeFileSync(path.join(folder, 'cgroup.freeze'), value, { flag: 'r+' });

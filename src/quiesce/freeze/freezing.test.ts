@@ -18,7 +18,10 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** Files as those of a control group, of which nobody makes anything: what is in it never comes to rest by itself. */
+/**
+ * Files like those of a control group without a kernel behind them: the container never comes to rest by
+ * itself.
+ */
 function stepOf(name: string): AppStep {
   const group = join(folder, name);
   mkdirSync(group);
@@ -47,7 +50,7 @@ function freezing(steps: readonly AppStep[], options: JobOptions = {}): Freezing
   return freezingWith(guardian, { levels: [steps], containers }, options);
 }
 
-test('without its guardian all are thawed, though one of them cannot be, and that is told', async () => {
+test('without its guardian all are thawed, though one cannot be, and that is reported', async () => {
   const steps = ['one', 'two', 'three'].map(stepOf);
   const notes: string[] = [];
   const held = freezing(steps, { onNote: (note) => notes.push(note) });
@@ -66,7 +69,7 @@ test('without its guardian all are thawed, though one of them cannot be, and tha
   expect(modeOf('two')).toBe('0');
 });
 
-test('a cancel ends the waiting for others who have one frozen, which stays theirs', async () => {
+test('a cancel ends the wait for other processes that have one frozen, which stays theirs', async () => {
   const step = stepOf('one');
   writeFileSync(join(folder, 'one/cgroup.freeze'), '1');
   const controller = new AbortController();
@@ -82,7 +85,7 @@ test('a cancel ends the waiting for others who have one frozen, which stays thei
   expect(modeOf('one')).toBe('1');
 });
 
-test('a cancel ends the waiting for one that does not come to rest', async () => {
+test('a cancel ends the wait for a container that does not come to rest', async () => {
   const step = stepOf('one');
   const controller = new AbortController();
   const { signal } = controller;

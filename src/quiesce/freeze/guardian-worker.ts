@@ -1,10 +1,10 @@
 /**
- * A process of its own that lets containers run again when the one that froze them cannot: `node guardian-worker.ts
- * DEADLINE_MS FOLDER…`, the folders being those of their control groups.
+ * A separate process that thaws containers when the one that froze them cannot: `node guardian-worker.ts
+ * DEADLINE_MS FOLDER…`, where the folders are those of their control groups.
  *
- * It says "ready" when it is. On its standard input it is told "f" before they are frozen, which starts its clock, and "d"
- * when they run again. When the other end of that pipe is closed first, because that process has ended however it did, or
- * the time is over, or somebody ends this one, it thaws them all.
+ * It prints "ready" once it is. On stdin it gets "f" before the freeze, which starts its clock, and "d" when
+ * the containers run again. If the pipe closes first, because the other process has ended, or the deadline
+ * passes, or this process is told to end, it thaws them all.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 
@@ -16,14 +16,14 @@ function thawAll(): never {
     try {
       writeFileSync(`${folder}/cgroup.freeze`, '0', { flag: 'r+' });
     } catch {
-      // The container is gone: then it is not frozen either.
+      // The container is gone, and so not frozen.
     }
   }
   process.exit();
 }
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, thawAll);
-// Whoever reads no more has ended, or does so soon.
+// A reader that is gone has ended, or is about to.
 process.stdout.on('error', () => undefined);
 process.stdin.on('data', (words: Buffer) => {
   for (const word of words.toString('latin1')) {
@@ -38,12 +38,12 @@ process.stdin.on('error', thawAll);
 spareFromOutOfMemory();
 process.stdout.write('ready');
 
-/** When memory is short, this one is not to be ended before the one that it watches. */
+/** When memory is short, the kernel must not kill this process before the one that it watches. */
 function spareFromOutOfMemory(): void {
   try {
     const score = Number(readFileSync('/proc/self/oom_score_adj', 'latin1'));
     writeFileSync('/proc/self/oom_score_adj', String(Math.min(score, -900)));
   } catch {
-    // That is root's to do.
+    // Only root may do that.
   }
 }

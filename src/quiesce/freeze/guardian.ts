@@ -4,13 +4,16 @@ import { fileURLToPath } from 'node:url';
 import { workerModule } from '../../lib/worker-module.ts';
 import { AppError } from '../../model/errors.ts';
 
-/** Watches over control groups that are to be frozen: whatever becomes of this process, they run again. */
+/** Watches over control groups that are to be frozen, and thaws them even if this process dies. */
 export interface Guardian extends AsyncDisposable {
-  /** Settles when it has ended, which nobody has asked it for. */
+  /** Settles when the guardian has ended unasked. */
   readonly lost: Promise<void>;
-  /** To be called just before the first of them is frozen: its time starts. Returns when that is sent, which is enough. */
+  /**
+   * Call it just before the first freeze: starts the guardian's clock. Returns once the message is sent,
+   * which is enough.
+   */
   watch(): Promise<void>;
-  /** They run again, and it may end. Returns at once; the disposal waits for its end. */
+  /** The groups run again, and the guardian may end. Returns at once; disposing waits for its end. */
   dismiss(): void;
 }
 
@@ -18,13 +21,13 @@ export interface GuardianOptions {
   /** How long they may be frozen. */
   readonly deadlineMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** How long it may take to be ready. */
+  /** How long it may take to start. */
   readonly readyMs?: number | undefined;
 }
 
 const endMs = 2000;
 
-/** Returns when it is ready. Throws where it cannot be started: then nothing is to be frozen. */
+/** Returns when the guardian is ready. Throws where it cannot be started: then nothing may be frozen. */
 export async function startGuardian(
   folders: readonly string[],
   { deadlineMs, signal, readyMs = 10_000 }: GuardianOptions,
@@ -35,7 +38,7 @@ export async function startGuardian(
     ['--max-semi-space-size=1', program, String(deadlineMs), ...folders],
     {
       stdio: ['pipe', 'pipe', 'ignore'],
-      // A session of its own: what ends this process's group does not reach it.
+      // In its own session, so that a signal to this process's group does not reach it.
       detached: true,
       cwd: '/',
       env: {},

@@ -7,11 +7,11 @@ export interface Thawed {
   readonly backAt: number;
   /** True when it was frozen until now. */
   readonly wasFrozen: boolean;
-  /** True when it may have run since it was frozen, or has ended: nobody can say that its data was still. */
+  /** True when it may have run since it was frozen, or has exited: its data may not have been still. */
   readonly isDisturbed: boolean;
 }
 
-/** Lets a container run that was frozen, and only then asks its engine what has become of it. */
+/** Thaws a container, and only then asks its engine about it. */
 export async function thawStep(
   containers: Pick<Containers, 'find'>,
   { group = '', identity, startedAt }: AppStep,
@@ -19,17 +19,17 @@ export async function thawStep(
   const wasFrozen = groupState(group) === 'frozen' && isToBeFrozen(group);
   thaw(group);
   const backAt = performance.now();
-  // Whether it was still is all that it would tell: nothing else waits for an engine that does not answer.
+  // The answer says only whether it was still, so an engine that does not answer holds nothing up.
   const now = await containers.find(identity.id).catch(() => undefined);
-  // Somebody has paused it in the engine as well, which goes on to say so.
+  // A user has also paused it in the engine, which still reports it as paused.
   if (now?.state === 'paused') startFreezing(group);
   const isSame = now?.state === 'running' && now.startedAt === startedAt;
   return { backAt, wasFrozen, isDisturbed: !wasFrozen || !isSame };
 }
 
 /**
- * Lets a container run that a process has left frozen which was killed. Long after that, somebody may have paused it in
- * the engine: that one stays as it is. Gives whether something was done; may be repeated.
+ * Thaws a container that a killed process left frozen. Long after that, a user may have paused it in the
+ * engine: that one stays as it is. Returns whether it did anything; may be repeated.
  */
 export async function thawLeft(
   containers: Pick<Containers, 'find'>,

@@ -5,24 +5,27 @@ import type { Hook } from '../../model/hook.ts';
 /** A hook with the container that it runs in. */
 export interface PlannedHook {
   readonly hook: Hook;
-  /** Undefined when the container that it names is not there: told when its moment comes. */
+  /** Undefined when the named container does not exist: reported when the hook is due. */
   readonly identity: ContainerIdentity | undefined;
-  /** The container that it names is there, and out of its reach. */
+  /** The named container exists, but the hook may not reach it. */
   readonly isOutOfReach?: boolean | undefined;
 }
 
-/** Hooks as they were said, and by whom. */
+/** Hooks as they were set, and where. */
 export interface SaidHooks {
   readonly hooks: readonly Hook[];
-  /** The container whose label says it; undefined for a volume's label, or a file. */
+  /** The container whose label sets it; undefined for a volume's label, or a file. */
   readonly container: Container | undefined;
-  /** Where a service that is named is looked for first; what is said by labels and Compose files runs nowhere else. */
+  /**
+   * The stack in which a named service is looked up first; hooks from labels and Compose files run nowhere
+   * else.
+   */
   readonly stack: string | undefined;
 }
 
 /**
- * Finds the containers of hooks; pure. What a container says of itself needs it to run: one that was stopped has nothing
- * to prepare, so its hooks are left out. The same hook, said for several volumes, is one.
+ * Finds the containers of hooks; pure. A hook from a container's own label needs that container to run: a
+ * stopped one has nothing to prepare. The same hook set for several volumes counts once.
  */
 export function chooseHooks(said: readonly SaidHooks[], all: readonly Container[]): PlannedHook[] {
   const chosen = new Map<string, PlannedHook>();
@@ -45,7 +48,7 @@ export function chooseHooks(said: readonly SaidHooks[], all: readonly Container[
   return [...chosen.values()];
 }
 
-/** A service of the stack, a container by name or id, or a service of any stack when there is only one of that name. */
+/** A service of the stack, a container by name or id, or a service of any stack if its name is unique. */
 function findTarget(
   target: string,
   stack: string | undefined,
@@ -61,7 +64,7 @@ function findTarget(
   );
 }
 
-/** An image that says of which stack it is does not make its container one of it. */
+/** An image's stack label does not make its container part of that stack. */
 function isOfStack(container: Container, stack: string | undefined): boolean {
   return stack !== undefined && ownStack(container) === stack;
 }
@@ -70,7 +73,7 @@ function identityOf({ id, name, stack, service, number, swarmService }: Containe
   return { id, name, stack, service, number, swarmService };
 }
 
-/** The same for the same command in the same container, however often that was made anew. */
+/** The same for the same command in the same container, even after that was recreated. */
 export function hookKey({ hook, identity }: PlannedHook): string {
   const { stack, service, number, swarmService, name } = identity ?? {};
   const place = service === undefined ? [swarmService ?? name ?? hook.target] : [stack, service, number];

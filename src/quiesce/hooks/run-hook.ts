@@ -8,11 +8,11 @@ export interface HookToRun {
   readonly hook: Hook;
   /** Where it runs. */
   readonly container: Pick<Container, 'id' | 'name'>;
-  /** What it is told, beside its container's own environment: `HOLDFAST_VOLUME` and the like. */
+  /** Variables added to its container's environment: `HOLDFAST_VOLUME` and the like. */
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** Runs a hook to its end, or ends it when its time is over. Throws when it fails. */
+/** Runs a hook to its end, or kills it at its time-out. Throws when it fails. */
 export async function runHook(
   containers: Containers,
   { hook, container, environment }: HookToRun,
@@ -44,7 +44,7 @@ export async function runHook(
   }
 }
 
-/** A hook that names no container of those that there are. */
+/** A hook that names a container that does not exist. */
 export function noTarget(hook: Hook, target: string): AppError {
   return new AppError(
     'not-found',
@@ -53,7 +53,7 @@ export function noTarget(hook: Hook, target: string): AppError {
   );
 }
 
-/** A hook that names a container which what says it has no say over. */
+/** A hook that names a container outside the reach of where it was set. */
 export function outOfReach(hook: Hook, target: string): AppError {
   return new AppError(
     'denied',

@@ -7,7 +7,7 @@ export interface HooksToTell {
   readonly isOver: boolean;
 }
 
-/** Nobody may be there who reads the notes of a command. Never throws: it is told by the notes as well. */
+/** Tells the channels, because a command's notes may go unread. Never throws: the notes say it too. */
 export async function tellOfHooks(
   { notifier }: { readonly notifier: () => Promise<Notifier> },
   { notes, isOver }: HooksToTell,
@@ -19,7 +19,7 @@ export async function tellOfHooks(
     fingerprint: 'due-hook',
     message,
   }));
-  // Else a watch over everything would go on to call it failed.
+  // Otherwise monitoring would keep reporting the failure.
   const over: Happening = {
     ...about,
     what: 'good',
@@ -31,6 +31,6 @@ export async function tellOfHooks(
   try {
     (await notifier()).tell(all);
   } catch {
-    // A configuration that cannot be read, as a rule.
+    // Usually a configuration that cannot be read.
   }
 }

@@ -36,7 +36,7 @@ export class CheckReport {
   }
 }
 
-/** The report on a server that never answered. Without a client nobody can say whether it is healthy. */
+/** The report on a server that never answered. Without a client its health is unknown. */
 export function neverReady(error: unknown): PresetCheck {
   return {
     isHealthy: isAppError(error, 'unsupported') ? undefined : false,

@@ -12,11 +12,13 @@ import type { DiskEvidence } from './preset.ts';
 const headBytes = 16;
 /** `18/docker/PG_VERSION` is three levels down. */
 const maxDepth = 3;
-/** A volume of many small files is not searched through: a database's files are few and near the root. */
+/**
+ * A database's files are few and near the root, so a volume of many small files is not searched to its end.
+ */
 const maxEntries = 3000;
 const maxHeads = 600;
 
-/** What lies near a volume's root. Bounded, whatever the volume's size; what cannot be read is left out. */
+/** What lies near a volume's root. Bounded for any volume size; leaves out what cannot be read. */
 export async function readDiskEvidence(
   data: LiveData,
   options: { readonly signal?: AbortSignal | undefined } = {},
@@ -38,7 +40,8 @@ async function walk(
     const next: ByteString[] = [];
     for (const folder of level) {
       signal?.throwIfAborted();
-      // A container may swap a folder for a symbolic link: each is reached name by name from the root, and none is followed.
+      // A container may swap a folder for a symbolic link, so each is opened name by name from the root,
+      // following none.
       using handle = openOrNothing(() => top.openBelow(folder === '' ? [] : folder.split('/')));
       for (const entry of handle === undefined ? [] : await list(handle)) {
         if (found.size >= maxEntries) return found;
@@ -64,7 +67,7 @@ interface Listed {
   readonly isDirectory: boolean;
 }
 
-/** Undefined for what is gone by now, or something else, or closed to us: it shows nothing. */
+/** Undefined for an entry that is gone, of another type, or unreadable: it proves nothing. */
 function openOrNothing<T>(open: () => T): T | undefined {
   try {
     return open();
@@ -96,7 +99,7 @@ function readHead(folder: DirectoryHandle | undefined, name: ByteString): Uint8A
   }
 }
 
-/** Where only a stream leads to the data, a request for each: only what is known to be a sign. */
+/** Through a stream each folder costs a request, so only known folders are asked for. */
 const folders = ['', 'data', 'pgdata', '18/docker', '17/docker', 'db'];
 const signs: readonly (readonly string[])[] = [
   ['PG_VERSION', 'global'],

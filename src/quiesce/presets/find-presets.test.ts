@@ -54,7 +54,7 @@ describe('an image', () => {
     expect(find(image)).toBe(undefined);
   });
 
-  test('of a database says nothing of a volume that has something else in it', () => {
+  test('of a database says nothing about a volume with other contents', () => {
     expect(find('postgres:16', diskOf({ 'dump.sql.gz': '\x1f\x8b' }))).toBe(undefined);
     expect(find('redis:8', diskOf({}))).toEqual({ name: 'redis', by: 'image', folder: '' });
   });

@@ -5,7 +5,6 @@ import { redis } from './redis.ts';
 import { sqlite } from './sqlite.ts';
 import type { Preset, PresetSubject, Recognition } from './preset.ts';
 
-/** All of them. */
 export const presets: readonly Preset[] = [postgresql, mariadb, mongodb, redis, sqlite];
 
 export interface FoundPreset {
@@ -22,12 +21,12 @@ export function findPreset(subject: PresetSubject): FoundPreset | undefined {
   return found.sort((a, b) => rank(b.recognition) - rank(a.recognition))[0];
 }
 
-/** By its name, or undefined for any other text. */
+/** The preset of a name, or undefined. */
 export function presetOf(name: string): Preset | undefined {
   return presets.find((preset) => preset.name === name);
 }
 
-/** The one that made a dump of this name. */
+/** The preset that makes dumps of such names. */
 export function presetOfDump(name: string): Preset | undefined {
   return presetOf(name.split('.')[0] ?? '');
 }

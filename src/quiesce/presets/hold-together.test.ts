@@ -6,7 +6,7 @@ import { openApplication } from './application.ts';
 import { presetOf } from './find-presets.ts';
 import type { Hold } from './preset.ts';
 
-test('locks are let go at once, none after the answer of another', async () => {
+test('locks are released at once, none waiting for another server', async () => {
   const containers = memoryContainers();
   const mounts = ['one', 'two'].map((source) => [
     { type: 'volume', source, destination: '/var/lib/mysql', readOnly: false } as const,

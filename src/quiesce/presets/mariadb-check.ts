@@ -32,7 +32,7 @@ export async function checkMariadb(server: PresetServer, request: CheckRequest):
   return report.done();
 }
 
-/** As they are listed, one that cannot be opened is told as a table without an engine. */
+/** A table that cannot be opened is listed without an engine. */
 async function listTables(client: MariadbClient): Promise<Table[]> {
   const lines = await client.sql(
     `SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES
@@ -74,7 +74,7 @@ async function countRows(
       continue;
     }
     const count = Number(lines.at(-1));
-    // Table, operation, kind of message, message.
+    // Columns: table, operation, kind of message, message.
     const bad = lines.slice(0, -1).filter((line) => !isGood(line.split('\t')));
     for (const line of bad) report.problem(new Error(line.split('\t').map(unescapeField).join(' ')));
     report.count(`rows.${schema}.${name}`, count);

@@ -4,18 +4,21 @@ import type { PresetServer } from './preset.ts';
 import { type ClientRequest, clientFailed, findProgram, lastLines, runClient } from './run-client.ts';
 import { labelledLogin, loginHint, secretOf } from './secret-of.ts';
 
-/** A way to log in that was tried and works. */
+/** A login that was tried and works. */
 export interface MariadbClient {
   readonly server: PresetServer;
   readonly product: 'mariadb' | 'mysql';
   /** `[10, 11, 6]` */
   readonly version: readonly number[];
-  /** The client of the same kind as the server: `mariadb` or `mysql`. */
+  /** The client of the server's own kind: `mariadb` or `mysql`. */
   readonly program: string;
-  /** True for one that may do everything. */
+  /** True for a user with all privileges. */
   readonly isRoot: boolean;
   readonly login: Pick<ClientRequest, 'user' | 'environment'> & { readonly args: readonly string[] };
-  /** Runs SQL and gives the rows, a line each, columns divided by tabs, line ends and tabs in them escaped. */
+  /**
+   * Runs SQL and returns the rows, one a line, columns separated by tabs; line ends and tabs in values are
+   * escaped.
+   */
   sql(text: string, options?: { readonly withinMs?: number }): Promise<string[]>;
 }
 
@@ -29,7 +32,7 @@ interface Login {
 const answerMs = 30_000;
 const missingPassword = '';
 
-/** Finds out how to log in as root. `unavailable` while the server does not answer, `unsupported` without a client. */
+/** Finds a login as root. `unavailable` while the server does not answer, `unsupported` without a client. */
 export async function connectMariadb(server: PresetServer): Promise<MariadbClient> {
   const place = server.container.name;
   const found = await findProgram(server, ['mariadb', 'mysql']);
@@ -43,7 +46,7 @@ export async function connectMariadb(server: PresetServer): Promise<MariadbClien
       return clientOf(server, { program: found.name, login, version: result.stdout.trim() });
     last = result.stderr;
   }
-  // 2002 and 2003: nobody listens there.
+  // 2002 and 2003: no server listens there.
   const isStarting = /ERROR (?:2002|2003|2013|2026)\b/.test(last);
   throw new AppError(isStarting ? 'unavailable' : 'denied', `Cannot log in to MariaDB in ${quote(place)}`, {
     detail: lastLines(last),
@@ -66,14 +69,14 @@ async function loginsOf(server: PresetServer): Promise<Login[]> {
   return [
     ...labelledLogins,
     root,
-    // Debian's way: who is root in the system is so in the database.
+    // On Debian, the system's root is the database's root.
     { ...root, execUser: '0', user: 'root', password: missingPassword },
     { ...root, args: tcp },
     ...(user === undefined ? [] : [{ execUser: undefined, user, password, args: [] }]),
   ];
 }
 
-/** The password goes through the environment: an option could be seen by everybody on the machine. */
+/** The password goes through the environment, because options are visible to every user of the machine. */
 function loginOf({ execUser, user, password, args }: Login): MariadbClient['login'] {
   return {
     args: [`--user=${user}`, ...args],
@@ -117,7 +120,7 @@ export interface SqlWork {
   readonly args?: readonly string[];
 }
 
-/** A client that reads what it does from its stdin. */
+/** A client that reads its statements from stdin. */
 export function sqlRequest(program: string, login: MariadbClient['login'], work: SqlWork): ClientRequest {
   const { args, ...rest } = login;
   const options = ['--batch', '--skip-column-names', '--default-character-set=utf8mb4'];
@@ -129,14 +132,14 @@ export function sqlRequest(program: string, login: MariadbClient['login'], work:
   };
 }
 
-/** What `--batch` has escaped. */
+/** Reverts the escapes of `--batch`. */
 export function unescapeField(field: string): string {
   return field.replace(/\\([tn0\\])/g, (_, character: string) => escapes[character] ?? character);
 }
 
 const escapes: Readonly<Record<string, string>> = { t: '\t', n: '\n', '0': '\0', '\\': '\\' };
 
-/** A name in SQL. */
+/** A quoted SQL name. */
 export function backquote(name: string): string {
   return `\`${name.replaceAll('`', '``')}\``;
 }

@@ -5,13 +5,13 @@ import { type MariadbClient, sqlRequest } from './mariadb-client.ts';
 import type { Hold } from './preset.ts';
 import { asExec, lastLines } from './run-client.ts';
 
-/** While it waits, everybody else waits behind it: rather a snapshot without it. */
+/** Writers queue behind a waiting lock, so a snapshot without the lock is better than a long wait. */
 const lockWaitSeconds = 5;
 const answerMs = (lockWaitSeconds + 15) * 1000;
 
 /**
- * One client that keeps its session, and with it the lock: no table changes, no commit happens. What ends the session
- * (a dead client, a dead Holdfast, an engine that is gone) ends the lock.
+ * One client that keeps its session, and with it the lock: no table changes, no commit happens. What ends the
+ * session (a dead client, a dead Holdfast, an engine that is gone) ends the lock.
  */
 export async function holdMariadb(client: MariadbClient): Promise<Hold> {
   const { server } = client;
@@ -36,7 +36,7 @@ export async function holdMariadb(client: MariadbClient): Promise<Hold> {
   return {
     evidence: `${name} in "${server.container.name}"`,
     grade: 'app',
-    // Pages of InnoDB are written all the time.
+    // InnoDB writes pages all the time.
     gradeLive: 'torn',
     async assertHeld() {
       if (!(await session.ask('', answerMs))) throw failed('its session was lost', session.reason());
@@ -74,7 +74,7 @@ function lockOf({ product, version }: MariadbClient): Lock {
   };
 }
 
-/** SQL that is asked line by line, and what comes back. */
+/** Sends SQL line by line, and reads the answers. */
 class Session {
   readonly #waiting: string[] = [];
   readonly #answers = new Map<string, (isThere: boolean) => void>();
@@ -83,10 +83,10 @@ class Session {
   #number = 0;
   #stderr = '';
 
-  /** What the client reads. Ends when the session does. */
+  /** The client's input. Ends with the session. */
   readonly lines: AsyncIterable<Uint8Array> = this.#lines();
 
-  /** False when the session ended instead of an answer. */
+  /** False when the session ended without an answer. */
   async ask(sql: string, withinMs: number): Promise<boolean> {
     if (this.#isOver) return false;
     const mark = `holdfast-${++this.#number}`;

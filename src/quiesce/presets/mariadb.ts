@@ -23,9 +23,9 @@ const images = [
 const dumpName = 'mariadb.sql';
 
 /**
- * MariaDB, MySQL and Percona Server. While its lock is held, no commit happens and no table changes; files of one instant
- * are then what the server itself would call a backup, tables without transactions included. Without it, InnoDB recovers
- * from files of one instant as from a power cut.
+ * MariaDB, MySQL and Percona Server. While the lock is held, no commit happens and no table changes; files of
+ * one instant are then what the server itself would call a backup, tables without transactions included.
+ * Without the lock, InnoDB recovers from files of one instant as from a power cut.
  */
 export const mariadb: Preset = {
   name: 'mariadb',
@@ -61,7 +61,7 @@ async function mariadbDumps(client: MariadbClient): Promise<Dump[]> {
     ...['--all-databases', '--single-transaction', '--quick', '--routines', '--events', '--triggers'],
     ...['--hex-blob', '--comments', '--skip-dump-date', '--default-character-set=utf8mb4'],
     ...(client.isRoot ? ['--flush-privileges'] : ['--no-tablespaces']),
-    // Into a server that has a history of its own, another's would not go.
+    // A server with a history of its own would reject another's.
     ...(isMysql ? ['--set-gtid-purged=OFF'] : []),
   ];
   return [
@@ -81,7 +81,7 @@ async function mariadbDumps(client: MariadbClient): Promise<Dump[]> {
   ];
 }
 
-/** Table by table: each of the dump's is dropped and made again. MariaDB cannot take such changes back. */
+/** Table by table: each one in the dump is dropped and recreated. MariaDB cannot roll such changes back. */
 async function restoreMariadbDump(client: MariadbClient, { name, body }: DumpToRestore): Promise<void> {
   if (name !== dumpName)
     throw new AppError('usage', `${quote(name)} is no dump of MariaDB that Holdfast has made`);

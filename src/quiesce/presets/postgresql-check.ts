@@ -5,7 +5,7 @@ import { connectPostgres, type PostgresClient } from './postgresql-client.ts';
 import type { CheckRequest, PresetCheck, PresetServer } from './preset.ts';
 import { untilReady } from './until-ready.ts';
 
-/** Waits until the server has recovered, then reads every row of every table: a page that is damaged is found by that. */
+/** Waits until the server has recovered, then reads every row of every table, which finds damaged pages. */
 export async function checkPostgres(server: PresetServer, request: CheckRequest): Promise<PresetCheck> {
   const answer = await untilReady(server, request.readyWithinMs, () => connectPostgres(server));
   if (answer.value === undefined) return neverReady(answer.error);
@@ -42,7 +42,7 @@ interface Counting {
   readonly report: CheckReport;
 }
 
-/** One statement for each table, which the server itself puts together: names need no care that way. */
+/** The server itself composes one statement for each table, so names need no quoting here. */
 const countEach = `SELECT format('SELECT json_build_array(%L, %L, count(*)) FROM ONLY %I.%I;', n.nspname, c.relname, n.nspname, c.relname)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'm') AND c.relpersistence = 'p' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
@@ -58,7 +58,7 @@ async function countTables(
     report.fact(`"${database}" was not counted: the time was over`);
     return { tables: 0, rows: 0 };
   }
-  // An index would do to count, and tell nothing of the rows themselves.
+  // An index would be enough to count, and prove nothing about the rows.
   const settings = `SET statement_timeout = ${leftMs}; SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off;`;
   let lines: string[];
   try {

@@ -11,18 +11,21 @@ import {
 } from './run-client.ts';
 import { labelledLogin, loginHint, secretOf } from './secret-of.ts';
 
-/** A way to log in that was tried and works. */
+/** A login that was tried and works. */
 export interface PostgresClient {
   readonly server: PresetServer;
-  /** What every client program needs, with the database in its environment: a name in an argument could be an option. */
+  /**
+   * What every client program needs. The database goes into the environment, because a name as an argument
+   * could be an option.
+   */
   login(database: string): Pick<ClientRequest, 'user' | 'environment'> & { readonly args: readonly string[] };
-  /** Runs SQL and gives the rows, a line each, unaligned. */
+  /** Runs SQL and returns the rows, one a line, unaligned. */
   sql(database: string, text: string, options?: SqlOptions): Promise<string[]>;
 }
 
 export interface SqlOptions {
   readonly withinMs?: number;
-  /** It takes something back, and has to be done after a cancel too. */
+  /** The statement undoes something, and runs after a cancel too. */
   readonly isUndoing?: boolean;
 }
 
@@ -34,10 +37,12 @@ interface Login {
 }
 
 const answerMs = 30_000;
-/** Databases that every server has, in the order in which they are likely to be left alone. */
+/** Databases that every server has, the least likely to be changed first. */
 const maintenance = ['postgres', 'template1'] as const;
 
-/** Finds out how to log in as the superuser. `unavailable` while the server does not answer, `unsupported` without psql. */
+/**
+ * Finds a login as the superuser. `unavailable` while the server does not answer, `unsupported` without psql.
+ */
 export async function connectPostgres(server: PresetServer): Promise<PostgresClient> {
   const place = server.container.name;
   if ((await findProgram(server, ['psql'])) === undefined)
@@ -79,7 +84,7 @@ async function loginsOf(server: PresetServer): Promise<Login[]> {
       ? [{ ...own, role: 'postgres', password: superuser }]
       : []),
     own,
-    // Debian's way: who is "postgres" in the system is so in the database.
+    // On Debian, the system's user "postgres" is the database's superuser.
     { ...own, execUser: 'postgres', role: labelled.user ?? 'postgres' },
     { ...own, host: '127.0.0.1' },
   ];
@@ -116,7 +121,7 @@ export interface PsqlWork {
   readonly lenient?: boolean;
 }
 
-/** psql that reads what it does from its stdin: nothing of it is seen in a list of processes. */
+/** psql that reads its statements from stdin, so that no process list shows them. */
 export function psql(client: PostgresClient, database: string, work: PsqlWork): ClientRequest {
   const { args, ...login } = client.login(database);
   const variables = [`ON_ERROR_STOP=${work.lenient ? 0 : 1}`, 'VERBOSITY=verbose'];
@@ -129,12 +134,12 @@ export function psql(client: PostgresClient, database: string, work: PsqlWork): 
   };
 }
 
-/** A name in SQL. */
+/** A quoted SQL name. */
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** A text in SQL, whatever `standard_conforming_strings` says. */
+/** A quoted SQL string, for any `standard_conforming_strings`. */
 export function quoteLiteral(text: string): string {
   const escaped = text.replaceAll("'", "''");
   return escaped.includes('\\') ? `E'${escaped.replaceAll('\\', '\\\\')}'` : `'${escaped}'`;

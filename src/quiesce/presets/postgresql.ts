@@ -24,9 +24,10 @@ const images = [
 ];
 
 /**
- * PostgreSQL. Its files of one instant are all that it needs: it recovers from them as from a power cut, with every
- * committed row. `CHECKPOINT` before makes that recovery short. Its backup mode (`pg_backup_start`) would add nothing to
- * files of one instant, and takes a label file that a restore must not forget; so it is not used.
+ * PostgreSQL. Files of one instant are all that it needs: it recovers from them as from a power cut, with
+ * every committed row. `CHECKPOINT` before makes that recovery short. Its backup mode (`pg_backup_start`)
+ * would add nothing to files of one instant, and needs a label file that a restore must not forget, so it is
+ * not used.
  */
 export const postgresql: Preset = {
   name: 'postgresql',

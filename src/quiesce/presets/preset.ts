@@ -4,44 +4,50 @@ import type { Grade } from '../../model/snapshot.ts';
 export type PresetName = 'postgresql' | 'mariadb' | 'mongodb' | 'redis' | 'sqlite';
 
 /**
- * What Holdfast knows about one kind of database: how it is recognised, how its own client makes its data consistent,
- * how a dump of it is made, proven and restored, and what a drill asks of it. Presets are values without state;
- * `presets` in `find-presets.ts` is the list of them all.
+ * What Holdfast knows about one kind of database: how to recognise it, make its data consistent, make, prove
+ * and restore a dump, and what a drill checks. Presets are stateless values; `presets` in `find-presets.ts`
+ * lists them all.
  *
- * Everything is done by the client in the database's own container, as argument arrays. Passwords come from the
- * container's environment or its secret files, and reach the client through its environment or stdin only.
+ * All work is done by the client in the database's own container, with argument arrays. Passwords come from
+ * the container's environment or its secret files, and reach the client only through its environment or
+ * stdin.
  */
 export interface Preset {
   readonly name: PresetName;
   /** For people: `PostgreSQL`. */
   readonly title: string;
 
-  /** Pure. From the image and from what lies on disk; undefined for what is none of its own. */
+  /** Decides by the image and the files on disk; undefined for anything else. Pure. */
   recognises(subject: PresetSubject): Recognition | undefined;
 
   /**
-   * To be done just before the data is made still: makes what is on disk recent and recovery short. Changes no data, may
-   * be repeated, and needs nothing to be undone. Undefined when there was nothing to do.
+   * Called just before the data is made still: makes the files on disk recent and recovery short. Changes no
+   * data, may be repeated, and needs no undoing. Undefined when there was nothing to do.
    */
   before?(server: PresetServer): Promise<Made | undefined>;
 
   /**
-   * Holds the application's own lock from now until it is disposed. The container may be paused meanwhile (not stopped).
-   * The lock ends by itself when the client dies; `assertHeld` says so.
+   * Holds the application's own lock until it is disposed. The container may be paused meanwhile, not
+   * stopped. The lock ends when the client dies, which `assertHeld` detects.
    */
   hold?(server: PresetServer): Promise<Hold>;
 
-  /** Logical copies of everything, as named streams. Undefined where there is no such thing. */
+  /** Logical copies of everything, as named streams. Absent where there are none. */
   dumps?(server: PresetServer): Promise<readonly Dump[]>;
 
-  /** Puts a dump into a running server. What is there under the same names is replaced, the rest stays. */
+  /** Restores a dump into a running server. Replaces what has the same names, and leaves the rest. */
   restoreDump?(server: PresetServer, dump: DumpToRestore): Promise<void>;
 
-  /** Waits until the server answers, then asks what proves that its data is there. Never throws for an unhealthy server. */
+  /**
+   * Waits until the server answers, then queries what proves that its data is there. Never throws for an
+   * unhealthy server.
+   */
   check(server: PresetServer, options: CheckRequest): Promise<PresetCheck>;
 }
 
-/** What there is to recognise a database by. Either may be missing: a volume without containers, a volume not looked at. */
+/**
+ * What to recognise a database by. Either may be missing: a volume without containers, or one not looked at.
+ */
 export interface PresetSubject {
   readonly container: Pick<Container, 'image' | 'environment' | 'command'> | undefined;
   /** Where the container mounts the volume. */
@@ -49,14 +55,17 @@ export interface PresetSubject {
   readonly disk: DiskEvidence | undefined;
 }
 
-/** Files of a volume near its root: the path below the root, and the file's first bytes (none for a folder). */
+/** Files near a volume's root: path below the root, and the file's first bytes (none for a folder). */
 export type DiskEvidence = ReadonlyMap<string, Uint8Array>;
 
 export interface Recognition {
   readonly by: 'image' | 'disk' | 'both';
-  /** Folder of the database's files below the volume's root, '' for the root, where the disk was looked at. */
+  /**
+   * The folder of the database's files below the volume's root, '' for the root, where the disk was looked
+   * at.
+   */
   readonly folder: string;
-  /** The database's files below the volume's root, for one that is a file (SQLite). */
+  /** The database's files below the volume's root, where the database is a file (SQLite). */
   readonly files: readonly string[];
   /** Why, for people: `the image "postgres:16", "PG_VERSION" in it`. */
   readonly reason: string;
@@ -76,16 +85,19 @@ export interface PresetServer {
 export interface Made {
   /** `checkpoint in "web-db-1"`. */
   readonly evidence: string;
-  /** What a snapshot of one instant after it deserves: `app` where the application's data is whole without recovery. */
+  /** The grade of a snapshot of one instant after it: `app` where the data is whole without recovery. */
   readonly grade: Extract<Grade, 'app' | 'crash'>;
-  /** What people should know of this database: that a part of it lies elsewhere. */
+  /** A warning about this database: that a part of it lies elsewhere. */
   readonly warning?: string | undefined;
 }
 
 export interface Hold extends AsyncDisposable, Made {
-  /** What a snapshot of the live files deserves that is read while it is held; `torn` when they have to be still as well. */
+  /** The grade of live files read while the lock is held; `torn` when they also have to be still. */
   readonly gradeLive: Extract<Grade, 'app' | 'torn'>;
-  /** Throws when the lock was lost meanwhile: what was read is not consistent. Not to be asked while the container is paused. */
+  /**
+   * Throws when the lock was lost meanwhile: what was read is not consistent. Do not call it while the
+   * container is paused.
+   */
   assertHeld(): Promise<void>;
 }
 
@@ -94,8 +106,8 @@ export interface Dump {
   /** File name in the snapshot; begins with the preset's name and a dot: `postgresql.database.shop.sql`. */
   readonly name: string;
   /**
-   * Starts the client. The stream throws when the dump is not whole: the client failed, printed nothing, or its end mark
-   * is missing. It is whole only when it has been read to its end without an error.
+   * Starts the client. The stream throws when the dump is not whole: the client failed, printed nothing, or
+   * its end mark is missing. The dump is whole only once it was read to its end without an error.
    */
   readonly open: () => AsyncIterable<Uint8Array>;
 }
@@ -113,14 +125,14 @@ export interface CheckRequest {
 }
 
 export interface PresetCheck {
-  /** Undefined when nobody could be asked: the image has no client. */
+  /** Undefined when the image has no client to check with. */
   readonly isHealthy: boolean | undefined;
   /** From the call to the server's first answer; undefined when there was none. */
   readonly readyAfterMs: number | undefined;
   /** For people: `2 databases`, `14 tables`, `120345 rows`. */
   readonly facts: readonly string[];
-  /** The same as numbers, to be compared with those of another time: `rows.shop.public.orders`. */
+  /** The same as numbers, to compare with another time: `rows.shop.public.orders`. */
   readonly counts: Readonly<Record<string, number>>;
-  /** Why it is not healthy, or why nobody could be asked. */
+  /** Why it is not healthy, or why it could not be checked. */
   readonly problems: readonly string[];
 }

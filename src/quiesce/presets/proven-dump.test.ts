@@ -124,7 +124,7 @@ describe('MongoDB, as its documentation says', () => {
     expect(seen.join('\n')).not.toContain("p'w");
   });
 
-  test('a password that the tools would read as its end is told, not tried', async () => {
+  test('a password that the tools would truncate is reported, not tried', async () => {
     const server = serverOf({ MONGO_INITDB_ROOT_USERNAME: 'root', MONGO_INITDB_ROOT_PASSWORD: 'a\nb' });
     await expect(mongodb.dumps?.(server)).rejects.toMatchObject({ code: 'unsupported' });
   });
@@ -139,7 +139,7 @@ describe('SQLite', () => {
     expect(await sqlite.check(server, request)).toMatchObject({ isHealthy: undefined });
   });
 
-  test('a dump that ends in a ROLLBACK or tells of errors is none', async () => {
+  test('a dump that ends in a ROLLBACK or reports errors does not count', async () => {
     const server = serverOf({}, ['a.db']);
     const [file] = (await sqlite.dumps?.(server)) ?? [];
     expect(file?.name).toBe('sqlite.a%2edb.sql');

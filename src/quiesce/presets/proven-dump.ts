@@ -9,21 +9,21 @@ import {
 } from './run-client.ts';
 
 export interface DumpProof {
-  /** Of what is dumped, for messages: `the database "shop"`. */
+  /** The dumped subject, for messages: `the database "shop"`. */
   readonly subject: string;
-  /** What the dump begins with; undefined when nothing is known of it. */
+  /** The dump's first bytes; undefined when unknown. */
   readonly start?: Uint8Array | undefined;
-  /** True for the last bytes of a whole dump. */
+  /** Decides by the last bytes whether the dump is whole. */
   readonly isWhole: (tail: Buffer) => boolean;
   /** How many last bytes `isWhole` needs. */
   readonly tailBytes: number;
-  /** What a client writes into the dump itself when it fails, and goes on; not longer than the tail. */
+  /** What a client writes into the dump when it fails and goes on; not longer than the tail. */
   readonly errorMark?: string | undefined;
 }
 
 /**
- * What a client prints, with the proof that it is all of it. It throws at its end when the client failed, when it
- * printed nothing, or when what a whole dump ends with is missing.
+ * A client's output, proven to be complete. It throws at its end when the client failed, when it printed
+ * nothing, or when the end of a whole dump is missing.
  */
 export async function* provenDump(
   place: ClientPlace,
@@ -32,7 +32,7 @@ export async function* provenDump(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const action = `Cannot dump ${proof.subject}`;
   const run = await place.containers.exec(place.container.id, asExec(request), { signal: place.signal });
-  // Looked at when the output is over.
+  // Awaited when the output is over.
   run.ended.catch(() => undefined);
   let tail = Buffer.alloc(0);
   let head = Buffer.alloc(0);
@@ -84,8 +84,8 @@ function incomplete({ proof, bytes, head, tail }: Printed): string | undefined {
 }
 
 /**
- * True for a text dump whose last line of note is `mark`. Rows of data are lines too: what may follow the mark is told, and
- * nothing else may.
+ * True for a text dump whose last significant line is `mark`. Rows of data are lines too, so only `mayFollow`
+ * may come after the mark.
  */
 export function endsWithLine(mark: string, mayFollow: RegExp = /^(?:--)?$/): (tail: Buffer) => boolean {
   return (tail) => {

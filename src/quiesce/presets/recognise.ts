@@ -3,24 +3,24 @@ import { parseImageName } from './image-name.ts';
 import type { DiskEvidence, PresetSubject, Recognition } from './preset.ts';
 
 export interface Marks {
-  /** Last parts of image names: the official image, its forks, and what other makers call theirs. */
+  /** Last parts of image names: the official image, its forks, and other vendors' names. */
   readonly images: readonly string[];
-  /** Whole image names whose last part says too little: `supabase/postgres`. */
+  /** Whole image names whose last part is too common: `supabase/postgres`. */
   readonly imagePaths?: readonly string[];
-  /** The database's folder in a volume, with what shows it. Undefined where there is none. */
+  /** Finds the database's folder in a volume, and the proof. Undefined where there is none. */
   readonly findOnDisk: (disk: DiskEvidence) => FoundOnDisk | undefined;
 }
 
 export interface FoundOnDisk {
   readonly folder: string;
   readonly files?: readonly string[];
-  /** The file that shows it, below the volume's root. */
+  /** The file that proves it, below the volume's root. */
   readonly sign: string;
 }
 
 /**
- * Recognises by image and by disk. An image alone is enough only where the disk was not looked at or has nothing yet: a
- * database's image serves for its backups and tools too, whose volumes are no data directories.
+ * Recognises by image and by disk. An image alone is enough only where the disk was not looked at or is still
+ * empty: a database's image also serves backups and tools, whose volumes are no data directories.
  */
 export function recogniseBy({ container, disk }: PresetSubject, marks: Marks): Recognition | undefined {
   const byImage = container !== undefined && hasImage(container.image, marks);
@@ -43,7 +43,7 @@ function hasImage(image: string, { images, imagePaths = [] }: Marks): boolean {
   return images.includes(base) || imagePaths.includes(path);
 }
 
-/** The folder nearest to the root that has all of the named things, or undefined. Pure. */
+/** The folder nearest to the root that has all of the names, or undefined. Pure. */
 export function folderWith(
   disk: DiskEvidence,
   [first, ...others]: readonly [string, ...string[]],

@@ -19,7 +19,7 @@ test('a directive of a configuration file is the last one of its name, without q
   expect(settingOf(config, 'dir')).toBe(undefined);
 });
 
-test('an option is what follows it', () => {
+test('an option is what follows its name', () => {
   expect(optionOf(['redis-server', '--requirepass', '--x'], '--requirepass')).toBe('--x');
   expect(optionOf(['redis-server', '--requirepass'], '--requirepass')).toBe(undefined);
 });
@@ -64,7 +64,7 @@ describe('the password of Redis', () => {
     expect(await passwordOf(asked)).toBe('s3cret');
   });
 
-  test('is none where there is none', async () => {
+  test('is none where none is set', async () => {
     expect(await passwordOf({})).toBe(undefined);
   });
 });

@@ -6,7 +6,7 @@ import { labelledLogin, loginHint, secretOf } from './secret-of.ts';
 
 export interface RedisClient {
   readonly server: PresetServer;
-  /** What the server answers, as its client prints it. Throws for an error of the server. */
+  /** The server's answer as its client prints it. Throws for an error of the server. */
   ask(...command: readonly string[]): Promise<string>;
   /** The fields of a section of INFO. */
   info(section: string): Promise<ReadonlyMap<string, string>>;
@@ -14,7 +14,10 @@ export interface RedisClient {
 
 const answerMs = 60_000;
 
-/** Finds out how to log in. `unavailable` while the server does not answer or still loads, `unsupported` without a client. */
+/**
+ * Finds a login. `unavailable` while the server does not answer or still loads, `unsupported` without a
+ * client.
+ */
 export async function connectRedis(server: PresetServer): Promise<RedisClient> {
   const found = await findProgram(server, ['redis-cli', 'valkey-cli', 'keydb-cli']);
   if (found === undefined)
@@ -68,7 +71,7 @@ interface Login {
   readonly password: string | undefined;
 }
 
-/** From labels, the environment, the command, and the configuration that the command names. */
+/** From labels, the environment, the command, and the configuration file that the command names. */
 async function loginOf(server: PresetServer): Promise<Login> {
   const { command, entrypoint = [] } = server.container;
   const words = [...entrypoint, ...command].flatMap(shellWords);
@@ -99,7 +102,7 @@ export function optionOf(words: readonly string[], option: string): string | und
   return index === -1 ? undefined : words[index + 1];
 }
 
-/** A directive of a configuration file: the last one counts, quotes are no part of it. */
+/** A directive of a configuration file: the last one counts, without its quotes. */
 export function settingOf(config: string, directive: string): string | undefined {
   let found: string | undefined;
   for (const line of config.split(/\r?\n/)) {

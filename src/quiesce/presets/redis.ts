@@ -23,8 +23,9 @@ const images = [
 const saveWithinMs = 60 * 60_000;
 
 /**
- * Redis, Valkey, KeyDB. Its files are its backup: `dump.rdb` is put in place in one step, and an append-only file has what
- * was answered. So `BGSAVE` before makes the files recent, and they are restored as files, into a server that does not run.
+ * Redis, Valkey, KeyDB. Their files are their backup: `dump.rdb` is replaced in one step, and an append-only
+ * file has all that was answered. So `BGSAVE` makes the files recent first, and they are restored as files,
+ * into a server that does not run.
  */
 export const redis: Preset = {
   name: 'redis',
@@ -48,7 +49,7 @@ function findOnDisk(disk: DiskEvidence): FoundOnDisk | undefined {
 async function saveNow(server: PresetServer): Promise<Made | undefined> {
   const client = await connectRedis(server);
   const before = await client.info('persistence');
-  // At its start it reads the append-only file: a dump would not be looked at.
+  // At its start such a server reads the append-only file and ignores a dump.
   if (before.get('aof_enabled') === '1') return undefined;
   await waitPast(client, Number(before.get('rdb_last_save_time')), server);
   const answer = await client.ask('BGSAVE', 'SCHEDULE');
@@ -56,7 +57,7 @@ async function saveNow(server: PresetServer): Promise<Made | undefined> {
   return { evidence: `BGSAVE in "${server.container.name}"`, grade: 'app' };
 }
 
-/** The time of the last save has whole seconds: a save in the same second could not be told from it. */
+/** The last save's time is in whole seconds, so a save in the same second would look the same. */
 async function waitPast(client: RedisClient, lastSave: number, { signal }: PresetServer): Promise<void> {
   for (let tries = 0; tries < 20; tries++) {
     const [seconds = ''] = (await client.ask('TIME')).split('\n');
@@ -83,7 +84,7 @@ async function untilSaved(client: RedisClient, lastSave: number, answer: string)
   throw new AppError('failed', `Redis in ${place} did not save its data in time`, { detail: answer });
 }
 
-/** Waits until it has loaded its data, and counts the keys. */
+/** Waits until the server has loaded its data, and counts the keys. */
 async function checkRedis(server: PresetServer, request: CheckRequest): Promise<PresetCheck> {
   const answer = await untilReady(server, request.readyWithinMs, () => connectRedis(server));
   if (answer.value === undefined) return neverReady(answer.error);

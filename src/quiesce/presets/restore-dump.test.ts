@@ -16,7 +16,7 @@ afterEach(() => rmSync(world.stateDir, { recursive: true }));
 
 const dump = { path: 'toy.database.shop.sql', type: 'file', size: 4 } as SnapshotEntry;
 
-test('no dump is fed to a server whose volume another state folder works on', async () => {
+test('no dump goes to a server whose volume another state folder works on', async () => {
   const machine = new ClaimingMachine();
   using catalog = openSqliteCatalog(join(world.stateDir, 'catalog.db'));
   const readFile = async function* (): AsyncGenerator<Uint8Array> {

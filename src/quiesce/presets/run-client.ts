@@ -12,7 +12,7 @@ export interface ClientPlace {
 
 export interface ClientRequest extends Omit<ExecRequest, 'stdin'> {
   readonly stdin?: string | AsyncIterable<Uint8Array> | undefined;
-  /** Ended after that; undefined waits as long as it takes. */
+  /** Time limit; undefined waits as long as it takes. */
   readonly withinMs?: number | undefined;
 }
 
@@ -25,7 +25,10 @@ export interface ClientResult {
 
 const stdoutAtMost = 1 << 20;
 
-/** Runs a command to its end. Throws when it could not be run, was cancelled or took too long; not for its exit number. */
+/**
+ * Runs a command to its end. Throws when it could not be run, was cancelled or took too long; not for its
+ * exit code.
+ */
 export async function runClient(place: ClientPlace, request: ClientRequest): Promise<ClientResult> {
   return await withTimeLimit(place, request, async (signal) => {
     const { id } = place.container;
@@ -33,7 +36,7 @@ export async function runClient(place: ClientPlace, request: ClientRequest): Pro
     const chunks: Uint8Array[] = [];
     let bytes = 0;
     for await (const chunk of run.stdout) {
-      // Has to be read to its end, wanted or not.
+      // The output has to be read to its end in any case.
       if (bytes < stdoutAtMost) chunks.push(chunk);
       bytes += chunk.length;
     }
@@ -42,7 +45,7 @@ export async function runClient(place: ClientPlace, request: ClientRequest): Pro
   });
 }
 
-/** The same, for one whose failure is an error. */
+/** Like `runClient`, and throws for a failing exit code. */
 export async function runClientWell(
   place: ClientPlace,
   request: ClientRequest & { readonly action: string },
@@ -59,7 +62,7 @@ export function isMissingProgram({ exitCode, stdout, stderr }: ClientResult): bo
 
 const missing = /executable file not found|no such file or directory|not found/i;
 
-/** The first of several programs that the container has, with what it says of its version. */
+/** The first of several programs that the container has, with its version output. */
 export async function findProgram(
   place: ClientPlace,
   names: readonly string[],
@@ -70,7 +73,7 @@ export async function findProgram(
       if (isMissingProgram(result)) continue;
       return { name, version: `${result.stdout}${result.stderr}`.trim() };
     } catch (error) {
-      // Some engines refuse to start what is not there, others let it fail.
+      // Some engines refuse to start a missing program, others let it fail.
       if (!isMissingError(error)) throw error;
     }
   }
@@ -85,7 +88,7 @@ function isMissingError(error: unknown): boolean {
   );
 }
 
-/** A file of the container, such as a mounted secret; undefined when it can't be read. */
+/** A file of the container, such as a mounted secret; undefined when it cannot be read. */
 export async function readContainerFile(place: ClientPlace, path: string): Promise<string | undefined> {
   for (const user of [undefined, '0']) {
     const command = ['cat', '--', path];
@@ -112,7 +115,7 @@ export function clientFailed({ action, container, command, exitCode, stderr }: F
   });
 }
 
-/** What a program had to say at its end. */
+/** The last lines that a program printed. */
 export function lastLines(text: string): string | undefined {
   const lines = text.trimEnd().split('\n').slice(-5).join('\n');
   return lines === '' ? undefined : lines;

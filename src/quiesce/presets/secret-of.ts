@@ -5,8 +5,8 @@ import { type ClientPlace, readContainerFile } from './run-client.ts';
 type Environment = Readonly<Record<string, string>>;
 
 /**
- * The value of the first of these variables that a container was started with, or what is in the file that `NAME_FILE`
- * names, read inside the container. As images do it, line ends at the end of a file are no part of a secret.
+ * The value of the first of these variables that the container was started with, or the contents of the file
+ * that `NAME_FILE` names, read inside the container. As images do, it strips line ends at the end of a file.
  */
 export async function secretOf(
   place: ClientPlace & { readonly container: { readonly environment: Environment } },
@@ -24,7 +24,7 @@ export async function secretOf(
   return undefined;
 }
 
-/** What labels of the container say of the login, before anything else is tried. */
+/** The login in the container's labels, which is tried first. */
 export async function labelledLogin(
   place: ClientPlace & {
     readonly container: Pick<Container, 'environment' | 'labels' | 'imageLabels'>;

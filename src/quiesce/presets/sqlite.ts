@@ -21,9 +21,9 @@ const magic = Buffer.from('SQLite format 3\0');
 const busyMs = 10_000;
 
 /**
- * SQLite: files that a program of any kind has open. With its journal or its log beside it, a database recovers from files
- * of one instant. Where the container happens to have `sqlite3`, the log is put into the database before, and a dump
- * can be made. A dump is text that makes a new database; what is restored in place are the files.
+ * SQLite: files that any program may have open. With its journal or log beside it, a database recovers from
+ * files of one instant. Where the container has `sqlite3`, a checkpoint moves the log into the database
+ * first, and a dump can be made. A dump is text that makes a new database; in-place restores use the files.
  */
 export const sqlite: Preset = {
   name: 'sqlite',

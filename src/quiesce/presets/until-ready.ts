@@ -7,7 +7,7 @@ export type Answer<T> =
   /** It never answered, for this reason. */
   | { readonly value: undefined; readonly error: unknown };
 
-/** Asks until there is an answer, or the container has ended, or the time is over. Throws for a cancel only. */
+/** Asks until there is an answer, the container has exited, or the time is over. Throws only on cancel. */
 export async function untilReady<T extends object>(
   server: PresetServer,
   withinMs: number,
@@ -21,7 +21,7 @@ export async function untilReady<T extends object>(
       return { value, readyAfterMs: performance.now() - started };
     } catch (error) {
       if (server.signal?.aborted === true || isAppError(error, 'cancelled')) throw error;
-      // There is nothing to wait for.
+      // Waiting would not help.
       const isOver = isAppError(error, 'unsupported') || isAppError(error, 'not-found');
       if (isOver || !isRunning || performance.now() - started + waitMs > withinMs)
         return { value: undefined, error };
@@ -29,7 +29,7 @@ export async function untilReady<T extends object>(
     await sleep(waitMs, undefined, { signal: server.signal });
     const { signal } = server;
     const now = await server.containers.find(server.container.id, { signal });
-    // One that starts again by itself may still come.
+    // A container in a restart loop may still answer.
     isRunning = now?.state === 'running' || now?.state === 'restarting' || now?.state === 'created';
   }
 }
