@@ -18,7 +18,7 @@ const usual: SnapshotSummary = {
 const kinds = (now: Partial<SnapshotSummary>, before: Partial<SnapshotSummary> | undefined = {}): string[] =>
   findAnomalies(before && { ...usual, ...before }, { ...usual, ...now }).map(({ kind }) => kind);
 
-test('an ordinary day, and a first backup, are none', () => {
+test('an ordinary day and a first backup are no anomaly', () => {
   expect(kinds({})).toEqual([]);
   expect(
     findAnomalies(undefined, { ...usual, filesNew: 1000, bytesAdded: 100 * mib, bytesStored: 100 * mib }),
@@ -27,19 +27,19 @@ test('an ordinary day, and a first backup, are none', () => {
   expect(kinds({ bytes: 300 * mib, files: 3000 })).toEqual([]);
 });
 
-test('a volume that lost more than half of its bytes or files shrank, an empty one as well', () => {
+test('a volume that lost more than half of its bytes or files shrank, also when it is empty', () => {
   expect(kinds({ bytes: 49 * mib })).toEqual(['shrank']);
   expect(kinds({ files: 10 })).toEqual(['shrank']);
   expect(kinds({ files: 0, bytes: 0, filesNew: 0, filesChanged: 0 })).toEqual(['shrank']);
   expect(kinds({ bytes: 1 * mib, files: 1 }, { bytes: 3 * mib, files: 5 })).toEqual([]);
 });
 
-test('a volume more than four times as large grew, unless there was nearly nothing in it', () => {
+test('a volume more than four times as large grew, unless it was nearly empty', () => {
   expect(kinds({ bytes: 401 * mib })).toEqual(['grew']);
   expect(kinds({ bytes: 401 * mib }, { bytes: 2 * mib })).toEqual([]);
 });
 
-test('a volume that is all new and cannot be compressed turned to noise, unless it was noise before', () => {
+test('a volume that is all new and incompressible turned to noise, unless it was noise before', () => {
   const encrypted = {
     filesNew: 0,
     filesChanged: 1000,

@@ -8,24 +8,24 @@ export interface Anomaly {
   readonly message: string;
 }
 
-/** Less than this says nothing: a small volume may do what it likes. */
+/** A smaller volume may change in any way. */
 const leastBytes = 4 << 20;
 const leastFiles = 20;
 
-/** What is left of it is less than this part. */
+/** Less than this share is left. */
 const shrunkTo = 0.5;
 /** It is more than so many times as large. */
 const grownTo = 4;
-/** Of the files, so many are not as they were. */
+/** This share of the files has changed. */
 const changedPart = 0.8;
-/** Random bytes, and encrypted ones, stay as large as they are. */
+/** Random and encrypted bytes do not compress. */
 const incompressible = 0.97;
-/** What was in the volume before could be compressed to this at least. */
+/** The earlier contents compressed to this share or less. */
 const wasCompressible = 0.92;
 
 /**
- * What about a volume looks like damage, from what its last two backups saw; pure. `before` is the last whole snapshot
- * before `now`. It is a reason to ask, not a proof: a restore, a clean-up and a new archive look the same.
+ * What looks like damage in a volume, from its last two backups; pure. `before` is the last whole snapshot
+ * before `now`. A reason to ask, not a proof: a restore, a clean-up and a new archive look the same.
  */
 export function findAnomalies(before: SnapshotSummary | undefined, now: SnapshotSummary): Anomaly[] {
   if (before === undefined) return [];
@@ -48,7 +48,7 @@ function growth(before: SnapshotSummary, now: SnapshotSummary): Anomaly | undefi
   return { kind: 'grew', message: `grew from ${formatSize(before.bytes)} to ${formatSize(now.bytes)}` };
 }
 
-/** As when something has encrypted it: nearly all of it is new, and none of it can be compressed. */
+/** As after encryption by malware: nearly everything is new, and nothing compresses. */
 function noise(before: SnapshotSummary, now: SnapshotSummary): Anomaly | undefined {
   if (!isTouched(before, now) || !isAdded(now)) return undefined;
   if (now.bytesStored < now.bytesAdded * incompressible) return undefined;
@@ -59,8 +59,8 @@ function noise(before: SnapshotSummary, now: SnapshotSummary): Anomaly | undefin
 }
 
 /**
- * True when nearly all files are new or changed, and what they hold was stored before this backup: by an attempt that came
- * to nothing, say. Then what was added says nothing of what they hold.
+ * True when nearly all files are new or changed, but their contents were stored before this backup, for
+ * example by a failed attempt. The added bytes then say nothing about the contents.
  */
 export function mayHideNoise(before: SnapshotSummary, now: SnapshotSummary): boolean {
   return isTouched(before, now) && !isAdded(now);
@@ -69,7 +69,7 @@ export function mayHideNoise(before: SnapshotSummary, now: SnapshotSummary): boo
 function isTouched(before: SnapshotSummary, now: SnapshotSummary): boolean {
   const isMost = now.files > 0 && touchedOf(now) >= now.files * changedPart;
   if (!isMost || now.bytes < leastBytes) return false;
-  // A volume of photos is noise from the start: then only what is known to have been otherwise counts.
+  // A volume of photos never compresses, so only one that is known to have compressed counts.
   return before.bytesAdded < leastBytes || before.bytesStored / before.bytesAdded <= wasCompressible;
 }
 

@@ -23,7 +23,7 @@ interface ApplicationTarget {
   readonly settings: { readonly applications: ApplicationSettings };
 }
 
-/** The applications that have something to do with a backup of these; undefined when there are none. */
+/** The applications with a part in a backup of these; undefined when there are none. */
 export async function openApplications(
   means: HookMeans,
   targets: readonly ApplicationTarget[],
@@ -51,7 +51,7 @@ export async function openApplications(
         target.kind === 'volume'
           ? await volumeContainers(means, name, options)
           : await pathContainers(means, name, options),
-      // Through a stream it would be dear to look: the image has to do.
+      // Looking through a stream would be costly, so the image has to do.
       disk:
         tree.kind === 'directory'
           ? await readDiskEvidence({ way: 'direct', root: tree.root }, options)

@@ -1,7 +1,7 @@
 import type { ArchiveOutcome, ImportArchivesReport } from './archives/import-archives.ts';
 import type { BackupReport } from './backup-types.ts';
 
-/** What the room's reports look like as JSON. */
+/** The JSON form of the room's reports. */
 export interface BackupJson {
   report(report: BackupReport): object;
   importReport(report: ImportArchivesReport): object;

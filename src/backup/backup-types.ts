@@ -7,13 +7,13 @@ import type { SaidSetting, SettingsRequest } from './choose-settings.ts';
 
 export interface BackupRequest extends TargetRequest, SettingsRequest {
   readonly dryRun: boolean;
-  /** What another machine saved under the same name is this one's from then on: this one takes its place. */
+  /** Continues the lineage that another machine saved under the same name: this machine takes its place. */
   readonly takeOver?: boolean | undefined;
-  /** Tags that every snapshot has besides, whatever is said of tags. */
+  /** Tags for every snapshot, in addition to the tags that settings give. */
   readonly marks?: readonly string[] | undefined;
 }
 
-/** What became of one volume or directory. */
+/** The outcome for one volume or directory. */
 export interface BackupOutcome {
   readonly kind: 'volume' | 'path';
   readonly name: string;
@@ -23,14 +23,14 @@ export interface BackupOutcome {
   readonly summary: SnapshotSummary | undefined;
   readonly grade: Grade | undefined;
   readonly gradeReason: string | undefined;
-  /** Why it has that grade, as it is recorded. */
+  /** Why it has that grade, as recorded. */
   readonly evidence?: GradeEvidence | undefined;
   readonly problems: readonly SaveProblem[];
-  /** What the way to the data cannot carry. */
+  /** What this access to the data cannot carry. */
   readonly limits: readonly string[];
-  /** What looks like damage, beside what was saved before. */
+  /** What looks like damage, compared with earlier snapshots. */
   readonly anomalies?: readonly Anomaly[] | undefined;
-  /** What somebody has said of how it is saved, and where; undefined where nobody got as far as to ask. */
+  /** The settings that were made, and where; undefined where the backup did not get that far. */
   readonly settings?: readonly SaidSetting[] | undefined;
   readonly error: AppError | undefined;
 }

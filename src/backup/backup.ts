@@ -17,11 +17,11 @@ import { type BackupSettings, chooseSettings, chooseAllSettings } from './choose
 import { takeOverByName } from '../snapshots/index.ts';
 
 export interface BackupOptions extends JobOptions {
-  /** Brings to its end what a killed restore has left of a target whose lease is held. */
+  /** Settles what a killed restore left of a target whose lease is held. */
   readonly settleRestore: (parts: Protection, target: BackupTarget, options: JobOptions) => Promise<void>;
 }
 
-/** Saves each target as a snapshot, one after the other; one that fails does not keep the others from being saved. */
+/** Saves each target as a snapshot, one after the other; one that fails does not stop the others. */
 export async function backup(
   parts: Protection,
   request: BackupRequest,
@@ -36,7 +36,7 @@ async function backupAll(
   request: BackupRequest,
   options: BackupOptions,
 ): Promise<BackupReport> {
-  // What is wrong with it is told before anything is asked.
+  // Invalid settings fail before anything is asked.
   chooseSettings({ given: request.given }, []);
   const { targets, moments, skipped } = await resolveTargets(parts, request, options);
   if (targets.length === 0) throw await nothingToSave(parts, skipped);
@@ -55,7 +55,7 @@ async function backupAll(
   return { dryRun: request.dryRun, outcomes, skipped };
 }
 
-/** Everything that was asked for turned out to be nothing: that is no good backup, whatever the reason. */
+/** Nothing was left of all that was requested: an error, whatever the reason. */
 async function nothingToSave({ host }: HostAccess, skipped: BackupReport['skipped']): Promise<AppError> {
   if (skipped.length > 0) {
     return new AppError('not-found', 'There is nothing to back up: all volumes are left out', {
@@ -72,13 +72,13 @@ async function nothingToSave({ host }: HostAccess, skipped: BackupReport['skippe
   });
 }
 
-/** The volumes of a stack are saved at one moment, with what belongs to that moment; all others each at its own. Pure. */
+/** Volumes of a stack are saved at one moment, with what belongs to it; all others each at its own. Pure. */
 function groupByMoment(
   targets: readonly BackupTarget[],
   moments: ReadonlyMap<BackupTarget, string>,
 ): BackupTarget[][] {
   const groups = new Map<string, BackupTarget[]>();
-  // Volumes go first: what a moment is called is up to them.
+  // Volumes first, because they give a moment its name.
   const isVolume = ({ kind }: BackupTarget): number => (kind === 'volume' ? 0 : 1);
   for (const target of targets.toSorted((a, b) => isVolume(a) - isVolume(b))) {
     const stack = target.kind === 'volume' ? target.volume.stack : undefined;
@@ -90,8 +90,8 @@ function groupByMoment(
 }
 
 /**
- * Errors of the repository or what the user asked: to go on with the next target would only repeat them. What is damaged may be
- * of one volume alone, as the journal of its restore is.
+ * True for errors of the repository or the request, which would only repeat with the next target. Damage may
+ * concern a single volume, as the journal of its restore does.
  */
 function endsAll(error: AppError): boolean {
   return error.code === 'cancelled' || error.code === 'full' || error.code === 'read-only';
@@ -105,8 +105,8 @@ interface Group {
 }
 
 /**
- * Takes the leases of targets, saves them at one moment, and writes down what became of each. What is taken by another
- * process, or cannot be read, is told, and the others are saved.
+ * Takes the targets' leases, saves them at one moment, and records each outcome. What another process holds,
+ * or what cannot be read, is reported, and the others are saved.
  */
 async function backupTogether(
   parts: Protection,
@@ -150,7 +150,7 @@ async function backupTogether(
       recorded++;
     }
   } catch (error) {
-    // Those before it are saved, and written down as such.
+    // Those before it are saved, and recorded so.
     for (const { target, volume } of held.slice(recorded))
       outcomes.push(await recordFailure(parts, { run, target, volume, error }, options));
   }

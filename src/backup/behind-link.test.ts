@@ -11,7 +11,7 @@ beforeEach(() => {
   return () => rmSync(folder, { recursive: true });
 });
 
-/** What is said of a restore to `data`, below a link of another user's. */
+/** What a restore to `data`, below another user's link, answers. */
 async function refusal(realPath: string | undefined): Promise<void> {
   const link = join(folder, 'link');
   symlinkSync(join(folder, 'disk'), link);
@@ -22,7 +22,7 @@ async function refusal(realPath: string | undefined): Promise<void> {
 }
 
 describe.runIf(process.geteuid?.() === 0)('a directory behind a link of another user', () => {
-  test('that is gone is restored to where it was when it was saved, and the hint says so', async () => {
+  test('that is gone is restored to its place when it was saved, and the hint says so', async () => {
     const place = join(folder, 'disk/data');
     await expect(refusal(place)).rejects.toMatchObject({
       code: 'denied',
@@ -30,14 +30,14 @@ describe.runIf(process.geteuid?.() === 0)('a directory behind a link of another 
     });
   });
 
-  test('that is gone, and of which no place is known, is restored to a new directory', async () => {
+  test('that is gone, and whose place is unknown, is restored to a new directory', async () => {
     await expect(refusal(undefined)).rejects.toMatchObject({
       code: 'denied',
       hint: expect.stringContaining('Restore to a new directory with --to'),
     });
   });
 
-  test('that is another one now is not named', async () => {
+  test('that is now a different one is not named', async () => {
     mkdirSync(join(folder, 'disk/data'), { recursive: true });
     await expect(refusal(join(folder, 'former'))).rejects.toMatchObject({
       code: 'denied',

@@ -6,20 +6,23 @@ import { AppError, errnoOf, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 
-/** Where a directory is, when a symbolic link that another user can change leads to it. Undefined for every other way. */
+/**
+ * A directory's real path, when a symbolic link that another user can change leads to it. Undefined
+ * otherwise.
+ */
 export async function placeBehindLink(path: string): Promise<string | undefined> {
   return (await linkOnTheWay(path))?.place;
 }
 
 interface LinkOnTheWay {
-  /** Undefined when nothing is where it leads. */
+  /** Undefined when the target does not exist. */
   readonly place: string | undefined;
 }
 
-/** Undefined for a way without such a link. */
+/** Undefined for a path without such a link. */
 async function linkOnTheWay(path: string): Promise<LinkOnTheWay | undefined> {
   try {
-    // A server that is away would hold up the whole process.
+    // A server that is away would block the whole process.
     await requireAnswer(fromText(path), { name: path, patienceMs: 4000 });
     using _held = openTrusted(fromText(path));
     return undefined;
@@ -33,14 +36,14 @@ async function linkOnTheWay(path: string): Promise<LinkOnTheWay | undefined> {
   }
 }
 
-/** What a backup of it says; pure. */
+/** The note in a backup of it; pure. */
 export function noteBehindLink(path: string, place: string): string {
   return `${quote(path)} is reached through a symbolic link that another user can change, and leads to ${quote(place)} now. A restore does not follow it: in place, it takes --to ${quote(place)}.`;
 }
 
 /**
- * The path by which a directory was saved through such a link, when `place` is where it led to then and still leads to:
- * what is restored there is restored in place.
+ * The path, through such a link, by which a directory was saved, if the link led to `place` then and still
+ * does: a restore there is a restore in place.
  */
 export async function savedThroughLink({ volume }: Snapshot, place: string): Promise<string | undefined> {
   if (volume?.kind !== 'path' || volume.realPath !== place) return undefined;
@@ -48,15 +51,15 @@ export async function savedThroughLink({ volume }: Snapshot, place: string): Pro
 }
 
 /**
- * True while such a link leads from a directory's name to another place than its data: what is found by the name (containers
- * that run on it, what is saved before it is replaced) is not about that data then.
+ * True while such a link leads from a directory's name to another place than its data: what is found by the
+ * name (its containers, the safety snapshot) then concerns other data.
  */
 export async function isLedAway(name: string, place: string): Promise<boolean> {
   const now = await placeBehindLink(name);
   return now !== undefined && now !== place;
 }
 
-/** Throws `denied`, with the way to go, for a directory that is reached through such a link. */
+/** Throws `denied`, with a way out, for a directory that is reached through such a link. */
 export async function refuseBehindLink({ id, volume }: Snapshot): Promise<void> {
   const link = volume && (await linkOnTheWay(volume.name));
   if (volume === undefined || link === undefined) return;
@@ -68,7 +71,7 @@ export async function refuseBehindLink({ id, volume }: Snapshot): Promise<void> 
   );
 }
 
-/** Only what the link led to when it was saved is named: that user may have it lead anywhere now. */
+/** Names only the target at the time of the save: the link's owner may have changed it since. */
 function hintOf({
   id,
   place,

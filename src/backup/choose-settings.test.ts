@@ -49,7 +49,7 @@ function use(labels: Record<string, string>): void {
 }
 
 describe('chooseTreatments()', () => {
-  test('takes what the defaults say where nobody says anything else', async () => {
+  test('uses the defaults where nothing else is set', async () => {
     const found = await treat({}, { base: defaults });
     expect(found).toMatchObject({
       consistency: 'pause',
@@ -62,7 +62,7 @@ describe('chooseTreatments()', () => {
     expect(new Set(Object.values(fromOf(found)))).toEqual(new Set([defaults.from]));
   });
 
-  test('takes labels of the volume before those of its containers, and both before defaults', async () => {
+  test('uses labels of the volume before those of its containers, and both before defaults', async () => {
     use({ 'holdfast.exclude': 'cache', 'holdfast.consistency': 'stop', 'holdfast.dump': 'no' });
     const found = await treat({ 'holdfast.exclude': 'logs, *.old' }, { base: defaults });
     expect(found).toMatchObject({
@@ -81,7 +81,7 @@ describe('chooseTreatments()', () => {
     });
   });
 
-  test('takes what the command line says before all labels, nothing included', async () => {
+  test('uses the command line before all labels, empty values included', async () => {
     use({ 'holdfast.tags': 'theirs', 'holdfast.preset': 'postgresql' });
     const given = { excludes: ['mine'], consistency: 'auto', tags: [], preset: 'none' } as const;
     const labels = { 'holdfast.exclude': 'logs', 'holdfast.consistency': 'stop' };
@@ -96,7 +96,7 @@ describe('chooseTreatments()', () => {
     expect(fromOf(found)).toMatchObject({ exclude: 'the command line', dump: defaults.from });
   });
 
-  test('takes "x-holdfast" of the service and of the stack after labels, and before defaults', async () => {
+  test('uses "x-holdfast" of the service and of the stack after labels, and before defaults', async () => {
     const file = join(folder, 'compose.yaml');
     writeFileSync(
       file,
@@ -114,10 +114,10 @@ describe('chooseTreatments()', () => {
     });
   });
 
-  test('tells of a label that is not understood, and takes what comes after it', async () => {
+  test('reports an invalid label, and uses the next weaker setting', async () => {
     use({ 'holdfast.consistency': 'stop', 'holdfast.volumes': 'others' });
     const found = await treat({ 'holdfast.consistency': 'frozen' }, { base: defaults });
-    // The container speaks of other volumes only.
+    // The container labels other volumes only.
     expect(found).toMatchObject({ consistency: 'pause', consistencyBy: 'base' });
     expect(notes).toEqual([
       expect.stringMatching(/^The label "holdfast.consistency" of "pg" is not understood/),
@@ -126,7 +126,7 @@ describe('chooseTreatments()', () => {
     expect((await treat({ 'holdfast.consistency': 'frozen' }, {})).consistency).toBe('stop');
   });
 
-  test('asks no engine for what is said of directories', async () => {
+  test('asks no engine about directories', async () => {
     const target: BackupTarget = { kind: 'path', name: '/etc' };
     const host = async (): Promise<never> => {
       throw new Error('It was asked');
@@ -136,7 +136,7 @@ describe('chooseTreatments()', () => {
   });
 });
 
-test('how long it may be still is said by the command line, then labels, then a policy or the defaults', async () => {
+test('the time limit comes from the command line, then labels, then a policy or the defaults', async () => {
   const base = { from: 'the policy "nightly"', settings: { maxStillMs: 5000, stillTries: 2 } };
   expect(await treat({}, { base })).toMatchObject({ maxStillMs: 5000, stillTries: 2 });
   const labelled = await treat({ 'holdfast.max-still': 'unlimited' }, { base });

@@ -8,13 +8,13 @@ import type { BackupTarget } from '../volumes/index.ts';
 import type { ApplicationSettings, ConsistencyChoice, Strength } from '../quiesce/index.ts';
 import { readStackFiles, saidOf } from './settings/said-settings.ts';
 
-/** What may be said of how a volume is saved, by a policy, in a label, or in an order. Undefined is not said. */
+/** Settings for how a volume is saved, from a policy, a label, or the command line. Undefined is not set. */
 export type SettingFields = Pick<
   VolumeSettings,
   'consistency' | 'maxStillMs' | 'stillTries' | 'preset' | 'dump' | 'hooks' | 'excludes' | 'tags'
 >;
 
-/** What applies where neither the command line nor labels say anything: a policy, or `defaults`. */
+/** What applies where neither the command line nor labels set anything: a policy, or `defaults`. */
 export interface SettingsBase {
   /** For people. */
   readonly from: string;
@@ -22,24 +22,24 @@ export interface SettingsBase {
 }
 
 export interface SettingsRequest {
-  /** What the command line says; it replaces what others say of the same. */
+  /** From the command line; overrides the same settings from elsewhere. */
   readonly given?: Partial<SettingFields> | undefined;
   readonly base?: SettingsBase | undefined;
-  /** A dump that cannot be made because nothing runs is an error. */
+  /** A dump that cannot be made because no server runs is an error. */
   readonly mustDump?: boolean | undefined;
 }
 
 /** How one volume or directory is saved. */
 export interface BackupSettings extends ConsistencyChoice {
-  /** How long containers may be still for the reading; Infinity for as long as that takes. Undefined is not said. */
+  /** How long containers may be still for reading; Infinity for no limit. Undefined is not set. */
   readonly maxStillMs: number | undefined;
-  /** How often they are made still at most, when not all was read in time. */
+  /** How often, at most, they are made still when not all was read in time. */
   readonly stillTries: number | undefined;
   readonly tags: readonly string[];
   readonly excludes: readonly string[];
   readonly isExcluded: ExcludeMatcher;
   readonly applications: ApplicationSettings;
-  /** What somebody has said, and where. */
+  /** The settings that were made, and where. */
   readonly said: readonly SaidSetting[];
 }
 
@@ -58,8 +58,8 @@ export interface SettingsLayer {
 }
 
 /**
- * How each target is saved, for policies and for backups by hand: the command line goes before labels, labels before
- * `x-holdfast`, that before the policy or `defaults`. What cannot be understood is told.
+ * How each target is saved, for policies and for manual backups: the command line before labels, labels
+ * before `x-holdfast`, that before the policy or `defaults`. Reports invalid values.
  */
 export async function chooseAllSettings(
   { host }: HostAccess,
@@ -74,7 +74,7 @@ export async function chooseAllSettings(
   },
   { signal, onNote }: JobOptions,
 ): Promise<ReadonlyMap<BackupTarget, BackupSettings>> {
-  // Directories that are named by themselves need no engine.
+  // Directories given by path need no engine.
   const isAboutEngine = targets.some(({ kind }) => kind === 'volume') || containerNames.length > 0;
   const containers = isAboutEngine ? ((await (await host()).containers?.list({ signal })) ?? []) : [];
   const names = new Set(targets.map(({ name }) => name));
@@ -90,7 +90,7 @@ export async function chooseAllSettings(
       target.kind === 'volume'
         ? saidOf(target.volume, around)
         : saidOf({ name: target.name, labels: {}, stack: undefined }, around, 'bind');
-    // Labels that are not known at all are told by what runs applications.
+    // Unknown labels are reported where applications are run.
     for (const warning of said.settingWarnings) warnings.add(warning);
     const own = said.layers.map((layer): SettingsLayer => ({ ...layer, strength: 'own' }));
     allSettings.set(target, chooseSettings(request, own));
@@ -99,7 +99,7 @@ export async function chooseAllSettings(
   return allSettings;
 }
 
-/** `own` is what labels and `x-holdfast` say, the strongest first. Pure. */
+/** `own` holds labels and `x-holdfast`, the strongest first. Pure. */
 export function chooseSettings(request: SettingsRequest, own: readonly SettingsLayer[]): BackupSettings {
   const { given = {}, base, mustDump } = request;
   const layers: readonly SettingsLayer[] = [

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { memoryContainers } from '../../test/fixtures/containers.ts';
 import { startOf } from './container-starts.ts';
 
-test('startOf() tells how a container is started, and none of its secrets', () => {
+test('startOf() returns how a container is started, without its secrets', () => {
   const container = memoryContainers().add({
     name: 'db',
     command: ['postgres', '-c', 'fsync=on'],
@@ -105,7 +105,7 @@ test.each([
   },
 );
 
-test('a password that is a word is not recorded where it is a word by itself', () => {
+test('a password that is an ordinary word stays where it is a word by itself', () => {
   const command = ['server', 'changeme', '--login=me:changeme@db'];
   const environment = { DB_PASSWORD: 'changeme' };
   const start = startOf(memoryContainers().add({ name: 'x', command, environment }));

@@ -5,7 +5,7 @@ import type { Consumer } from '../model/volume.ts';
 import type { HostAccess } from '../hosts/host.ts';
 import type { JobOptions } from '../activity/index.ts';
 
-/** How the consumers of a volume were started, for its record. Nothing where no containers run. */
+/** How the consumers of a volume were started, for its record. Empty where no containers run. */
 export async function containerStarts(
   { host }: HostAccess,
   consumers: readonly Consumer[],
@@ -17,7 +17,7 @@ export async function containerStarts(
   const starts: ContainerStart[] = [];
   for (const { id } of consumers) {
     const container = await containers.find(id, { signal }).catch((error: unknown) => {
-      // It is a courtesy to a drill: nothing fails for it.
+      // This only helps a drill, so it fails nothing.
       if (signal?.aborted === true || isAppError(error, 'cancelled')) throw error;
     });
     if (container !== undefined) starts.push(startOf(container));
@@ -25,7 +25,6 @@ export async function containerStarts(
   return starts.length === 0 ? {} : { starts };
 }
 
-/** Pure. */
 export function startOf(container: Container): ContainerStart {
   const { name, image, command, entrypoint, user, environment, mounts } = container;
   const binds = mounts.flatMap(({ type, source, destination }) =>
@@ -50,20 +49,23 @@ export function startOf(container: Container): ContainerStart {
 
 const secretNames = /pass|pwd|secret|token|key|cred|auth|private|salt|signature|dsn|connection|session/i;
 
-/** By its name, or by a value with a login in it (`postgres://user:password@host`). */
+/** Decides by the name, or by a value with a login in it (`postgres://user:password@host`). */
 function mayBeSecret(name: string, value: string): boolean {
   return secretNames.test(name) || /:\/\/[^/\s]*@/.test(value);
 }
 
-/** A shorter one is in many words by chance. */
+/** A shorter one occurs in many words by chance. */
 const shortestSecret = 4;
 
-/** As `postgres`, `changeme` or `true`: it may be a part of any other. */
+/** A word such as `postgres`, `changeme` or `true` may be part of any other text. */
 function isWord(text: string): boolean {
   return /^[a-z]{1,11}$/i.test(text);
 }
 
-/** What another variable says too is recorded anyway; a word of the image's name is likely to be the program's own. */
+/**
+ * A value that another variable has too is recorded anyway; a word of the image's name is probably the
+ * program's own.
+ */
 function isSaidAnyway(text: string, [image = '', ...values]: readonly string[]): boolean {
   if (values.includes(text)) return true;
   return isWord(text) && (['true', 'false', 'none', 'root'].includes(text) || image.includes(text));
@@ -74,7 +76,7 @@ function withoutSecret(text: string, secret: string): string {
   return text.replaceAll(new RegExp(`(?<![\\w./-])${secret}(?![\\w./-])`, 'g'), '');
 }
 
-/** `pass`, `secret` and the like in the name of an option, but not where it names a file or how passwords are kept. */
+/** `pass`, `secret` and the like in an option's name, but not where it names a file or a storage method. */
 const option =
   '--?[\\w.-]*(?:pass|pwd|secret|token|credential|masterauth|(?:api|access|private|encryption)[-_]?key|dsn)(?![\\w.-]*(?:file|path|encryption|policy|length|plugin))[\\w.-]*';
 const value = `(?:"[^"]*"|'[^']*'|[^\\s"']\\S*)`;
@@ -86,15 +88,15 @@ const assignment =
 const login = /(:\/\/[^/\s:@]*):[^/\s@]*@/g;
 
 /**
- * A command without what it says in secret: options for passwords go with their values, also inside a line for a shell, and
- * so do values that variables for secrets have. What is left starts the same program; a drill has no use for its password.
+ * Removes secrets from a command: the values of password options, also inside a shell line, and values of
+ * secret variables. The rest starts the same program; a drill does not need its password.
  */
 function withoutSecrets(words: readonly string[], secrets: readonly string[]): string[] {
   const kept: string[] = [];
   for (let index = 0; index < words.length; index++) {
     const word = words[index] ?? '';
     if (optionAlone.test(word)) {
-      // One without a value is a flag.
+      // An option without a value is a flag.
       if (words[index + 1]?.startsWith('-') === false) index++;
       else kept.push(word);
       continue;

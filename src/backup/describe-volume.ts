@@ -15,7 +15,7 @@ export interface DescribeMeans extends HostAccess {
   readonly hostname: string;
 }
 
-/** What a snapshot has to remember of its volume, so that a bare machine can make it again. */
+/** What a snapshot records of its volume, so that a bare machine can recreate it. */
 export async function describeVolume(
   means: DescribeMeans,
   target: BackupTarget,

@@ -18,7 +18,7 @@ function consumer(name: string, fields: Partial<Consumer> = {}): Consumer {
   };
 }
 
-/** Where a host lists consumers, and no containers. */
+/** For a host that lists consumers, and no containers. */
 function gradeOf(
   before: readonly Consumer[],
   after: readonly Consumer[],
@@ -28,14 +28,14 @@ function gradeOf(
   return gradeStill({ how: undefined, apps: [], writers, disturbed: [], hostProcesses: [], ...seen });
 }
 
-test('a snapshot is cold when nobody could write, before or after', () => {
+test('a snapshot is cold when nothing could write, before or after', () => {
   expect(gradeOf([], [])).toMatchObject({ grade: 'cold' });
   expect(gradeOf([consumer('a', { state: 'exited' })], [consumer('b', { readOnly: true })])).toMatchObject({
     grade: 'cold',
   });
 });
 
-test('a snapshot is torn when a container could write before, or had been started by the end, and names it', () => {
+test('a snapshot is torn when a container could write before, or had been started by the end, which it names', () => {
   expect(gradeOf([consumer('db')], [])).toMatchObject({
     grade: 'torn',
     reason: expect.stringContaining('"db"'),
@@ -76,16 +76,16 @@ const paused: StillFacts = {
   hostProcesses: [],
 };
 
-test('gradeStill() is crash for one moment, and says for how long', () => {
+test('gradeStill() is crash for one moment, and says how long it lasted', () => {
   expect(gradeStill(paused)).toEqual({ grade: 'crash', reason: '"db" still for 42 ms' });
 });
 
-test('gradeStill() is cold when all were stopped, or nobody had to be', () => {
+test('gradeStill() is cold when all were stopped, or none had to be', () => {
   expect(gradeStill({ ...paused, how: 'stop' })).toEqual({ grade: 'cold', reason: '"db" stopped for 42 ms' });
   expect(gradeStill({ ...paused, how: undefined, apps: [] })).toMatchObject({ grade: 'cold' });
 });
 
-test('gradeStill() is app when the application has made it so', () => {
+test('gradeStill() is app when the application made it consistent', () => {
   const made = { grade: 'app', evidence: 'checkpoint in "db"' } as const;
   expect(gradeStill({ ...paused, made })).toEqual({
     grade: 'app',

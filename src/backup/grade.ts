@@ -26,7 +26,7 @@ export interface GradedSave extends GradeReason {
 /** The grade of a snapshot, from how its data was kept still and what the data itself showed; pure. */
 export function gradeSaved({ plan, maxStillMs, quiesced, place, saved }: ToGrade): GradedSave {
   const { late = 0 } = saved.inFlight ?? {};
-  // Of what was read late it is known why it changed meanwhile.
+  // What was read late changed for a known reason.
   const traces = late > 0 ? [] : tracesIn(saved);
   const graded = lateGrade(gradeStill({ ...place, traces }), { late, maxStillMs });
   const { consistency } = plan;
@@ -44,7 +44,7 @@ export function gradeSaved({ plan, maxStillMs, quiesced, place, saved }: ToGrade
   return { ...graded, evidence: { consistency, reason, stillMs, ...bound, apps, ...inFlight, ...whatRan } };
 }
 
-/** What was read when the containers ran again already need not be of the moment of the rest. */
+/** What was read after the containers ran again need not be of the same moment as the rest. */
 function lateGrade(
   graded: GradeReason,
   { late, maxStillMs }: { readonly late: number; readonly maxStillMs: number | undefined },
@@ -55,7 +55,7 @@ function lateGrade(
   return { grade: 'torn', reason };
 }
 
-/** What vanished or changed while it was read, or before that, was written to. For people. */
+/** Signs that the data was written to: what vanished or changed while it was read, or before. For people. */
 function tracesIn({ problems, written }: SavedTree): string[] {
   return [
     ...problems
@@ -66,11 +66,11 @@ function tracesIn({ problems, written }: SavedTree): string[] {
 }
 
 export interface StillFacts extends PlaceEvidence {
-  /** What shows by the data itself that it was written to, for people: `"x" changed while it was read`. */
+  /** Signs in the data itself that it was written to, for people: `"x" changed while it was read`. */
   readonly traces?: readonly string[] | undefined;
 }
 
-/** The grade of a snapshot from what is known of all who could write while it was read; pure. */
+/** The grade of a snapshot, from all that could write while it was read; pure. */
 export function gradeStill(facts: StillFacts): GradeReason {
   const { how, apps, writers, disturbed, hostProcesses, traces = [], made, killed = [], paused = [] } = facts;
   const loose = [...new Set([...writers, ...disturbed])];

@@ -19,7 +19,7 @@ function summary(files: number): SnapshotSummary {
   };
 }
 
-/** Not asked where what was added says enough. */
+/** Not asked where the added bytes are enough to judge. */
 const repository = {
   stats: () => Promise.reject(new Error('unexpected')),
 };
@@ -38,7 +38,7 @@ test.each([
   expect(kinds).toContain('shrank');
 });
 
-test('where none was judged, it is judged beside the last one', async () => {
+test('where none was judged, the last one is the reference', async () => {
   const work = { repository, snapshot: saved, summary: summary(1), earlier: [large, unjudged] };
   expect(await judgeSaved({ listRuns: () => [] }, work, {})).toEqual([]);
 });

@@ -12,13 +12,13 @@ interface Saved {
   readonly repository: Pick<Repository, 'stats'>;
   readonly snapshot: Snapshot | undefined;
   readonly summary: SnapshotSummary;
-  /** All snapshots that there were before, oldest first by what is known of their order. */
+  /** All earlier snapshots, oldest first as far as their order is known. */
   readonly earlier: readonly Snapshot[];
 }
 
 /**
- * What looks like damage in what was just saved, beside the last whole snapshot that was judged itself: one whose backup
- * was killed before that must not hide what it saw.
+ * What looks like damage in the new snapshot, compared with the last whole snapshot that was judged itself:
+ * one whose backup was killed before that must not hide what it saw.
  */
 export async function judgeSaved(
   catalog: Pick<Catalog, 'listRuns'>,
@@ -48,8 +48,8 @@ export async function judgeSaved(
 }
 
 /**
- * What a snapshot needs beyond another, whenever it was stored; undefined when that cannot be told. How much of it could be
- * compressed is taken from all that it needs.
+ * What a snapshot needs beyond another, whenever it was stored; undefined when unknown. Compressibility is
+ * measured on all that it needs.
  */
 async function addedSince(
   repository: Pick<Repository, 'stats'>,
@@ -76,8 +76,8 @@ interface Chain {
 }
 
 /**
- * A summary counts what is new or changed since the snapshot just before it. Where that is another than the one to judge by
- * (a safety snapshot, or one whose backup was killed), what those between have seen is added.
+ * A summary counts what is new or changed since the snapshot just before. Where the reference is an older one
+ * (after a safety snapshot, or a killed backup), adds the counts of those in between.
  */
 function sinceBefore({ before, identity, earlier }: Chain, now: SnapshotSummary): SnapshotSummary {
   if (before === undefined) return now;
@@ -102,7 +102,7 @@ interface Found {
   readonly tags: readonly string[];
 }
 
-/** Until somebody accepts it, nothing of the volume is forgotten or pruned by policies. */
+/** Until a user accepts it, policies forget and prune nothing of the volume. */
 export async function rememberAnomalies(
   { catalog, now }: { readonly catalog: () => Promise<Catalog>; readonly now: () => number },
   { outcome, volumeIdentity, repositoryId, tags }: Found,
@@ -115,7 +115,7 @@ export async function rememberAnomalies(
   for (const { kind, message } of anomalies) {
     const about = { volumeIdentity, volumeName: name, foundAt, acceptedAt: undefined };
     policies.recordAnomaly({ ...about, repositoryId, snapshotId: snapshot.id, kind, message });
-    // A policy tells of it itself.
+    // A policy reports it itself.
     if (policyOfTags(tags) === undefined)
       onNote?.(
         `Warning: ${quote(name)} ${message}. Policies forget and prune nothing of it until you look: holdfast policy accept ${name}`,

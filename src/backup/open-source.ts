@@ -18,15 +18,15 @@ import { isStagePath } from '../lib/stage-names.ts';
 export interface OpenedSource extends AsyncDisposable {
   readonly tree: TreeSource;
   readonly isExcluded: ExcludeMatcher;
-  /** What the way to the data cannot carry, in words for people. */
+  /** What this access to the data cannot carry, for people. */
   readonly limits: readonly string[];
-  /** What the way to the data has lost; complete when everything is read. */
+  /** What this access has lost; complete once everything is read. */
   readonly problems: readonly SaveProblem[];
 }
 
 interface SourceRequest {
   readonly target: BackupTarget;
-  /** Where a directory is, as its snapshot will say: a link that leads there may lead elsewhere by now. */
+  /** A directory's real path, for its snapshot: a link that leads there may be changed later. */
   readonly realPath?: string | undefined;
   readonly repository: Repository;
   readonly isExcluded: ExcludeMatcher;
@@ -57,7 +57,7 @@ export async function openSource(
       };
     }
     const problems: SaveProblem[] = [];
-    // Asked for when it is read: the data may have to be made still before.
+    // Requested only when it is read: the data may have to be made still first.
     const entries = async function* () {
       const tar = await data.readTar('', { signal: options.signal });
       yield* readTar(tar, { signal: options.signal, onProblem });
@@ -91,7 +91,7 @@ export async function openSource(
   }
 }
 
-/** A file that is named is saved, whatever patterns leave out elsewhere. */
+/** A file named on its own is saved, whatever patterns exclude elsewhere. */
 async function fileSource(file: ByteString, { repository }: SourceRequest): Promise<OpenedSource> {
   const root = parentOf(file);
   await repositoryInside(root, repository);
@@ -112,7 +112,7 @@ async function directorySource(
   const ownFolder = await repositoryInside(root, repository);
   if (ownFolder !== undefined)
     options.onNote?.(`The repository itself, ${quote(toText(ownFolder))}, is left out.`);
-  // It changes while it is read, and Holdfast's volumes are saved by their names.
+  // The state folder is left out: it changes while it is read, and its volumes are saved by name.
   const directory = await realpath(toText(root));
   const own = new Set(ownFolder === undefined ? [] : [ownFolder]);
   for (const { what, folder } of await ownFoldersBelow(ownPlaces, directory)) {

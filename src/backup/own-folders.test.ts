@@ -6,13 +6,13 @@ import { openSqliteCatalog } from '../catalog/sqlite-catalog.ts';
 import { AppError } from '../model/errors.ts';
 import { ownFoldersBelow } from './own-folders.ts';
 
-test('a repository on a server that does not answer is not gone to: the backup of all else would hang', async () => {
+test('a repository on a server that does not answer is not visited: the backup of all else would hang', async () => {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'own-')));
   using catalog = openSqliteCatalog(':memory:');
   try {
     const home = join(folder, 'home');
     for (const name of ['home', 'disk', 'share']) mkdirSync(join(folder, name));
-    // Gone to, it would lie elsewhere.
+    // If visited, it would lie elsewhere.
     symlinkSync('../share', join(home, 'away'));
     mkdirSync(join(home, 'here'));
     for (const name of ['away', 'here', 'none'])

@@ -8,21 +8,24 @@ import { quote } from '../model/quote.ts';
 import { parseLocation } from '../repository/index.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 
-/** A folder of Holdfast's own. */
+/** A state folder or repository. */
 export interface OwnFolder {
-  /** At the start of a sentence. */
+  /** Starts a sentence. */
   readonly what: string;
   /** Without symbolic links. */
   readonly folder: string;
 }
 
-/** Where Holdfast keeps what is its own. */
+/** Where Holdfast keeps its own data. */
 export interface OwnPlaces {
   readonly stateDir: string;
   readonly catalog: () => Promise<Catalog>;
 }
 
-/** The state folder and the repositories of this machine that lie below a directory, which is given without symbolic links. */
+/**
+ * The state folder and the repositories of this machine below a directory, which is given without symbolic
+ * links.
+ */
 export async function ownFoldersBelow(
   { stateDir, catalog }: OwnPlaces,
   directory: string,
@@ -43,7 +46,10 @@ export async function ownFoldersBelow(
   return found;
 }
 
-/** Undefined for what is not there. A repository may lie on a server that is away: it holds up no backup to another one. */
+/**
+ * Undefined if it does not exist. A repository may lie on a server that is away, which must not block a
+ * backup to another one.
+ */
 async function realPlace(folder: string, ask: typeof requireAnswer): Promise<string | undefined> {
   try {
     await ask(fromText(folder), { name: folder, patienceMs: 4000 });

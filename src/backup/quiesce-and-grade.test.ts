@@ -39,7 +39,7 @@ function graded(
   return gradeSaved({ plan, maxStillMs, quiesced, place, saved });
 }
 
-/** Nothing wrote to it when the plan was made. */
+/** Under a plan that found no writers. */
 async function gradeOf(during: () => void, writers: readonly Container[] = []): Promise<string> {
   const request: QuiesceRequest = {
     places: [placeOf(writers)],
@@ -61,16 +61,16 @@ function addJob(): void {
   world.containers.add({ name: 'job', mounts, startedAt: new Date().toISOString() });
 }
 
-test('data to which nobody could write is cold', async () => {
+test('data that nothing could write to is cold', async () => {
   expect(await gradeOf(() => undefined)).toBe('cold');
 });
 
-test('a container that was started since the plan was made has torn it, though it has ended again', async () => {
+test('a container started since the plan was made tears it, even if it has exited again', async () => {
   addJob();
   expect(await gradeOf(() => world.containers.change('job', { state: 'exited' }))).toBe('torn');
 });
 
-test('so has one that was started just after it was looked, and has ended again', async () => {
+test('so does a container started just after the look, which has exited again', async () => {
   const list = world.containers.list.bind(world.containers);
   let looks = 0;
   world.containers.list = async () => {
@@ -84,7 +84,7 @@ test('so has one that was started just after it was looked, and has ended again'
   expect(await gradeOf(() => world.containers.change('job', { state: 'exited' }))).toBe('torn');
 });
 
-/** For a database whose lock is only looked at: what happens is told in order. */
+/** For a database with a lock; `events` gets what happens, in order. */
 function lockedRequest(events: string[], bound: Partial<QuiesceRequest> = {}): QuiesceRequest {
   const mounts = [{ type: 'volume', source: 'data', destination: '/data', readOnly: false }] as const;
   const db = world.containers.add({ name: 'db', mounts, health: 'healthy' });
@@ -113,7 +113,7 @@ function begin(request: QuiesceRequest, events: string[]): Promise<QuiesceSessio
   return quiesce(world.parts, request, { onNote: (note) => void events.push(note) });
 }
 
-test('a database is locked when nothing is waited for any more, just before it is paused', async () => {
+test('a database is locked after all other waits, just before it is paused', async () => {
   const events: string[] = [];
   const prepare = async (): Promise<void> => void events.push('prepare');
   const request = lockedRequest(events, { justBefore: prepare });
@@ -130,12 +130,12 @@ test('a database is locked when nothing is waited for any more, just before it i
   await still.release();
 });
 
-test('a database that becomes healthy by writing only is let go before its health is waited for', async () => {
+test('a database that becomes healthy only by writing is unlocked before the wait for its health', async () => {
   const events: string[] = [];
   const request = lockedRequest(events);
   world.containers.onCall((call) => {
     if (call === 'unpause') world.containers.change('db', { health: 'unhealthy' });
-    // Its probe writes.
+    // Its health check writes.
     if (events.includes('let go')) world.containers.change('db', { health: 'healthy' });
   });
   await using still = await begin(request, events);
@@ -146,7 +146,7 @@ test('a database that becomes healthy by writing only is let go before its healt
   expect(performance.now() - beganAt).toBeLessThan(30_000);
 });
 
-test('containers run again when their time is over, though not all is read, and what came later tears the snapshot', async () => {
+test('containers run again at their time limit though not all is read, and what is read later tears the snapshot', async () => {
   const events: string[] = [];
   const request = lockedRequest(events, { maxStillMs: 50, mayRepeat: true });
   const beganAtMs = Date.now();
@@ -169,7 +169,7 @@ test('containers run again when their time is over, though not all is read, and 
   expect(graded(request, evidence).evidence).toMatchObject({ maxStillMs: 50 });
 });
 
-test('containers are made still once more for the next try, and their time starts anew', async () => {
+test('containers are made still again for the next try, and their time limit starts anew', async () => {
   const events: string[] = [];
   const request = lockedRequest(events, { maxStillMs: 50, mayRepeat: true });
   await using first = await begin(request, events);
@@ -184,7 +184,7 @@ test('containers are made still once more for the next try, and their time start
   expect(world.containers.get('db').state).toBe('running');
 });
 
-test('a container that its user has paused leaves it at one moment, and not cold', async () => {
+test('a container that its user has paused makes the data one moment, and not cold', async () => {
   addJob();
   world.containers.change('job', { state: 'paused', startedAt: '2020-01-01T00:00:00Z' });
   expect(await gradeOf(() => undefined, await world.containers.list())).toBe('crash');

@@ -10,12 +10,12 @@ import type { Repository } from '../repository/index.ts';
 import type { BackupTarget } from '../volumes/index.ts';
 import { type Told, tellOfBackup } from './tell-of-backup.ts';
 
-/** What is the same for all that are saved at one moment. */
+/** What all targets of one moment share. */
 interface Run {
   readonly startedAt: string;
   readonly repository: Pick<Repository, 'id'>;
   readonly dryRun: boolean;
-  /** They name the policy that asked for it. */
+  /** They name the policy. */
   readonly marks: readonly string[];
 }
 
@@ -30,7 +30,7 @@ interface RunToRecord {
   readonly outcome: BackupOutcome;
 }
 
-/** Writes down what became of a target, and tells who has to hear of it. A dry run leaves no trace. */
+/** Records a target's outcome, and notifies. A dry run leaves no trace. */
 export async function recordRun(
   means: RecordMeans,
   { run, volume, outcome }: RunToRecord,
@@ -38,7 +38,7 @@ export async function recordRun(
 ): Promise<void> {
   const { startedAt, repository, dryRun, marks: tags } = run;
   if (dryRun) return;
-  // Before it is known as a run: what is known is taken for judged.
+  // Before the run is recorded: recorded runs count as judged.
   const found = { outcome, volumeIdentity: volume.identity, repositoryId: repository.id, tags };
   await rememberAnomalies(means, found, options);
   const catalog = await means.catalog();
@@ -67,7 +67,7 @@ interface FailureToRecord {
   readonly error: unknown;
 }
 
-/** Writes down that a target was not saved. One that was not even found is only told of. */
+/** Records that a target was not saved. One that was not even found is only reported. */
 export async function recordFailure(
   means: RecordMeans,
   { run, target, volume, error }: FailureToRecord,
@@ -89,7 +89,7 @@ function cancelled(cause: unknown): AppError {
   return new AppError('cancelled', 'Cancelled', { cause });
 }
 
-/** What became of a target of which nothing was saved. */
+/** The outcome for a target of which nothing was saved. */
 export function failedBackup(target: BackupTarget, error: AppError): BackupOutcome {
   return {
     kind: target.kind,

@@ -50,7 +50,7 @@ test('a dry run of a backup reads none of the files that containers need', async
   }
 });
 
-test('hooks are told that a backup is partly done when a volume of the stack cannot be opened', async () => {
+test('hooks get the outcome "partial" when a volume of the stack cannot be opened', async () => {
   await using world = await openStreamedWorld();
   const containers = memoryContainers();
   containers.add({

@@ -52,25 +52,28 @@ export interface HeldTarget {
   readonly settings: BackupSettings;
 }
 
-/** What it takes besides the repository: what is described, what is held, and who is told of hooks. */
+/**
+ * What it needs besides the repository: how to describe volumes, how to hold containers, and the channels for
+ * hooks.
+ */
 interface SaveMeans extends DescribeMeans, HookMeans {}
 
 export interface SaveTogetherRequest {
   readonly held: readonly HeldTarget[];
-  /** Names of those that belong to the same moment and could not be taken for it. */
+  /** Names of those that belong to the same moment and could not be saved with it. */
   readonly missing: readonly string[];
   readonly repository: Repository;
-  /** Tags of all of them, besides their own. */
+  /** Tags for all of them, besides their own. */
   readonly marks: readonly string[];
   readonly dryRun: boolean;
-  /** For what a restore replaces: applications were made still already, or are no more. */
+  /** Saves what a restore replaces: applications were made still already, or no longer run. */
   readonly isSafety: boolean;
 }
 
 /**
- * Saves targets at one moment, from their opened data to snapshots that were read back: what a backup is. One whose data
- * cannot be had is told in its outcome, and the others are saved; what is no fault of the data fails all. Containers run
- * again in any case. Returns the outcomes in the order of the targets.
+ * Saves targets at one moment, from their opened data to verified snapshots: the whole of a backup. When a
+ * target's data cannot be read, its outcome says so and the others are saved; any other error fails all.
+ * Containers run again in any case. Returns the outcomes in the order of the targets.
  */
 export async function saveTogether(
   means: SaveMeans,
@@ -176,7 +179,7 @@ interface OpenedMembers {
   readonly around: Surroundings;
 }
 
-/** Opens the data of each, and finds what writes to it. */
+/** Opens the data of each, and finds its writers. */
 async function openMembers(
   means: HostAccess & OwnPlaces,
   { request: { held, repository, dryRun }, earlier, opened }: ToOpen,
@@ -204,7 +207,9 @@ async function openMembers(
   return { members, lost, around };
 }
 
-/** What the containers of each volume need besides. Those of a stack share it, and it is read once. */
+/**
+ * The other files that each volume's containers need. Volumes of a stack share them, and they are read once.
+ */
 async function configsOf(
   members: readonly Member[],
   { containers, volumes }: Surroundings,
@@ -228,9 +233,9 @@ async function configsOf(
 }
 
 interface MembersPlan extends QuiescePlan, QuiesceBound {
-  /** By container id: how labels want it to be made still. */
+  /** By container id: what labels ask. */
   readonly stillness: ReadonlyMap<string, Stillness>;
-  /** What a dry run foretells; else the plan itself. */
+  /** For a dry run, what a backup would do; otherwise the plan itself. */
   readonly wanted: QuiescePlan;
   readonly dryRun: boolean;
 }
@@ -278,8 +283,8 @@ function situationOf(
 }
 
 /**
- * True for volumes of a stack that were to be read at one moment, whether all of them could be or not. One of several that
- * was asked for by itself is no moment of the stack.
+ * True for volumes of a stack that were to be read at one moment, even if some could not be. A single volume
+ * of several that was requested on its own is no moment of the stack.
  */
 function isRestorePoint({ held, missing, isSafety }: SaveTogetherRequest): boolean {
   const [first] = held;
@@ -287,7 +292,7 @@ function isRestorePoint({ held, missing, isSafety }: SaveTogetherRequest): boole
   if (!isStack || isSafety) return false;
   if (held.length + missing.length === 1 && (first.volume.stackVolumes ?? []).length > 1) return false;
   const live = held.map(({ settings }) => settings).filter(({ consistency }) => consistency === 'live');
-  // A cache that its own label lets be written to has no say in what the others are.
+  // A volume whose own label lets it be written to, such as a cache, does not lower the others.
   return live.length < held.length && live.every(({ consistencyBy }) => consistencyBy === 'own');
 }
 
@@ -334,7 +339,9 @@ function hookOutcome(results: readonly SaveResult[], missing: readonly string[])
   return { outcome: isPartial ? 'partial' : 'good', snapshotId: ids.join(',') };
 }
 
-/** Reads the snapshot's record and the root of its tree back: what is reported saved can be opened. */
+/**
+ * Reads back the snapshot's record and the root of its tree, so that what is reported saved can be opened.
+ */
 async function verifySaved(repository: Repository, saved: Snapshot, options: JobOptions): Promise<void> {
   try {
     for await (const entry of repository.walk(saved, '', { depth: 0, signal: options.signal }))
@@ -349,13 +356,13 @@ async function verifySaved(repository: Repository, saved: Snapshot, options: Job
   );
 }
 
-/** What became of one whose data was opened. */
+/** The outcome for a target whose data was opened. */
 interface Saved {
   readonly member: Member;
   readonly result: SaveResult;
   readonly graded: GradeReason | undefined;
   readonly plan: MembersPlan;
-  /** Hooks that failed afterwards and were meant to be heard. */
+  /** Hooks that failed afterwards and whose failure counts. */
   readonly hookFailures: readonly AppError[];
 }
 
@@ -391,7 +398,7 @@ async function outcomesOf(
 function outcomeOf({ member, result, graded, plan, hookFailures }: Saved): BackupOutcome {
   const { target, source } = member;
   const { grade, reason } = graded ?? foretellGrade(plan.wanted, member);
-  // What changes while a dry run looks at it would be still when it is saved.
+  // What changes during a dry run would be still during the backup.
   const isStillLater = plan.dryRun && plan.wanted.how !== undefined;
   const problems = [
     ...result.problems.filter((problem) => !isStillLater || problem.reason === 'unreadable'),

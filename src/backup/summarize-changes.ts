@@ -1,7 +1,7 @@
 import type { ByteString } from '../model/byte-string.ts';
 import type { Change } from '../snapshots/index.ts';
 
-/** What a restore changes in data that is there. */
+/** What a restore changes in existing data. */
 export interface RestoreChanges {
   /** In the snapshot and not in the live data: comes back. */
   readonly comesBack: number;
@@ -20,7 +20,7 @@ export interface RestoreChanges {
 
 const examplesAtMost = 5;
 
-/** Counts what would change, seen from the live data. The changes are told from the snapshot to the live data. */
+/** Counts the changes as seen from the live data; `changes` lead from the snapshot to the live data. */
 export async function summarize(changes: AsyncIterable<Change>, since: string): Promise<RestoreChanges> {
   const takenNs = BigInt(Date.parse(since)) * 1_000_000n;
   const counts = { comesBack: 0, changes: 0, metadata: 0, goesAway: 0, newer: 0 };
@@ -35,7 +35,7 @@ export async function summarize(changes: AsyncIterable<Change>, since: string): 
     const isNewer = change.type === 'file' && change.kind !== 'removed' && change.mtimeNsAfter > takenNs;
     if (isNewer) counts.newer++;
     if (change.kind === 'metadata') continue;
-    // Newer data has places of its own: it is what the user must not overlook.
+    // Newer data has its own share of the examples, because the user must not overlook it.
     const shown = examples.filter((example) => example.isNewer === isNewer).length;
     if (shown < examplesAtMost) examples.push({ kind: kinds[change.kind], path: change.path, isNewer });
   }

@@ -4,7 +4,7 @@ import type { AuditLog, Happening, JobOptions, Notifier } from '../activity/inde
 import { policyOfTags } from '../model/policy.ts';
 import type { TargetRequest } from '../volumes/index.ts';
 
-/** Where it is written down what was done, and what tells people. */
+/** The log, and the channels. */
 export interface Told {
   readonly log: () => Promise<AuditLog>;
   readonly notifier: () => Promise<Notifier>;
@@ -14,11 +14,11 @@ export interface BackupDone {
   readonly outcome: BackupOutcome;
   readonly repositoryId: string;
   readonly stack: string | undefined;
-  /** Of the request: they name the policy that asked for it. */
+  /** The request's tags, which name the policy. */
   readonly tags: readonly string[];
 }
 
-/** Writes into the log what one backup came to, and tells those who want to know. */
+/** Logs the outcome of one backup, and notifies the channels. */
 export async function tellOfBackup(
   { log: openLog, notifier }: Told,
   { outcome, repositoryId, stack, tags }: BackupDone,
@@ -48,7 +48,7 @@ function problemsInWords(problems: BackupOutcome['problems']): string | undefine
   return `${first.message}${more}`;
 }
 
-/** Undefined for what somebody has stopped himself. */
+/** Undefined for a backup that the user cancelled. */
 function happeningOf(outcome: BackupOutcome): Happening | undefined {
   const { name, snapshot, error, summary, problems } = outcome;
   if (outcome.outcome === 'cancelled') return undefined;
@@ -70,7 +70,10 @@ function happeningOf(outcome: BackupOutcome): Happening | undefined {
   };
 }
 
-/** Does a whole backup. A failure that no volume stands for, such as a repository that cannot be opened, is told too. */
+/**
+ * Runs a whole backup. Also reports a failure that concerns no volume, such as a repository that cannot be
+ * opened.
+ */
 export async function tellingOfFailure<T>(
   { log: openLog, notifier }: Told,
   request: TargetRequest & { readonly dryRun: boolean; readonly marks?: readonly string[] | undefined },

@@ -42,7 +42,7 @@ test.each(['unavailable', 'denied', 'failed'] as const)(
   },
 );
 
-test('takeLeases() takes all, or none and says who has it, against another state folder too', async () => {
+test('takeLeases() takes all, or none and names the holder, across state folders too', async () => {
   const machine = new ClaimingMachine();
   const [one, other] = [await partsOn(machine, 'one'), await partsOn(machine, 'other')];
   const place = (name: string) => ({ kind: 'volume' as const, name, identity: `of ${name}` });
@@ -62,7 +62,7 @@ test('takeLeases() takes all, or none and says who has it, against another state
   expect(machine.taken).toEqual([]);
 });
 
-test('a volume of our plugin is held under its own name too, unless the work may have the engine remove it', async () => {
+test('a volume of our plugin is held under its own name too, unless the engine may remove it', async () => {
   const { parts, stateDir: unused } = await stillWorld();
   rmSync(unused, { recursive: true });
   mkdirSync(join(stateDir, 'one'));

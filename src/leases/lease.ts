@@ -17,11 +17,14 @@ import { partsOfVolume, type Work, works } from './works.ts';
 export interface LeasePlace {
   readonly kind: 'volume' | 'path';
   readonly name: string;
-  /** Whose volume it is; undefined is the host that answers. */
+  /** The volume's host; undefined means the host that answers. */
   readonly hostIdentity?: string | undefined;
-  /** What its snapshots share; found by its name unless given. */
+  /** The identity that its snapshots share; found by its name unless given. */
   readonly identity?: string | undefined;
-  /** The work may have the engine remove it: our plugin, whose volume it may be, takes a hold of its own then. */
+  /**
+   * The work may have the engine remove the volume. If it is our plugin's, the plugin then takes its own
+   * hold.
+   */
   readonly isRemovedThere?: boolean | undefined;
 }
 
@@ -30,15 +33,16 @@ export interface LeasesRequest {
   readonly work: Work;
 }
 
-/** Where leases are taken. A host that is not given is one whose volumes no other state folder reaches. */
+/** Where leases are taken. Without a host, the volumes are those that no other state folder reaches. */
 export interface LeaseParts extends Pick<Protection, 'stateDir' | 'catalog'> {
   readonly host?: Protection['host'] | undefined;
 }
 
 /**
- * Takes what a work holds of one place or several at once (`works.ts`), against this process, other processes, other state
- * folders and other users of the machine; `locked` says who has it, and nothing is held then. Never waits for another work,
- * so that two never wait for each other. It ends with the process, however that ends.
+ * Takes what a work holds of one or more places at once (`works.ts`), against this process, other processes,
+ * other state folders and other users of the machine. `locked` names the holder, and then nothing is held.
+ * Never waits for another work, so two never wait for each other. A lease ends with its process, even by a
+ * kill.
  */
 export async function takeLeases(
   parts: LeaseParts,
@@ -50,7 +54,7 @@ export async function takeLeases(
   for (const place of places) {
     for (const holding of await holdingsOf(parts, { place, work }, options)) {
       const key = holding.identity ?? holding.claim?.what ?? '';
-      // A volume that is had in two ways may be named by both.
+      // A volume that is reached in two ways may be named by both.
       holdings.set(key, { ...holding, claim: holding.claim ?? holdings.get(key)?.claim });
     }
   }
@@ -83,7 +87,7 @@ export async function takeLeases(
 
 interface Holding {
   readonly name: string;
-  /** Undefined where there is no state folder, or none that takes anything: it is held on the machine alone. */
+  /** Undefined where the state folder is missing or read-only: then the machine's claim is the only hold. */
   readonly identity: string | undefined;
   readonly claim: LeaseClaim | undefined;
 }
@@ -138,7 +142,7 @@ async function isOwnByPlugin(
   }
 }
 
-/** A command that has no state folder yet makes none for its lease. */
+/** A command without a state folder creates none for its lease. */
 async function catalogIfAny({ stateDir, catalog }: LeaseParts): Promise<Catalog | undefined> {
   if (!existsSync(stateDir)) return undefined;
   try {
@@ -151,8 +155,8 @@ async function catalogIfAny({ stateDir, catalog }: LeaseParts): Promise<Catalog 
 }
 
 /**
- * What keeps those away from a place who work from another state folder. Undefined for a directory, which belongs to one
- * state folder, for a volume of another host than the one that answers, and where none answers.
+ * The claim that keeps out processes with another state folder. Undefined for a directory, which belongs to
+ * one state folder, for a volume of a host other than the one that answers, and where none answers.
  */
 export async function claimOf(
   parts: Pick<LeaseParts, 'host'>,
@@ -182,25 +186,25 @@ async function hostOf(
 
 export interface LeaseClaim {
   readonly host: Pick<Host, 'claim'>;
-  /** What of the host: `volume pg`. */
+  /** What is claimed on the host: `volume pg`. */
   readonly what: string;
 }
 
 interface ClaimRequest {
   readonly name: string;
-  /** What is being done, for the one who finds it taken: `back up`, `restore`. */
+  /** What is being done, for a process that finds it taken: `back up`, `restore`. */
   readonly action: string;
-  /** For what others may reach from a state folder of their own: they are kept away from it too. */
+  /** For what other state folders may reach: a claim keeps them out too. */
   readonly claim?: LeaseClaim | undefined;
-  /** Together with others that share it. */
+  /** Shared with other holders that share it. */
   readonly isShared?: boolean | undefined;
 }
 
 export interface LeaseRequest extends ClaimRequest {
   readonly stateDir: string;
-  /** What the volume's snapshots share, or whatever else is held. */
+  /** What the volume's snapshots share, or what else is held. */
   readonly identity: string;
-  /** False where the folder itself must not be held instead, where nothing can be written in it. */
+  /** False where the state folder itself must not be locked instead when it is read-only. */
   readonly mayBeFolder?: boolean | undefined;
   /** A full disk is passed by in the same way. Not for what is held many times over: the second would wait for the first. */
   readonly passesFull?: boolean | undefined;
@@ -237,8 +241,8 @@ function isTaken({ action, name }: ClaimRequest, { who, detail }: HolderInWords)
 const lastWork: Work = 'remove';
 
 /**
- * A state folder that takes nothing here may be written to elsewhere: a lease that is there is taken by the same file. Where
- * there is none, all leases are one, on the folder itself, or nothing is held.
+ * A state folder that is read-only here may be writable elsewhere: an existing lease file is locked as usual.
+ * Without one, all leases are one lock on the folder itself, or nothing is held.
  */
 async function tryLock({
   stateDir,
@@ -266,7 +270,7 @@ async function tryLock({
   }
 }
 
-/** True for an error of a file system or of modes that let nothing be written. */
+/** True for an error of a read-only file system or of missing write permission. */
 export function isReadOnly(error: unknown): boolean {
   return ['EROFS', 'EACCES', 'EPERM'].includes(errnoOf(error) ?? '');
 }
@@ -276,7 +280,7 @@ interface HolderInWords {
   readonly detail: string | undefined;
 }
 
-/** One that has not written its name yet has none. */
+/** A holder that has not written its name yet has none. */
 function describeHolder(text: string): HolderInWords {
   const holder = ownerIn(text, readOwner);
   if (holder === undefined) return { who: 'another Holdfast process', detail: undefined };

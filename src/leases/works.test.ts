@@ -4,7 +4,7 @@ import { type Work, works } from './works.ts';
 
 const all = Object.keys(works) as Work[];
 
-test('readers go on beside each other and beside one backup; what changes data goes on alone', () => {
+test('readers run beside each other and beside one backup; what changes data runs alone', () => {
   const beside = (work: Work): Work[] => all.filter((other) => !excludes(work, other));
   const readers = ['clone', 'copy from', 'export'];
   const keepers = ['resize', 'rotate the keys of', 'change the owner of', 'run a command with'];
@@ -17,6 +17,6 @@ test('readers go on beside each other and beside one backup; what changes data g
   for (const work of all) expect(beside(work), work).toEqual(expected[work] ?? []);
 });
 
-test('whichever of two works comes first, the answer is the same', () => {
+test('of two works, either order gives the same answer', () => {
   for (const one of all) for (const other of all) expect(excludes(one, other)).toBe(excludes(other, one));
 });

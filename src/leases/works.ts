@@ -1,31 +1,32 @@
 /**
- * The works on a volume, by the words that messages have for them ("Cannot ${work} …", "It began to ${work} it"), and what
- * each holds of the volume while it goes on:
+ * Each work on a volume, by its words in messages ("Cannot ${work} …", "It began to ${work} it"), and what it
+ * holds of the volume:
  *
- * - `data`: works that change what a reader sees hold it alone, works that need it to stay hold it shared.
- * - `turn`: of the works that hold it, one at a time. It is what the versions before this table know: they take it for
- *   whatever they keep apart at all.
+ * - `data`: held alone by works that change what a reader sees, shared by works that need it unchanged.
+ * - `turn`: one at a time among the works that hold it. Versions before this table know only this, and take it
+ *   for every exclusion.
  *
- * Two works exclude each other where one holds alone what the other holds; otherwise they go on side by side.
+ * Two works exclude each other where one holds alone what the other holds; otherwise they run side by side.
  *
- * Not in the table, since they must go on while a volume is worked on: looking (`inspect`, `ls`, `du`, `browse`, `cat`),
- * what concerns the record alone (labels, protection), and mounts, which `in-use` keeps from being pulled away.
+ * Not in the table, because they must go on during any work: looking (`inspect`, `ls`, `du`, `browse`,
+ * `cat`), changes to the record alone (labels, protection), and mounts, which `in-use` protects.
  */
 export const works = {
   // It reads for long, and a second one would read the same. Others may read meanwhile.
   'back up': { turn: 'alone', data: 'shared' },
-  // Another directory takes the place of the data, or it is written over: a reader would have half of each.
+  // The data is replaced or overwritten: a reader would get half of each.
   restore: { turn: 'alone', data: 'alone' },
   'undo the restore of': { turn: 'alone', data: 'alone' },
-  // What is kept lies beside the data, which readers go on to read; undo and restore would take it up.
+  // The kept data lies beside the live data, which may be read meanwhile; undo and restore would use it.
   'drop what is kept of': { turn: 'alone', data: undefined },
-  // Other storage takes the volume's place, and what is written or read past the copy would be lost.
+  // The volume's storage is replaced, and what is written past the copy would be lost.
   migrate: { turn: 'alone', data: 'alone' },
-  // Removed while it is read, a copy is half of it and says nothing. A prune removes one after the other.
+  // If it were removed during a copy, the copy would be half of it, unnoticed. A prune removes one after the
+  // other.
   remove: { turn: 'alone', data: 'alone' },
   // Readers and journals go by the name.
   rename: { turn: 'alone', data: 'alone' },
-  // They write: what reads meanwhile has files of several moments, and two of them would mix.
+  // They write: a reader would get files of several moments, and two writers would mix.
   'import into': { turn: 'alone', data: 'alone' },
   'clone into': { turn: 'alone', data: 'alone' },
   'copy into': { turn: 'alone', data: 'alone' },
@@ -33,12 +34,12 @@ export const works = {
   clone: { turn: undefined, data: 'shared' },
   'copy from': { turn: undefined, data: 'shared' },
   export: { turn: undefined, data: 'shared' },
-  // They keep to the storage that is there, beside what reads it: a volume grows while it is in use.
+  // They keep the existing storage, and run beside readers: a volume grows while in use.
   resize: { turn: undefined, data: 'shared' },
   'rotate the keys of': { turn: undefined, data: 'shared' },
   'change the owner of': { turn: undefined, data: 'shared' },
-  // Held until the command has begun, so that it does not begin on data that is about to change places. From then on the
-  // volume is in use, as by a container.
+  // Held until the command has started, so that it does not start on data that is about to be replaced. From
+  // then on the volume is in use, as by a container.
   'run a command with': { turn: undefined, data: 'shared' },
 } as const satisfies Record<string, Holds>;
 

@@ -38,7 +38,7 @@ test.each([
   expect(read(name, pattern)).toBe(expected);
 });
 
-test('what a pattern does not fit is not guessed', () => {
+test('a name that does not match the pattern is not guessed', () => {
   expect(read('pg-20250115-143000.tar.gz', '{volume}_%Y%m%d')).toBeUndefined();
 });
 
@@ -51,15 +51,15 @@ test.each([
   expect(() => compileNamePattern(pattern)).toThrow(words);
 });
 
-test('a name as long as a file system allows takes no time', () => {
-  // Of the processor: other programs may keep this one from running for longer.
+test('the longest possible name takes no time', () => {
+  // Of the processor: other programs may delay this one.
   const before = process.threadCpuUsage();
   read(`${'a-'.repeat(120)}.tar.gz`, '*{volume}*-%Y%m%d');
   const { user, system } = process.threadCpuUsage(before);
   expect((user + system) / 1000).toBeLessThan(500);
 });
 
-test('archives are told by their names, encrypted ones too, and those are refused with what to do', () => {
+test('archives are recognised by name, and encrypted ones are refused with advice', () => {
   expect(hasArchiveName('a.tar.gz')).toBe(true);
   expect(hasArchiveName('a.tar.gz.gpg')).toBe(true);
   expect(hasArchiveName('a.sql')).toBe(false);

@@ -2,7 +2,7 @@ import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { WallTime } from '../../model/local-time.ts';
 
-/** What a name says of an archive. */
+/** What an archive's name says. */
 export interface ArchiveName {
   /** Undefined where the volumes are folders inside. */
   readonly volume: string | undefined;
@@ -17,7 +17,7 @@ export function hasArchiveName(name: string): boolean {
   return endings.test(name.replace(encrypted, ''));
 }
 
-/** Throws `unsupported` for what somebody has encrypted. */
+/** Throws `unsupported` for an encrypted archive. */
 export function refuseEncrypted(name: string): void {
   const ending = encrypted.exec(name)?.[0];
   if (ending === undefined) return;
@@ -36,10 +36,12 @@ const usual: readonly RegExp[] = [
   new RegExp(`^(?<volume>.+?)[-_.]${dateAndTime}$`),
 ];
 
-/** The name of offen's archives unless told otherwise. */
+/** The default name of offen's archives. */
 const general = 'backup';
 
-/** Reads a file's name, by the pattern or as scripts usually name archives; undefined for another one. */
+/**
+ * Reads a file's name, by the pattern or as scripts usually name archives; undefined if it does not match.
+ */
 export function readArchiveName(name: string, pattern: RegExp | undefined): ArchiveName | undefined {
   const base = name.replace(endings, '');
   for (const candidate of pattern === undefined ? usual : [pattern]) {
@@ -66,8 +68,8 @@ const signs: Readonly<Record<string, string>> = {
 };
 
 /**
- * A pattern as scripts write names: `{volume}-%Y%m%d-%H%M%S`. The signs are those of date(1); `*` is any text; an ending
- * such as `.tar.gz` need not be named. Throws `usage`.
+ * A pattern as scripts write names: `{volume}-%Y%m%d-%H%M%S`. The directives are those of date(1); `*` is any
+ * text; an ending such as `.tar.gz` may be omitted. Throws `usage`.
  */
 export function compileNamePattern(pattern: string): RegExp {
   const refuse = (why: string): never => {

@@ -7,8 +7,8 @@ import { toolEnvironment } from '../../lib/child-environment.ts';
 const shownBytes = 2000;
 
 /**
- * Runs bytes through a program, from its standard input to its standard output. `unsupported` when there is no such
- * program, `integrity` when it does not end well. It is ended when this is left, for whatever reason.
+ * Pipes bytes through a program. `unsupported` when there is no such program, `integrity` when it fails. The
+ * program is killed when the caller stops reading, for whatever reason.
  */
 export async function* throughProgram(
   bytes: AsyncIterable<Uint8Array>,
@@ -20,7 +20,7 @@ export async function* throughProgram(
   ended.catch(() => undefined);
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => (said = `${said}${chunk.toString()}`.slice(0, shownBytes)));
-  // What it does not want to read any more is told by its end.
+  // When the program stops reading, its exit says why.
   const feeding = pipeline(bytes, child.stdin);
   feeding.catch(() => undefined);
   try {

@@ -9,7 +9,7 @@ export interface FindArchives {
   /** Files, or folders whose archives are meant. */
   readonly paths: readonly string[];
   readonly pattern: RegExp | undefined;
-  /** What all of them are, whatever their names say. */
+  /** The volume of all of them, regardless of their names. */
   readonly volume: string | undefined;
   readonly timeZone: string | undefined;
 }

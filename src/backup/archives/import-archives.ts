@@ -15,26 +15,26 @@ import { surveyArchive, type VolumePart, volumesIn } from './survey-archive.ts';
 export interface ImportArchivesRequest {
   /** Archives, or folders with archives. */
   readonly paths: readonly string[];
-  /** What all of them are of, whatever their names say. */
+  /** The volume of all of them, regardless of their names. */
   readonly volume?: string | undefined;
   /** How their names are written: `{volume}-%Y%m%d-%H%M%S`. */
   readonly namePattern?: string | undefined;
-  /** Of the times in their names; undefined is this machine's. */
+  /** Time zone of the times in their names; undefined means this machine's. */
   readonly timeZone?: string | undefined;
-  /** Names in the archives, and the volumes that they are. */
+  /** Maps names in the archives to volumes. */
   readonly renames?: ReadonlyMap<string, string> | undefined;
   readonly tags: readonly string[];
   readonly dryRun: boolean;
 }
 
-/** What became of one volume of one archive. */
+/** The outcome for one volume of one archive. */
 export interface ArchiveOutcome {
   readonly archive: string;
-  /** Undefined for an archive of which nothing is known. */
+  /** Undefined when the archive's volume is unknown. */
   readonly volume: string | undefined;
-  /** RFC 3339, from its name. */
+  /** From the archive's name, RFC 3339. */
   readonly time: string | undefined;
-  /** `present` was imported before. With a dry run, `imported` is what would be. */
+  /** `present` was imported before. In a dry run, `imported` means that it would be. */
   readonly outcome: 'imported' | 'partial' | 'present' | 'refused';
   readonly snapshot: Snapshot | undefined;
   readonly summary: SnapshotSummary | undefined;
@@ -44,18 +44,18 @@ export interface ArchiveOutcome {
 
 export interface ImportArchivesReport {
   readonly dryRun: boolean;
-  /** Oldest first; those of which nothing is known at the end. */
+  /** Oldest first; unknown archives at the end. */
   readonly outcomes: readonly ArchiveOutcome[];
 }
 
-/** The tag of every snapshot that was an archive. */
+/** The tag of every imported snapshot. */
 const importedTag = 'imported';
 
 interface ImportMeans extends ArchiveMeans {
   readonly log: () => Promise<AuditLog>;
 }
 
-/** Turns archives into snapshots with their dates, oldest first. One that fails does not keep the others from it. */
+/** Turns archives into snapshots with their dates, oldest first. One that fails does not stop the others. */
 export async function importArchives(
   means: ImportMeans,
   request: ImportArchivesRequest,
@@ -69,7 +69,7 @@ export async function importArchives(
     timeZone: timeZone === undefined ? undefined : checkTimeZone(timeZone),
   });
   const { stateDir } = means;
-  // Two at once would import everything twice.
+  // Two imports at once would import everything twice.
   await using _alone = await takeLease({
     stateDir,
     identity: 'import archives',
@@ -86,7 +86,7 @@ export async function importArchives(
   return { dryRun, outcomes: [...outcomes, ...unread] };
 }
 
-/** To go on with the next archive would only repeat them. */
+/** For errors that would only repeat with the next archive. */
 function endsAll({ code }: AppError): boolean {
   return code === 'cancelled' || code === 'full' || code === 'read-only' || code === 'wrong-password';
 }
@@ -112,13 +112,13 @@ async function tryToImport(
       options.signal?.aborted === true
         ? new AppError('cancelled', 'Cancelled', { cause: error })
         : named(knownError(error, `Cannot import ${quote(name)}`), name);
-    // Those of its volumes that came before are saved, and stay so.
+    // Its earlier volumes are saved, and stay so.
     outcomes.push(refusal(work.archive, known));
   }
   return outcomes;
 }
 
-/** Says of which archive it speaks. */
+/** Adds the archive's name to an error. */
 function named(error: AppError, name: string): AppError {
   if (error.message.includes(quote(name))) return error;
   const { code, message, detail, hint } = error;
@@ -149,12 +149,12 @@ async function* importOpened(
   }
 }
 
-/** By it an archive is known again, whatever it is called then. */
+/** Identifies an archive even after it was renamed. */
 function tagOf(digest: string): string {
   return `archive-${digest.slice(0, 16)}`;
 }
 
-/** One that holds several volumes says how many in its tag: an import may have been stopped between them. */
+/** With several volumes, the tag includes their number, because an import may have stopped between them. */
 function isComplete(present: readonly Snapshot[], digest: string): boolean {
   const start = tagOf(digest);
   const names = new Set(present.map(({ name }) => name));

@@ -3,7 +3,7 @@ import type { Entry } from '../../model/entry.ts';
 import { AppError } from '../../model/errors.ts';
 import type { TarMember } from '../../lib/tar/tar-member.ts';
 
-/** The order of an archive's members is none that can be saved as it comes: it has to be unpacked first. */
+/** The members' order cannot be saved directly: the archive has to be unpacked first. */
 export class OutOfOrder extends Error {
   constructor(path: ByteString) {
     super(`"${toPrintable(path)}" does not stand below its folder`);
@@ -19,12 +19,12 @@ interface OpenFolder {
 export interface OrderOptions {
   /** Only what is below this folder, which becomes the root; '' is everything. */
   readonly below: ByteString;
-  /** Of folders that the archive has files of, but not themselves. */
+  /** The mtime for folders that have files in the archive, but no entry of their own. */
   readonly timeNs: bigint;
 }
 
 /**
- * The members depth first from the root on, as a save wants them: folders that are missing are put in. Throws
+ * The members depth first from the root, as a save needs them, with missing folders added. Throws
  * `OutOfOrder` for another order, and `integrity` for what would be written through a link.
  */
 export async function* orderedMembers(
@@ -46,7 +46,7 @@ export async function* orderedMembers(
   if (open.length === 0) yield { entry: plainFolder('', timeNs), body: nothing };
 }
 
-/** An entry as it is called from a folder; undefined for one outside of it. */
+/** The entry with its path relative to a folder; undefined for one outside of it. */
 export function moveBelow(entry: Entry, below: ByteString): Entry | undefined {
   if (below === '') return entry;
   const path = relative(entry.path, below);
@@ -65,7 +65,7 @@ function relative(path: ByteString, below: ByteString): ByteString | undefined {
   return path.startsWith(`${below}/`) ? path.slice(below.length + 1) : undefined;
 }
 
-/** Closes and opens folders until the one that the entry is in is the innermost; those that have to be put in. */
+/** Closes and opens folders until the entry's own is the innermost; returns those that have to be added. */
 function missingFolders(open: OpenFolder[], { path }: Entry): ByteString[] {
   if (path === '') {
     if (open.length > 0) throw new OutOfOrder(path);
@@ -89,7 +89,7 @@ function enter(open: OpenFolder[], { path, type }: Entry): void {
   else note(open, path);
 }
 
-/** A name that was there already: the later one counts, or a folder is gone on with. A save knows neither. */
+/** A repeated name: a later entry counts, or a folder is continued. A save supports neither. */
 function note(open: OpenFolder[], path: ByteString): void {
   const names = open.at(-1)?.names;
   const name = path.slice(path.lastIndexOf('/') + 1);

@@ -12,7 +12,7 @@ import { quote } from '../../model/quote.ts';
 
 const pieceBytes = 1024 * 1024;
 
-/** An archive that is open for reading, again and again. */
+/** An open archive, which can be read several times. */
 export class Archive implements AsyncDisposable {
   readonly path: string;
   readonly sizeBytes: number;
@@ -24,7 +24,7 @@ export class Archive implements AsyncDisposable {
     this.sizeBytes = sizeBytes;
   }
 
-  /** Only plain files: nothing else is waited for. */
+  /** Regular files only, so that it never blocks. */
   static async open(where: string): Promise<Archive> {
     const name = quote(path.basename(where));
     try {
@@ -41,20 +41,20 @@ export class Archive implements AsyncDisposable {
     throw new AppError('usage', `Cannot import ${name}: it is no file`);
   }
 
-  /** SHA-256 of the file as it is, in hex. */
+  /** SHA-256 of the file itself, in hex. */
   async digest(signal: AbortSignal | undefined): Promise<string> {
     const hash = createHash('sha256');
     for await (const _ of this.#bytes(hash, signal));
     return hash.digest('hex');
   }
 
-  /** What is in it. At the end it is proven that the file is still the one with this digest. */
+  /** Its members. At the end, verifies that the file still has this digest. */
   async *members(
     digest: string,
     { signal, onProblem }: { signal?: AbortSignal | undefined; onProblem?: ProblemReporter | undefined },
   ): AsyncGenerator<TarMember, void, undefined> {
     const hash = createHash('sha256');
-    // The presets of xz take 65 MiB at most; a file that asks for more asks for all that there is.
+    // The presets of xz need 65 MiB at most; a file can demand all memory.
     const options = { xz: ['--memlimit-decompress=256MiB'], bzip2: [] } as const;
     const kind = await this.#compression();
     const bytes = this.#bytes(hash, signal);

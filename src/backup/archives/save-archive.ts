@@ -52,14 +52,14 @@ export async function saveArchive(
   }
 }
 
-/** Unpacks it first: what puts its files in no order is brought into one by the file system. */
+/** Unpacks the archive first: the file system puts unordered members in order. */
 async function saveUnpacked(
   means: ArchiveMeans,
   request: SaveArchive,
   options: JobOptions,
 ): Promise<SaveResult> {
   using state = openTrusted(fromText(path.resolve(means.stateDir)));
-  // What a killed import has left. Nobody else is at it: the lease is held.
+  // Left by a killed import. No other process uses it, because the lease is held.
   for (const name of readdirSync(toPath(state.at('.')), { encoding: 'latin1' }))
     if (/^import(-[0-9a-f]{16})?$/.test(name)) await removeTreeIn(state, name);
   const name = `import-${randomBytes(8).toString('hex')}`;
@@ -130,7 +130,7 @@ async function save(
     tags: request.tags,
     hostname: means.hostname,
     timeMs: request.timeMs,
-    // Nobody knows what wrote while the archive was made.
+    // What wrote while the archive was made is unknown.
     grade: 'torn',
     excludePatterns: [],
     lost: problems,
@@ -143,7 +143,7 @@ async function save(
   return result;
 }
 
-/** As the volume is now, or as it would be made again; who used it at that time is not known. */
+/** The volume as it is now, or as it would be recreated; its users at that time are unknown. */
 async function describe(means: DescribeMeans, name: string, options: JobOptions): Promise<VolumeDescription> {
   const host = await means.host();
   const info = await host.info({ signal: options.signal });

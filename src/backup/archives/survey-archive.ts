@@ -5,18 +5,21 @@ import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { ArchiveName } from './archive-name.ts';
 
-/** What stands at the top of an archive. */
+/** The top level of an archive. */
 export interface ArchiveSurvey {
-  /** It has its own root among its members, as "tar -C FOLDER ." writes. */
+  /** Its own root is among its members, as "tar -C FOLDER ." writes it. */
   readonly hasRoot: boolean;
   readonly members: number;
-  /** What is at the top, by its first name. */
+  /** The entries at the top, by name. */
   readonly top: ReadonlyMap<ByteString, EntryType>;
-  /** What is in the folder "backup" at the top. */
+  /** The entries in the top folder "backup". */
   readonly inBackup: ReadonlyMap<ByteString, EntryType>;
 }
 
-/** Reads an archive to its end: what is damaged, cut off or leads out of it is found before anything is saved. */
+/**
+ * Reads an archive to its end, to find damage, truncation and paths that lead out of it before anything is
+ * saved.
+ */
 export async function surveyArchive(members: AsyncIterable<TarMember>): Promise<ArchiveSurvey> {
   const top = new Map<ByteString, EntryType>();
   const inBackup = new Map<ByteString, EntryType>();
@@ -29,7 +32,7 @@ export async function surveyArchive(members: AsyncIterable<TarMember>): Promise<
       continue;
     }
     const [first = '', second, ...rest] = entry.path.split('/');
-    // What is below a folder makes it one, even when it is not told of.
+    // Members below a folder make it one, even without an entry of its own.
     top.set(first, second === undefined ? entry.type : 'dir');
     if (first === wrapper && second !== undefined)
       inBackup.set(second, rest.length === 0 ? entry.type : 'dir');
@@ -49,7 +52,7 @@ export interface VolumePart {
 
 export interface ArchiveVolumeRequest {
   readonly name: ArchiveName;
-  /** What the user says that it is. */
+  /** The volume that the user named. */
   readonly volume: string | undefined;
 }
 

@@ -10,7 +10,7 @@ import { composeReferences } from './compose-references.ts';
 import { ConfigReader } from './read-files.ts';
 import { composePlace, mountedPaths, writablePaths } from './wanted-files.ts';
 
-/** What a snapshot keeps of the files that the containers of its volume need. */
+/** The files that a volume's containers need, for its snapshot. */
 export interface CollectedConfig {
   readonly files: readonly ConfigFile[];
   readonly record: ConfigRecord;
@@ -20,7 +20,7 @@ export interface ConfigSearch {
   readonly volume: Pick<Volume, 'name' | 'stack'>;
   readonly containers: readonly Container[];
   readonly volumes: readonly Volume[];
-  /** Holdfast's own, whose keys belong into no repository. */
+  /** Holdfast's state folder, whose keys must not get into a repository. */
   readonly stateDir: string;
 }
 
@@ -28,8 +28,9 @@ export interface ConfigSearch {
 const deepest = 5;
 
 /**
- * The small files of this machine that a volume's containers, or all containers of its stack, need to run: what they mount,
- * the Compose files that made them, and what those name. Undefined where there is nothing of that kind to look for.
+ * The small files of this machine that a volume's containers, or all containers of its stack, need to run:
+ * what they mount, the Compose files that made them, and what those name. Undefined where there are no such
+ * files to look for.
  */
 export async function collectConfig({
   volume,
@@ -41,7 +42,7 @@ export async function collectConfig({
   if (users.length === 0) return undefined;
   const reader = new ConfigReader();
   const place = composePlace(users.filter((user) => isOfStack(user, volume)));
-  // What containers keep in volumes is saved as that.
+  // What containers keep in volumes is saved with those.
   const taken = [stateDir, ...volumes.flatMap(placesOf)];
   await addCompose(reader, place, taken);
   for (const wanted of mountedPaths(users, taken)) await reader.add(wanted);
@@ -51,7 +52,10 @@ export async function collectConfig({
   return isNothing ? undefined : { files: reader.files, record };
 }
 
-/** What cannot be had: where a volume is reached through the engine only, its machine's files are not there to be read. Pure. */
+/**
+ * The record for files that are out of reach: where a volume is reached only through the engine, the files of
+ * its machine are not here. Pure.
+ */
 export function notHere(
   volume: ConfigSearch['volume'],
   containers: readonly Container[],
@@ -78,7 +82,7 @@ async function addCompose(
   { files, folder }: ReturnType<typeof composePlace>,
   taken: readonly string[],
 ): Promise<void> {
-  // What is the machine's own would be rolled back with the stack, or come to another machine.
+  // The machine's own files would be rolled back with the stack, or carried to another machine.
   const isElsewhere = (one: string): boolean =>
     isOfMachine(one) || taken.some((place) => isWithin(one, place));
   const seen = new Set<string>();
@@ -107,12 +111,12 @@ async function addCompose(
     }
   };
   await look(files, 0);
-  // Compose reads it without being told to.
+  // Compose reads it unasked.
   if (folder !== undefined)
     await reader.add({ path: path.join(folder, '.env'), as: 'file', isOptional: true });
 }
 
-/** True when what a container mounts of the machine is in a snapshot. Pure. */
+/** True when what a container mounts from the machine is in a snapshot. Pure. */
 export function isSavedConfig({ saved }: ConfigRecord, source: string): boolean {
   return saved.some((one) => isWithin(source, one));
 }

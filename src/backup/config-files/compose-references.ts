@@ -1,19 +1,19 @@
 import path from 'node:path';
 import { parse } from 'yaml';
 
-/** What a Compose file names besides itself. */
+/** The files that a Compose file names. */
 export interface ComposeReferences {
   /** Absolute paths of files that a later `docker compose up` reads. */
   readonly files: readonly string[];
   /** Those of them that are Compose files themselves. */
   readonly composeFiles: readonly string[];
-  /** As they stand in the file: with a variable in them, only Compose knows which files they are. */
+  /** As written: with a variable in them, only Compose knows the files. */
   readonly unknown: readonly string[];
 }
 
 /**
- * The files that `env_file`, `configs`, `secrets`, `include` and `extends` name, relative to the project's folder. Nothing for
- * what is no YAML, or not understood: a backup is not kept from anything by it. Pure.
+ * The files that `env_file`, `configs`, `secrets`, `include` and `extends` name, relative to the project's
+ * folder. None for invalid YAML or unknown content, which must not prevent a backup. Pure.
  */
 export function composeReferences(content: string, folder: string): ComposeReferences {
   const document = tryToParse(content);
@@ -44,7 +44,7 @@ export function composeReferences(content: string, folder: string): ComposeRefer
 
 function tryToParse(content: string): unknown {
   try {
-    // Aliases are what makes a small file a large one.
+    // Aliases can make a small file huge.
     return parse(content, { maxAliasCount: 100, logLevel: 'silent', merge: true });
   } catch {
     return undefined;
@@ -61,7 +61,7 @@ function valuesOf(value: unknown, name: string): unknown[] {
   return typeof section === 'object' && section !== null ? Object.values(section) : [];
 }
 
-/** A text, a list of texts, or a list of things that have a `path`, which may be several too. */
+/** A text, a list of texts, or a list of objects with a `path`, which may be a list too. */
 function pathsOf(value: unknown): string[] {
   const list = Array.isArray(value) ? value : [value];
   return list.flatMap((one) => [...textsOf(one), ...textsOf(fieldOf(one, 'path'))]);

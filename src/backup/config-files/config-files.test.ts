@@ -16,7 +16,7 @@ beforeEach(() => {
   return () => rmSync(folder, { recursive: true, force: true });
 });
 
-test('a Compose file names what its services, configs and secrets read, and files that only Compose can find', () => {
+test('finds what a Compose file names for services, configs and secrets, and reports files that only Compose can find', () => {
   const content = `
 include: [./db/compose.yaml, { path: [more.yaml], env_file: more.env }, oci://registry/stack]
 services:
@@ -42,7 +42,7 @@ secrets: { key: { file: /etc/keys/site }, outer: { external: true } }
 });
 
 describe('what containers mount', () => {
-  test('is wanted unless it is a volume’s or the machine’s; a folder that one writes to holds data', () => {
+  test('is saved unless it belongs to a volume or the machine; a folder that a container writes to holds data', () => {
     const containers = memoryContainers();
     const bind = (source: string, readOnly: boolean) => ({
       type: 'bind' as const,
@@ -64,7 +64,7 @@ describe('what containers mount', () => {
     ]);
   });
 
-  test('labels that an image brings along name no files', () => {
+  test('labels from an image name no files', () => {
     const containers = memoryContainers();
     const labels = { 'com.docker.compose.project.config_files': '/etc/shadow' };
     const evil = containers.add({ name: 'evil', labels, imageLabels: labels });
@@ -92,7 +92,7 @@ describe('the reader of such files', () => {
     expect(asked).toEqual([one, own]);
   });
 
-  test('leaves out a folder in which something is mounted', async () => {
+  test('leaves out a folder that contains a mount', async () => {
     mkdirSync(join(folder, 'conf/disk'), { recursive: true });
     execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', join(folder, 'conf/disk')]);
     try {
@@ -112,7 +112,7 @@ describe('the reader of such files', () => {
     return reader;
   };
 
-  test('reads files and folders with the folders that they are in', async () => {
+  test('reads files and folders, with the folders above them', async () => {
     mkdirSync(join(folder, 'conf.d/empty'), { recursive: true });
     writeFileSync(join(folder, 'conf.d/site.conf'), 'server', { mode: 0o640 });
     symlinkSync('site.conf', join(folder, 'conf.d/link'));
@@ -129,7 +129,7 @@ describe('the reader of such files', () => {
     });
   });
 
-  test('waits for no pipe, opens no device, and leaves out what is large, with its reason', async () => {
+  test('waits for no pipe, opens no device, and leaves out large files with the reason', async () => {
     execFileSync('mkfifo', [join(folder, 'pipe')]);
     writeFileSync(join(folder, 'large'), '');
     truncateSync(join(folder, 'large'), limits.fileBytes + 1);
@@ -150,7 +150,7 @@ describe('the reader of such files', () => {
     }
   });
 
-  test('has a bound for all files together', async () => {
+  test('has a limit for all files together', async () => {
     const reader = new ConfigReader();
     for (let index = 0; index < 20; index++) {
       const path = join(folder, `file-${index}`);
@@ -204,7 +204,7 @@ test('a volume of a stack has the Compose file, what that names, and what all it
   });
 });
 
-test('what a Compose file names of the machine, or of Holdfast’s own, is left where it is', async () => {
+test('leaves out what a Compose file names of the machine or of the state folder', async () => {
   mkdirSync(join(folder, 'state'));
   for (const name of ['state/key', 'web.env']) writeFileSync(join(folder, name), 'x');
   const services = 'web: { env_file: [/etc/passwd, state/key, web.env] }';
@@ -230,7 +230,7 @@ test('what a Compose file names of the machine, or of Holdfast’s own, is left 
   );
 });
 
-test('of files that cannot be read, those are missed that would be saved: the Compose files of its own stack', async () => {
+test('among unreadable files, reports only those that would be saved: the Compose files of its own stack', async () => {
   const containers = memoryContainers();
   const labels = {
     'com.docker.compose.project': 'site',

@@ -16,15 +16,15 @@ import type { ConfigFile } from '../../repository/index.ts';
 import { nameOf, parentOf } from '../../lib/on-disk.ts';
 import type { WantedPath } from './wanted-files.ts';
 
-/** What is larger, or more, is data: it is backed up by its own path. */
+/** Anything larger or more numerous is data, and is backed up by its own path. */
 export const limits = { fileBytes: 1 << 20, allBytes: 16 << 20, files: 200 } as const;
 
 export type LeftOut = { readonly path: string; readonly reason: string };
 
 /**
- * Reads small files for a snapshot, each with the folders that it is in. The paths may be named by a user, a label or a file
- * that another user owns: only regular files are opened, no link is followed that another user can change, nothing is read of
- * the file systems of the kernel, and never more than `limits` says.
+ * Reads small files for a snapshot, each with its parent folders. The paths may come from a user, a label or
+ * a file of another user, so it opens only regular files, follows no link that another user can change, reads
+ * nothing from kernel file systems, and stays within `limits`.
  */
 export class ConfigReader {
   readonly leftOut: LeftOut[] = [];
@@ -39,17 +39,17 @@ export class ConfigReader {
     this.#requireAnswer = ask;
   }
 
-  /** In the order of a walk. */
+  /** In walk order. */
   get files(): readonly ConfigFile[] {
     return [...this.#files.values()];
   }
 
-  /** Of what was wanted, what is among them, whole. */
+  /** The requested paths that were saved whole. */
   get saved(): readonly string[] {
     return [...this.#saved];
   }
 
-  /** Gives back the content of a file, for what it says of others; undefined where none was read. */
+  /** Returns a file's content, which may name other files; undefined where none was read. */
   async add({ path, as, isOptional }: WantedPath): Promise<Buffer | undefined> {
     const place = fromText(path);
     try {
@@ -76,7 +76,9 @@ export class ConfigReader {
     }
   }
 
-  /** Files of the machine may lie on a server: a thread that asks one which is away hangs, and the backup with it. */
+  /**
+   * A file may lie on a server: if that is away, a blocking read hangs the thread, and the backup with it.
+   */
   async #answers(path: string): Promise<boolean> {
     const folder = parentOf(fromText(path));
     if (this.#silent.has(folder)) return false;
@@ -119,11 +121,11 @@ export class ConfigReader {
     return content;
   }
 
-  /** All of it or nothing: a folder of which a part is missing is no configuration. */
+  /** All of a folder or nothing: a partial folder is no configuration. */
   async #addFolder(place: ByteString): Promise<boolean> {
     using folder = openTrusted(place);
     const real = realPathOf(folder);
-    // What is mounted in it is no part of it, and may be a server that does not answer.
+    // A mount inside is not part of it, and may be a server that does not answer.
     if (mountsWithin(await readMounts(), real).some((mount) => mount.path !== real))
       return this.#leaveOutFolder(place, 'something is mounted in it: back it up by its path');
     const found: { readonly path: ByteString; readonly entry: Entry; readonly content: Buffer }[] = [];
@@ -157,7 +159,7 @@ export class ConfigReader {
     return false;
   }
 
-  /** With their owners and modes, so that what is made again is made as it was. */
+  /** With owners and modes, so that recreated folders get them. */
   #keepFolders(place: ByteString): void {
     for (let path = parentOf(place); path !== '/'; path = parentOf(path)) {
       const key = path.slice(1);
@@ -192,7 +194,7 @@ function readOpened(fd: number): Buffer {
   }
 }
 
-/** A file may grow while it is read, or say that it has no size. */
+/** A file may grow while it is read, or report no size. */
 function readAtMost(fd: number, most: number): Buffer {
   const buffer = Buffer.alloc(most);
   let length = 0;

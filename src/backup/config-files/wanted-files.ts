@@ -7,21 +7,22 @@ import { isOfMachine } from '../../volumes/index.ts';
 /** A path that containers, or the command that makes them, need. */
 export interface WantedPath {
   readonly path: string;
-  /** `file` is left out where it is none; a `folder` is one that all of them only read. */
+  /** `file` is left out if it is no file; `folder` is one that all of them only read. */
   readonly as: 'file' | 'either';
-  /** Nothing is missing where it is not there. */
+  /** Its absence is not reported. */
   readonly isOptional: boolean;
 }
 
-/** What the labels of Compose say of where a stack was made. */
+/** Where a stack was made, from Compose's labels. */
 export interface ComposePlace {
   readonly files: readonly string[];
   readonly folder: string | undefined;
 }
 
 /**
- * What containers mount of the machine, besides volumes and what lies in `taken`: a folder that one of them can write to holds
- * data, and is a file's place only. What is of the machine (sockets, the clock's zone) is none of theirs. Pure.
+ * What containers mount from the machine, besides volumes and what lies in `taken`. A path that one of them can
+ * write to counts only if it is a file: a folder then holds data. What belongs to the machine (sockets, the
+ * clock's zone) is left out. Pure.
  */
 export function mountedPaths(containers: readonly Container[], taken: readonly string[]): WantedPath[] {
   const writable = new Map<string, boolean>();
@@ -38,7 +39,7 @@ export function mountedPaths(containers: readonly Container[], taken: readonly s
   }));
 }
 
-/** Those of these paths that one of all containers can write to by themselves: what is in them may be data. Pure. */
+/** Those paths that some container can write to through its own mounts: they may hold data. Pure. */
 export function writablePaths(paths: readonly string[], containers: readonly Container[]): string[] {
   const written = new Set(
     containers.flatMap(({ mounts }) =>
@@ -48,7 +49,7 @@ export function writablePaths(paths: readonly string[], containers: readonly Con
   return paths.filter((one) => written.has(one));
 }
 
-/** Where Compose made them. Labels that their images bring along count for nothing. Pure. */
+/** Where Compose made them. Labels from their images do not count. Pure. */
 export function composePlace(containers: readonly Container[]): ComposePlace {
   const files = new Set<string>();
   let folder: string | undefined;

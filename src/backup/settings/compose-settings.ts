@@ -9,19 +9,22 @@ import { anyText, converted, fields, flag, oneOrMore, type Shape } from '../../l
 import { readNode } from '../../lib/read-document.ts';
 import { layered, noSettings, settingFields, settingsOf, type VolumeSettings } from './volume-settings.ts';
 
-/** What `x-holdfast` says in one place of a Compose file. */
+/** One `x-holdfast` section of a Compose file. */
 export interface ComposeSetting {
   readonly backup: boolean | undefined;
   readonly policies: readonly string[] | undefined;
   readonly settings: VolumeSettings;
 }
 
-/** What the Compose files of a stack say: for all of it, for services, and for volumes by their keys in the file. */
+/**
+ * The settings in a stack's Compose files: for all of it, for services, and for volumes by their keys in the
+ * file.
+ */
 export interface ComposeSettings {
   readonly stack: ComposeSetting;
   readonly services: ReadonlyMap<string, ComposeSetting>;
   readonly volumes: ReadonlyMap<string, ComposeSetting>;
-  /** Files that cannot be read, and what cannot be understood in them. */
+  /** Files that cannot be read, and invalid values in them. */
   readonly warnings: readonly string[];
 }
 
@@ -42,12 +45,15 @@ const request: Shape<ComposeSetting> = converted(
   }),
 );
 
-/** Who writes a project's file says nothing about other projects. */
+/** A project's file has no say over other projects. */
 function ofItsProject(hook: Hook): Hook {
   return { ...hook, runsAnywhere: false };
 }
 
-/** Reads `x-holdfast` in the Compose files of a stack; a later file goes before an earlier one, as Compose has it. Never throws. */
+/**
+ * Reads `x-holdfast` in the Compose files of a stack; as in Compose, a later file overrides an earlier one.
+ * Never throws.
+ */
 export async function readComposeSettings(files: readonly string[]): Promise<ComposeSettings> {
   let found: ComposeSettings = {
     stack: noComposeSetting,
@@ -68,7 +74,7 @@ export async function readComposeSettings(files: readonly string[]): Promise<Com
   return found;
 }
 
-/** Throws `usage` for what cannot be understood. */
+/** Throws `usage` for invalid content. */
 export function parseComposeSettings(content: string, file: string): ComposeSettings {
   const lines = new LineCounter();
   const document = parseDocument(content, { lineCounter: lines, prettyErrors: false, merge: true });
@@ -99,7 +105,7 @@ export function parseComposeSettings(content: string, file: string): ComposeSett
   };
 }
 
-/** What the stronger does not say, the weaker says. */
+/** The weaker layer supplies what the stronger does not set. */
 export function layeredSetting(stronger: ComposeSetting, weaker: ComposeSetting): ComposeSetting {
   return {
     backup: stronger.backup ?? weaker.backup,
@@ -127,10 +133,11 @@ function mergeMaps(
   return merged;
 }
 
-/** Undefined for what is not there, not readable, or no ordinary file: the engine may run on another machine. */
+/** Undefined when it is missing, unreadable, or no regular file: the engine may run on another machine. */
 async function readSmall(file: string): Promise<string | undefined> {
   try {
-    // A label may name a pipe or a device: what it names is held first, and opened when it is an ordinary file.
+    // A label may name a pipe or a device, so the path is opened with O_PATH first, and read only if it is a
+    // regular file.
     await using named = await open(file, openFlag.path);
     if (!(await named.stat()).isFile()) return undefined;
     await using handle = await open(`/proc/self/fd/${named.fd}`, constants.O_RDONLY | constants.O_NONBLOCK);

@@ -41,7 +41,7 @@ const moments = fields({
   'on-error': listOf(hook),
 });
 
-/** Commands that run in containers around a backup, by their moments. */
+/** Commands that run in containers around a backup, by phase. */
 export const hooks: Shape<readonly Hook[]> = converted(moments, (given) =>
   hookMoments.flatMap((moment) => (given[moment] ?? []).map((one) => hookOf(moment, one))),
 );

@@ -14,23 +14,26 @@ import { ownLabels, ownStack, settingsOfContainer } from '../../quiesce/index.ts
 import { settingsOfLabels } from './settings-of-labels.ts';
 import type { VolumeSettings } from './volume-settings.ts';
 
-/** What stands in one place. */
+/** The settings from one place. */
 export interface SettingLayer {
   /** For people: `a label of the container "web"`. */
   readonly from: string;
   readonly settings: VolumeSettings;
 }
 
-/** What labels and `x-holdfast` say of a volume. */
+/** What labels and `x-holdfast` set for a volume. */
 export interface Said {
   readonly stack: string | undefined;
-  /** The strongest first: the volume's labels, those of its containers, `x-holdfast` of the volume, its services, its stack. */
+  /**
+   * Strongest first: the volume's labels, those of its containers, `x-holdfast` of the volume, its services,
+   * its stack.
+   */
   readonly layers: readonly SettingLayer[];
   readonly enabled: boolean | undefined;
   readonly policies: readonly string[] | undefined;
-  /** Labels that are not known, or of which the name says that they cannot be read. */
+  /** Labels that are unknown, or whose names are invalid. */
   readonly labelWarnings: readonly string[];
-  /** Labels whose values are not understood. */
+  /** Labels with invalid values. */
   readonly settingWarnings: readonly string[];
 }
 
@@ -40,7 +43,7 @@ export interface Around {
   readonly compose: ReadonlyMap<string, ComposeSettings>;
 }
 
-/** Pure: what was said of a volume or a bind mount, and where. */
+/** What was set for a volume or a bind mount, and where; pure. */
 export function saidOf(
   volume: Pick<Volume, 'name' | 'labels' | 'stack'>,
   { containers, compose }: Around,
@@ -79,7 +82,7 @@ export function saidOf(
   };
 }
 
-/** An anonymous volume, or one that Compose calls external, belongs to the one stack that uses it. */
+/** An anonymous volume, or one that Compose calls external, belongs to the only stack that uses it. */
 function stackOf(users: readonly Container[]): string | undefined {
   const stacks = new Set(users.map(({ stack }) => stack));
   return stacks.size === 1 ? users[0]?.stack : undefined;
@@ -94,7 +97,7 @@ function labelLayers(
   speakers: readonly Speaker[],
   name: string,
 ): { readonly layers: readonly SettingLayer[]; readonly warnings: readonly string[] } {
-  // How long is one setting, though it has a label for each rule: they count together, wherever they stand.
+  // The keep rules are one setting with a label for each rule: they count together, wherever they are set.
   const keep = speakers
     .map(({ labelSettings }) => textsOf(labelSettings, (text) => text.startsWith('keep.')))
     .reduce((stronger, weaker) => ({ ...weaker, ...stronger }), {});
@@ -147,7 +150,7 @@ function composeLayers(
   ];
 }
 
-/** By stack. Its containers say which files it was made from. */
+/** By stack. Its containers name the files that it was made from. */
 export async function readStackFiles(
   containers: readonly Container[],
 ): Promise<ReadonlyMap<string, ComposeSettings>> {

@@ -5,11 +5,11 @@ import { noSettings, settingFields, settingsOf, type VolumeSettings } from './vo
 
 export interface LabelSettings {
   readonly settings: VolumeSettings;
-  /** What cannot be read, for people. Such a label is as good as none: it is no reason to have no backup. */
+  /** Invalid labels, for people. They are ignored rather than preventing a backup. */
   readonly warnings: readonly string[];
 }
 
-/** Reads what labels say in texts (`schedule`, `keep.daily`) as `holdfast.yaml` would. Pure. */
+/** Reads text labels (`schedule`, `keep.daily`) as `holdfast.yaml` would. Pure. */
 export function settingsOfLabels(texts: Readonly<Record<string, string>>, owner: string): LabelSettings {
   if (Object.keys(texts).length === 0) return { settings: noSettings, warnings: [] };
   const warnings: string[] = [];
@@ -30,13 +30,13 @@ export function settingsOfLabels(texts: Readonly<Record<string, string>>, owner:
   return { settings: settingsOf(given as Parameters<typeof settingsOf>[0]), warnings };
 }
 
-/** A place in a list says nothing: the label has it all. */
+/** The position in a list is left out, because the label holds the whole list. */
 function warning(owner: string, path: readonly string[], message: string): string {
   const label = path.filter((part) => !/^\d+$/.test(part)).join('.');
   return `The label "holdfast.${label}" of ${owner} is not understood: ${message}`;
 }
 
-/** What the texts stand for: numbers, flags, lists. */
+/** Parses the texts: numbers, flags, lists. */
 function valuesOf(texts: Readonly<Record<string, string>>): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   const keep: Record<string, unknown> = {};

@@ -29,7 +29,7 @@ import {
 } from '../../lib/shape.ts';
 import { isScalar } from 'yaml';
 
-/** What may be said for one volume, in labels, in `x-holdfast` and for a policy. Undefined is not said there. */
+/** The settings of one volume in labels, in `x-holdfast` and for a policy. Undefined is not set. */
 export interface VolumeSettings {
   readonly schedule: readonly string[] | undefined;
   readonly timeZone: string | undefined;
@@ -82,7 +82,7 @@ export const timeZone: Shape<string> = text(
 
 const duration: Shape<number> = text(parseDuration, { description: 'Such as 90s, 30m, 2h' });
 
-/** As text, so that a label and `--max-still` say it in the same way. */
+/** As text, so that a label and `--max-still` use the same form. */
 const maxStill: Shape<number> = text(parseMaxStill, { description: 'Such as 500ms, 1s, 10s, or unlimited' });
 
 const span = text(parseSpan, { description: 'Such as 14d, 6m, 1y6m: m is a month' });
@@ -202,7 +202,7 @@ export function settingsOf(given: GivenSettings): VolumeSettings {
   };
 }
 
-/** What the stronger does not say, the weaker says. */
+/** The weaker layer supplies what the stronger does not set. */
 export function layered(stronger: VolumeSettings, weaker: VolumeSettings): VolumeSettings {
   const said: Partial<VolumeSettings> = definedOf(stronger);
   return { ...weaker, ...said };
