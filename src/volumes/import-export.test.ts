@@ -39,7 +39,7 @@ describe.each(['direct', 'stream'] as const)('export() and import() (%s)', (way)
     expect(readFileSync(join(t.host.path('to'), 'd/a'), 'utf8')).toBe('content');
   });
 
-  test('refuse a volume that does not exist or is not empty, unless asked to merge', async () => {
+  test('refuse a volume that does not exist or is not empty, unless told to merge', async () => {
     await t.create('from', { a: 'new', d: 'd' });
     await t.engine.export({ volume: 'from', to: t.local('a.tar') });
     await expect(t.engine.import({ volume: 'typo', from: t.local('a.tar') })).rejects.toMatchObject({
@@ -73,7 +73,7 @@ describe.each(['direct', 'stream'] as const)('export() and import() (%s)', (way)
     expect(namesIn(empty)).toEqual([]);
   });
 
-  test('keep a file that exists, and write no part of a new one when they are cancelled', async () => {
+  test('keep an existing file, and write no part of a new one when they are cancelled', async () => {
     await t.create('from', { a: 'a'.repeat(200_000) });
     writeFileSync(join(t.folder, 'a.tar'), 'precious');
     await expect(t.engine.export({ volume: 'from', to: t.local('a.tar') })).rejects.toMatchObject({
@@ -110,12 +110,12 @@ describe.each(['direct', 'stream'] as const)('export() and import() (%s)', (way)
     const report = await t.engine.export({ volume: 'from', to: t.local('a.tar') });
     expect(report.problems).toEqual([]);
     const isNoted = report.notes.some((note) => note.includes('"tree/socket"'));
-    // Streamed, the host leaves it out and says so among its limits.
+    // Over the streamed way, the host leaves it out and lists it among its limits.
     expect(isNoted).toBe(isRoot && way === 'direct');
     expect(report.limits.length > 0).toBe(way === 'stream');
   });
 
-  test('name a format that they do not know', async () => {
+  test('name an unknown format', async () => {
     await t.create('from');
     await expect(t.engine.export({ volume: 'from', to: t.local('a.tar.xz') })).rejects.toMatchObject({
       code: 'unsupported',
@@ -130,11 +130,11 @@ describe.each(['direct', 'stream'] as const)('export() and import() (%s)', (way)
     expect(await t.host.findVolume('to')).toBeUndefined();
   });
 
-  test('does not remove a volume that somebody else made and filled at the same moment', async () => {
+  test('does not remove a volume that another process made and filled at the same moment', async () => {
     await t.create('from', { a: 'a' });
     await t.engine.export({ volume: 'from', to: t.local('a.tar') });
     const to = await t.create('to', { precious: 'x' });
-    // As if the volume had come to be between the look and the creation.
+    // As if the volume had been made between the look and the creation.
     const engine = openEngine({ host: { ...t.host, findVolume: async () => undefined }, leases: undefined });
     const run = engine.import({ volume: 'to', from: t.local('a.tar'), create: plain });
     await expect(run).rejects.toMatchObject({ code: 'conflict' });
@@ -169,7 +169,7 @@ describe('import() directly', () => {
     expect(namesIn(to)).toEqual(['a']);
   });
 
-  test('takes nothing from where a symbolic link leads that looks like what a killed import has left', async () => {
+  test('takes nothing from behind a symbolic link that looks like a killed import', async () => {
     const to = await t.create('to');
     mkdirSync(join(t.folder, 'outside'));
     writeFileSync(join(t.folder, 'outside/kept'), '');
@@ -182,7 +182,7 @@ describe('import() directly', () => {
     expect(namesIn(join(t.folder, 'outside'))).toEqual(['kept']);
   });
 
-  test('brings a killed import to its end that was being moved into place', async () => {
+  test('finishes a killed import that was being moved into place', async () => {
     const to = await t.create('to', { first: '1', '.holdfast-ready-0123456789abcdef/second': '2' });
     await t.create('from', { a: 'a' });
     await t.engine.export({ volume: 'from', to: t.local('a.tar') });

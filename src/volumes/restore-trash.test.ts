@@ -15,7 +15,7 @@ beforeEach(() => (world = new TrashWorld()));
 afterEach(() => world[Symbol.dispose]());
 
 describe('a volume that an engine had', () => {
-  test('comes back at the engine, with its data and labels, and is none of ours', async () => {
+  test('comes back at the engine, with its data and labels, and does not become a managed volume', async () => {
     await world.trashed('pg', 'precious');
     expect(await world.restore('pg')).toBe('pg');
     expect(world.fileOf('pg')).toBe('precious');
@@ -25,7 +25,7 @@ describe('a volume that an engine had', () => {
     expect(readdirSync(join(world.stateDir, 'journal-trash'))).toEqual(['lock']);
   });
 
-  test('comes back by its name at the engine where the trash has it under another', async () => {
+  test('comes back at the engine under its own name if the trash has it under another', async () => {
     await world.managed.create({ name: 'pg', driver: 'local', labels: {}, options: {} });
     await world.trashed('pg', 'precious');
     expect(await world.restore('pg', { to: 'pg-before' })).toBe('pg-before');
@@ -33,7 +33,7 @@ describe('a volume that an engine had', () => {
     expect((await world.managed.list()).map(({ name }) => name)).toEqual(['pg']);
   });
 
-  test('takes the place of a volume that is empty and that nobody uses', async () => {
+  test('replaces a volume that is empty and unused', async () => {
     await world.trashed('pg', 'precious');
     await world.make('pg');
     await world.restore('pg');
@@ -52,7 +52,7 @@ describe('a volume that an engine had', () => {
     expect(await world.inTrash()).toBe(1);
   });
 
-  test('is in the trash again, and no empty volume at the engine, when the engine fails', async () => {
+  test('goes back to the trash, and leaves no empty volume at the engine, when the engine fails', async () => {
     await world.trashed('pg', 'precious');
     const host = world.once('openData', async () => {
       throw new AppError('unavailable', 'The engine is away');
@@ -64,7 +64,7 @@ describe('a volume that an engine had', () => {
     expect(world.fileOf('pg')).toBe('precious');
   });
 
-  test('leaves a volume that nobody can say is empty, when the engine stays away', async () => {
+  test('leaves alone a volume that cannot be checked to be empty, when the engine stays away', async () => {
     await world.trashed('pg', 'precious');
     const openData = async (): Promise<never> => {
       throw new AppError('unavailable', 'The engine is away');
@@ -87,7 +87,7 @@ describe('a volume that an engine had', () => {
     expect(await world.inTrash()).toBe(1);
   });
 
-  test('is for one program of the machine at a time', async () => {
+  test('is restored by one program of the machine at a time', async () => {
     await world.trashed('pg', 'precious');
     const claimed: string[] = [];
     const claim = async (what: string) => {
@@ -103,7 +103,7 @@ describe('a volume that an engine had', () => {
     expect(await world.inTrash()).toBe(1);
   });
 
-  test('is never quietly made one of ours: only when those are asked for', async () => {
+  test('becomes a managed volume only on request', async () => {
     await world.trashed('pg', 'precious');
     await expect(world.restore('pg', { host: world.engine })).rejects.toMatchObject({ code: 'unavailable' });
     expect(await world.restore('pg', { isOwnWanted: true })).toBe('pg');
@@ -116,7 +116,7 @@ describe('a volume that an engine had', () => {
 describe('what an app does meanwhile', () => {
   const write = (content = 'newer'): void => writeFileSync(join(world.engine.path('pg'), 'file'), content);
 
-  test('stays: a volume that another makes at the same time, and writes to, is refused', async () => {
+  test('stays: a volume that another program makes at the same time and writes to is refused', async () => {
     await world.trashed('pg', 'precious');
     const host = world.once('createVolume', async (create) => {
       const made = await create();
@@ -179,7 +179,7 @@ describe('what an app does meanwhile', () => {
     },
   );
 
-  test('stays: the volume that was made for the data is left to whoever uses it by now', async () => {
+  test('stays: the volume made for the data is left to an app that uses it by now', async () => {
     await world.trashed('pg', 'precious');
     const host = world.once('createVolume', async (create) => {
       const made = await create();
@@ -192,7 +192,7 @@ describe('what an app does meanwhile', () => {
   });
 
   test.each([false, true])(
-    'is no merge: what fills the volume keeps it (made meanwhile: %s)',
+    'is not merged: what fills the volume keeps it (made meanwhile: %s)',
     async (isLate) => {
       await world.trashed('pg', 'precious');
       await using held = new AsyncDisposableStack();
@@ -213,10 +213,10 @@ describe('what an app does meanwhile', () => {
     },
   );
 
-  test('stays, when it writes at the very moment at which the two change places', async () => {
+  test('stays, when the app writes at the very moment of the exchange', async () => {
     await world.trashed('pg', 'precious');
     await world.make('pg');
-    // It has the directory open, wherever that is by now.
+    // It holds the directory open, wherever that is moved.
     const host = world.docker();
     const managed = { ...world.managed, restoreTrash: writingOnceMoved };
     await expect(
@@ -240,7 +240,7 @@ describe('what an app does meanwhile', () => {
     };
   };
 
-  test('is not removed with the data: who removes the volume waits for its end', async () => {
+  test('is not removed with the data: a removal of the volume waits for the restore', async () => {
     await world.trashed('pg', 'precious');
     await world.make('pg');
     const host = world.once(
@@ -257,7 +257,7 @@ describe('what an app does meanwhile', () => {
     expect(await world.inTrash()).toBe(1);
   });
 
-  test('is not given the data while the volume is removed', async () => {
+  test('does not get the data while the volume is being removed', async () => {
     await world.trashed('pg', 'precious');
     await world.make('pg');
     await world.take('pg', async () => {
@@ -269,7 +269,7 @@ describe('what an app does meanwhile', () => {
     expect(await world.inTrash()).toBe(1);
   });
 
-  test('is no matter where the volume holds only what file systems and kills leave', async () => {
+  test('does not matter where the volume holds only what file systems and kills leave', async () => {
     await world.trashed('pg', 'precious');
     await world.make('pg');
     for (const name of ['lost+found', '.holdfast-stage-0123456789abcdef'])
@@ -283,7 +283,7 @@ describe('what an app does meanwhile', () => {
   });
 });
 
-test('a volume of ours comes back as one of ours, whatever the host is', async () => {
+test('a managed volume comes back as one, whatever the host is', async () => {
   await world.managed.create({ name: 'own', driver: 'local', labels: {}, options: {} });
   await world.managed.remove('own');
   expect(await world.restore('own')).toBe('own');

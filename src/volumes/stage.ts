@@ -17,16 +17,19 @@ import { quote } from '../model/quote.ts';
 import type { WorkLog } from './work-log.ts';
 
 /**
- * A volume's root that is held open from the first look to the end: the user who owns the folder above can give its name
- * to another directory at any moment, and nothing may be done there.
+ * A volume's root, held open from the first look to the end: the user who owns the parent folder can give its
+ * name to another directory at any moment, and our writes must not land there.
  */
 export interface HeldVolume extends Disposable {
   readonly root: DirectoryHandle;
-  /** Throws `conflict` when the root's path leads somewhere else by now. */
+  /** Throws `conflict` when the root's path now leads somewhere else. */
   refuseMoved(): void;
 }
 
-/** Opens a volume's root, which no other Holdfast process fills or copies into meanwhile; `locked` when one does. */
+/**
+ * Opens a volume's root so that no other Holdfast process fills it or copies into it meanwhile; `locked` when
+ * one does.
+ */
 export function lockVolume(
   path: ByteString,
   { action, name }: { readonly action: string; readonly name: string },
@@ -53,15 +56,18 @@ export function lockVolume(
   };
 }
 
-/** True when a volume holds nothing but what file systems and interrupted work leave in it. The caller holds the lock. */
+/**
+ * True when a volume holds nothing but what file systems and interrupted work leave in it. The caller holds
+ * the lock.
+ */
 export async function isEmptyVolume(root: DirectoryHandle): Promise<boolean> {
   for (const name of namesIn(root)) if (isFillName(name)) await settle(root, name);
   return namesIn(root).every((name) => name === 'lost+found');
 }
 
 /**
- * What was whole when it was killed is moved to its end; what was not goes. A container that sees the volume may have
- * made the name itself: a symbolic link there leads nowhere.
+ * Finishes moving a complete stage that a kill left, and removes an incomplete one. A container that sees the
+ * volume may have made the name itself, so a symbolic link there is not followed.
  */
 async function settle(root: DirectoryHandle, name: ByteString): Promise<void> {
   if (isReadyFill(name)) moveAllUp(root, name);
@@ -79,10 +85,10 @@ function moveAllUp(root: DirectoryHandle, name: ByteString): void {
 }
 
 /**
- * Fills an empty volume: all or nothing, also when it is killed. `fill` makes everything in a stage inside of
- * it, and returns the entry of the root where there is one; then it is moved into place, which `isEmptyVolume` brings to
- * its end after a kill. The stage is reached by a path that leads to it alone, also when a container that sees the volume
- * puts something in its place.
+ * Fills an empty volume: all or nothing, even after a kill. `fill` makes everything in a stage inside it, and
+ * returns the root's entry, if there is one; then everything is moved into place, which `isEmptyVolume`
+ * finishes after a kill. The stage's path leads to it alone, even if a container that sees the volume
+ * replaces it.
  */
 export async function fillEmpty(
   volume: HeldVolume,
@@ -98,8 +104,8 @@ export async function fillEmpty(
       syncVolume(root);
       log.check('fill the volume');
       volume.refuseMoved();
-      // Set now, so that a kill cannot lose it, and again afterwards, for the time that the moves change. Another user
-      // than root may lock itself out by it.
+      // Set now, so that a kill cannot lose it, and again afterwards, because the moves change its time. A
+      // user other than root could lock itself out.
       if (rootEntry !== undefined && process.geteuid?.() === 0) setRoot(root, rootEntry, () => undefined);
       moveIntoPlace({ root, stage, names });
       if (rootEntry !== undefined) setRoot(root, rootEntry, log.onProblem);
@@ -120,7 +126,7 @@ interface StagedFill {
   readonly names: { readonly stage: ByteString; readonly ready: ByteString };
 }
 
-/** Moves everything up, or nothing: what was moved before an error goes back. */
+/** Moves everything up, or nothing: after an error, what was moved goes back. */
 function moveIntoPlace({ root, stage, names }: StagedFill): void {
   const others = namesIn(root).filter((name) => name !== 'lost+found' && !isFillName(name));
   if (others.length > 0) {
@@ -139,7 +145,7 @@ function moveIntoPlace({ root, stage, names }: StagedFill): void {
     }
     removeDirectoryAt(root.fd, names.ready);
   } catch (error) {
-    // Only what is ours: another program may have put something else in its place.
+    // Only our own entries: another program may have replaced some.
     for (const { name, stat } of moved)
       if (!isOther(root, name, stat)) renameSync(toPath(root.at(name)), toPath(stage.at(name)));
     renameIfThere(root, { from: names.ready, to: names.stage });
@@ -157,7 +163,7 @@ function isOther(root: DirectoryHandle, name: ByteString, wanted: Pick<FileStat,
   }
 }
 
-/** Another program may have taken either name: that says less than the error that led here. */
+/** Another program may have taken either name: the error that led here matters more. */
 function renameIfThere(
   root: DirectoryHandle,
   { from, to }: { readonly from: ByteString; readonly to: ByteString },
@@ -170,7 +176,7 @@ function renameIfThere(
 }
 
 function moveUp(from: DirectoryHandle, root: DirectoryHandle, name: ByteString): void {
-  // ext4 keeps one of its own at the root of a file system.
+  // ext4 keeps its own at the root of a file system.
   if (name === 'lost+found' && namesIn(root).includes(name)) removeDirectoryAt(root.fd, name);
   renameSync(toPath(from.at(name)), toPath(root.at(name)));
 }
@@ -183,7 +189,7 @@ function namesIn(directory: DirectoryHandle): ByteString[] {
   return readdirSync(toPath(directory.at('.')), { encoding: 'latin1' });
 }
 
-/** Everything that was written is on disk when this returns. */
+/** Returns when everything that was written is on disk. */
 export function syncVolume(root: DirectoryHandle): void {
   const fd = openSync(root.self, constants.O_RDONLY | constants.O_DIRECTORY);
   try {

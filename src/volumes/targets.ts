@@ -34,12 +34,12 @@ export interface TargetRequest {
 
 export interface TargetChoice {
   readonly targets: readonly BackupTarget[];
-  /** What is saved at one moment with all others that have the same here, besides the volumes of a stack. */
+  /** Targets with the same value are saved at one moment, in addition to the volumes of a stack. */
   readonly moments: ReadonlyMap<BackupTarget, string>;
   readonly skipped: readonly { readonly name: string; readonly reason: string }[];
 }
 
-/** Finds everything that is asked for before anything is done: a typo stops the whole command, and never makes a volume. */
+/** Finds all targets before any work begins: a typo stops the whole command, and never makes a volume. */
 export async function resolveTargets(
   parts: Protection,
   request: TargetRequest,
@@ -64,7 +64,7 @@ export async function resolveTargets(
   };
 }
 
-/** Those that `--all` and `--stack` mean. */
+/** The volumes of `--all` and `--stack`. */
 async function volumeTargets(
   parts: Protection,
   request: TargetRequest,
@@ -84,7 +84,10 @@ async function volumeTargets(
   return { targets: found, skipped: chosen.skipped };
 }
 
-/** What containers that are named have, each container's at one moment; that of a stack with the rest of it that is saved. */
+/**
+ * The data of named containers, each container's at one moment; a stack's with the rest of that stack that is
+ * saved.
+ */
 async function mountedTargets(
   parts: Protection,
   request: TargetRequest & { readonly containers: readonly string[] },
@@ -107,7 +110,7 @@ async function mountedTargets(
   return { targets: [...moments.keys()], moments, skipped };
 }
 
-/** What is gone fails by itself when it is to be saved, and not the container's other data. */
+/** What is gone fails only when it is saved, and not with the container's other data. */
 async function resolveMounted(source: string, options: JobOptions): Promise<BackupTarget> {
   try {
     return await resolvePath(source, options);
@@ -117,7 +120,7 @@ async function resolveMounted(source: string, options: JobOptions): Promise<Back
   }
 }
 
-/** Directories that only the containers of one stack mount are saved at its moment. Without an engine there are none. */
+/** Directories that only one stack's containers mount are saved at its moment. None without an engine. */
 async function stacksOfPaths(
   parts: Protection,
   targets: readonly BackupTarget[],
@@ -143,7 +146,7 @@ async function stacksOfPaths(
   }
 }
 
-/** The volumes that `--all` and `--stack` mean, and those that their label keeps out; pure. */
+/** The volumes of `--all` and `--stack`, and those that their label excludes; pure. */
 export function chooseVolumes(
   volumes: readonly Volume[],
   request: Pick<TargetRequest, 'all' | 'stacks'>,
@@ -183,7 +186,7 @@ async function resolvePath(text: string, { signal }: JobOptions): Promise<PathTa
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR')
       throw new AppError('not-found', `There is no directory or file ${quote(name)}`, { cause: error });
-    // It fails by itself when it is to be saved, and keeps nothing else from that.
+    // It fails on its own when it is saved, without the others.
     if (isAppError(error, 'unavailable')) return { kind: 'path', name };
     throw error;
   }
@@ -194,7 +197,7 @@ async function findPath(name: string): Promise<PathTarget> {
   if (found.isDirectory()) return { kind: 'path', name };
   if (!found.isFile())
     throw new AppError('usage', `${quote(name)} is neither a directory nor a file that holds data`);
-  // A file is saved as what has its name, and of a link that would be the link alone.
+  // A file is saved by its name, which for a link would be the link alone.
   if ((await lstat(name)).isSymbolicLink())
     throw new AppError('usage', `${quote(name)} is a symbolic link to a file`, {
       hint: `Back up the file itself: ${quote(await realpath(name))}.`,
@@ -202,7 +205,7 @@ async function findPath(name: string): Promise<PathTarget> {
   return { kind: 'path', name, isFile: true };
 }
 
-/** Of what is named twice the last stays. */
+/** Of repeated targets, the last one stays. */
 function unique(targets: readonly BackupTarget[]): BackupTarget[] {
   return [...new Map(targets.map((target) => [`${target.kind} ${target.name}`, target])).values()];
 }

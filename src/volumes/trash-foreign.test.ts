@@ -45,7 +45,7 @@ const journals = (): string[] =>
   readdirSync(join(folder, 'state/journal-foreign')).filter((name) => name.endsWith('.json'));
 
 describe('the trash for volumes of another engine', () => {
-  test('has the data and the labels of a volume before the engine removes it', async () => {
+  test('holds the data and the labels of a volume before the engine removes it', async () => {
     await using trash = await open();
     await trash.take(volume(), async () => {
       const kept = await managed.find('pg');
@@ -83,7 +83,7 @@ describe('the trash for volumes of another engine', () => {
     expect(journals()).toEqual([]);
   });
 
-  test('puts nothing back while the engine may still be about to remove it', async () => {
+  test('puts nothing back while the engine may still remove it', async () => {
     {
       await using trash = await open();
       const unknown = trash.take(volume(), async () => {
@@ -99,7 +99,7 @@ describe('the trash for volumes of another engine', () => {
     expect(readFileSync(join(path, 'file'), 'utf8')).toBe('precious');
   });
 
-  test('takes no symbolic link, nor what was put in the place of the data meanwhile', async () => {
+  test('takes no symbolic link, nor what has replaced the data meanwhile', async () => {
     await using trash = await open();
     const [moved, victim] = [join(folder, 'moved'), join(folder, 'victim')];
     mkdirSync(victim);
@@ -109,7 +109,7 @@ describe('the trash for volumes of another engine', () => {
     expect(await managed.list()).toEqual([]);
     rmSync(path);
     renameSync(moved, path);
-    // The engine refuses, and another program has put a link where the data goes back to.
+    // The engine refuses, and another program has put a link where the data would go back.
     const refused = trash.take(volume(), async () => {
       rmdirSync(path);
       symlinkSync(victim, path);
@@ -122,7 +122,7 @@ describe('the trash for volumes of another engine', () => {
     expect(readdirSync(victim)).toEqual([]);
   });
 
-  test('counts a volume as removed when it is gone, whatever the engine said last', async () => {
+  test('counts a volume as removed when it is gone, whatever the engine answered', async () => {
     await using trash = await open();
     const taken = trash.take(volume(), async () => {
       await removeThere();
@@ -132,7 +132,7 @@ describe('the trash for volumes of another engine', () => {
     expect(managed.calls).toEqual(['remove pg']);
   });
 
-  test('takes a volume whose name is one of ours already under a name near it', async () => {
+  test('stores a volume whose name is taken under a similar one', async () => {
     await managed.create({ name: 'pg', driver: 'local', labels: {}, options: {} });
     await using trash = await open();
     await trash.take(volume(), removeThere);
@@ -153,14 +153,14 @@ describe('the trash for volumes of another engine', () => {
     expect(readFileSync(join(mountpoint, 'new'), 'utf8')).toBe('by an app');
   });
 
-  test('is for one process at a time', async () => {
+  test('is held by one process at a time', async () => {
     await using _first = await open();
     await expect(open()).rejects.toMatchObject({ code: 'in-use' });
   });
 });
 
 describe('what was interrupted', () => {
-  /** As a kill leaves it: everything that has been done so far, and no more. */
+  /** Leaves what a kill leaves: everything done so far, and no more. */
   async function interrupted(during: () => Promise<unknown>): Promise<void> {
     await using trash = await open();
     const reached = Promise.withResolvers<void>();
@@ -190,7 +190,7 @@ describe('what was interrupted', () => {
     expect(journals()).toEqual([]);
   });
 
-  test('is left alone when there is new data in the place of the old', async () => {
+  test('is left alone when new data has taken the place of the old', async () => {
     await interrupted(async () => writeFileSync(join(path, 'new'), 'new'));
     await expect(open()).rejects.toMatchObject({ code: 'conflict' });
     const kept = await managed.find('pg');
@@ -198,7 +198,7 @@ describe('what was interrupted', () => {
     expect(readFileSync(join(path, 'new'), 'utf8')).toBe('new');
   });
 
-  /** As a kill leaves it that hit while the data was a copy. */
+  /** Leaves what a kill leaves while the data is a copy. */
   async function interruptedCopy(): Promise<void> {
     const { mountpoint } = await managed.create({ name: 'pg', driver: 'local', labels: {}, options: {} });
     writeFileSync(join(mountpoint, 'file'), 'copied');
@@ -207,14 +207,14 @@ describe('what was interrupted', () => {
     writeFileSync(join(folder, 'state/journal-foreign/1.json'), JSON.stringify(journal));
   }
 
-  test('goes when it is a copy of what is there still', async () => {
+  test('is removed when it is a copy of data that still exists', async () => {
     await interruptedCopy();
     await using _trash = await open();
     expect(managed.calls).toEqual(['delete pg']);
     expect(readFileSync(join(path, 'file'), 'utf8')).toBe('precious');
   });
 
-  test('is kept when another volume of that name is there by now', async () => {
+  test('is kept when another volume of that name exists by now', async () => {
     await interruptedCopy();
     await removeThere();
     mkdirSync(path, { recursive: true });
@@ -223,7 +223,7 @@ describe('what was interrupted', () => {
     expect(readdirSync(path)).toEqual([]);
   });
 
-  test('is kept when it was an app that wrote it, after the data had moved back', async () => {
+  test('is kept when an app wrote it, after the data had moved back', async () => {
     await interrupted(async () => undefined);
     const kept = await managed.find('pg');
     exchange(fromText(path), fromText(kept?.mountpoint ?? ''));

@@ -32,7 +32,7 @@ import {
 /** A volume that another engine keeps as a plain directory of this machine. */
 export interface ForeignVolume {
   readonly name: string;
-  /** Its data: an absolute path. */
+  /** The absolute path of its data. */
   readonly path: string;
   readonly labels: Readonly<Record<string, string>>;
 }
@@ -42,13 +42,14 @@ export interface ForeignTrashParts {
   readonly stateDir: string;
 }
 
-/** Our trash, for volumes of another engine. One process at a time has it. */
+/** Our trash for another engine's volumes. One process at a time holds it. */
 export interface ForeignTrash extends AsyncDisposable {
   /**
-   * Takes a volume's data into the trash, and has `removeThere` remove the volume at its engine meanwhile. False says
-   * that the engine refused: then the data is back where it was, and false is given back. An error of it means that
-   * this is not known: the data stays ours then, until this is opened again. On one file system the data changes places with
-   * an empty directory in one step; otherwise it is copied first. What a kill leaves is put right at the next opening.
+   * Takes a volume's data into the trash while `removeThere` removes the volume at its engine. If that
+   * returns false, the engine refused: the data goes back, and false is returned. If it throws, the outcome
+   * is unknown: the data stays in the trash until this is opened again. On one file system the data is
+   * exchanged with an empty directory in one step; otherwise it is copied first. The next opening settles
+   * what a kill leaves.
    */
   take(volume: ForeignVolume, removeThere: () => Promise<boolean>): Promise<boolean>;
 }
@@ -85,7 +86,7 @@ async function take(
   const kept = await makePlace(managed, volume);
   const journal = newJournal(journalDir(stateDir));
   const undo = async (isMoved: boolean): Promise<void> => {
-    // First the data, then what remembers where it is.
+    // First the data, then the record of where it is.
     if (isMoved) await moveBack(managed, kept, volume.path);
     else await managed.remove(kept.name, { permanent: true, isHeld: true });
     await rm(journal, { force: true });
@@ -128,7 +129,9 @@ function openThere({ folder, name }: HeldName, path: string): DirectoryHandle {
   }
 }
 
-/** An engine that does not answer may still be about to remove what lies in the volume's place: nothing is put there. */
+/**
+ * An engine that does not answer may still remove what lies in the volume's place, so nothing is put there.
+ */
 async function removedThere(
   removeThere: () => Promise<boolean>,
   { volume, kept }: { readonly volume: ForeignVolume; readonly kept: ManagedVolume },
@@ -145,7 +148,7 @@ async function removedThere(
   }
 }
 
-/** Data of a volume that its engine still has goes back, that of others to the trash. */
+/** Moves data back if its engine still has the volume, otherwise to the trash. */
 async function settle({ managed, stateDir }: ForeignTrashParts): Promise<void> {
   for (const journal of await listJournals(journalDir(stateDir))) {
     await settleOne(managed, await readJournal(journal, isForeignJournal));
@@ -154,13 +157,13 @@ async function settle({ managed, stateDir }: ForeignTrashParts): Promise<void> {
 }
 
 interface ForeignJournal {
-  /** Of our volume that takes the data. */
+  /** The managed volume that takes the data. */
   readonly name: string;
   /** Where the data was. */
   readonly path: string;
-  /** Which directory holds the data. */
+  /** Identifies the directory that holds the data. */
   readonly data: string;
-  /** Our volume has a copy of it, whole or not. */
+  /** The managed volume has a copy of it, whole or not. */
   readonly isCopy?: boolean | undefined;
 }
 
@@ -192,7 +195,7 @@ async function settleOne(
   await moveBack(managed, kept, path);
 }
 
-/** What an app has written into the empty directory that stood there meanwhile goes to the trash. */
+/** What an app wrote meanwhile into the empty directory in its place goes to the trash. */
 async function moveBack(
   managed: ForeignTrashParts['managed'],
   { name, mountpoint }: ManagedVolume,
@@ -213,7 +216,7 @@ function journalDir(stateDir: string): string {
   return join(stateDir, 'journal-foreign');
 }
 
-/** A volume of ours under the same name, or one that is near it when there is one already, or the name is too long. */
+/** A managed volume of the same name, or of a similar one when that is taken or too long. */
 async function makePlace(
   managed: ForeignTrashParts['managed'],
   { name, labels }: ForeignVolume,
@@ -238,6 +241,6 @@ async function copyData(
       detail: problems[0],
     });
   }
-  // The original goes next.
+  // The original is removed next.
   syncFilesystem(target);
 }

@@ -5,7 +5,7 @@ import type { VolumeFilter } from '../model/filter.ts';
 import type { PathSuffix } from '../model/clean-path.ts';
 import type { Volume, VolumeSpec } from '../model/volume.ts';
 
-/** How far long work is. Counts are of the whole so far; the totals are there where they are known. */
+/** The progress of long work. Counts cover the whole so far; totals are set where they are known. */
 export interface VolumeProgress {
   readonly bytes: number;
   readonly files: number;
@@ -14,11 +14,14 @@ export interface VolumeProgress {
 export interface VolumeWorkOptions {
   /** A cancelled call throws `cancelled` and leaves what its description says. */
   readonly signal?: AbortSignal | undefined;
-  /** Called often: a caller that paints drops what is too much. */
+  /** Called often: a caller that draws should skip some. */
   readonly onProgress?: ((progress: VolumeProgress) => void) | undefined;
 }
 
-/** Something that was not carried as it is, or not at all; the rest was. A result with problems is "partly done". */
+/**
+ * Something that was not carried over exactly, or not at all; the rest was. A result with problems is "partly
+ * done".
+ */
 export interface VolumeProblem {
   /** Safe to print. */
   readonly path: string;
@@ -26,23 +29,23 @@ export interface VolumeProblem {
   readonly message: string;
 }
 
-/** What every piece of work on data says of itself. */
+/** What all work on data reports. */
 export interface WorkReport extends VolumeProgress {
   readonly problems: readonly VolumeProblem[];
   /** `direct` works on the directory itself, `stream` through the engine. */
   readonly way: 'direct' | 'stream';
-  /** What this way cannot carry at all, in words for people (`times are whole seconds`). */
+  /** What this way cannot carry at all, for people (`times are whole seconds`). */
   readonly limits: readonly string[];
-  /** What people should know, as sentences: a volume that was in use while it was read, labels that were left. */
+  /** Sentences for people: a volume was in use while it was read, labels were left out. */
   readonly notes: readonly string[];
 }
 
 export interface RemoveOptions extends VolumeWorkOptions {
-  /** A name that does not exist is no failure. */
+  /** A missing name is no failure. */
   readonly force?: boolean | undefined;
-  /** Files that have not reached a volume's storage are lost. */
+  /** Files that have not reached a volume's storage may be lost. */
   readonly losesUnsaved?: boolean | undefined;
-  /** Around the trash. */
+  /** Bypass the trash. */
   readonly permanent?: boolean | undefined;
 }
 
@@ -58,7 +61,7 @@ export interface VolumeFailure {
   readonly error: AppError;
 }
 
-/** What a prune would do with each volume that its filter is about, and why. Nothing is touched by it. */
+/** What a prune would do with each volume that its filter matches, and why. Changes nothing. */
 export interface PrunePlan {
   readonly remove: readonly PruneChoice[];
   readonly keep: readonly PruneChoice[];
@@ -76,7 +79,10 @@ export interface PruneChoice {
     | 'named'
     | 'other-driver'
     | 'has-options';
-  /** Apparent bytes, as Docker counts them; undefined when they could not be measured. Only for what is to be removed. */
+  /**
+   * Apparent bytes, as Docker counts them; undefined when they could not be measured. Only for volumes to be
+   * removed.
+   */
   readonly bytes: number | undefined;
 }
 
@@ -89,21 +95,21 @@ export interface PruneReport {
 export interface CloneRequest {
   readonly from: string;
   readonly to: string;
-  /** The source's own unless given. */
+  /** Default: the source's own. */
   readonly driver?: string | undefined;
-  /** The source's own unless given, or none where they name a place, which two volumes must not share. */
+  /** Default: the source's own, or none where they name a place, which two volumes must not share. */
   readonly options?: Readonly<Record<string, string>> | undefined;
-  /** Added to the source's labels, without Docker's and Compose's own. */
+  /** Added to the source's labels, which are copied without Docker's and Compose's own. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface CloneReport extends WorkReport {
   readonly volume: Volume;
-  /** The target was not there before. */
+  /** The target did not exist before. */
   readonly wasCreated: boolean;
 }
 
-/** A place on this machine: text as the user typed it, relative to the working directory. */
+/** A place on this machine, as the user typed it, relative to the working directory. */
 export interface LocalPlace {
   readonly kind: 'path';
   readonly path: string;
@@ -112,16 +118,16 @@ export interface LocalPlace {
 /** A place in a volume. */
 export interface VolumePlace {
   readonly volume: string;
-  /** From the volume's root on, without leading or trailing `/`. */
+  /** From the volume's root, without leading or trailing `/`. */
   readonly path: ByteString;
-  /** How the path ended when it was typed. */
+  /** How the typed path ended. */
   readonly suffix?: PathSuffix | undefined;
 }
 
 export interface CopyInRequest {
   readonly from: LocalPlace | { readonly kind: 'stream'; readonly tar: AsyncIterable<Uint8Array> };
   readonly to: VolumePlace;
-  /** A symbolic link at the source is replaced by what it points to. */
+  /** Copy the target of a symbolic link instead of the link. */
   readonly followLink?: boolean | undefined;
 }
 
@@ -131,20 +137,20 @@ export interface CopyOutRequest {
   readonly followLink?: boolean | undefined;
 }
 
-/** Takes bytes; its promise is kept when it can take more. */
+/** Takes bytes; its promise resolves when it can take more. */
 export type ByteSink = (chunk: Uint8Array) => Promise<void>;
 
 /** What a volume holds. Hard links are counted once. */
 export interface VolumeUsage {
   readonly name: string;
-  /** Sum of the lengths of files. */
+  /** Sum of file lengths. */
   readonly bytes: number;
-  /** Room taken on disk; undefined over the streamed way. */
+  /** Space used on disk; undefined over the streamed way. */
   readonly allocatedBytes: number | undefined;
   readonly files: number;
   readonly directories: number;
   readonly others: number;
-  /** The directories and files at the top, largest first, with all that is below them. */
+  /** The directories and files at the top, largest first, with everything below them. */
   readonly top: readonly { readonly path: string; readonly bytes: number; readonly files: number }[];
   readonly problems: readonly VolumeProblem[];
 }
@@ -162,10 +168,10 @@ export interface BrowsedEntry {
 }
 
 export interface BrowseResult {
-  /** Where symbolic links led to; '' is the volume's root. */
+  /** Where symbolic links led; '' is the volume's root. */
   readonly path: ByteString;
   readonly type: EntryType;
-  /** What is in a directory, or the thing itself. In byte order. */
+  /** The contents of a directory, or the entry itself. In byte order. */
   readonly entries: readonly BrowsedEntry[];
   readonly problems: readonly VolumeProblem[];
 }
@@ -174,27 +180,27 @@ export type ArchiveFormat = 'tar' | 'tar.gz' | 'tar.zst';
 
 export interface ExportRequest {
   readonly volume: string;
-  /** A file, which appears under its name when it is whole and on disk; or a stream. */
+  /** A file, which appears under its name once it is whole and on disk; or a stream. */
   readonly to: LocalPlace | { readonly kind: 'stream'; readonly write: ByteSink };
-  /** By the ending of the file's name unless given; plain for a stream. */
+  /** Default: by the file name's ending; plain for a stream. */
   readonly format?: ArchiveFormat | undefined;
-  /** Replaces a file that is there; otherwise that is `exists`. */
+  /** Replace an existing file, which is `exists` otherwise. */
   readonly overwrite?: boolean | undefined;
 }
 
 export interface ExportReport extends WorkReport {
   readonly format: ArchiveFormat;
-  /** Of the archive. */
+  /** Size of the archive. */
   readonly archiveBytes: number;
 }
 
 export interface ImportRequest {
   readonly volume: string;
-  /** An archive of any `ArchiveFormat`: which one is seen from its first bytes. */
+  /** An archive of any `ArchiveFormat`, recognised by its first bytes. */
   readonly from: LocalPlace | { readonly kind: 'stream'; readonly bytes: AsyncIterable<Uint8Array> };
-  /** Makes the volume when it does not exist; otherwise that is `not-found`. */
+  /** Create a missing volume, which is `not-found` otherwise. */
   readonly create?: Omit<VolumeSpec, 'name'> | undefined;
-  /** Lays the archive over what is in the volume; otherwise a volume that holds something is a `conflict`. */
+  /** Extract over existing contents, which are a `conflict` otherwise. */
   readonly merge?: boolean | undefined;
 }
 
@@ -206,57 +212,70 @@ export interface ImportReport extends WorkReport {
 /**
  * The lifecycle of volumes on a host.
  *
- * A name that does not exist is `not-found` with the names that are near it, and is never created by anything but
- * `create`, `clone` (its target) and `import` with `create`. Where data is reached directly, all of it is carried;
- * over the streamed way, `limits` says what is not. Nothing follows a symbolic link out of a volume.
+ * A missing name is `not-found` with similar names; only `create`, `clone` (its target) and `import` with
+ * `create` create one. Where data is reached directly, everything is carried; over the streamed way, `limits`
+ * says what is not. Nothing follows a symbolic link out of a volume.
  */
 export interface VolumeEngine {
-  /** As Docker does; a name that exists and differs in driver, options or labels is a `conflict` that says how. */
+  /**
+   * As Docker does; an existing name that differs in driver, options or labels is a `conflict` that says how.
+   */
   create(spec: VolumeSpec, options?: VolumeWorkOptions): Promise<Volume>;
   /** Sorted by name. */
   list(filter?: VolumeFilter, options?: VolumeWorkOptions): Promise<Volume[]>;
   inspect(name: string, options?: VolumeWorkOptions): Promise<Volume>;
   /**
-   * To the trash where the volumes are Holdfast's own, unless `permanent`; else for good. Each name is tried, also
-   * after one that fails. What is in use or protected stays, `force` or not.
+   * Managed volumes go to the trash, unless `permanent`; others are deleted. Tries each name, also after a
+   * failure. What is in use or protected stays, even with `force`.
    */
   remove(names: readonly string[], options?: RemoveOptions): Promise<RemoveReport>;
 
-  /** A protected volume is neither removed nor pruned until it is unprotected. Holdfast remembers it, also for another engine's volumes. */
+  /**
+   * A protected volume is neither removed nor pruned until it is unprotected. Holdfast remembers this for
+   * another engine's volumes too.
+   */
   protect(name: string, isProtected: boolean, options?: VolumeWorkOptions): Promise<Volume>;
   isProtected(name: string): Promise<boolean>;
 
-  /** Docker's own rules: unused volumes of the driver `local` without options; anonymous ones only, unless `filter.all`. */
+  /**
+   * Docker's own rules: unused volumes of the driver `local` without options; anonymous ones only, unless
+   * `filter.all`.
+   */
   planPrune(filter: VolumeFilter, options?: VolumeWorkOptions): Promise<PrunePlan>;
-  /** Removes what the plan says, except what has come into use since; as `remove` does. */
+  /** Removes what the plan says, like `remove`, except what has come into use since. */
   applyPrune(plan: PrunePlan, options?: VolumeWorkOptions): Promise<PruneReport>;
 
   /**
-   * An exact copy, the root's own metadata included. The target must be new or empty; a failure or a cancel leaves it
-   * as it was: gone, or empty.
+   * An exact copy, with the root's own metadata. The target must be new or empty; after a failure or a cancel
+   * it is gone, or empty, as before.
    */
   clone(request: CloneRequest, options?: VolumeWorkOptions): Promise<CloneReport>;
 
-  /** As `docker cp` into a container, with owners and all metadata. What was copied before a failure stays. */
+  /**
+   * Like `docker cp` into a container, with owners and all metadata. What was copied before a failure stays.
+   */
   copyIn(request: CopyInRequest, options?: VolumeWorkOptions): Promise<WorkReport>;
-  /** As `docker cp` out of a container. */
+  /** Like `docker cp` out of a container. */
   copyOut(request: CopyOutRequest, options?: VolumeWorkOptions): Promise<WorkReport>;
 
   /**
-   * In the order of the names. A name that does not exist is `not-found`; one whose data cannot be had, or does not answer
-   * in time, is told with its error, and the others are measured.
+   * In the order of the names. A missing name is `not-found`; a volume whose data cannot be read in time has
+   * its error in its place, and the others are measured.
    */
   usage(names: readonly string[], options?: VolumeWorkOptions): Promise<(VolumeUsage | VolumeFailure)[]>;
-  /** A directory's entries, or one thing. Relative symbolic links are followed inside the volume. */
+  /** A directory's entries, or a single one. Follows relative symbolic links inside the volume. */
   browse(place: VolumePlace, options?: VolumeWorkOptions): Promise<BrowseResult>;
-  /** A file's bytes. `usage` for what is no file. */
+  /** A file's bytes. `usage` for anything else. */
   readFile(place: VolumePlace, options?: VolumeWorkOptions): AsyncIterable<Uint8Array>;
 
-  /** A failure or a cancel leaves no file, and an existing one as it was. A stream is cut off then. */
+  /**
+   * After a failure or a cancel there is no new file, and an existing one is unchanged. A stream is cut off.
+   */
   export(request: ExportRequest, options?: VolumeWorkOptions): Promise<ExportReport>;
   /**
-   * Fills a volume from an archive, the root's metadata included. Directly, it is all or nothing where the volume was
-   * new or empty. Over the streamed way, a volume that was made for it is removed again, and another one may hold a part.
+   * Fills a volume from an archive, with the root's metadata. Directly, it is all or nothing if the volume
+   * was new or empty. Over the streamed way, a volume that was made for it is removed again, and an existing
+   * one may hold a part.
    */
   import(request: ImportRequest, options?: VolumeWorkOptions): Promise<ImportReport>;
 }

@@ -36,14 +36,16 @@ import { VolumeDescriptions } from './volume-descriptions.ts';
 const unknownHealth: VolumeHealth = { status: 'unknown', message: undefined, checkedAt: undefined };
 
 export interface DriverVolumesOptions {
-  /** How long what is removed stays in the trash. */
+  /** How long a removed volume stays in the trash. */
   readonly trashKeepMs: number;
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 type ReconcileOptions = NonNullable<Parameters<ManagedVolumes['reconcile']>[0]>;
 
-/** The catalog's record is what makes a volume; its folder is made before the record, and goes before it. */
+/**
+ * A volume exists by its record in the catalog: its folder is made before the record, and removed before it.
+ */
 export class DriverVolumes implements ManagedVolumes {
   readonly #state: VolumeState;
   readonly #options: DriverVolumesOptions;
@@ -62,14 +64,14 @@ export class DriverVolumes implements ManagedVolumes {
   }
 
   /**
-   * In the background: makes ids and mounts agree, and deletes what has been in the trash for longer than its time. A
-   * server that hangs must not keep the program from starting.
+   * In the background: reconciles ids and mounts, and deletes what has expired in the trash. A server that
+   * hangs must not delay the start.
    */
   tidyUp(): void {
     const { signal } = this.#closing;
     const work = async (): Promise<void> => {
       await reconcileVolumes(this.#state, { signal });
-      // Of processes that were killed. A command that looks only has ended before that.
+      // Left by killed processes. A read-only command ends before this runs.
       this.#settling.expect();
       const { failures } = await this.emptyTrash('expired', { signal });
       for (const { error } of failures) this.#options.onWarning?.(error.message);
@@ -234,7 +236,7 @@ export class DriverVolumes implements ManagedVolumes {
   }
 
   async reconcile(options: ReconcileOptions = {}): Promise<ReconcileReport> {
-    // What the start has begun holds locks that this would pass by.
+    // The tidying at the start holds locks that this call would not wait for.
     await this.#tidying;
     return await reconcileVolumes(this.#state, options);
   }
@@ -245,7 +247,7 @@ export class DriverVolumes implements ManagedVolumes {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Mounts stay for those who hold them; the catalog is the caller's.
+    // Mounts stay for their holders; the catalog is the caller's.
     this.#closing.abort();
     await this.#tidying;
     await this.#settling[Symbol.asyncDispose]();
@@ -262,7 +264,7 @@ export class DriverVolumes implements ManagedVolumes {
     );
   }
 
-  /** What could not be written down is tried again with what comes next, and at the next start. */
+  /** What cannot be settled now is tried again with the next call, and at the next start. */
   async #settle(): Promise<void> {
     try {
       await settleVolumes(this.#state);
@@ -271,7 +273,7 @@ export class DriverVolumes implements ManagedVolumes {
     }
   }
 
-  /** Only what the request says can disagree; options are compared as the driver keeps them. */
+  /** Compares only what the request sets; options as the driver stores them. */
   async #requireAgreement(spec: VolumeSpec, record: ManagedVolumeRecord): Promise<void> {
     await this.#state.folders.check(record.name);
     const driver = spec.driver === 'holdfast' ? 'local' : spec.driver;
@@ -315,7 +317,7 @@ type Found = Omit<VolumeHealth, 'checkedAt'>;
 
 const patienceMs = 8000;
 
-/** How a volume's storage is. What is wrong with it is the answer, and so is that it does not answer in time. */
+/** The state of a volume's storage. Errors and time-outs are part of the answer. */
 async function lookAtVolume(state: VolumeState, record: ManagedVolumeRecord): Promise<Found> {
   try {
     await state.folders.check(record.name);

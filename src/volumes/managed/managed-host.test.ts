@@ -40,13 +40,13 @@ const spec = (name: string) => ({ name, driver: 'local', labels: {}, options: {}
 describeHost('the embedded host', { open });
 
 describe('the embedded host', () => {
-  test('says of storage that several hosts share that its scope is global', async () => {
+  test('reports storage that several hosts share with the scope global', async () => {
     await using host = await open();
     const nfs = { type: 'nfs', device: ':/export', o: 'addr=127.0.0.1' };
     expect(await host.createVolume({ ...spec('nfs'), options: nfs })).toMatchObject({ scope: 'global' });
     expect(await host.createVolume(spec('plain'))).toMatchObject({ scope: 'local' });
     expect((await host.listVolumes()).map(({ scope }) => scope)).toEqual(['global', 'local']);
-    // Its place is kept from being written to, also by what tidies up after tests.
+    // Its place is immutable, also for the cleanup after the test.
     await host.removeVolume('nfs');
   });
 
@@ -76,7 +76,7 @@ describe('the embedded host', () => {
     expect(await readdir(join(stateDir, 'volumes'))).toEqual([]);
   });
 
-  test('who holds a volume whose directory is gone can let it go', async () => {
+  test('a volume whose directory is gone can be unmounted', async () => {
     await using host = await open();
     await host.createVolume(spec('pg'));
     await host.managed.mount('pg', 'c1');
@@ -85,7 +85,7 @@ describe('the embedded host', () => {
     expect(await host.managed.find('pg')).toMatchObject({ mountIds: [] });
   });
 
-  test('a volume whose directory is gone is reported, and never made anew', async () => {
+  test('a volume whose directory is gone is reported, and never recreated', async () => {
     await using host = await open();
     await host.createVolume(spec('pg'));
     await rename(join(stateDir, 'volumes/pg'), join(stateDir, 'elsewhere'));
@@ -100,7 +100,7 @@ describe('the embedded host', () => {
     expect(await again.listVolumes()).toEqual([]);
   });
 
-  test('data that no record speaks of is told of at every start, unless it may be in the making', async () => {
+  test('data without a record is reported at every start, unless a volume is being made there', async () => {
     for (const name of ['pg', 'fresh', 'empty', 'lost+found'])
       await mkdir(join(stateDir, 'volumes', name, '_data'), { recursive: true });
     for (const name of ['pg', 'fresh'])
@@ -119,7 +119,7 @@ describe('the embedded host', () => {
     expect(await readdir(join(stateDir, 'volumes/pg/_data'))).toEqual(['rows']);
   });
 
-  test('data that no record speaks of is not taken over by a new volume', async () => {
+  test('a new volume does not take over data without a record', async () => {
     await using host = await open();
     await mkdir(join(stateDir, 'volumes/pg/_data'), { recursive: true });
     await writeFile(join(stateDir, 'volumes/pg/_data/file'), 'whose?');
@@ -157,7 +157,7 @@ describe('the embedded host', () => {
     expect(await readdir(outside)).toEqual(['precious']);
   });
 
-  test.runIf(isRoot)('a volume with something mounted in it is not removed', async () => {
+  test.runIf(isRoot)('a volume with a mount inside is not removed', async () => {
     await using host = await open();
     await host.createVolume(spec('pg'));
     const mountpoint = join(stateDir, 'volumes/pg/_data/a b');
@@ -222,7 +222,7 @@ describe('an embedded host that was interrupted', () => {
     },
   );
 
-  test('leaves in the trash what has no mark when there is a volume of that name, or none', async () => {
+  test('leaves alone an unmarked folder in the trash when a volume of that name exists, or no record', async () => {
     {
       await using host = await open();
       await host.createVolume(spec('pg'));
@@ -234,7 +234,7 @@ describe('an embedded host that was interrupted', () => {
     expect((await readdir(join(stateDir, 'trash'))).length).toBe(2);
   });
 
-  test('while it created a volume undoes that at the next start, unless it is of this minute or holds data', async () => {
+  test('while it created a volume undoes that at the next start, unless it is recent or holds data', async () => {
     for (const name of ['old-empty', 'old-full', 'new-empty'])
       await mkdir(join(stateDir, 'volumes', name, '_data'), { recursive: true });
     await writeFile(join(stateDir, 'volumes/old-full/_data/file'), 'data');
@@ -246,7 +246,7 @@ describe('an embedded host that was interrupted', () => {
     expect((await readdir(join(stateDir, 'volumes'))).toSorted()).toEqual(['new-empty', 'old-full']);
   });
 
-  test('leaves the empty folder alone of a volume that another process renames now', async () => {
+  test('leaves alone the empty folder of a volume that another process is renaming', async () => {
     {
       await using host = await open();
       await host.createVolume(spec('pg'));
@@ -255,7 +255,7 @@ describe('an embedded host that was interrupted', () => {
     await rename(join(stateDir, 'volumes/pg'), join(stateDir, 'volumes/db'));
     await makeOld('db');
     {
-      // As the process that renames it holds it.
+      // The renaming process holds this lock.
       using _lock = await lockVolumeFolder(join(stateDir, 'volumes/db'), { name: 'pg', action: 'rename' });
       await using _host = await open();
       expect(await readdir(join(stateDir, 'volumes/db'))).toEqual(['_data']);
@@ -265,7 +265,7 @@ describe('an embedded host that was interrupted', () => {
     expect(data).toMatchObject({ root: join(stateDir, 'volumes/db/_data') });
   });
 
-  test('leaves the empty folder alone of a volume that another process takes back from the trash', async () => {
+  test('leaves alone the empty folder of a volume that another process is restoring from the trash', async () => {
     {
       await using host = await open();
       await host.createVolume(spec('pg'));
@@ -279,7 +279,7 @@ describe('an embedded host that was interrupted', () => {
       await using _host = await open();
       expect((await readdir(join(stateDir, 'volumes/pg'))).toSorted()).toEqual(['_data', 'trashed.json']);
     }
-    // The process was killed: its work is brought to its end.
+    // After a kill, the restore is finished.
     await using host = await open();
     await using data = await host.openData('pg');
     expect(data).toMatchObject({ root: join(stateDir, 'volumes/pg/_data') });
@@ -294,7 +294,7 @@ describe('an embedded host that was interrupted', () => {
   });
 });
 
-test('what waits to label a volume that other work holds can be cancelled', async () => {
+test('the wait to label a volume that another process holds can be cancelled', async () => {
   await using host = await open();
   await host.managed.create(spec('pg'));
   using lock = await lockVolumeFolder(join(stateDir, 'volumes/pg'), { name: 'pg', action: 'mount' });
@@ -304,7 +304,7 @@ test('what waits to label a volume that other work holds can be cancelled', asyn
   expect(await host.managed.find('pg')).toMatchObject({ labels: {} });
 });
 
-test('the longest name can be removed, restored and deleted, and a longer one is refused before anything is made', async () => {
+test('the longest name can be removed, restored and deleted, and a longer one is refused at once', async () => {
   await using host = await open();
   const { managed } = host;
   const name = 'n'.repeat(longestOwnName);
@@ -322,13 +322,13 @@ test('the longest name can be removed, restored and deleted, and a longer one is
   expect(await readdir(join(stateDir, 'volumes'))).toEqual(['short']);
 });
 
-/** Nothing has changed in the volume's folders for an hour. */
+/** Sets all mtimes of the volume's folders an hour back. */
 async function makeOld(name: string): Promise<void> {
   const hourAgo = Date.now() / 1000 - 3600;
   for (const path of [`${name}/_data`, name]) await utimes(join(stateDir, 'volumes', path), hourAgo, hourAgo);
 }
 
-/** Deeper than a path can be long: step by step, from within. */
+/** Deeper than a path can be long, so made step by step from within. */
 async function makeDeepFolder(root: string, levels: number): Promise<void> {
   const name = 'd'.repeat(200);
   await run('sh', [

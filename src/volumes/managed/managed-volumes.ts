@@ -9,9 +9,11 @@ export interface ManagedVolume extends Volume {
   /** The kind of storage: `driver` and `options` together say it (`local` with `type=tmpfs` is `tmpfs`). */
   readonly kind: string;
   readonly isProtected: boolean;
-  /** The ids that hold it mounted; without those of processes that have ended, and of before the last boot. */
+  /**
+   * The ids that hold it mounted; without those of processes that have ended, and of before the last boot.
+   */
   readonly mountIds: readonly string[];
-  /** The data is there to be used: something is mounted, or nothing needs to be. */
+  /** The data can be used: it is mounted, or needs no mount. */
   readonly isMounted: boolean;
 }
 
@@ -23,7 +25,7 @@ export interface VolumeHealth {
   readonly checkedAt: string | undefined;
 }
 
-/** What a file system says of its room, without a walk. */
+/** A file system's own numbers, without a walk. */
 export interface RoomUsage {
   readonly totalBytes: number;
   readonly usedBytes: number;
@@ -42,16 +44,16 @@ export interface VolumeEvent {
     | 'protect'
     | 'restore';
   readonly volume: ManagedVolume;
-  /** Of a mount and an unmount. */
+  /** For a mount and an unmount. */
   readonly id?: string | undefined;
-  /** Of a rename. */
+  /** For a rename. */
   readonly from?: string | undefined;
   /** RFC 3339. */
   readonly at: string;
 }
 
 export interface TrashedVolume {
-  /** Its id in the trash, unique. */
+  /** Its unique id in the trash. */
   readonly id: string;
   readonly name: string;
   readonly driver: string;
@@ -59,7 +61,7 @@ export interface TrashedVolume {
   readonly options: Readonly<Record<string, string>>;
   readonly createdAt: string;
   readonly removedAt: string;
-  /** Deleted for good from then on. */
+  /** When it is deleted permanently. */
   readonly expiresAt: string;
   /** The data lies elsewhere (a host path, a server): only the volume's record is in the trash. */
   readonly isRecordOnly: boolean;
@@ -67,23 +69,23 @@ export interface TrashedVolume {
 
 export interface EmptiedTrash {
   readonly deleted: readonly TrashedVolume[];
-  /** What is in the trash still, and why. */
+  /** What is still in the trash, and why. */
   readonly failures: readonly { readonly name: string; readonly error: AppError }[];
 }
 
 /**
  * The volumes that Holdfast keeps itself, on its drivers.
  *
- * - Any number of processes may work on the same state at once. Each volume has a lock of its own: work that waits for
- *   one volume's storage does not keep other volumes waiting.
- * - `find` and `list` read what is remembered and never touch storage: they answer at once though a server hangs.
- * - A name that does not exist is `not-found`, unless a call says otherwise.
- * - Waiting for storage ends by itself with `unavailable`, and for another's work with `locked`, within 100 seconds.
+ * - Any number of processes may work on the same state at once. Each volume has its own lock: work that waits
+ *   for one volume's storage does not delay other volumes.
+ * - `find` and `list` read the catalog and never touch storage, so they answer at once even if a server hangs.
+ * - A missing name is `not-found`, unless a call says otherwise.
+ * - A wait for storage ends with `unavailable`, and for another process with `locked`, within 100 seconds.
  */
 export interface ManagedVolumes extends AsyncDisposable, VolumeMigration {
   /**
-   * A name that exists is given back as it is when driver, options and labels agree, else `conflict` says how it
-   * differs. Undefined as the name makes an anonymous volume. Wrong options are `usage`.
+   * Returns an existing volume unchanged when driver, options and labels agree; else `conflict` says how it
+   * differs. Without a name it makes an anonymous volume. Wrong options are `usage`.
    */
   create(spec: VolumeSpec, options?: CallOptions): Promise<ManagedVolume>;
   find(name: string): Promise<ManagedVolume | undefined>;
@@ -91,9 +93,9 @@ export interface ManagedVolumes extends AsyncDisposable, VolumeMigration {
   list(): Promise<ManagedVolume[]>;
 
   /**
-   * To the trash, or for good when `permanent`. `in-use` while an id holds it mounted, `locked` when it is protected.
-   * What no trash can hold (a tmpfs, data that lies elsewhere) leaves its record there. `conflict` while files that were
-   * written to it have not reached its storage, unless `losesUnsaved`.
+   * Moves to the trash, or deletes when `permanent`. `in-use` while an id holds it mounted, `locked` when it
+   * is protected. What no trash can hold (a tmpfs, data that lies elsewhere) leaves its record there.
+   * `conflict` while files written to it have not reached its storage, unless `losesUnsaved`.
    */
   remove(
     name: string,
@@ -105,14 +107,17 @@ export interface ManagedVolumes extends AsyncDisposable, VolumeMigration {
     },
   ): Promise<void>;
 
-  /** Mounts it unless it is, notes the id, and gives back the path. The same id may come again. */
+  /** Mounts it if necessary, records the id, and returns the path. The same id may come again. */
   mount(name: string, id: string, options?: CallOptions): Promise<string>;
-  /** Takes the id away, and unmounts after the last one. Fine for an id that does not hold it, and for a volume that is gone. */
+  /**
+   * Drops the id, and unmounts after the last one. Accepts an id that does not hold it, and a volume that is
+   * gone.
+   */
   unmount(name: string, id: string, options?: CallOptions): Promise<void>;
 
   /** `in-use` while it is mounted, `exists` when the new name is taken. */
   rename(name: string, to: string, options?: CallOptions): Promise<ManagedVolume>;
-  /** Undefined as a value takes the label away. */
+  /** An undefined value removes the label. */
   label(
     name: string,
     labels: Readonly<Record<string, string | undefined>>,
@@ -120,39 +125,48 @@ export interface ManagedVolumes extends AsyncDisposable, VolumeMigration {
   ): Promise<ManagedVolume>;
   /** A protected volume is neither removed nor pruned until it is unprotected. */
   protect(name: string, isProtected: boolean): Promise<ManagedVolume>;
-  /** Grows while it is in use. `usage` for a size that its data does not fit into, `unsupported` for a driver without sizes. */
+  /**
+   * Grows while it is in use. `usage` for a size that its data does not fit into, `unsupported` for a driver
+   * without sizes.
+   */
   resize(name: string, sizeBytes: number, options?: CallOptions): Promise<ManagedVolume>;
-  /** Owner and group as numbers or names of this machine, mode in octal. Of the root of the data. */
+  /** Owner and group as numbers or names of this machine, mode in octal; for the root of the data. */
   own(name: string, owner: VolumeOwner, options?: CallOptions): Promise<ManagedVolume>;
-  /** New keys, wrapped by `key` (a reference) from then on, or by what wraps them now. `unsupported` for a driver without keys. */
+  /**
+   * Makes new keys, wrapped by `key` (a reference) or else by the current one. `unsupported` for a driver
+   * without keys.
+   */
   rotate(name: string, key: string | undefined, options?: CallOptions): Promise<ManagedVolume>;
 
-  /** What its file system says of its room. Undefined for a volume that shares one, or is not mounted. */
+  /** The file system's own numbers. Undefined for a volume that shares one, or is not mounted. */
   room(name: string, options?: CallOptions): Promise<RoomUsage | undefined>;
-  /** Looks now; never throws for what it finds, and never waits longer than a few seconds for storage. */
+  /** Looks now; never throws for what it finds, and waits a few seconds at most for storage. */
   health(name: string): Promise<VolumeHealth>;
-  /** What was found when it was last looked at in this process. Never waits. */
+  /** The last result in this process. Never waits. */
   lastHealth(name: string): VolumeHealth;
 
   listTrash(): Promise<TrashedVolume[]>;
-  /** By its id, its start, or the name of the newest of that name. `exists` when the name is taken: choose another by `to`. */
+  /**
+   * By its id, the id's start, or a name, which means the newest of that name. `exists` when the name is
+   * taken: choose another by `to`.
+   */
   restoreTrash(
     which: string,
     options?: CallOptions & { readonly to?: string | undefined },
   ): Promise<ManagedVolume>;
-  /** For good: what has expired, or all of it, or what is named. Each is tried, also after one that fails. */
+  /** Permanent: what has expired, everything, or the named ones. Tries each, also after a failure. */
   emptyTrash(which: 'expired' | 'all' | readonly string[], options?: CallOptions): Promise<EmptiedTrash>;
 
   /**
-   * Compares the ids with what is mounted and who lives, and mends: ids of processes that have ended and of before the
-   * last boot go, mounts that no id holds are unmounted, mounts that are missing are made again. Done when it is opened,
-   * in the background; `isAlive` says of other ids whether their owner (a container) still is.
+   * Compares the ids with mounts and live processes, and repairs: drops ids of ended processes and of before
+   * the last boot, unmounts what no id holds, and mounts what is missing. Runs in the background on opening;
+   * `isAlive` says for other ids whether their owner (a container) still exists.
    */
   reconcile(
     options?: CallOptions & { readonly isAlive?: ((id: string) => boolean) | undefined },
   ): Promise<ReconcileReport>;
 
-  /** What happens from now on by this process; returns what ends it. */
+  /** Reports what this process does from now on; the returned function ends that. */
   subscribe(listener: (event: VolumeEvent) => void): () => void;
 }
 
@@ -166,7 +180,7 @@ export interface ReconcileReport {
   readonly dropped: readonly { readonly name: string; readonly id: string }[];
   readonly unmounted: readonly string[];
   readonly remounted: readonly string[];
-  /** Sentences about what could not be mended. */
+  /** Sentences about what could not be repaired. */
   readonly problems: readonly string[];
 }
 
@@ -178,7 +192,7 @@ export interface NewStorage {
 
 export interface MigrationTarget extends NewStorage {
   readonly kind: string;
-  /** What there is at most, by its options; undefined where nothing but the disk sets a limit. */
+  /** The size limit set by its options; undefined where only the disk limits it. */
   readonly sizeBytes: number | undefined;
   /** The disk that the data will lie on, where it is known before the storage is made. */
   readonly disk: RoomUsage | undefined;
@@ -191,42 +205,48 @@ export interface MigrationPlaces {
 }
 
 export interface SeedPlaces extends MigrationPlaces {
-  /** Has what is in `to` by now on the disks below it. It may take long, so it is done before the last changes are copied. */
+  /** Flushes what is in `to` by now to its disks. Slow, so it runs before the last changes are copied. */
   readonly writeDown: () => Promise<void>;
 }
 
-/** What is done on the way; each throws to give it up. */
+/** The steps of a migration; each throws to give it up. */
 export interface MigrationSteps {
   /** Fills `to`, which is empty, while the volume is in use. */
   seed(places: SeedPlaces): Promise<void>;
-  /** The volume is not in use from then on until the answer is disposed of, after the volume can be mounted again. */
+  /** Stops the volume's users until the result is disposed, after the volume can be mounted again. */
   makeStill(): Promise<AsyncDisposable>;
-  /** Makes `to` the same as `from`, and proves it. The volume cannot be mounted meanwhile. */
+  /** Makes `to` equal to `from`, and proves it. The volume cannot be mounted meanwhile. */
   finish(places: MigrationPlaces): Promise<void>;
 }
 
 /**
- * Moves volumes to other storage. The name stays, with labels, protection and identity; the storage that a volume had
- * stays whole in the trash.
+ * Moves volumes to other storage. The name stays, with labels, protection and identity; the old storage stays
+ * whole in the trash.
  *
- * One exchange of two folders decides: an end of the work before it leaves the volume as it was, and what was made
- * is removed; after it the volume is on its new storage. Both are brought to their end by the next start.
+ * One exchange of two folders decides: before it, a failure or kill leaves the volume as it was, and what was
+ * made is removed; after it, the volume is on its new storage. The next start finishes either.
  */
 export interface VolumeMigration {
-  /** Touches nothing. Throws what keeps it from moving there, in use or not: `usage`, `unsupported`, `not-found`. */
+  /** Changes nothing. Throws what prevents the move, in use or not: `usage`, `unsupported`, `not-found`. */
   checkMigration(name: string, request: NewStorage): Promise<MigrationTarget>;
 
-  /** `in-use` when ids that hold it do not go away once it is still. */
+  /** `in-use` when ids still hold it after its users are stopped. */
   migrate(
     name: string,
     request: NewStorage,
     options: CallOptions & { readonly steps: MigrationSteps },
   ): Promise<ManagedVolume>;
 
-  /** The storage that the volume had before, in the trash. Undefined when it was not moved, or the trash was emptied since. */
+  /**
+   * The volume's previous storage, in the trash. Undefined when it was not moved, or the trash was emptied
+   * since.
+   */
   findMigrated(name: string): Promise<TrashedVolume | undefined>;
 
-  /** Back to that storage and the data that it had then; what is there now is in the trash, and comes back in the same way. */
+  /**
+   * Moves back to that storage and its data of that time; the current data goes to the trash, and can be
+   * brought back likewise.
+   */
   migrateBack(
     name: string,
     options: CallOptions & { readonly steps: Pick<MigrationSteps, 'makeStill'> },

@@ -42,12 +42,15 @@ interface Migration {
 
 export interface MigrateOptions extends CallOptions {
   readonly steps: MigrationSteps;
-  /** How long the storage that it had stays in the trash. */
+  /** How long the old storage stays in the trash. */
   readonly keepMs: number;
   readonly volumes: Pick<ManagedVolumes, 'mount' | 'unmount'>;
 }
 
-/** Moves a volume to other storage, which is filled while the volume is in use. The driver has checked the options. */
+/**
+ * Moves a volume to other storage, which is filled while the volume is in use. The driver has checked the
+ * options.
+ */
 export async function migrateVolume(
   state: VolumeState,
   { name, driver, options }: Pick<ManagedVolumeRecord, 'name' | 'driver' | 'options'>,
@@ -62,21 +65,22 @@ export async function migrateVolume(
     const { storage } = stage;
     const writeDown = (): Promise<void> => untilShort(() => syncStorage(storage), { shortMs: 100, most: 4 });
     await steps.seed({ from, to: storage.volume.mountpoint, writeDown });
-    // So that little is left of it while the volume may not be used. Once: what changes meanwhile is copied then.
+    // Reduces what is left to sync while the volume may not be used. Once is enough: later changes are copied
+    // then.
     await syncStorage(storage);
     await using _still = await steps.makeStill();
     await waitUntilUnused(state, migration);
     await withVolume(state, { name, action: 'migrate', signal }, (live) =>
       cutOver(state, { ...migration, live, stage: storage }),
     );
-    // Its folder is the volume's now: containers that are started wait for its lock.
+    // The folder is now the volume's, and containers that are starting wait for its lock.
     stage.letGo();
   } finally {
     await volumes.unmount(name, holdId);
   }
 }
 
-/** Back to the storage that it had before its last move. */
+/** Moves a volume back to the storage that it had before its last move. */
 export async function migrateVolumeBack(
   state: VolumeState,
   name: string,
@@ -111,7 +115,7 @@ export async function migrateVolumeBack(
       await requireUnused(state, live, { action: 'migrate', signal });
       await swap(state, live, { path: kept.path, keepMs });
     });
-    // It is the volume's folder now: containers that are started wait for its lock.
+    // The folder is now the volume's, and containers that are starting wait for its lock.
     own.dispose();
   } finally {
     if (hasMigrationMark(kept.path)) await removeMigrationMark(kept.path);
@@ -120,11 +124,14 @@ export async function migrateVolumeBack(
 
 interface Stage extends AsyncDisposable {
   readonly storage: Storage;
-  /** It has become the volume's: nothing of it is removed. */
+  /** The stage has become the volume's: disposing removes nothing. */
   letGo(): void;
 }
 
-/** Makes the new storage, mounted and empty, in the trash folder, where nothing takes it for a volume. Disposing removes it unless it has become one. */
+/**
+ * Makes the new storage, mounted and empty, in the trash folder, where nothing takes it for a volume.
+ * Disposing removes it unless it has become one.
+ */
 async function openStage(
   state: VolumeState,
   record: ManagedVolumeRecord,
@@ -139,7 +146,7 @@ async function openStage(
     const lock = await lockVolumeFolder(path, { name, action: 'migrate', signal });
     if (lock === undefined) throw new AppError('failed', `Cannot migrate volume ${quote(name)}: try again`);
     locks.use(lock);
-    // From here on a kill leaves what the next start removes.
+    // From here on, the next start removes what a kill leaves.
     await writeMigrationMark(path, record);
     await syncDirectory(state.folders.trashDir);
     opened.defer(() => (hasMigrationMark(path) ? giveUpStage(state, path, record) : undefined));
@@ -169,7 +176,7 @@ async function makeStorage(storage: Storage, signal: AbortSignal | undefined): P
   await driver.create(volume, { signal });
   if (traits.isMounted) await closeBelow(volume.mountpoint);
   await mountStorage(storage, { signal });
-  // What cannot be removed is found below.
+  // If it cannot be removed, that is detected below.
   await rmdir(join(volume.mountpoint, 'lost+found')).catch(() => undefined);
   const [found] = await readdir(volume.mountpoint);
   if (found === undefined) return await noteOutside(storage, wasMissing);
@@ -182,7 +189,7 @@ async function makeStorage(storage: Storage, signal: AbortSignal | undefined): P
 
 const patienceMs = 30_000;
 
-/** An engine lets go of a volume a moment after its container has ended. */
+/** An engine releases a volume a moment after its container has exited. */
 async function waitUntilUnused(
   state: VolumeState,
   { record, holdId, signal }: Pick<Migration, 'record' | 'holdId' | 'signal'>,
@@ -207,7 +214,7 @@ async function cutOver(state: VolumeState, migration: CutOver): Promise<void> {
   requireSame(record, live.record);
   const { name } = record;
   const [other] = liveIds(state.catalog.volumes.listHolds(name)).filter((id) => id !== holdId);
-  // It throws, and says by whom; our own hold must not be named.
+  // This call throws and names the holder; our own hold must not be named.
   if (other !== undefined) {
     state.catalog.volumes.release(name, holdId);
     await requireUnused(state, live, { action: 'migrate', signal });
@@ -216,14 +223,14 @@ async function cutOver(state: VolumeState, migration: CutOver): Promise<void> {
   await syncStorage(stage);
   if (signal?.aborted === true) throw cancelled(name);
   await unmountStorage(stage, {});
-  // A file system in user space, or on an image, leaves the last of it to the disk below.
+  // A file system in user space, or on an image, leaves the last writes to the disk below.
   await syncDisk(stage.volume.folder, name);
   state.catalog.volumes.release(name, holdId);
   await requireUnused(state, live, { action: 'migrate', signal });
   await swap(state, live, { path: stage.volume.folder, keepMs });
 }
 
-/** The volume may have been removed and made anew under its name meanwhile. */
+/** The volume may have been removed and recreated under its name meanwhile. */
 function requireSame(record: ManagedVolumeRecord, now: ManagedVolumeRecord): void {
   if (record.createdAt === now.createdAt && record.driver === now.driver) return;
   throw new AppError('conflict', `Cannot migrate volume ${quote(record.name)}: it is another one by now`, {
@@ -244,7 +251,10 @@ async function syncDisk(path: string, name: string): Promise<void> {
   });
 }
 
-/** Puts the folder into the volume's place, and what was there into the trash: one step that decides. Both are locked, and not mounted. */
+/**
+ * Puts the folder into the volume's place, and the old one into the trash, by one atomic step. Both are
+ * locked, and not mounted.
+ */
 async function swap(
   state: VolumeState,
   live: Storage,
@@ -264,12 +274,12 @@ async function swap(
     await syncDirectory(state.folders.trashDir);
     await recordMigration(state, name);
   } catch (error) {
-    // Decided, and not to be recorded: a full disk must not keep the volume from its containers.
+    // Decided, though it cannot be recorded: a full disk must not keep the volume from its containers.
     exchange(fromText(here), fromText(path));
     await rm(join(here, trashedMark), { force: true });
     throw swapError(name, error);
   }
-  // What is left of them, the next use removes.
+  // The next use removes marks that are left.
   await removeMarks(state, name).catch(() => undefined);
 }
 

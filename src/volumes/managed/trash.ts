@@ -16,19 +16,19 @@ import { stateError, type VolumeFolders } from './volume-folders.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 import { type Storage, storageOf, unmakeStorage, type VolumeState } from './volume-state.ts';
 
-/** When a volume went into the trash, and when it goes from there. */
+/** When a volume went into the trash, and when it expires. */
 interface TrashTimes {
-  /** RFC 3339, by the clock on the wall. */
+  /** By the wall clock, RFC 3339. */
   readonly removedAt: string;
   readonly expiresAt: string;
   /** Earlier versions wrote none. */
   readonly since?: KeptSince | undefined;
-  /** True when the clock was behind times that the catalog had seen: what it said of the removal is too early. */
+  /** True when the clock was behind times known to the catalog, so that the time of removal is too early. */
   readonly isClockSlow?: boolean | undefined;
 }
 
 export interface TrashedRecord extends ManagedVolumeRecord, TrashTimes {
-  /** The volume is still there, and was moved to other storage. */
+  /** The volume still exists, and was moved to other storage. */
   readonly isMigrated?: boolean | undefined;
 }
 
@@ -37,7 +37,7 @@ export interface Trashed {
   readonly record: TrashedRecord;
 }
 
-/** What is in the trash, the newest first. */
+/** The contents of the trash, newest first. */
 export async function listTrashed({ folders }: VolumeState): Promise<Trashed[]> {
   const found: Trashed[] = [];
   for (const entry of await readdir(folders.trashDir)) {
@@ -57,7 +57,7 @@ export async function describeTrashed(state: VolumeState, { path, record }: Tras
   return { id, name, driver, labels, options, createdAt, removedAt, expiresAt, isRecordOnly };
 }
 
-/** By the id, its start, or the name of the newest of that name. */
+/** By the id, the id's start, or a name, which means the newest of that name. */
 export function findTrashed(all: readonly Trashed[], which: string): Trashed {
   const byName = all.find(({ record }) => record.name === which);
   const byId = all.filter(({ path }) => which.length >= 4 && path.slice(-16).startsWith(which));
@@ -73,7 +73,7 @@ export function missingInTrash(which: string): AppError {
   return new AppError('not-found', `Cannot find ${quote(which)}: it is not in the trash`, { hint });
 }
 
-/** The folder, which is the volume's now, is to be in the trash once another has taken its place. */
+/** Marks the volume's current folder, which goes to the trash once another has taken its place. */
 export async function writeMigratedMark(
   state: VolumeState,
   record: ManagedVolumeRecord,
@@ -101,7 +101,7 @@ export function trashedRecord(
   return { ...record, ...trashTimes(catalog, record.createdAt, keepMs) };
 }
 
-/** For good. One that cannot be deleted keeps none of the others; another process may have taken some of it meanwhile. */
+/** Permanent. A failed deletion does not stop the others; another process may have taken some meanwhile. */
 export async function emptyTrash(
   state: VolumeState,
   which: 'expired' | 'all' | readonly string[],
@@ -136,8 +136,8 @@ function explain({ record: { name } }: Trashed, error: unknown): AppError {
 }
 
 /**
- * For good, when its time has passed. False for one that stays, or has left the trash meanwhile. `conflict` for one with
- * files that have not reached its storage.
+ * Deletes what has expired, permanently. False for what stays, or has left the trash meanwhile. `conflict`
+ * for a volume with files that have not reached its storage.
  */
 async function expireTrashed(
   state: VolumeState,
@@ -156,13 +156,13 @@ async function expireTrashed(
   }
   if (decision !== 'expire') return false;
   const storage = await storageOf(state, record, path);
-  // What a migration has left was copied with all that was written.
+  // A migration copied all that was written before.
   if (record.isMigrated !== true) await refuseUnsaved(storage, `Volume ${quote(name)} stays in the trash`);
   await deleteStorage(storage, signal);
   return true;
 }
 
-/** For good. False for what has left the trash meanwhile. */
+/** Permanent. False for what has left the trash meanwhile. */
 export async function deleteTrashed(
   state: VolumeState,
   { path, record }: Trashed,
@@ -175,8 +175,8 @@ export async function deleteTrashed(
 }
 
 /**
- * Deletes storage with the folder that it lies in, whose lock is held. The driver first: what is left when it fails can be
- * tried again. A kill after that leaves what each start deletes.
+ * Deletes storage with its folder, whose lock is held. The driver's part first, so that a failure can be
+ * tried again. After a kill, each start deletes the rest.
  */
 export async function deleteStorage(storage: Storage, signal?: AbortSignal): Promise<void> {
   const { name, folder } = storage.volume;
@@ -191,7 +191,7 @@ export async function deleteStorage(storage: Storage, signal?: AbortSignal): Pro
   await discard(removing, signal);
 }
 
-/** What is in the volume's folder only would be deleted with it. */
+/** Files that are only in the volume's folder, not on its storage, would be deleted with it. */
 export async function refuseUnsaved({ driver, volume }: Storage, action: string): Promise<void> {
   const count = (await driver.unsaved?.(volume)) ?? 0;
   if (count === 0) return;
@@ -208,7 +208,7 @@ export interface TrashedFolder {
   readonly volume: string;
 }
 
-/** Deletes what is in the trash. May be cancelled and repeated. */
+/** Deletes a folder in the trash. May be cancelled and repeated. */
 export async function discard(folder: TrashedFolder, signal: AbortSignal | undefined): Promise<void> {
   const action = `Cannot delete the data of volume "${folder.volume}"`;
   await refuseMounts(folder.path, action);
@@ -253,16 +253,16 @@ function trashTimes(catalog: Seen, createdAt: string, keepMs: number): TrashTime
   };
 }
 
-/** `wait` for one whose time begins when it is found in a later run of the machine. */
+/** `wait` means that its time starts when it is found after the machine's next start. */
 function decideExpiry(times: TrashTimes): 'keep' | 'expire' | 'wait' {
   const { removedAt, expiresAt, since, isClockSlow } = times;
   const keepMs = Date.parse(expiresAt) - Date.parse(removedAt);
   if (isKeptShorter(since, keepMs) || expiresAt > new Date().toISOString()) return 'keep';
-  // In this run of the machine, its time has passed by the other clock too.
+  // In this run of the machine, the monotonic clock says that its time has passed too.
   return isClockSlow === true && since?.boot !== keptSince().boot ? 'wait' : 'expire';
 }
 
-/** The latest moment that the catalog knows to have been. Of some runs: the last ones may be of the slow clock too. */
+/** The latest time in the catalog, of several runs: the last ones may have used the slow clock too. */
 function latestSeen(catalog: Seen, createdAt: string): number {
   const limit = 50;
   const moments = [

@@ -28,7 +28,7 @@ const entry = 'pg.0123456789abcdef';
 const live = (): string => join(stateDir, 'volumes/pg');
 const trashed = (): string => join(stateDir, 'trash', entry);
 
-/** A volume's folder with a file in it. */
+/** Puts a file into a volume's folder. */
 function fill(folder: string): void {
   mkdirSync(join(folder, '_data'), { recursive: true, mode: 0o755 });
   writeFileSync(join(folder, '_data/file'), 'data');
@@ -55,7 +55,7 @@ describe('after a power cut, a volume that had been made', () => {
     expect(catalog.unsettled.list()).toEqual([]);
   });
 
-  test('and is whole keeps what is in it', async () => {
+  test('and is whole keeps its contents', async () => {
     catalog.unsettled.add(record, 'earlier');
     fill(live());
     await using _ = await open();
@@ -63,7 +63,7 @@ describe('after a power cut, a volume that had been made', () => {
     expect(catalog.unsettled.list()).toEqual([]);
   });
 
-  test('and whose place cannot be made keeps its record, and is tried again', async () => {
+  test('and whose folder cannot be made keeps its record, and is tried again', async () => {
     catalog.unsettled.add(record, 'earlier');
     mkdirSync(join(stateDir, 'volumes'));
     writeFileSync(live(), 'in the way');
@@ -78,7 +78,7 @@ describe('after a power cut, a volume that had been made', () => {
   });
 });
 
-describe('an empty folder is never put in the place', () => {
+describe('an empty folder never takes the place', () => {
   test('of a volume that was made since the machine started', async () => {
     catalog.unsettled.add(record, bootId());
     await using host = await open();
@@ -100,7 +100,7 @@ describe('an empty folder is never put in the place', () => {
   });
 });
 
-test('a volume that came back from the trash stays, also where its removal was never brought to its end', async () => {
+test('a volume restored from the trash stays, even if its removal was never finished', async () => {
   fill(live());
   catalog.addManagedVolume(record);
   {
@@ -109,7 +109,7 @@ test('a volume that came back from the trash stays, also where its removal was n
     const [removal] = catalog.unsettled.listRemovals();
     if (removal === undefined) throw new Error('nothing is unsettled');
     catalog.unsettled.endRemovals([removal.entry]);
-    // As one whose finish did not work at this start.
+    // As if the last start could not finish it.
     catalog.addManagedVolume(record);
     catalog.unsettled.beginRemoval({ ...removal, boot: 'earlier' });
     await host.managed.restoreTrash('pg');
@@ -120,7 +120,7 @@ test('a volume that came back from the trash stays, also where its removal was n
   expect(readdirSync(join(live(), '_data'))).toEqual(['file']);
 });
 
-test('a volume whose removal for good was killed does not come back, though it had not settled', async () => {
+test('a volume whose permanent removal was killed does not come back, though it had not settled', async () => {
   catalog.unsettled.add(record, bootId());
   fill(join(stateDir, 'trash', `${entry}.removing`));
   await using host = await open();
@@ -139,7 +139,7 @@ test('a volume whose disk is away keeps its record, whatever of that name was re
 });
 
 test.runIf(process.geteuid?.() === 0)(
-  'what cannot be written down of a removal keeps nobody from the other volumes',
+  'a removal that cannot be recorded does not block the other volumes',
   async () => {
     fill(trashed());
     remove();
@@ -167,7 +167,7 @@ describe('after a power cut, a volume that had been removed', () => {
     expect(readdirSync(join(stateDir, 'trash'))).toEqual([]);
   };
 
-  test('and lies in its place goes into the trash', async () => {
+  test('and is still in its place goes into the trash', async () => {
     fill(live());
     remove();
     await expectInTrash(['file']);
@@ -189,7 +189,7 @@ describe('after a power cut, a volume that had been removed', () => {
     await expectInTrash(['file']);
   });
 
-  test('and had just been made, so that neither is there, lies in the trash as empty as it was', async () => {
+  test('and had just been made, so that neither is on the disk, lies in the trash, empty', async () => {
     remove({ madeIn: 'earlier' });
     await expectInTrash([]);
   });
@@ -203,7 +203,7 @@ describe('after a power cut, a volume that had been removed', () => {
     await expectInTrash([]);
   });
 
-  test('and that somebody has deleted from the trash stays deleted', async () => {
+  test('and was deleted from the trash by hand stays deleted', async () => {
     remove();
     await using host = await open();
     expect(await host.managed.listTrash()).toEqual([]);
@@ -236,7 +236,7 @@ describe('after a power cut, a volume that had been removed', () => {
     catalog.addManagedVolume(record);
     catalog.unsettled.beginRemoval({ entry, name, folder: folder(), mark, boot: 'earlier' });
     catalog.unsettled.add(later, 'earlier');
-    // By its name it is the first.
+    // By its name it sorts first.
     const laterEntry = 'pg.0000000000000000';
     catalog.unsettled.beginRemoval({
       ...{ entry: laterEntry, name, folder: '2:2' },
@@ -291,7 +291,7 @@ test('a removal that fails leaves the volume as it was', async () => {
   expect(catalog.unsettled.listRemovals()).toEqual([]);
 });
 
-test('what was made and removed is settled when the program ends', async () => {
+test('volumes that were made and removed are settled when the program ends', async () => {
   const names = Array.from({ length: 40 }, (_, index) => `volume-${index}`);
   {
     await using host = await open();

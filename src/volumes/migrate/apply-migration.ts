@@ -20,21 +20,24 @@ export interface MigrationReport {
   /** What was copied, in all passes. */
   readonly bytes: number;
   readonly files: number;
-  /** How often it was gone through while it was in use. */
+  /** The number of passes while it was in use. */
   readonly passes: number;
   /** Names of what was stopped and started again, and for how long. */
   readonly stopped: readonly string[];
   readonly stillMs: number;
-  /** Names of those that were well before and are not now. */
+  /** Names of those that were healthy before and are not now. */
   readonly unhealthy: readonly string[];
-  /** Where the storage is that it had before, and until when. RFC 3339. */
+  /** Where the old storage is, and until when (RFC 3339). */
   readonly keptAs: string | undefined;
   readonly keptUntil: string | undefined;
 }
 
 const healthyWithinMs = 60_000;
 
-/** Carries a plan out. When it throws, the volume is as it was and what ran runs, or the error says what does not. */
+/**
+ * Carries a plan out. When it throws, the volume is as it was and what ran runs, or the error says what does
+ * not.
+ */
 export async function applyMigration(
   parts: MigrationParts,
   plan: MigrationPlan,
@@ -85,7 +88,7 @@ function withRest(error: unknown, rest: Error): unknown {
   });
 }
 
-/** Backups and restores of the volume wait, by whichever host they know it, and from whichever state folder. */
+/** Holds off backups and restores of the volume, from any host that has it and any state folder. */
 async function leaseAll(parts: MigrationParts, name: string, options: JobOptions): Promise<AsyncDisposable> {
   const { identity: engine } = await (await parts.host()).info({ signal: options.signal });
   const hosts = [...new Set([(await parts.catalog()).stateId(), engine])];
@@ -126,7 +129,7 @@ class Work implements MigrationSteps, Disposable {
     });
     this.#mirror = mirror;
     this.#passes = await seedUntilShort(mirror, {
-      // Neither takes its time from those who are to be stopped.
+      // Done before the containers stop, so that it adds nothing to their downtime.
       afterwards: async () => {
         await mirror.proveNames({ onProgress: (files) => this.#tell('Comparing', files) });
         await writeDown();
@@ -182,7 +185,7 @@ class Work implements MigrationSteps, Disposable {
       throw new AppError('not-found', `There is no volume ${quote(this.#plan.name)} any more`);
     const users = await findUsers(this.#parts, volume, this.#options);
     if (areStopped) return users;
-    // Our own hold is none that keeps us.
+    // Our own hold does not count.
     const holds = volume.mountIds.filter((id) => !id.startsWith(`process:${process.pid}:`));
     const undoUntil = await findKeptForUndo(this.#parts, volume);
     const facts = { ...this.#plan, ...users, holds, isProtected: volume.isProtected, undoUntil };
@@ -199,7 +202,7 @@ class Work implements MigrationSteps, Disposable {
       this.#stillMs = stillMs;
     } catch (error) {
       this.notReleased = error instanceof Error ? error : new Error(String(error));
-      // It is written down what ran, for the next start.
+      // What ran is recorded for the next start.
       await Promise.resolve(still[Symbol.asyncDispose]()).catch(() => undefined);
     }
   }
@@ -216,7 +219,7 @@ class Work implements MigrationSteps, Disposable {
   }
 }
 
-/** The file system is there now, and says how much it takes. */
+/** The file system now exists, and reports its overhead. */
 async function requireRoom(
   to: string,
   { name, bytes }: { readonly name: string; readonly bytes: number },

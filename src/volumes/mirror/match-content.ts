@@ -11,33 +11,35 @@ export interface FilePair {
   readonly from: number;
   /** Open for reading, and for writing when it is to be mended. */
   readonly to: number;
-  /** What `from` is, with its size and runs. */
+  /** The entry of `from`, with its size and runs. */
   readonly entry: Entry;
 }
 
 export interface MatchOptions {
   readonly signal?: AbortSignal | undefined;
-  /** What the target is known to hold; completed on the way. Without them each byte is read on both sides. */
+  /**
+   * Codes of the target's known pieces; completed on the way. Without them, each byte is read on both sides.
+   */
   readonly codes?: PieceCodes | undefined;
-  /** Writes what differs into the target, and reads it back. */
+  /** Writes differences into the target, and reads them back. */
   readonly mends: boolean;
 }
 
 export interface Match {
-  /** Every byte of the target is what was read of the source. */
+  /** Every byte of the target equals what was read from the source. */
   readonly isSame: boolean;
   readonly writtenBytes: number;
 }
 
 const readAsync = promisify(read);
 const writeAsync = promisify(write);
-/** What is read in one go, without giving way to anything else. */
+/** Read synchronously, in one go. */
 const smallBytes = 128 << 10;
 const blockBytes = 4096;
 
 /**
- * Compares two files byte for byte, and mends the second. A file that has holes where the other has data is not mended,
- * so that holes stay holes.
+ * Compares two files byte for byte, and mends the second. Does not mend a file with a hole where the other
+ * has data, or the reverse, so that holes stay holes.
  */
 export async function matchContent(pair: FilePair, options: MatchOptions): Promise<Match> {
   const { to, entry } = pair;
@@ -91,7 +93,7 @@ class Matcher {
     return true;
   }
 
-  /** Blocks that differ, so that what is a hole on both sides stays one. */
+  /** Only differing blocks, so that a hole on both sides stays one. */
   async #write(offset: number, bytes: Buffer, other: Buffer): Promise<void> {
     for (const { start, end } of differingBlocks(bytes, other)) {
       const piece = bytes.subarray(start, end);
@@ -103,7 +105,10 @@ class Matcher {
     }
   }
 
-  /** True when there is data in the target in place of a hole. What is no zero is data, even where there was a hole when it was looked at. */
+  /**
+   * True when the target has data in place of a hole. Any nonzero byte is data, even where a hole was seen
+   * before.
+   */
   #isInHole(offset: number, bytes: Buffer, other: Buffer): boolean {
     const runs = this.#pair.entry.dataRuns;
     if (runs === undefined) return false;
@@ -130,7 +135,7 @@ function isZero(block: Buffer): boolean {
   return block.equals(zeros.subarray(0, block.length));
 }
 
-/** As long as there are blocks that differ one after the other, they are one. */
+/** Merges adjacent blocks that differ. */
 function differingBlocks(bytes: Buffer, other: Buffer): { readonly start: number; readonly end: number }[] {
   const found: { start: number; end: number }[] = [];
   for (let start = 0; start < bytes.length; start += blockBytes) {
@@ -143,7 +148,10 @@ function differingBlocks(bytes: Buffer, other: Buffer): { readonly start: number
   return found;
 }
 
-/** Reads the next piece while the one before is looked at. What it gives is good until the one after the next. */
+/**
+ * Reads the next piece while the caller looks at the current one. A buffer is valid until the one after the
+ * next.
+ */
 class ReadAhead implements AsyncDisposable {
   readonly #fd: number;
   readonly #pieces: Iterator<DataRun>;
@@ -163,7 +171,7 @@ class ReadAhead implements AsyncDisposable {
     return piece;
   }
 
-  /** What fails is thrown when it is asked for. */
+  /** An error is thrown when its piece is asked for. */
   #beginNext(): Promise<ReadPiece | undefined> {
     const reading = this.#begin();
     reading.catch(() => undefined);
@@ -181,18 +189,18 @@ class ReadAhead implements AsyncDisposable {
     return { offset, length, bytes: await readFully(this.#fd, buffer.subarray(0, length), offset) };
   }
 
-  /** The file is not closed under a read. */
+  /** The file is not closed during a read. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#reading.catch(() => undefined);
   }
 }
 
-/** The parts in which either has data: all the rest is holes in both. */
+/** The parts in which either has data: the rest is holes in both. */
 function* piecesOf({ to, entry }: FilePair): Generator<DataRun, undefined> {
   let next = 0;
   for (const run of runsOfEither(entry, entry.dataRuns && dataRuns(to, entry.size))) {
     const first = Math.max(next, Math.floor(run.offset / pieceBytes));
-    // Those of the other side may lie within one of this.
+    // Runs of the other side may lie within one of this side.
     next = Math.max(next, Math.ceil((run.offset + run.length) / pieceBytes));
     for (let index = first; index < next; index++) {
       const offset = index * pieceBytes;

@@ -22,34 +22,35 @@ export interface PassParts {
   /** The target. */
   readonly places: OpenDirectories;
   readonly writer: TreeWriter;
-  /** What is in the target, from the pass before. */
+  /** What is in the target, from the previous pass. */
   readonly before: LedgerReader | undefined;
   readonly ledger: TreeLedger;
   readonly codes: CodeBook;
   /** The source is not written to: nothing may change or vanish while it is read. */
   readonly isStill: boolean;
-  /** True for what was last changed so long ago that the next change leaves a trace. */
+  /** True for an entry whose last change is so old that the next one leaves a trace. */
   readonly isQuiet: (changedNs: bigint) => boolean;
-  /** False when the clock was set in the pass before: nothing is the same by its times. */
+  /** False when the clock was set during the previous pass: times prove nothing. */
   readonly trustsTimes: boolean;
   readonly onPatched: (bytes: number) => void;
 }
 
-/** From here on a file is mended where it is, and its pieces are known. */
+/** From this size on, a file is mended in place, and its pieces are remembered. */
 const largeBytes = 4 * pieceBytes;
 
 /**
- * One walk through the source beside what is known of the target. What has changed is copied, and read back and compared
- * at once: a line with a signature stands for something that was proven, and cannot have changed since unseen.
+ * One walk through the source, compared with what is known of the target. Copies what has changed, and reads
+ * it back to compare it at once: a line with a signature stands for a proven entry that cannot have changed
+ * unseen since.
  */
 export class MirrorPass {
   readonly #parts: PassParts;
-  /** Files that were gone before they could be read, or are hard links to such. */
+  /** Files that were gone before they could be read, and hard links to them. */
   readonly #lost = new Set<ByteString>();
-  /** The directories on the way to where the walk is. */
+  /** The parent directories of the walk's current entry. */
   readonly #way: { readonly path: ByteString; readonly mtimeNs: bigint }[] = [];
   readonly #made: Entry[] = [];
-  /** Directories whose times are others by what was done in them. */
+  /** Directories whose times changed through work in them. */
   readonly #touched = new Map<ByteString, bigint>();
 
   constructor(parts: PassParts) {
@@ -75,7 +76,7 @@ export class MirrorPass {
     this.#parts.ledger.add({ path, isDirectory: type === 'dir', isLink, inode, signature });
   }
 
-  /** Gives back the directories in which something was changed. */
+  /** Returns the directories in which something changed. */
   async finish(): Promise<Set<ByteString>> {
     const { writer, places } = this.#parts;
     await this.#removeBefore(undefined);
@@ -144,7 +145,7 @@ export class MirrorPass {
     return 'lost';
   }
 
-  /** `restless`: they are the same by what was read, and the source has changed since it was looked at. */
+  /** `restless`: the contents are the same, but the source has changed since it was looked at. */
   async #compare(
     walked: WalkedEntry,
     entry: Entry,
@@ -182,7 +183,8 @@ export class MirrorPass {
   /** Undefined for one that must not be written to, or is no file. */
   #openCopy(path: ByteString, mends: boolean): number | undefined {
     try {
-      // What is gone gives its inode to the next: there may be a symbolic link, or a device, which is not even opened.
+      // A freed inode is reused, so the name may now be a symbolic link or a device, which is not even
+      // opened.
       return openRegularPath(this.#at(path), mends ? constants.O_RDWR : constants.O_RDONLY).fd;
     } catch (error) {
       if (mends && ['EACCES', 'ELOOP', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return undefined;
@@ -201,7 +203,7 @@ export class MirrorPass {
     return handle.at(path.slice(path.lastIndexOf('/') + 1));
   }
 
-  /** What the source has no more. */
+  /** Removes what the source no longer has. */
   async #removeBefore(path: ByteString | undefined): Promise<void> {
     const { before } = this.#parts;
     for (let gone = before?.takeBefore(path); gone !== undefined; gone = before?.takeBefore(path)) {
@@ -210,7 +212,7 @@ export class MirrorPass {
     }
   }
 
-  /** With all that is below it, where it was a directory. */
+  /** Includes everything below it, if it was a directory. */
   async #remove(gone: LedgerLine): Promise<void> {
     const { path } = gone;
     const { before, codes, places } = this.#parts;
@@ -235,7 +237,7 @@ export class MirrorPass {
     }
   }
 
-  /** While the source is in use, things vanish and change: the next pass sees to them. */
+  /** While the source is in use, entries vanish and change: the next pass handles them. */
   readonly onProblem = ({ reason, message }: TreeProblem): void => {
     if (!this.#parts.isStill && (reason === 'vanished' || reason === 'changed')) return;
     throw new AppError(reason === 'unsupported' || reason === 'metadata' ? 'unsupported' : 'failed', message);
@@ -253,7 +255,7 @@ function signatureOf({ entry, inode, changedNs }: WalkedEntry): string {
   return [type, inode, changedNs, mtimeNs, size, mode, uid, gid, hardLinkTo].join(':');
 }
 
-/** Attributes that a thing has no more. */
+/** Removes attributes that the source entry no longer has. */
 function removeOtherXattrs(at: ByteString, entry: Entry): void {
   const wanted = new Set((entry.xattrs ?? []).map(({ name }) => name));
   for (const { name } of listXattrs(at))

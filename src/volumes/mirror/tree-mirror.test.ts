@@ -50,7 +50,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const mirror = (): TreeMirror => new TreeMirror(fromText(from), fromText(to));
-/** What was changed just now is not trusted, and copied once more. */
+/** A recent change is not trusted, and copied again. */
 const settle = (): Promise<void> => sleep(1200);
 
 test('a second pass copies only what has changed, and nothing when nothing has', async () => {
@@ -66,10 +66,10 @@ test('a second pass copies only what has changed, and nothing when nothing has',
   expect(treeFacts(to)).toEqual(treeFacts(from));
 });
 
-test('what was changed just before it was read is copied again: more may be written without a trace', async () => {
+test('a file changed just before it was read is copied again: a further write may leave no trace', async () => {
   using copy = mirror();
   await copy.pass({ isStill: false });
-  // The large one is compared where it is.
+  // The large one is compared in place.
   expect(await copy.pass({ isStill: true })).toMatchObject({ files: 5 });
 });
 
@@ -77,7 +77,7 @@ test('everything that can change between passes ends up the same', async () => {
   await settle();
   using copy = mirror();
   await copy.pass({ isStill: false });
-  // Kinds change places, names go, links come, a folder moves, metadata alone changes, and times are set back.
+  // Types change, names go, links come, a folder moves, only metadata changes, and times are set back.
   rmSync(join(from, 'a/b'), { recursive: true });
   writeFileSync(join(from, 'a/b'), 'was a folder');
   unlinkSync(join(from, 'link'));
@@ -109,7 +109,7 @@ test('names that are swapped between two files of one size and time are seen', a
   expect(treeFacts(to)).toEqual(treeFacts(from));
 });
 
-test('a copy that is not right is found out: a byte, a mode, a link that is none, a file that is gone', async () => {
+test('a wrong copy is detected: a byte, a mode, a missing link, a missing file', async () => {
   await settle();
   const spoil: Record<string, () => void> = {
     content: () => {
@@ -128,7 +128,7 @@ test('a copy that is not right is found out: a byte, a mode, a link that is none
     mkdirSync(to);
     for (const name of ['new', 'twin']) rmSync(join(from, 'a/b', name), { force: true });
     let isSpoiled = false;
-    // Told when it has its place, and before it is compared.
+    // Called when the file has its place, and before it is compared.
     const onProgress = ({ files }: { files: number }): void => {
       if (files === 0 || isSpoiled || !existsSync(join(to, words === 'linked' ? 'a/b/twin' : 'a/b/new')))
         return;
@@ -144,7 +144,7 @@ test('a copy that is not right is found out: a byte, a mode, a link that is none
   }
 });
 
-test('a name too many and one too few are found out, everywhere or where something changed', async () => {
+test('a name too many and one too few are detected, everywhere or only where something changed', async () => {
   using copy = mirror();
   await copy.pass({ isStill: false });
   writeFileSync(join(to, 'a/more'), '');
@@ -186,7 +186,7 @@ describe('a large file', () => {
     expectSame();
   });
 
-  test('that is cut and grows again, with the bytes that it had, has them', async () => {
+  test('that is truncated and grows again, with its old bytes, has them', async () => {
     const bytes = readFileSync(path());
     using copy = mirror();
     await copy.pass({ isStill: false });
@@ -200,7 +200,7 @@ describe('a large file', () => {
     expectSame();
   });
 
-  test('that is another one under its name, or a further name, is the right one', async () => {
+  test('that was replaced under its name, or is a further name, is the right one', async () => {
     using copy = mirror();
     await copy.pass({ isStill: false });
     linkSync(path(), join(from, 'z'));

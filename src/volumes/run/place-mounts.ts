@@ -24,23 +24,23 @@ import { WorkLog } from '../work-log.ts';
 import type { PlacedData, PlacedMount } from './plan-sandbox.ts';
 
 export interface RunOptions {
-  /** Asks that it end: the command gets SIGTERM. */
+  /** On abort, the command gets SIGTERM. */
   readonly signal?: AbortSignal | undefined;
-  /** Signals that are to be passed on; returns what ends that. */
+  /** Registers a handler for signals to pass on; disposing the result ends that. */
   readonly onSignals?: ((pass: (name: NodeJS.Signals) => void) => Disposable) | undefined;
   readonly onNote?: ((message: string) => void) | undefined;
 }
 
 export interface RunParts {
   readonly managed: ManagedVolumes;
-  /** What is kept here is not copied into a volume. */
+  /** Its contents are not copied into a volume. */
   readonly stateDir: string;
-  /** An id for holds that end with this process. */
+  /** Makes an id for holds that end with this process. */
   readonly holdId: () => string;
   readonly leases: LeaseParts;
 }
 
-/** Makes the volumes that are missing, mounts them all, and fills those that are empty, as a container's start does. */
+/** Creates missing volumes, mounts all, and fills the empty ones, as a container's start does. */
 export async function placeMounts(
   parts: RunParts,
   mounts: readonly Mount[],
@@ -51,7 +51,7 @@ export async function placeMounts(
   }: {
     readonly options: RunOptions;
     readonly opened: AsyncDisposableStack;
-    /** Keeps what the command begins on; disposed once it has begun. */
+    /** Protects what the command starts with; disposed once it has started. */
     readonly starting: AsyncDisposableStack;
   },
 ): Promise<PlacedMount[]> {
@@ -116,11 +116,14 @@ async function placeBind(mount: BindMount): Promise<PlacedData> {
   };
 }
 
-/** What bubblewrap has no word for (owner, noexec, number of files) is a volume of the tmpfs driver for as long as the command runs. */
+/**
+ * What bubblewrap cannot set (owner, noexec, number of files) becomes a volume of the tmpfs driver for the
+ * command's lifetime.
+ */
 async function placeTmpfs(mount: TmpfsMount, work: Work): Promise<PlacedMount> {
   const { sizeBytes, mode = 0o1777, readOnly, options } = mount;
   const target = mountDestination(mount);
-  // nosuid and nodev hold for everything here, and the rest is as it is anyway.
+  // nosuid and nodev hold for all mounts here, and the others are defaults.
   const wanted = options.filter((option) => !['nosuid', 'nodev', 'defaults', 'rw', 'exec'].includes(option));
   if (wanted.length === 0) return { kind: 'tmpfs', target, readOnly, sizeBytes, mode };
   const words = [
@@ -150,7 +153,7 @@ async function volumeOf(mount: VolumeMount, work: Work): Promise<ManagedVolume> 
   const { managed } = work.parts;
   const { source, driver, options, labels } = mount;
   if (source === undefined) return await createAnonymous(work, options, { driver, labels });
-  // As for a container: one that is there is taken as it is, unless another driver is asked for.
+  // As for a container, an existing volume is used as it is, unless another driver is requested.
   const existing = await managed.find(source);
   if (existing === undefined) {
     const { signal } = work.options;
@@ -164,7 +167,7 @@ async function volumeOf(mount: VolumeMount, work: Work): Promise<ManagedVolume> 
   return existing;
 }
 
-/** One that goes when the command has ended, as `docker run --rm` has it. */
+/** A volume that is removed when the command has exited, as with `docker run --rm`. */
 async function createAnonymous(
   { parts: { managed }, options: { signal, onNote }, opened }: Work,
   options: Readonly<Record<string, string>>,
@@ -195,7 +198,7 @@ async function hold(
     try {
       await parts.managed.unmount(volume.name, id);
     } catch (error) {
-      // The command has done its work: what it wrote is there, and the next start unmounts.
+      // The command is done and its data is there; the next start unmounts.
       if (!isAppError(error)) throw error;
       onNote?.(`The volume ${quote(volume.name)} is still mounted: ${error.message}`);
     }
@@ -229,7 +232,7 @@ async function fill(
   onNote?.(`Volume ${quote(volume.name)} is empty: it is filled with what is at ${quote(target)}.`);
   const log = new WorkLog({ signal });
   using from = openTrusted(fromText(target));
-  // What is half filled would be taken for full the next time.
+  // A half filled volume would look full the next time.
   await fillEmpty(
     held,
     async (stage) => {
@@ -250,8 +253,8 @@ interface OpenedPath extends Disposable {
 const openPath = 0o10000000;
 
 /**
- * Opens a path within a volume step by step, so that nothing in it leads out, also when something is put there meanwhile. No step
- * may be a symbolic link.
+ * Opens a path within a volume step by step, refusing symbolic links, so that nothing leads out of it even if
+ * something is put there meanwhile.
  */
 function openSubpath(
   root: string,

@@ -31,7 +31,7 @@ import { WatchedSizes } from './watched-sizes.ts';
 let base: string;
 let root: string;
 let sizes: WatchedSizes;
-/** Minutes that the steady clock is ahead. */
+/** How far the steady clock is ahead, in minutes. */
 let minutesPassed: number;
 beforeEach(() => {
   base = mkdtempSync(join(tmpdir(), 'watched-'));
@@ -45,7 +45,7 @@ afterEach(async () => {
   rmSync(base, { recursive: true, force: true });
 });
 
-describe('what happens between two questions is in the second answer', () => {
+describe('the second answer includes what happens between two questions', () => {
   beforeEach(async () => {
     mkdirSync(join(root, 'a/b'), { recursive: true });
     mkdirSync(join(base, 'outside'));
@@ -125,8 +125,8 @@ describe('what happens between two questions is in the second answer', () => {
     }
   });
 
-  test('hard links are counted once, wherever their other name is, and a write by any of their names', async () => {
-    // Nobody tells the directory of the first name that there is another.
+  test('hard links are counted once, wherever their other name is, and a write through any of their names', async () => {
+    // The directory of the first name gets no event for the new one.
     linkSync(join(root, 'a/one'), join(root, 'a/b/same'));
     expect(await measure()).toBe(123);
     appendOld(join(root, 'a/b/same'), 9);
@@ -155,7 +155,7 @@ describe('what happens between two questions is in the second answer', () => {
     expect(await measure()).toBe(0);
   });
 
-  test('names that are no text', async () => {
+  test('names that are not valid text', async () => {
     const name = Buffer.concat([Buffer.from(`${root}/a/`), Buffer.from([0x62, 0xff, 0x0a, 0x27])]);
     mkdirSync(name);
     const file = Buffer.concat([name, Buffer.from([0x2f, 0xfe, 0x5c, 0x0a])]);
@@ -168,7 +168,7 @@ describe('what happens between two questions is in the second answer', () => {
   });
 });
 
-test('a large file that grows by asynchronous I/O, which nobody tells of', async () => {
+test('a large file that grows by asynchronous I/O, which sends no event', async () => {
   writeOld(join(root, 'large'), 1 << 20);
   using file = opened(join(root, 'large'));
   expect(await measure()).toBe(1 << 20);
@@ -186,7 +186,7 @@ test('a small file that was written to a moment ago, and grows by asynchronous I
   expect(await measure()).toBe(11);
 });
 
-test('what nobody tells of is seen after ten minutes', async () => {
+test('a change without an event is seen after ten minutes', async () => {
   for (let number = 0; number < 20; number++) {
     mkdirSync(join(root, `d${number}`));
     writeOld(join(root, `d${number}/file`), 100);
@@ -201,7 +201,7 @@ test('what nobody tells of is seen after ten minutes', async () => {
   expect(await measure()).toBe(6096);
 });
 
-test('more directories than may be watched are walked, and other volumes are still watched', async () => {
+test('trees beyond the limit of watches are walked, and other volumes are still watched', async () => {
   await using few = newSizes(4);
   const second = join(base, 'second');
   mkdirSync(join(second, 'one'), { recursive: true });
@@ -219,7 +219,7 @@ test('more directories than may be watched are walked, and other volumes are sti
   expect(few.watched).toBe(0);
 });
 
-test('nothing is believed once the kernel has lost events', async () => {
+test('all is read again once the kernel has lost events', async () => {
   const count = Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'latin1')) / 2 + 50;
   using memory = folderInMemory();
   const ask = (): Promise<unknown> => sizes.measure([fromText(memory.path)]);
@@ -246,7 +246,7 @@ test('trees that are too deep, or that an overlay may write to, are walked', asy
   expect(sizes.watched).toBe(0);
 });
 
-test('a question that is cancelled leaves nothing wrong for the next', async () => {
+test('a cancelled question does no harm to the next', async () => {
   using memory = folderInMemory();
   for (let number = 0; number < 3000; number++) {
     mkdirSync(join(memory.path, `d${number}`));
@@ -266,7 +266,7 @@ test('a question that is cancelled leaves nothing wrong for the next', async () 
   expect(await sizes.measure([fromText(memory.path)])).toEqual([3005]);
 });
 
-test('what watches is given back when it is closed, and what is asked for then is walked', async () => {
+test('closing releases the watches, and later questions are walked', async () => {
   const open = (): number =>
     readdirSync('/proc/self/fd').filter((fd) => {
       const path = join('/proc/self/fd', fd);
@@ -283,7 +283,7 @@ test('what watches is given back when it is closed, and what is asked for then i
   expect(open()).toBe(before);
 });
 
-test('a directory that cannot be read is left out, as by a walk, and seen when it can', async () => {
+test('an unreadable directory is left out, as in a walk, and seen when it can be read', async () => {
   const [closed, unsearchable] = [join(root, 'closed'), join(root, 'unsearchable')];
   for (const folder of [closed, unsearchable]) {
     mkdirSync(join(folder, 'below'), { recursive: true });
@@ -321,12 +321,12 @@ test('a volume that is reached by two paths is right by both', async () => {
   }
 });
 
-test('questions at once are answered one after the other', async () => {
+test('simultaneous questions are answered one after the other', async () => {
   writeOld(join(root, 'file'), 5);
   expect(await Promise.all([measure(), measure(), measure()])).toEqual([5, 5, 5]);
 });
 
-test('after thousands of random changes each answer is that of a walk', async () => {
+test('after thousands of random changes each answer equals that of a walk', async () => {
   const outside = join(base, 'outside');
   mkdirSync(outside);
   const seed = Number(process.env['HOLDFAST_TEST_SEED'] ?? randomInt(2 ** 31));
@@ -356,14 +356,14 @@ async function measure(): Promise<number | undefined> {
   return bytes;
 }
 
-/** Root reads everything. */
+/** Drops root, which can read everything. */
 function asNobody(): Disposable {
   if (process.getuid?.() !== 0) return { [Symbol.dispose]: () => undefined };
   process.seteuid?.(65_534);
   return { [Symbol.dispose]: () => process.seteuid?.(0) };
 }
 
-/** So many directories take long on a disk. */
+/** In memory, because so many directories take long on a disk. */
 function folderInMemory(): Disposable & { readonly path: string } {
   const path = mkdtempSync('/dev/shm/watched-');
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };

@@ -10,7 +10,7 @@ import { readAgainMs, type TreeRoot, type WatchClock, WatchedTree } from './watc
 import { Inotify, Watches } from './watches.ts';
 
 export interface WatchedSizesOptions {
-  /** How many directories are watched at most; a part of what the kernel allows a user unless given. */
+  /** The limit of watched directories. Default: a part of what the kernel allows a user. */
   readonly limit?: number | undefined;
   readonly clock?: WatchClock | undefined;
 }
@@ -26,15 +26,15 @@ const mostWatches = 100_000;
 const ownPart = 1 / 4;
 
 const { ext4, xfs, btrfs, f2fs, tmpfs } = filesystemType;
-/** Where the kernel sees every change. Others change elsewhere, or beneath. */
+/** File systems on which the kernel sees every change. Others also change elsewhere, or beneath. */
 const watchable = new Set<number>([ext4, xfs, btrfs, f2fs, tmpfs]);
 
 /**
- * How large directories are, for who asks more than once: what has not changed since is not read again. What it keeps is
- * given back when it was not asked for a while, and ends with the process.
+ * Directory sizes for callers that ask more than once: only what has changed is read again. Unused state is
+ * released after a while, and with the process.
  *
- * Wrong for at most ten minutes where a file below 64 KiB that was not written to for five grows by asynchronous I/O, or
- * by a name outside of its tree.
+ * Wrong for at most ten minutes where a file below 64 KiB, unwritten for five minutes, grows by asynchronous
+ * I/O, or by a name outside of its tree.
  */
 export class WatchedSizes implements AsyncDisposable {
   readonly #limit: number;
@@ -54,14 +54,14 @@ export class WatchedSizes implements AsyncDisposable {
     this.#clock = clock;
   }
 
-  /** How many directories are watched at this moment. */
+  /** How many directories are watched now. */
   get watched(): number {
     return this.#watches?.count ?? 0;
   }
 
   /**
-   * The bytes of everything but directories in each, hard links counted once, without what is mounted in it; undefined
-   * for what cannot be walked. What was asked for before and is not now is forgotten. One question at a time.
+   * The bytes of everything but directories in each, hard links counted once, without mounts inside;
+   * undefined for what cannot be walked. Forgets paths that are not asked for again. One question at a time.
    */
   async measure(paths: readonly ByteString[], signal?: AbortSignal): Promise<(number | undefined)[]> {
     const answer = this.#turn.then(() => this.#measure(paths, signal));
@@ -80,7 +80,7 @@ export class WatchedSizes implements AsyncDisposable {
       for (const path of this.#trees.keys()) if (!asked.has(path)) this.#forget(path);
       for (const path of this.#walkedUntil.keys()) if (!asked.has(path)) this.#walkedUntil.delete(path);
       const mounts = await foldersWithMounts();
-      // Nothing would tell of what lies in a volume for a while only.
+      // Without the mount table, a temporary mount inside a volume would go unseen.
       if (mounts === undefined) this.#close();
       const sizes: (number | undefined)[] = [];
       for (const path of paths) sizes.push(await this.#sizeOf(path, { mounts: mounts ?? new Set(), signal }));
@@ -110,7 +110,7 @@ export class WatchedSizes implements AsyncDisposable {
     }
   }
 
-  /** Undefined for what has to be walked. */
+  /** Undefined for a path that has to be walked. */
   #watchedAt(path: ByteString, mounts: ReadonlySet<ByteString>): WatchedRoot | undefined {
     const root = rootOf(path);
     const known = this.#trees.get(path);
@@ -126,7 +126,7 @@ export class WatchedSizes implements AsyncDisposable {
     return watched;
   }
 
-  /** What was mounted meanwhile may have been read as a part of the tree, and leaves it without a word. */
+  /** A mount made meanwhile may have been read as part of the tree, and its end sends no event. */
   async #forgetMounted(): Promise<void> {
     const mounts = await foldersWithMounts();
     for (const [path, watched] of this.#trees) if (mounts?.has(watched.path) !== false) this.#forget(path);
@@ -137,7 +137,7 @@ export class WatchedSizes implements AsyncDisposable {
     this.#trees.delete(path);
   }
 
-  /** Ready for a question, with nothing known where it is not known what has changed. */
+  /** Ready for a question; forgets everything when events were lost. */
   #open(): void {
     if (this.#watches?.settle() === false) this.#close();
     if (this.#watches !== undefined || this.#isClosed || !canScan) return;
@@ -153,7 +153,7 @@ export class WatchedSizes implements AsyncDisposable {
     this.#inotify = undefined;
   }
 
-  /** What is asked for afterwards is walked. */
+  /** Later questions are walked. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     await this.#turn;
@@ -187,7 +187,7 @@ function rootOf(path: ByteString): TreeRoot | undefined {
   }
 }
 
-/** Undefined where not every change is told. */
+/** Undefined where not every change sends an event. */
 function watchablePath(path: ByteString): ByteString | undefined {
   try {
     if (!watchable.has(statfsSync(toPath(path)).type)) return undefined;
@@ -198,7 +198,7 @@ function watchablePath(path: ByteString): ByteString | undefined {
   }
 }
 
-/** All directories below which something is mounted; undefined where the kernel does not say. */
+/** All directories with a mount below them; undefined where the kernel does not say. */
 async function foldersWithMounts(): Promise<Set<ByteString> | undefined> {
   let mounts: readonly MountPoint[];
   try {

@@ -17,7 +17,7 @@ import {
 import type { Watches } from './watches.ts';
 
 export interface WatchClock {
-  /** Milliseconds since any moment, never set. */
+  /** Monotonic, in milliseconds. */
   readonly steadyMs: () => number;
   /** Since 1970. */
   readonly nowSeconds: () => number;
@@ -33,17 +33,19 @@ export interface WatchedTreeParts {
 
 export type TreeRoot = Pick<BigIntStats, 'dev' | 'ino'>;
 
-/** Each directory is read again after half of it to all of it: a bound for what no watch tells of. */
+/**
+ * Each directory is read again after half of this time to all of it: the limit for changes without an event.
+ */
 export const readAgainMs = 600_000;
 
-/** The sum of the lengths of what is in a tree, where only that is read again which has changed. For one question at a time. */
+/** The sum of the file lengths in a tree, reading again only what has changed. One question at a time. */
 export class WatchedTree implements Disposable {
   readonly #path: ByteString;
   readonly #parts: WatchedTreeParts;
   readonly #deviceNumber: bigint;
   readonly #device: string;
   readonly #root: WatchedFolder;
-  /** Of the files with names elsewhere: how many are here and how many there are, as it was when all had been read. */
+  /** For files with names elsewhere: how many names are here and in all, as of the last full read. */
   #elsewhere: ReadonlyMap<bigint, string> = new Map();
 
   constructor(path: ByteString, { dev, ino }: TreeRoot, parts: WatchedTreeParts) {
@@ -60,8 +62,9 @@ export class WatchedTree implements Disposable {
   }
 
   /**
-   * The bytes of everything but directories, as the engine counts them, each file once. The watches have been settled.
-   * After a cancel it can be asked again. Throws `Unwatchable` when it has to be walked.
+   * The bytes of everything but directories, as the engine counts them, each file once. Call it after
+   * settling the watches. After a cancel it can be called again. Throws `Unwatchable` when the tree has to be
+   * walked.
    */
   async bytes(signal: AbortSignal | undefined): Promise<number> {
     const question = this.#question({ signal, readsAll: false });
@@ -72,7 +75,8 @@ export class WatchedTree implements Disposable {
       this.#elsewhere = elsewhere;
       return bytes;
     }
-    // A second name was made for a file, and no watch has told the directory of the first: it may take it for one of its own.
+    // A file got a second name without an event for the directory of the first, which may still count it as
+    // its own.
     const again = this.#question({ signal, readsAll: true });
     const all = await again.ask(this.#root);
     this.#elsewhere = namesElsewhere(again);
@@ -90,7 +94,7 @@ export class WatchedTree implements Disposable {
       deviceNumber: this.#deviceNumber,
       startMs: clock.steadyMs(),
       startSeconds: clock.nowSeconds(),
-      // Not all at once.
+      // Spreads the directories over time.
       dueMs: () => clock.steadyMs() + readAgainMs * (0.5 + 0.5 * clock.random()),
     });
   }
@@ -110,17 +114,17 @@ function namesElsewhere({ links: found }: TreeQuestion): Map<bigint, string> {
 interface QuestionParts {
   readonly watches: Watches;
   readonly scanner: DirectoryScanner;
-  /** Of the root. */
+  /** The root's path. */
   readonly path: ByteString;
   /** `major:minor` */
   readonly device: string;
   readonly deviceNumber: bigint;
-  /** On a clock that is never set. */
+  /** Monotonic. */
   readonly startMs: number;
   readonly startSeconds: number;
-  /** When a directory that is read now is read again at the latest. */
+  /** When a directory that is read now has to be read again. */
   readonly dueMs: () => number;
-  /** Reads all, also what is known. */
+  /** Reads everything, also what is known. */
   readonly readsAll: boolean;
   readonly signal: AbortSignal | undefined;
 }
@@ -136,11 +140,14 @@ const longestPath = 4000;
 const openFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const typeDirectory = 0o040000;
 
-/** One pass over a tree. A folder is changed when it has been read to its end, so that a pass may end at any moment. */
+/**
+ * One pass over a tree. A folder is updated only when it was read to its end, so a pass may end at any
+ * moment.
+ */
 class TreeQuestion {
-  /** How many names were seen of the files that have several. */
+  /** How many names were seen of each file that has several. */
   readonly links = new Map<bigint, { names: number; links: number }>();
-  /** Nothing was taken for known. */
+  /** Nothing was taken as known. */
   hasReadAll = true;
   readonly #parts: QuestionParts;
   readonly #breather: Breather;
@@ -171,7 +178,9 @@ class TreeQuestion {
     return readsAll || watch === undefined || asks === undefined || dueMs <= startMs;
   }
 
-  /** First the watch, then the names: what happens in between is told of, and read the next time. */
+  /**
+   * Watches first, then reads the names: what happens in between sends an event, and is read the next time.
+   */
   async #read(place: Place): Promise<void> {
     const { folder, path, depth } = place;
     const { watches } = this.#parts;
@@ -185,7 +194,7 @@ class TreeQuestion {
     try {
       await this.#readOpen(folder, fd);
     } catch (error) {
-      // It is not known what the watch says nothing of.
+      // Without this it would be unknown what the watch does not report.
       watches.remove(folder);
       throw error;
     }
@@ -209,7 +218,7 @@ class TreeQuestion {
     if (reading.hasFailed) watches.remove(folder);
   }
 
-  /** What is there already keeps what is known of it. */
+  /** An existing entry keeps what is known of it. */
   #below(before: readonly WatchedFolder[], found: readonly FoundFolder[]): readonly WatchedFolder[] {
     const known = new Map(before.map((folder) => [folder.name, folder]));
     const below = found.map(({ name, inode }) => {
@@ -233,16 +242,16 @@ class TreeQuestion {
     const names = folder.asks.split('\0');
     let restless = 0;
     const failed = scanner.ask(fd, names, (found) => {
-      // It became one: that has been told of.
+      // It became a directory, which has sent an event.
       if (found.type === typeDirectory) return;
       this.#bytes += this.#count(found);
       if (mustAsk(found, startSeconds)) restless += 1;
     });
-    // To be read the next time: some are gone, or have come to rest.
+    // Read again the next time: some are gone, or have come to rest.
     if (failed > 0 || restless * 2 < names.length) watches.remove(folder);
   }
 
-  /** The length, unless another name of it has been counted. */
+  /** The length, unless another name of the file was counted. */
   #count({ inode, links, bytes }: Scanned): number {
     if (links <= 1) return bytes;
     const link = this.links.get(inode);
@@ -250,14 +259,14 @@ class TreeQuestion {
     return link === undefined ? bytes : 0;
   }
 
-  /** Undefined for what is gone or cannot be read, as a walk leaves it out. */
+  /** Undefined for a folder that is gone or unreadable, as in a walk. */
   #open({ folder, path, depth }: Place): number | undefined {
     let fd: number;
     try {
       fd = openSync(toPath(path), openFlags);
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
-      // A walk knows the words.
+      // A walk has the right message.
       if (depth === 0) throw new Unwatchable('it cannot be opened', { isLasting: false });
       return undefined;
     }
@@ -267,7 +276,7 @@ class TreeQuestion {
     throw new Unwatchable('something else came into its place meanwhile', { isLasting: false });
   }
 
-  /** Nothing tells when it can be read: it is tried again each time. */
+  /** No event says when it becomes readable, so it is tried each time. */
   #leaveOut(folder: WatchedFolder): void {
     forgetFolder(folder, this.#parts.watches);
     folder.quietBytes = 0;
