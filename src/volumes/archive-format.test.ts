@@ -8,7 +8,7 @@ const formats = ['tar', 'tar.gz', 'tar.zst'] as const;
 const zstd = (bytes: Buffer) => zstdCompressSync(bytes, { params: { [constants.ZSTD_c_checksumFlag]: 1 } });
 
 describe('decompressed()', () => {
-  test('gives back what compressed() was given, however it is cut', async () => {
+  test('returns what compressed() was given, however it is split', async () => {
     const content = fc.oneof(
       fc.uint8Array({ maxLength: 300 }),
       fc.constantFrom(200_000, 300_001).map((length) => randomBytes(length)),
@@ -21,7 +21,7 @@ describe('decompressed()', () => {
         async (format, bytes, cut) => {
           // A tar archive never starts like a compressed one.
           const plain = Buffer.concat([Buffer.from('name'), bytes]);
-          // What is small comes byte by byte too; of what is large, that would be a hundred thousand pieces.
+          // Small data also comes byte by byte; for large data, that would be a hundred thousand pieces.
           const least = Math.ceil(plain.length / 1000);
           const archive = await gather(compressed(inPieces(plain, Math.max(cut, least)), format));
           expect(
@@ -47,7 +47,7 @@ describe('decompressed()', () => {
     expect((await gather(decompressed(inPieces(archive, 1000)))).equals(Buffer.concat(parts))).toBe(true);
   });
 
-  test('skips the frames of zstd that hold no data', async () => {
+  test('skips zstd frames without data', async () => {
     const skipped = Buffer.from([0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
     const archive = Buffer.concat([zstd(Buffer.from('one')), skipped, zstd(Buffer.from('two'))]);
     expect((await gather(decompressed(inPieces(archive, 7)))).toString()).toBe('onetwo');
@@ -86,7 +86,7 @@ describe('decompressed()', () => {
     }
   });
 
-  test('gives the error of its source as it is', async () => {
+  test('passes on the error of its source', async () => {
     const failing = async function* () {
       yield gzipSync(randomBytes(100_000)).subarray(0, 50_000);
       throw new RangeError('from the source');

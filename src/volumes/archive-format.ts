@@ -5,7 +5,10 @@ import type { ArchiveFormat } from './volume-engine.ts';
 
 const chunkSize = 256 * 1024;
 
-/** The format that a file's name asks for; undefined when it says nothing. Throws `unsupported` for others' endings. */
+/**
+ * The format that a file name asks for; undefined for an unknown ending. Throws `unsupported` for known ones
+ * that are not supported.
+ */
 export function formatOfName(name: string): ArchiveFormat | undefined {
   if (/\.(tar\.gz|tgz)$/i.test(name)) return 'tar.gz';
   if (/\.(tar\.zst|tzst)$/i.test(name)) return 'tar.zst';
@@ -33,7 +36,7 @@ const magics = [
   { format: 'zip', bytes: [0x50, 0x4b, 0x03, 0x04] },
 ] as const;
 
-/** The tar stream in an archive, whose format its first bytes tell. Damage is `integrity`. */
+/** The tar stream in an archive, whose format is recognised by its first bytes. Damage is `integrity`. */
 export async function* decompressed(
   archive: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array, void, undefined> {

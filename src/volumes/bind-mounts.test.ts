@@ -20,7 +20,7 @@ const container = (name: string, stack: string | undefined, sources: readonly st
 
 const places = { stateDir: '/var/lib/holdfast', host: { dataRoot: '/srv/docker' } };
 
-test('each source is listed once with its containers, and belongs to a stack that has it alone', () => {
+test('each source is listed once with its containers, and belongs to the only stack that mounts it', () => {
   const containers = [
     container('shop-web-1', 'shop', ['/srv/site', '/srv/shared/']),
     container('shop-php-1', 'shop', ['/srv/site']),
@@ -64,7 +64,7 @@ test.each([
   expect(isOfMachine(source)).toBe(false);
 });
 
-test('what the engine or Holdfast keeps is left out, and so is a directory that has the engine in it', () => {
+test('what the engine or Holdfast keeps is excluded, and so is a directory that contains the engine', () => {
   const sources = ['/srv/docker/volumes/x/_data', '/srv', '/var/lib/holdfast/volumes/v', '/srv/dockerfiles'];
   const found = planBindMounts([container('a', undefined, sources)], places);
   expect(found.map(({ source, leftOut }) => [source, leftOut])).toEqual([
@@ -76,12 +76,12 @@ test('what the engine or Holdfast keeps is left out, and so is a directory that 
   expect(found.filter(({ mayHoldData }) => mayHoldData).map(({ source }) => source)).toEqual(['/srv']);
 });
 
-test('the paths of an engine on another machine are none of this one', () => {
+test('the paths of an engine on another machine do not count here', () => {
   const host = { dataRoot: '/var/lib/docker', isRemote: true };
   expect(planBindMounts([container('a', undefined, ['/srv/site'])], { ...places, host })).toEqual([]);
 });
 
-test('a socket is left out by what it is, whatever its name; a file, what is gone, and what a link to a file leads to are not', async () => {
+test('a socket is excluded by its type, under any name; a file, a missing path, and a link to a file are not', async () => {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'binds-'));
   const server = createServer();
   try {

@@ -16,27 +16,27 @@ export interface BindMount {
   readonly containers: readonly string[];
   /** The stack that all of them belong to. */
   readonly stack: string | undefined;
-  /** Why it is not taken unless it is named by its path; undefined for data. */
+  /** Why it is excluded unless it is named by its path; undefined for data. */
   readonly leftOut: string | undefined;
-  /** It is left out for something in it, and the rest of it may be data. */
+  /** It is excluded for something in it, and the rest may be data. */
   readonly mayHoldData?: true | undefined;
-  /** Where it is in truth; undefined where that is not known. */
+  /** Its real place; undefined where that is unknown. */
   readonly at?: RealPlace | undefined;
 }
 
-/** A path without links, and the number of the file system that it is on. */
+/** A path without links, and the device number of its file system. */
 export interface RealPlace {
   readonly path: string;
   readonly device: number;
 }
 
-/** Where Holdfast and the engine keep what is theirs. */
+/** Where Holdfast and the engine keep their own data. */
 export interface OwnPlaces {
   readonly stateDir: string;
   readonly host: Pick<HostInfo, 'dataRoot' | 'isRemote'>;
 }
 
-/** The bind mounts of containers, each source once, sorted. Those of an engine on another machine are none here. */
+/** The bind mounts of containers, each source once, sorted. None for an engine on another machine. */
 export async function listBindMounts(
   containers: readonly Container[],
   places: OwnPlaces,
@@ -49,7 +49,7 @@ export async function listBindMounts(
   );
 }
 
-/** The same by what the engine says of them alone; pure. */
+/** The same from the engine's answers alone; pure. */
 export function planBindMounts(
   containers: readonly Container[],
   { stateDir, host }: OwnPlaces,
@@ -93,15 +93,15 @@ function isAroundEngine(source: string, { dataRoot }: OwnPlaces['host']): boolea
 }
 
 /**
- * A socket, a pipe or a device holds nothing, and a link to a file is the file that the container has. What is gone or
- * cannot be looked at is told when it is to be saved.
+ * A socket, a pipe or a device holds nothing; a link to a file counts as the file that the container sees.
+ * What is missing or cannot be looked at is reported when it is saved.
  */
 async function lookAt(
   source: string,
   ask: typeof requireAnswer,
 ): Promise<Partial<Pick<BindMount, 'source' | 'leftOut' | 'at'>>> {
   try {
-    // A server that is away would hold up the whole process.
+    // A server that is away would block the whole process.
     await ask(fromText(source), { name: source, patienceMs: 4000 });
     const found = await stat(source);
     if (!found.isDirectory() && !found.isFile()) return { leftOut: 'it is neither a directory nor a file' };
@@ -112,15 +112,18 @@ async function lookAt(
   }
 }
 
-/** Of the machine with all that is in it. */
+/** Belongs to the machine, with everything in it. */
 const folders =
   /^\/(?:proc|sys|dev|run|var\/run|lib\/modules|usr\/lib\/modules|boot|var\/lib\/docker|var\/lib\/containers)(?:\/|$)/;
 const files =
   /^\/etc\/(?:localtime|timezone|hosts|hostname|resolv\.conf|machine-id|ssl\/certs|environment|passwd|group|g?shadow)(?:\/|$)|\.sock$/;
-/** Of the machine as a whole, where what is in it may be an application's. */
+/** Belongs to the machine as a whole, though entries may be an application's. */
 const wholes = /^\/(?:|etc|usr|bin|sbin|lib|lib32|lib64|var|var\/lib)$/;
 
-/** True for a path that containers mount to reach the machine and not to keep data: `/proc`, a socket, `/etc/localtime`, `/`. Pure. */
+/**
+ * True for a path that containers mount to reach the machine and not to keep data: `/proc`, a socket,
+ * `/etc/localtime`, `/`. Pure.
+ */
 export function isOfMachine(place: string): boolean {
   return folders.test(place) || files.test(place) || wholes.test(place);
 }
@@ -132,7 +135,7 @@ export interface Surroundings {
   readonly bindMounts: readonly BindMount[];
 }
 
-/** Looks, and changes nothing. */
+/** Changes nothing. */
 export async function lookAround(
   { host: openHost, stateDir }: Pick<Protection, 'host' | 'stateDir'>,
   { signal }: JobOptions,

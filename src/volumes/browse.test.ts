@@ -29,7 +29,7 @@ describe.each(['direct', 'stream'] as const)('browse() and readFile() (%s)', (wa
     });
   });
 
-  test('readFile() gives a file’s bytes, holes included, and nothing else', async () => {
+  test('readFile() returns the bytes of a file, holes included, and nothing else', async () => {
     const root = await t.create('v', { 'd/a': 'content' });
     writeFileSync(join(root, 'sparse'), '');
     truncateSync(join(root, 'sparse'), 300_000);

@@ -10,7 +10,7 @@ import { findStreamPlace, readStream } from './stream-place.ts';
 import type { BrowsedEntry, BrowseResult, VolumePlace, VolumeWorkOptions } from './volume-engine.ts';
 import { WorkLog } from './work-log.ts';
 
-/** What is at a place of a volume: a directory's entries, or one thing. */
+/** What is at a place of a volume: a directory's entries, or a single entry. */
 export async function browseVolume(
   host: Host,
   place: VolumePlace,
@@ -36,7 +36,7 @@ async function browseDirectory(
   if (stat === undefined) throw missing(volume, path);
   const { signal, onProblem } = log;
   const isDirectory = stat.isDirectory();
-  // The directory of a single thing is walked for that thing alone.
+  // For a single entry, its directory is walked for that entry alone.
   using directory = isDirectory ? parent.openChild(name) : parent.openChild('.');
   const entries: BrowsedEntry[] = [];
   let type: Entry['type'] = 'dir';
@@ -85,7 +85,7 @@ function browsed(entry: Entry, name: ByteString): BrowsedEntry {
   };
 }
 
-/** RFC 3339 to the millisecond, within what that can say. */
+/** RFC 3339 to the millisecond, clamped to its range. */
 function timeText(timeNs: bigint): string {
   const milliseconds = Number(timeNs / 1_000_000n);
   const bounded = Math.min(

@@ -23,28 +23,28 @@ describe.each(['direct', 'stream'] as const)('clone() (%s)', (way) => {
     expect(treeFacts(t.host.path('to'))).toEqual(treeFacts(t.host.path('from')));
   });
 
-  test('refuses a target that holds something, and leaves it as it is', async () => {
+  test('refuses a target that holds something, and leaves it unchanged', async () => {
     await t.create('from', { a: 'a' });
     const to = await t.create('to', { b: 'b' });
     await expect(t.engine.clone({ from: 'from', to: 'to' })).rejects.toMatchObject({ code: 'conflict' });
     expect(namesIn(to)).toEqual(['b']);
   });
 
-  test('fills an empty target that was there', async () => {
+  test('fills an existing empty target', async () => {
     await t.create('from', { a: 'a' });
     const to = await t.create('to');
     expect(await t.engine.clone({ from: 'from', to: 'to' })).toMatchObject({ wasCreated: false });
     expect(readFileSync(join(to, 'a'), 'utf8')).toBe('a');
   });
 
-  test('refuses itself and a source that is not there, and makes nothing then', async () => {
+  test('refuses itself and a missing source, and then makes nothing', async () => {
     await t.create('from');
     await expect(t.engine.clone({ from: 'from', to: 'from' })).rejects.toMatchObject({ code: 'usage' });
     await expect(t.engine.clone({ from: 'form', to: 'to' })).rejects.toMatchObject({ code: 'not-found' });
     expect(await t.host.findVolume('to')).toBeUndefined();
   });
 
-  test('notes who was using the source, and does not share a place that options name', async () => {
+  test('notes who was using the source, and drops options that name its place', async () => {
     await t.create('from', { a: 'a' });
     t.host.set('from', {
       consumers: [consumer('db-1')],

@@ -71,7 +71,7 @@ async function copyAll(
   );
 }
 
-/** Copies a directory; the entry of its root is returned and not applied. */
+/** Copies a directory; returns the entry of its root without applying it. */
 export async function copyToStage(
   from: ByteString,
   stage: ByteString,
@@ -84,7 +84,7 @@ export async function copyToStage(
   return undefined;
 }
 
-/** Makes sources on disk; the entry of the root is returned and not applied. */
+/** Writes sources to disk; returns the entry of the root without applying it. */
 export async function materializeSources(
   sources: AsyncIterable<TarSource>,
   stage: string,
@@ -105,7 +105,10 @@ function asksForMore({ driver, options, labels }: CloneRequest): boolean {
   return driver !== undefined || [options, labels].some((asked) => Object.keys(asked ?? {}).length > 0);
 }
 
-/** Options that name a place would make the clone the same data; Docker's and Compose's own labels would lie about it. */
+/**
+ * Options that name a place would make the clone the same data; Docker's and Compose's own labels would be
+ * wrong for it.
+ */
 function cloneSpec(
   source: Volume,
   request: CloneRequest,
@@ -126,7 +129,7 @@ function cloneSpec(
   };
 }
 
-/** Says that the copy of a volume in use may hold files of different moments. */
+/** Notes that the copy of a volume in use may hold files of different moments. */
 export function noteWriters(volume: Volume, log: WorkLog): void {
   const writers = volume.consumers.filter((consumer) => isActive(consumer) && !consumer.readOnly);
   if (writers.length === 0) return;

@@ -17,7 +17,10 @@ export interface ContainerData {
   readonly skipped: readonly { readonly name: string; readonly reason: string }[];
 }
 
-/** What containers that are named by name or id keep data in; throws `not-found` for one that there is not, or that keeps none. */
+/**
+ * The data of containers given by name or id; throws `not-found` for a missing container, or one without
+ * data.
+ */
 export async function findContainerData(
   { host: openHost, stateDir }: Pick<Protection, 'host' | 'stateDir'>,
   names: readonly string[],
@@ -56,7 +59,6 @@ function findContainer(containers: readonly Container[], wanted: string): Contai
   });
 }
 
-/** Pure. */
 function dataOf(
   container: Container,
   volumes: readonly Volume[],
@@ -86,7 +88,7 @@ function dataOf(
   );
 }
 
-/** Why a volume is left out where it is not named; undefined when it is not. Pure. */
+/** Why a volume is excluded unless it is named; undefined when it is not. Pure. */
 export function whySkipped(volume: Volume): string | undefined {
   for (const label of ['holdfast.backup', 'holdfast.enable']) {
     const text = volume.labels[label];

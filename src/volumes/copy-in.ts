@@ -78,7 +78,7 @@ async function copyStreamed(data: StreamData, { to, source, log }: Copy): Promis
   await data.writeTar(directory, writeTar(counted(sources, log), tarOptions(log)), { signal: log.signal });
 }
 
-/** Of a tar stream, its members go into the target, which must be a directory. */
+/** A tar stream's members go into the target, which must be a directory. */
 function sourceEnd(source: Copy['source'], target: CopyEnd): CopyEnd {
   if (!('kind' in source)) return localEnd(source);
   if (target.kind === 'dir') return { shown: '-', suffix: '/.', kind: 'dir', name: '' };
@@ -99,7 +99,7 @@ export function volumeEnd({ volume, suffix }: VolumePlace, path: ByteString, kin
   return { shown: `${volume}:/${toPrintable(path)}`, suffix: suffix ?? '', kind, name };
 }
 
-/** A directory is walked itself, another thing as the one name of its directory. */
+/** A directory is walked itself; anything else is walked as the only name in its directory. */
 function partOf(source: LocalThing): { readonly root: ByteString; readonly only: ByteString | undefined } {
   if (source.stat?.isDirectory() === true) return { root: source.path, only: undefined };
   const slash = source.path.lastIndexOf('/');
@@ -134,7 +134,7 @@ async function* withoutRoot(
     if (source.entry.path !== '') yield source;
 }
 
-/** A directory that is copied into itself never ends. */
+/** A copy of a directory into itself would never end. */
 export function refuseNested(
   source: { readonly path: ByteString; readonly text: string },
   target: ByteString,

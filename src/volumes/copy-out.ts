@@ -17,7 +17,7 @@ import { findStreamPlace, readStream } from './stream-place.ts';
 import type { ByteSink, CopyOutRequest, VolumeWorkOptions, WorkReport } from './volume-engine.ts';
 import { WorkLog } from './work-log.ts';
 
-/** Copies something of a volume to this machine, or into a tar stream. */
+/** Copies something from a volume to this machine, or into a tar stream. */
 export async function copyOut(
   host: Host,
   request: CopyOutRequest,
@@ -39,7 +39,7 @@ async function copyDirectly({ root }: DirectoryData, request: CopyOutRequest, lo
   if (place.stat === undefined) throw missing(from.volume, from.path);
   const isDirectory = place.stat.isDirectory();
   const source = volumeEnd(from, place.path, isDirectory ? 'dir' : 'other');
-  // Another thing than a directory is walked as the one name of its directory.
+  // Anything but a directory is walked as the only name in its directory.
   using directory = isDirectory ? place.parent.openChild(place.name) : place.parent.openChild('.');
   const only = isDirectory ? undefined : place.name;
   const { signal, onProblem, onProgress } = log;
@@ -96,7 +96,7 @@ async function copyStreamed(data: StreamData, request: CopyOutRequest, log: Work
   });
 }
 
-/** In a stream, a thing comes under its own name, and what is in a directory under the directory's `./`. */
+/** In a stream, an entry comes under its own name, and a directory's contents under its `./`. */
 function streamRenamer(
   { name, suffix }: CopyEnd,
   renamer: (base: ByteString | undefined) => (path: ByteString) => ByteString | undefined,
@@ -127,7 +127,7 @@ async function sendAll(chunks: AsyncIterable<Uint8Array>, write: ByteSink): Prom
   for await (const chunk of chunks) await write(chunk);
 }
 
-/** Only root can give files to others: what another user copies out is that user's own. */
+/** Only root can change owners: what another user copies out becomes that user's own. */
 function isRoot(): boolean {
   return process.geteuid?.() === 0;
 }

@@ -81,7 +81,7 @@ describe.each(['direct', 'stream'] as const)('copyIn() and copyOut() (%s)', (way
     expect(list.trim().split('\n').sort()).toEqual(['dir/', 'dir/a', 'dir/old', 'dir/sub/', 'dir/sub/b']);
   });
 
-  test('never leaves the volume by a symbolic link in it', async () => {
+  test('never leaves the volume through a symbolic link in it', async () => {
     symlinkSync(t.folder, join(t.host.path('v'), 'out'));
     symlinkSync('../../src', join(t.host.path('v'), 'up'));
     writeFileSync(join(t.folder, 'secret'), 'secret');
@@ -102,7 +102,7 @@ describe.each(['direct', 'stream'] as const)('copyIn() and copyOut() (%s)', (way
     expect(readFileSync(join(t.folder, 'secret'), 'utf8')).toBe('secret');
   });
 
-  test('does not write through a link of this machine that is in the target directory', async () => {
+  test('does not write through a link of this machine in the target directory', async () => {
     mkdirSync(join(t.folder, 'out'));
     writeFileSync(join(t.folder, 'elsewhere'), 'untouched');
     symlinkSync(join(t.folder, 'elsewhere'), join(t.folder, 'out/file'));

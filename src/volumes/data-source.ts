@@ -7,7 +7,7 @@ import type { ByteString } from '../model/byte-string.ts';
 import { isUnfinishedFill } from '../lib/stage-names.ts';
 import type { WorkLog } from './work-log.ts';
 
-/** Everything in a volume, the root first, either way. Counts as it goes. */
+/** Everything in a volume, the root first, direct or streamed. Counts as it goes. */
 export async function* readVolume(
   data: VolumeData,
   log: WorkLog,
@@ -28,7 +28,7 @@ export async function* tarSources(
   for await (const { entry, body } of members) yield { entry, open: () => body };
 }
 
-/** Sources as members, to be made on disk. */
+/** Sources as members, to be written to disk. */
 export async function* membersOf(
   sources: AsyncIterable<TarSource>,
 ): AsyncGenerator<TarMember, void, undefined> {
@@ -37,7 +37,7 @@ export async function* membersOf(
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
-/** Counts bytes and files while they are taken. */
+/** Counts bytes and files as they are taken. */
 export async function* counted(
   sources: AsyncIterable<TarSource>,
   log: WorkLog,
@@ -55,7 +55,7 @@ async function* countedBytes(bytes: AsyncIterable<Uint8Array>, log: WorkLog): As
   }
 }
 
-/** Sources with other paths; what `rename` gives no path for is left out. */
+/** Sources with other paths; leaves out those for which `rename` returns none. */
 export async function* renamed(
   sources: AsyncIterable<TarSource>,
   rename: (path: ByteString) => ByteString | undefined,
@@ -68,7 +68,9 @@ export async function* renamed(
   }
 }
 
-/** For writing tar. Sockets, which it has no form for, mean nothing without their server: a note is enough. */
+/**
+ * For writing tar. It has no form for sockets, which are useless without their server, so a note is enough.
+ */
 export function tarOptions(log: WorkLog): WriteTarOptions {
   const { signal, onProblem } = log;
   return {

@@ -8,8 +8,8 @@ const frameMagic = 0xfd2f_b528;
 const skippableMagic = 0x184d_2a50;
 
 /**
- * Decompresses zstd, which may come in several frames (pzstd writes such files). Node's decompressor knows one frame, and
- * drops what follows it, so the frames are told apart here, by the lengths that stand before their blocks.
+ * Decompresses zstd of several frames (pzstd writes such files). Node's decompressor handles one frame, and
+ * drops what follows it, so the frames are separated here by the lengths before their blocks.
  */
 export async function* decompressZstd(
   bytes: AsyncIterable<Uint8Array>,
@@ -29,7 +29,7 @@ async function skipFrame(source: ByteSource): Promise<void> {
   await source.skip((await takeAll(source, 4)).readUInt32LE(0));
 }
 
-/** One frame's bytes: header, blocks, and a checksum where there is one. */
+/** One frame's bytes: header, blocks, and the checksum, if any. */
 async function* readFrame(source: ByteSource, magic: Buffer): AsyncGenerator<Uint8Array, void, undefined> {
   yield magic;
   const first = await takeAll(source, 1);
@@ -41,7 +41,7 @@ async function* readFrame(source: ByteSource, magic: Buffer): AsyncGenerator<Uin
     yield head;
     const block = head.readUIntLE(0, 3);
     isLast = (block & 1) === 1;
-    // A block that repeats one byte holds just that, also when its size says more.
+    // A block that repeats one byte holds only that one, whatever its size says.
     for (let missing = ((block >> 1) & 3) === 1 ? 1 : block >> 3; missing > 0;) {
       const piece = await source.takeSome(missing);
       if (piece === undefined) throw damaged();
@@ -52,7 +52,7 @@ async function* readFrame(source: ByteSource, magic: Buffer): AsyncGenerator<Uin
   if ((descriptor & 4) !== 0) yield await takeAll(source, 4);
 }
 
-/** What follows the descriptor: the window's size, a dictionary's id, the content's size. */
+/** Length of the fields after the descriptor: window size, dictionary id, content size. */
 function headerBytes(descriptor: number): number {
   const isSingleSegment = (descriptor & 0x20) !== 0;
   const dictionary = [0, 1, 2, 4][descriptor & 3] ?? 0;
@@ -73,13 +73,13 @@ function damaged(): AppError {
   );
 }
 
-/** Runs bytes through a stream. Both ends are closed when this is left, by an error too. */
+/** Pipes bytes through a stream. Closes both ends when the caller leaves, also after an error. */
 export async function* through(
   bytes: AsyncIterable<Uint8Array>,
   transform: Transform,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const piping = pipeline(bytes, transform);
-  // It is awaited below; until then its failure reaches us through the transform.
+  // Awaited below; until then its failure arrives through the transform.
   piping.catch(() => undefined);
   try {
     for await (const chunk of transform) yield chunk as Uint8Array;

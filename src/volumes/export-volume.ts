@@ -37,7 +37,7 @@ export async function exportVolume(
       archiveBytes += chunk.length;
       await write(chunk);
     }
-    // Nothing asks any more after the last file; a file that is whole is kept only if it is wanted.
+    // There is no check after the last file; a complete archive is kept only if it is still wanted.
     log.check(`export ${quote(volume.name)}`);
   };
   if (to.kind === 'stream') await send(to.write);
@@ -70,7 +70,7 @@ async function sendToFile(
   const folder = toText(found.parent);
   if (data.way === 'direct') refuseInside(folder, toText(data.root), request.volume);
   try {
-    // The user who owns the folder above can put a link in its place at any moment.
+    // The user who owns the parent folder can put a link in its place at any moment.
     using held = openTrusted(found.parent);
     const file = path.join(held.self, path.basename(toText(found.path)));
     if (stat !== undefined && !stat.isFile()) await writeThrough(file, send);
@@ -114,7 +114,10 @@ async function writeWhole(
   await syncDirectory(folder);
 }
 
-/** A hard link never replaces what another process put there meanwhile, as a rename would. Some file systems have none. */
+/**
+ * Unlike a rename, a hard link never replaces what another process put there meanwhile. Some file systems
+ * have none.
+ */
 async function moveInto(temporary: string, file: string, overwrite: boolean): Promise<void> {
   if (overwrite) return await rename(temporary, file);
   try {

@@ -5,8 +5,8 @@ import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';
 
 /**
- * The volume of that name; `not-found` otherwise, with what may have been meant: by `action`, which completes "Cannot …",
- * or where a stack or a directory may have been meant too.
+ * The volume of that name; otherwise `not-found` with a suggestion. `action` completes "Cannot …"; without it,
+ * the suggestion may also be a stack or a directory.
  */
 export async function findVolume(
   host: Host,

@@ -22,7 +22,7 @@ export interface EngineTarget {
   readonly log: WorkLog;
 }
 
-/** Throws unless the engine's volume holds nothing, is not in use, and its data can be reached. */
+/** Throws unless the engine's volume is empty, unused, and its data can be reached. */
 export async function requireFree(target: EngineTarget): Promise<void> {
   await using data = await openDirect(target);
   using volume = lockVolume(data.root, { action: 'restore', name: target.to });
@@ -31,14 +31,14 @@ export async function requireFree(target: EngineTarget): Promise<void> {
 
 export interface Giving extends EngineTarget {
   readonly kept: ManagedVolume;
-  /** Called before anything is copied into that directory, where it has a name that lasts. */
+  /** Called before anything is copied into that directory, whose path lasts. */
   readonly noteCopy: (root: ByteString) => Promise<void>;
 }
 
 /**
- * Puts the data of a volume of ours into an engine's volume that is free: in one step, in which the two directories change
- * places and the engine's empty one is removed; or as a copy, where that cannot be. When it throws, the data is still
- * ours or is all at the engine, and what others have put into the engine's volume is there.
+ * Puts a managed volume's data into a free volume of an engine: in one exchange of the two directories, after
+ * which the engine's empty one is removed; or as a copy, where that is not possible. When it throws, the data
+ * is still ours or is all at the engine, and anything others have put into the engine's volume is there.
  */
 export async function giveToEngine(giving: Giving): Promise<void> {
   const { kept, to, log, noteCopy } = giving;
@@ -89,7 +89,7 @@ function holdsData({ name, to }: EngineTarget): AppError {
   );
 }
 
-/** False when they cannot: nothing has happened then. */
+/** False when they cannot be exchanged: then nothing has happened. */
 function changePlaces(
   giving: Giving,
   { volume, root }: { readonly volume: HeldVolume; readonly root: ByteString },
@@ -98,18 +98,19 @@ function changePlaces(
   const ours = fromText(kept.mountpoint);
   try {
     using there = holdName(root);
-    // What a file system keeps at its root stays there.
+    // The entries that a file system keeps at its root stay there.
     if (readdirSync(toPath(volume.root.at('.'))).length > 0 || !exchanged(ours, there.at)) return false;
     if (!isSameFile(lstatSync(kept.mountpoint, { bigint: true }), volume.root.stat())) {
       exchange(ours, there.at);
       throw takenByOther(toPrintable(root));
     }
-    // A container that uses it since the last look has written to it, or cannot any more.
+    // A container that uses it since the last look has written to it, or can no longer do so.
     if (!isGone(kept.mountpoint)) {
       exchange(ours, there.at);
       throw holdsData(giving);
     }
-    // From here on the data is the engine's, also when this throws: what an app writes there must not move again.
+    // From here on the data is the engine's, even if this throws: what an app writes there must not move
+    // again.
     syncNames([ours, there.at]);
     return true;
   } catch (error) {
@@ -117,7 +118,7 @@ function changePlaces(
   }
 }
 
-/** An error says no more than that it is still there. */
+/** An error means that it is still there. */
 function isGone(path: string): boolean {
   try {
     return removeEmpty(path);

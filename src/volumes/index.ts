@@ -1,7 +1,7 @@
 /**
- * The life of a volume, wherever it lies: create, clone, copy, export, import, migrate, remove, prune, the trash. `managed/`
- * has those that Holdfast keeps itself. No data is deleted past the trash unless that was asked for. Begin with
- * `open-engine.ts`, and with `managed/managed-volumes.ts`.
+ * The life of a volume, wherever it lies: create, clone, copy, export, import, migrate, remove, prune, the
+ * trash. `managed/` has the managed volumes. Data is deleted past the trash only on request. Start reading at
+ * `open-engine.ts` and `managed/managed-volumes.ts`.
  */
 export { decompressed } from './archive-format.ts';
 export {

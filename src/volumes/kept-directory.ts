@@ -7,7 +7,7 @@ import { type ByteString, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 
-/** A name of an open folder: no link that another user puts on the way leads elsewhere. */
+/** A name in an open folder, so that another user's link on the way leads nowhere else. */
 export interface HeldName extends Disposable {
   readonly folder: DirectoryHandle;
   readonly name: ByteString;
@@ -27,7 +27,7 @@ export function takenByOther(path: string): AppError {
   });
 }
 
-/** True when nothing is there afterwards; false for a directory that holds something, which stays. */
+/** True when nothing is there afterwards; false for a directory that is not empty, which stays. */
 export function removeEmpty(path: string): boolean {
   try {
     rmdirSync(path);
@@ -39,7 +39,7 @@ export function removeEmpty(path: string): boolean {
   }
 }
 
-/** When it returns, what these are called is on the disk, without waiting for what others write. */
+/** Returns when the new names are on disk, without waiting for other processes' writes. */
 export function syncNames(paths: readonly ByteString[]): void {
   for (const path of paths) {
     const folder = openSync(toPath(dirname(path)), 'r');
@@ -52,9 +52,9 @@ export function syncNames(paths: readonly ByteString[]): void {
 }
 
 /**
- * No other process moves an engine's data into the trash or out of it meanwhile: the directory is another one after each of
- * these, so that a lock on it says nothing, and what is there at the end of the one is what the other removes. `locked`
- * when one does.
+ * Claims an engine's data against other processes that move it into the trash or out of it. Each of these
+ * replaces the directory, so a lock on it would mean nothing, and one would remove what the other put there.
+ * `locked` when another process has it.
  */
 export async function claimData(
   path: ByteString,

@@ -13,15 +13,18 @@ export interface LocalThing {
   /** Absolute. */
   readonly path: ByteString;
   readonly parent: ByteString;
-  /** The last part of the path, as it was typed; '' for the root directory. */
+  /** The last part of the typed path; '' for the root directory. */
   readonly name: ByteString;
-  /** The same where symbolic links led to. */
+  /** The last part of the path to which symbolic links led. */
   readonly realName: ByteString;
   /** Undefined when it does not exist; its parent does. */
   readonly stat: BigIntStats | undefined;
 }
 
-/** Looks at a path of this machine; a symbolic link at its end is only followed when asked to, or when it ends in `/`. */
+/**
+ * Looks at a path of this machine; follows a symbolic link at its end only if requested, or if it ends in
+ * `/`.
+ */
 export function findLocal(text: string, { follow }: { readonly follow: boolean }): LocalThing {
   const suffix = pathSuffix(text);
   const absolute = path.resolve(text);

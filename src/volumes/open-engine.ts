@@ -17,14 +17,14 @@ import type { CloneReport, VolumeEngine } from './volume-engine.ts';
 
 export interface EngineOptions {
   readonly host: Host;
-  /** Where the host's volumes are Holdfast's own: what is removed goes to their trash. */
+  /** Set where the host's volumes are managed: removed ones go to their trash. */
   readonly managed?: Pick<ManagedVolumes, 'remove'> | undefined;
   readonly protectedNames?: ProtectedNames | undefined;
-  /** Where works on the volumes take their leases; undefined for volumes that no other work reaches. */
+  /** Where work on the volumes takes its leases; undefined for volumes that no other work reaches. */
   readonly leases: LeaseParts | undefined;
 }
 
-/** The lifecycle of the volumes of one host. The host stays its owner's to close. */
+/** The lifecycle of the volumes of one host. The caller closes the host. */
 export function openEngine({
   host,
   managed,
@@ -65,7 +65,7 @@ export function openEngine({
       const { from, to } = request;
       const does = (): Promise<CloneReport> => cloneVolume(host, request, { signal, ...options });
       const into = (): Promise<CloneReport> => leased({ work: 'clone into', name: to, signal }, does);
-      // Into itself it is refused by the work.
+      // The work itself refuses a clone into itself.
       return await leased({ work: 'clone', name: from, signal }, from === to ? does : into);
     },
     copyIn: (request, options = {}) =>

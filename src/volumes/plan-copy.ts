@@ -13,9 +13,9 @@ export interface CopyEnd {
 }
 
 export interface CopyPlan {
-  /** The directory to write into: the target itself, or the one that it is to be in. */
+  /** The directory to write into: the target itself, or its parent. */
   readonly into: 'target' | 'parent';
-  /** The name to write the source under; undefined writes what is in it. */
+  /** The name to write the source under; undefined writes its contents. */
   readonly base: ByteString | undefined;
 }
 
@@ -45,7 +45,7 @@ export function planCopy(source: CopyEnd, target: CopyEnd): CopyPlan {
   return { into: 'parent', base: target.name };
 }
 
-/** The path that a thing of the source gets, by its path from the source on. */
+/** The target path of an entry, by its path below the source. */
 export function copiedPath(base: ByteString | undefined, path: ByteString): ByteString | undefined {
   if (base === undefined) return path === '' ? undefined : path;
   return path === '' ? base : `${base}/${path}`;

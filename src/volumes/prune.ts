@@ -28,7 +28,7 @@ export async function planPrune(
   return { ...plan, remove };
 }
 
-/** Decides for each volume that the filter is about. Pure. */
+/** Decides for each volume that the filter matches. Pure. */
 export function choosePrune(
   volumes: readonly Volume[],
   filter: VolumeFilter,
@@ -50,7 +50,7 @@ interface Decision extends Pick<PruneChoice, 'reason' | 'why'> {
   readonly isRemoved: boolean;
 }
 
-/** Docker's rules in its order: a driver that is not its own and options of any kind are never pruned. */
+/** Docker's rules in its order: volumes of another driver, or with options, are never pruned. */
 function decide(volume: Volume, includesNamed: boolean): Decision {
   const { consumers, driver, options, anonymous } = volume;
   if (consumers.length > 0) {
@@ -86,7 +86,7 @@ function decide(volume: Volume, includesNamed: boolean): Decision {
   };
 }
 
-/** Undefined where measuring would mean to stream everything, or fails: a prune is not stopped by that. */
+/** Undefined where measuring would mean streaming everything, or fails: that must not stop a prune. */
 async function sizeOf(host: Host, volume: Volume, options: VolumeWorkOptions): Promise<number | undefined> {
   try {
     await using data = await host.openData(volume.name, { signal: options.signal });
@@ -98,7 +98,7 @@ async function sizeOf(host: Host, volume: Volume, options: VolumeWorkOptions): P
   }
 }
 
-/** Removes what was planned, unless it has come into use, or been made anew, since then. */
+/** Removes what was planned, except what has come into use, or was recreated, since then. */
 export async function applyPrune(
   place: RemovalPlace,
   plan: PrunePlan,

@@ -66,7 +66,7 @@ function noFile({ volume, path }: VolumePlace): AppError {
 
 const zeros = Buffer.alloc(64 * 1024);
 
-/** A sparse member's body has its data runs only. */
+/** A sparse member's body contains only its data runs. */
 async function* withHoles(entry: Entry, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   if (entry.dataRuns === undefined) return yield* body;
   const chunks = body[Symbol.asyncIterator]();

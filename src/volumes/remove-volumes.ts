@@ -28,7 +28,7 @@ export interface RemovalPlace {
   readonly leases: LeaseParts | undefined;
 }
 
-/** Tries each name, also after one that fails. */
+/** Tries each name, also after a failure. */
 export async function removeVolumes(
   place: RemovalPlace,
   names: readonly string[],
@@ -47,7 +47,7 @@ export async function removeVolumes(
   return { removed, missing, failures };
 }
 
-/** The error, where there is one that is about this volume. */
+/** The error, where there is one about this volume. */
 export async function removeOne(
   { host, managed, protectedNames, leases }: RemovalPlace,
   name: string,

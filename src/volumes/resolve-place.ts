@@ -8,27 +8,27 @@ import { quote } from '../model/quote.ts';
 export interface ResolveOptions {
   /** For messages. */
   readonly volume: string;
-  /** A symbolic link as the last part is followed too. */
+  /** Follow a symbolic link in the last part too. */
   readonly followLast: boolean;
 }
 
-/** A thing in a directory, or the place for one. */
+/** An entry of a directory, or the place for one. */
 export interface ResolvedPlace extends Disposable {
   readonly parent: DirectoryHandle;
-  /** '.' for the root, and for where a link to `..` leads. */
+  /** '.' for the root, and for the target of a link to `..`. */
   readonly name: ByteString;
-  /** From the root on, where links led to. */
+  /** From the root, where links led. */
   readonly path: ByteString;
-  /** Undefined when there is nothing of that name; its parent exists. */
+  /** Undefined when nothing has that name; its parent exists. */
   readonly stat: BigIntStats | undefined;
 }
 
 const maxLinks = 40;
 
 /**
- * Finds a path below a root. Relative symbolic links are followed as long as they stay below it; one that leads out, or
- * is absolute (which means another root to the container than to us), is `denied`. Safe against changes of the tree
- * meanwhile. Throws `not-found` when a part on the way is missing, `usage` when it is no directory.
+ * Finds a path below a root. Follows relative symbolic links as long as they stay below it; one that leads
+ * out, or is absolute (the container has another root than we do), is `denied`. Safe against changes of the
+ * tree meanwhile. Throws `not-found` when a part on the way is missing, `usage` when it is no directory.
  */
 export function resolvePlace(root: ByteString, path: ByteString, options: ResolveOptions): ResolvedPlace {
   const way = new Way(root, path, options);

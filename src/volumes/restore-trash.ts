@@ -24,9 +24,9 @@ import { WorkLog } from './work-log.ts';
 export interface RestoreTrashParts extends TrashJournalParts {
   readonly managed: Pick<ManagedVolumes, 'find' | 'remove' | 'label' | 'listTrash' | 'restoreTrash'>;
   host(): Promise<Host>;
-  /** Told of a volume that is Holdfast's own and is back. */
+  /** Called for a managed volume that is back. */
   readonly ownIsBack: (volume: ManagedVolume, signal: AbortSignal | undefined) => Promise<void>;
-  /** The volumes that Holdfast keeps itself were asked for: what was an engine's becomes one of them. */
+  /** Managed volumes were requested: an engine's former volume becomes one. */
   readonly isOwnWanted: boolean;
 }
 
@@ -37,9 +37,10 @@ export interface RestoreTrashOptions {
 }
 
 /**
- * Brings a volume back from the trash to Holdfast or the engine that had it, and returns its name. One that an engine had is made there
- * again, with its labels, and the data is put into its place in one step; until then, and after a failure, it is in the
- * trash. A name that holds data, or gets some meanwhile, is `exists`: nothing is merged.
+ * Brings a volume back from the trash to Holdfast or to the engine that had it, and returns its name. An
+ * engine's volume is made there again, with its labels, and the data is put into its place in one step; until
+ * then, and after a failure, it is in the trash. A name that holds data, or gets some meanwhile, is `exists`:
+ * nothing is merged.
  */
 export async function restoreTrash(
   parts: RestoreTrashParts,
@@ -68,7 +69,10 @@ export async function restoreTrash(
   return to;
 }
 
-/** What is in the trash, the newest first; with what a kill has left on its way out, and not what is on its way now. */
+/**
+ * The contents of the trash, newest first; including what a kill left on its way out, not what is on its way
+ * now.
+ */
 export async function listTrash(
   parts: Omit<RestoreTrashParts, 'host' | 'isOwnWanted' | 'ownIsBack'>,
 ): Promise<TrashedVolume[]> {
@@ -81,7 +85,7 @@ export async function listTrash(
   return await parts.managed.listTrash();
 }
 
-/** As the trash finds them, by the name before as well. The newest is first. */
+/** As the trash finds them, by the former name too. The newest is first. */
 function find(all: readonly TrashedVolume[], which: string): TrashedVolume | undefined {
   const byId = all.filter(({ id }) => which.length >= 4 && id.startsWith(which));
   return all.find((trashed) => nameBefore(trashed) === which) ?? (byId.length === 1 ? byId[0] : undefined);
@@ -107,7 +111,7 @@ async function bringBack(parts: EngineParts, trashed: TrashedVolume, { to, signa
   await using _claim = await claimVolume(engine, to);
   const existing = await engine.findVolume(to, { signal });
   if (existing !== undefined) await requireFree(target);
-  // Not the name itself: that may be one of ours by now.
+  // A similar name, because the name itself may be a managed volume's by now.
   const near = nameNear(to);
   const file = newJournal(journalDir(stateDir));
   const note = (more: Partial<TrashJournal>): Promise<void> =>
@@ -120,7 +124,7 @@ async function bringBack(parts: EngineParts, trashed: TrashedVolume, { to, signa
     const { [removedFromLabel]: _, ...labels } = kept.labels;
     const spec = { name: to, driver: 'local', labels, options: {} };
     const noteCopy = (root: string): Promise<void> => note({ data, root });
-    // An app must not find it empty: one that was made for this goes when it fails.
+    // An app must not find it empty: a volume made for this is removed on failure.
     await withTarget(engine, spec, {
       existing,
       log,

@@ -8,7 +8,7 @@ import { WorkLog } from './work-log.ts';
 
 const t = useEngine('direct');
 
-/** Fills a new volume with one file, and does something to its folder in between. */
+/** Fills a new volume with one file, and runs `meanwhile` in between. */
 async function fillWhile(name: string, meanwhile: (folder: string, stage: string) => void): Promise<void> {
   const folder = await t.create(name);
   using volume = lockVolume(fromText(folder), { action: 'import into', name });
@@ -19,7 +19,7 @@ async function fillWhile(name: string, meanwhile: (folder: string, stage: string
   await fillEmpty(volume, fill, new WorkLog({}));
 }
 
-test('fillEmpty() moves nothing up, and removes what it made, when the name of its stage has gone to another', async () => {
+test('fillEmpty() moves nothing up, and removes what it made, when another folder has taken the name of its stage', async () => {
   const victim = join(t.folder, 'victim');
   mkdirSync(victim);
   writeFileSync(join(victim, 'file'), 'secret');
@@ -37,7 +37,7 @@ test('fillEmpty() moves nothing up, and removes what it made, when the name of i
   await expect(decoy).rejects.toMatchObject({ code: 'conflict' });
   const [left = ''] = readdirSync(t.host.path('decoy'));
   expect(readdirSync(join(t.host.path('decoy'), left))).toEqual(['other']);
-  // What was made goes, wherever it was moved.
+  // What was made is removed, wherever it was moved.
   expect(['away', 'also-away'].map((name) => readdirSync(join(t.folder, name)))).toEqual([[], []]);
   expect(readdirSync(victim)).toEqual(['file']);
 });
@@ -54,7 +54,7 @@ test('fillEmpty() fails, and writes nowhere else, when the folder of the volume 
   expect(readdirSync(`${t.host.path('moved')}.away`)).toEqual([]);
 });
 
-test('an import into a volume whose folder is replaced meanwhile is none', async () => {
+test('an import into a volume whose folder is replaced meanwhile fails', async () => {
   const from = await t.create('from', { file: 'whole' });
   const to = await t.create('to', { kept: 'kept' });
   await t.engine.export({ volume: 'from', to: t.local('a.tar') });

@@ -16,7 +16,10 @@ export interface StreamPlace {
 
 const maxLinks = 40;
 
-/** What is at a path, over the streamed way. A relative symbolic link at its end is followed inside the volume if asked to. */
+/**
+ * What is at a path, over the streamed way. Follows a relative symbolic link at its end inside the volume if
+ * requested.
+ */
 export async function findStreamPlace(
   data: StreamData,
   path: ByteString,
@@ -47,7 +50,7 @@ export async function findStreamPlace(
   );
 }
 
-/** A path of the volume and all below it, paths from the volume's root on. */
+/** A path of the volume and everything below it, with paths from the volume's root. */
 export async function* readStream(
   data: StreamData,
   path: ByteString,

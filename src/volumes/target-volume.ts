@@ -17,13 +17,13 @@ export interface TargetVolume {
 export interface TargetWork<T> {
   readonly existing: Volume | undefined;
   readonly log: WorkLog;
-  /** Calls `claim` when it starts to write where it cannot take back what it wrote. */
+  /** Calls `claim` when it starts to write where it cannot undo its writes. */
   readonly work: (target: TargetVolume, claim: () => void) => Promise<T>;
 }
 
 /**
- * Runs `work` on a volume, which is made from `spec` when it does not exist. When the work fails, a volume that was made
- * for it is removed again, unless another process has put something in it since, or uses it.
+ * Runs `work` on a volume, which is made from `spec` if missing. When the work fails, a volume made for it is
+ * removed again, unless another process has put something in it since, or uses it.
  */
 export async function withTarget<T>(
   host: Host,
@@ -51,7 +51,10 @@ export async function withTarget<T>(
   }
 }
 
-/** Two who make the same volume at once both think that it is theirs: the one who fails must not remove the other's data. */
+/**
+ * Two processes that make the same volume at once both take it for their own: the one that fails must not
+ * remove the other's data.
+ */
 async function isUntouched(host: Host, name: string): Promise<boolean> {
   await using data = await host.openData(name);
   if (data.way === 'stream') return await isEmptyStream(data, undefined);

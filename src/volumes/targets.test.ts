@@ -9,13 +9,13 @@ const volumes = [
   someVolume('d', { stack: 'blog' }),
 ];
 
-test('chooseVolumes() takes all of them, and names those that their label keeps out', () => {
+test('chooseVolumes() takes all volumes, and names those that their label excludes', () => {
   const chosen = chooseVolumes(volumes, { all: true, stacks: [] });
   expect(chosen.volumes.map(({ name }) => name)).toEqual(['a', 'c', 'd']);
   expect(chosen.skipped).toEqual([{ name: 'b', reason: expect.stringContaining('holdfast.backup=false') }]);
 });
 
-test('chooseVolumes() takes a stack, and says which one may have been meant', () => {
+test('chooseVolumes() takes a stack, and suggests a similar one', () => {
   expect(chooseVolumes(volumes, { all: false, stacks: ['shop'] }).volumes.map(({ name }) => name)).toEqual([
     'a',
   ]);
@@ -24,7 +24,7 @@ test('chooseVolumes() takes a stack, and says which one may have been meant', ()
   );
 });
 
-test('chooseVolumes() leaves out what is in memory only', () => {
+test('chooseVolumes() leaves out volumes in memory', () => {
   const memory = someVolume('m', { options: { type: 'tmpfs', device: 'tmpfs' } });
   expect(chooseVolumes([memory], { all: true, stacks: [] })).toEqual({
     volumes: [],

@@ -15,8 +15,8 @@ let world: TrashWorld;
 beforeEach(() => (world = new TrashWorld()));
 afterEach(() => world[Symbol.dispose]());
 
-describe('what fails or is killed after the data has reached the engine', () => {
-  test('takes nothing away again', async () => {
+describe('a failure or kill after the data has reached the engine', () => {
+  test('does not take it away again', async () => {
     await world.trashed('pg', 'precious');
     const host = world.once('openData', async (open) => {
       const data = (await open()) as DirectoryData;
@@ -32,7 +32,7 @@ describe('what fails or is killed after the data has reached the engine', () => 
     expect(await world.managed.list()).toEqual([]);
   });
 
-  /** As a kill leaves it: the data is at the engine, and the directory that it changed places with is ours. */
+  /** Leaves what a kill leaves: the data is at the engine, and the exchanged directory is ours. */
   async function killedAfterExchange(more: { readonly isGone?: boolean } = {}): Promise<string> {
     await world.trashed('pg', 'newest');
     const { mountpoint } = await world.managed.restoreTrash('pg', { to: 'pg.abc' });
@@ -44,7 +44,7 @@ describe('what fails or is killed after the data has reached the engine', () => 
     return mountpoint;
   }
 
-  test.each([false, true])('leaves nothing in the trash that could be taken for it', async (isGone) => {
+  test.each([false, true])('leaves nothing in the trash that could be mistaken for it', async (isGone) => {
     await world.trashed('pg', 'older');
     await killedAfterExchange({ isGone });
     expect(await world.list()).toHaveLength(1);
@@ -55,7 +55,7 @@ describe('what fails or is killed after the data has reached the engine', () => 
     expect(world.journals()).toEqual([]);
   });
 
-  test('puts what an app has written into the other directory into the trash', async () => {
+  test('moves what an app has written into the other directory to the trash', async () => {
     writeFileSync(join(await killedAfterExchange(), 'written'), 'by an app');
     expect(await world.list()).toHaveLength(1);
     expect(world.fileOf('pg')).toBe('newest');
@@ -64,7 +64,7 @@ describe('what fails or is killed after the data has reached the engine', () => 
   });
 });
 
-describe('what a kill left on the way', () => {
+describe('data that a kill left on the way', () => {
   /** Out of the trash, and not at the engine yet. */
   async function killedOnTheWay(journal: Record<string, unknown> = {}): Promise<void> {
     await world.trashed('pg', 'precious');
@@ -85,7 +85,7 @@ describe('what a kill left on the way', () => {
     },
   );
 
-  test('is in the trash again, and what was copied half goes from the engine', async () => {
+  test('is in the trash again, and its partial copy is removed from the engine', async () => {
     await world.make('other');
     const root = world.engine.path('other');
     mkdirSync(join(root, '.holdfast-stage-0123456789abcdef'));
@@ -96,14 +96,14 @@ describe('what a kill left on the way', () => {
     expect(namesIn(root)).toEqual(['of-an-app']);
   });
 
-  test('is settled where the engine has no such volume any more', async () => {
+  test('is settled where the engine no longer has such a volume', async () => {
     await killedOnTheWay({ root: join(world.folder, 'nowhere') });
     expect(await world.list()).toHaveLength(1);
     expect(world.journals()).toEqual([]);
     expect(world.warnings).toEqual([]);
   });
 
-  test('is not touched while another process brings something back', async () => {
+  test('is not touched while another process is restoring', async () => {
     await killedOnTheWay();
     await using _lock = await lockRestores(world.stateDir);
     expect(await world.list()).toEqual([]);
@@ -124,7 +124,7 @@ describe('what a kill left on the way', () => {
     },
   );
 
-  test('and cannot be put away now is told, and put away the next time', async () => {
+  test('and cannot be moved to the trash now is reported, and moved the next time', async () => {
     await killedOnTheWay();
     const failing = { ...world.managed, remove: () => Promise.reject(new AppError('locked', 'Not now')) };
     const onWarning = (text: string) => void world.warnings.push(text);

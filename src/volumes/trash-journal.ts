@@ -14,15 +14,15 @@ import { isUnfinishedFill } from '../lib/stage-names.ts';
 export interface TrashJournalParts {
   readonly managed: Pick<ManagedVolumes, 'find' | 'remove'>;
   readonly stateDir: string;
-  /** Told what could not be put right. It is tried again the next time. */
+  /** Receives what could not be settled. It is tried again the next time. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-/** What is written down of data on its way from the trash to an engine. */
+/** The record of data on its way from the trash to an engine. */
 export interface TrashJournal {
-  /** Of our volume that has the data meanwhile. */
+  /** The managed volume that has the data meanwhile. */
   readonly name: string;
-  /** Which directory holds the data, once it is out of the trash. */
+  /** Identifies the directory that holds the data, once it is out of the trash. */
   readonly data?: string | undefined;
   /** The engine's directory that it is copied into. */
   readonly root?: ByteString | undefined;
@@ -32,7 +32,7 @@ export function journalDir(stateDir: string): string {
   return join(stateDir, 'journal-trash');
 }
 
-/** One process at a time brings data back. */
+/** One process at a time restores from the trash. */
 export async function lockRestores(stateDir: string): Promise<AsyncDisposable> {
   const lock = await lockJournals(journalDir(stateDir));
   if (!('heldBy' in lock)) return lock;
@@ -41,7 +41,7 @@ export async function lockRestores(stateDir: string): Promise<AsyncDisposable> {
   });
 }
 
-/** Only after a kill is there anything to do. `locked` while another process brings something back. */
+/** Has work only after a kill. `locked` while another process is restoring. */
 export async function settleLeft(parts: TrashJournalParts): Promise<void> {
   if ((await listJournals(journalDir(parts.stateDir))).length === 0) return;
   await using _lock = await lockRestores(parts.stateDir);
@@ -49,8 +49,8 @@ export async function settleLeft(parts: TrashJournalParts): Promise<void> {
 }
 
 /**
- * What did not reach the engine is in the trash again. The caller holds the lock. One that cannot be put right does
- * not keep the others.
+ * Moves to the trash again what did not reach the engine. The caller holds the lock. A journal that cannot be
+ * settled does not block the others.
  */
 export async function settle(parts: TrashJournalParts): Promise<void> {
   for (const path of await listJournals(journalDir(parts.stateDir))) {
@@ -80,18 +80,18 @@ async function settleOne(
   const kept = await managed.find(name);
   if (kept === undefined) return;
   const isAtEngine = data !== undefined && folderIdentity(kept.mountpoint) !== data;
-  // That the two have changed places is on the disk before what remembers it goes.
+  // The exchange has to be on disk before its record is removed.
   if (isAtEngine) syncNames([fromText(kept.mountpoint)]);
   // What the data changed places with was empty. What an app has put into it since goes to the trash.
   await managed.remove(name, { permanent: isAtEngine && removeEmpty(kept.mountpoint), isHeld: true });
 }
 
-/** A copy that was not whole; the data that it was made from is still ours. */
+/** Removes an incomplete copy; its source is still ours. */
 async function removeUnfinished(root: ByteString): Promise<void> {
   try {
     using handle = openTrusted(root);
     using lock = tryLockDirectory(handle.self);
-    // A process that fills it now removes what others have left.
+    // A process that is filling it now removes what others have left.
     if (lock === undefined) return;
     for (const name of await readdir(toPath(handle.at('.')), { encoding: 'latin1' }))
       if (isUnfinishedFill(name)) await removeTreeIn(handle, name);

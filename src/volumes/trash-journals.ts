@@ -9,17 +9,17 @@ import { quote } from '../model/quote.ts';
 import { longestOwnName } from '../model/volume-name.ts';
 
 /**
- * What is written down of data on its way between an engine and the trash, a file for each volume: `journal-foreign` in
- * the state folder is of the way in, `journal-trash` of the way back.
+ * The journals of data on its way between an engine and the trash, a file for each volume: `journal-foreign`
+ * in the state folder is for the way in, `journal-trash` for the way back.
  */
 
-/** One process at a time works with the journals of a folder; or says which one does. */
+/** One process at a time uses the journals of a folder; returns the holder if it is another. */
 export async function lockJournals(folder: string): Promise<AsyncDisposable | { readonly heldBy: string }> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   return await tryLockFile(join(folder, 'lock'), { owner: String(process.pid) });
 }
 
-/** The paths of those that there are; none where the folder was never made. */
+/** The paths of the existing ones; none where the folder was never made. */
 export async function listJournals(folder: string): Promise<string[]> {
   return (await namesIn(folder)).filter((name) => name.endsWith('.json')).map((name) => join(folder, name));
 }
@@ -28,7 +28,7 @@ export function newJournal(folder: string): string {
   return join(folder, `${randomBytes(8).toString('hex')}.json`);
 }
 
-/** Throws `integrity` for a file that does not hold what `isWhole` wants. */
+/** Throws `integrity` for a file that does not satisfy `isWhole`. */
 export async function readJournal<T>(
   path: string,
   isWhole: (value: Partial<Record<keyof T, unknown>>) => boolean,
@@ -41,15 +41,15 @@ export async function readJournal<T>(
   );
 }
 
-/** A dot and six more. */
+/** A dot and six characters. */
 const tokenLength = 7;
 
-/** True when a volume of ours by this name can go to the trash. */
+/** True when a managed volume of this name can go to the trash. */
 export function fitsTrash(name: string): boolean {
   return name.length <= longestOwnName;
 }
 
-/** A name that none has, and that shows which one it stands for. */
+/** An unused name that resembles the given one. */
 export function nameNear(name: string): string {
   return `${name.slice(0, longestOwnName - tokenLength)}.${randomBytes(3).toString('hex')}`;
 }

@@ -23,21 +23,24 @@ export interface UndoRecord {
   /** What the lease is on. */
   readonly identity: string;
   readonly hostIdentity: string | undefined;
-  /** Where the live data is. */
+  /** The path of the live data. */
   readonly root: ByteString;
-  /** The folder whose `new` is what an undo brings back. */
+  /** The folder whose `new` an undo brings back. */
   readonly stage: ByteString;
-  /** The number of that file in its file system: what is there must be what was kept. */
+  /** The inode number of `new`: only the kept data itself counts. */
   readonly inode: string;
-  /** The number of the live data when this was kept: where it still is, its disk is there. Earlier versions wrote none. */
+  /**
+   * The inode number of the live data when this was kept: while that is in place, the disk is there. Earlier
+   * versions wrote none.
+   */
   readonly liveInode?: string | undefined;
   /** RFC 3339. */
   readonly keptAt: string;
   readonly until: string;
-  /** The moment of `keptAt` by a clock that nothing sets. Earlier versions wrote none. */
+  /** The time of `keptAt` by a monotonic clock. Earlier versions wrote none. */
   readonly since?: KeptSince | undefined;
   readonly snapshotIds: readonly string[];
-  /** True when it was undone: what is kept is what the restore had brought. */
+  /** True when it was undone: what is kept is then the restored data. */
   readonly isUndone: boolean;
 }
 
@@ -48,7 +51,7 @@ export async function writeUndoRecord(stateDir: string, record: UndoRecord): Pro
   await writeDurably(path.join(folder, `${record.id}.json`), JSON.stringify({ version: 1, ...record }));
 }
 
-/** Oldest first. Damaged ones are left out. */
+/** Oldest first. Leaves out damaged ones. */
 export async function listUndoRecords(stateDir: string): Promise<UndoRecord[]> {
   const folder = undoFolder(stateDir);
   const records: UndoRecord[] = [];
@@ -61,19 +64,19 @@ export async function listUndoRecords(stateDir: string): Promise<UndoRecord[]> {
   return records.sort((one, other) => (order(one) < order(other) ? -1 : 1));
 }
 
-/** The name that a stage's record has. */
+/** The name of a stage's record. */
 export function undoIdOf(stage: ByteString): string {
   return stage.slice(-16);
 }
 
-/** True when what was kept is still there. */
+/** True when the kept data is still there. */
 export async function isUndoable({ stage, inode }: UndoRecord): Promise<boolean> {
   return (await inodeOf(`${stage}/new`)) === inode;
 }
 
 /**
- * Deletes what was kept: the directory of that inode, in the folder that holds it, and nothing else that has their names
- * by now (`conflict`). A kill in the middle leaves a record that brings nothing back, and that can be dropped again.
+ * Deletes kept data: the directory of that inode, in its folder, and nothing else that has taken their names
+ * (`conflict`). A kill in the middle leaves a record that brings nothing back, and that can be dropped again.
  */
 export async function dropUndo(
   stateDir: string,
@@ -86,11 +89,14 @@ export async function dropUndo(
 }
 
 export interface DropOptions {
-  /** It was not there a moment ago: another program may have had its name away. What is there whole stays. */
+  /** It was missing a moment ago, because another program may have moved it. If it is whole, it stays. */
   readonly unlessWhole?: boolean | undefined;
 }
 
-/** False when it was left. The user who owns the folder above may have put another in its place: all is done in the one that is held open. */
+/**
+ * False when it was left. The user who owns the parent folder may have replaced it, so all work is done in
+ * the held directory.
+ */
 async function dropStage(
   parent: DirectoryHandle,
   record: UndoRecord,
@@ -104,7 +110,7 @@ async function dropStage(
   if (kept === undefined && others.length > 0) throw somethingElse(record);
   if (kept === 'new' && unlessWhole) return false;
   if (kept === 'new') renameSync(toPath(stage.at('new')), toPath(stage.at('dropped')));
-  // What the folder is known by goes last.
+  // The directory that identifies the folder goes last.
   for (const other of others) await removeTreeIn(stage, other);
   await removeTreeIn(stage, 'dropped');
   orGone(() => removeDirectoryAt(parent.fd, name));
@@ -123,7 +129,7 @@ function openStage(
   }
 }
 
-/** The number of the device may be another after each boot: it has to be the one of the folder that holds it. */
+/** Device numbers may change with each boot: it must have the one of its folder. */
 function isKept(stage: DirectoryHandle, name: ByteString, inode: string): boolean {
   const found = orGone(() => statAt(stage.fd, name));
   return found !== undefined && String(found.ino) === inode && found.dev === stage.stat().dev;

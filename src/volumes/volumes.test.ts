@@ -22,7 +22,7 @@ describe('volumes as such', () => {
     expect(await t.host.findVolume('three')).toBeUndefined();
   });
 
-  test('remove() tries each name and says what became of it', async () => {
+  test('remove() tries each name and reports each outcome', async () => {
     await t.create('free');
     await t.create('used');
     t.host.set('used', { consumers: [consumer('web-db-1')] });
@@ -65,7 +65,7 @@ describe('volumes as such', () => {
     expect(all.remove.map(({ volume }) => volume.name)).toEqual(['anonymous', 'named']);
   });
 
-  test('applyPrune() leaves what came into use, or was made anew, since it was planned', async () => {
+  test('applyPrune() leaves what came into use, or was recreated, since the plan', async () => {
     for (const name of ['a', 'b', 'c', 'd']) await t.create(name);
     const plan = await t.engine.planPrune(parseVolumeFilter(['all=1'], 'prune'));
     t.host.set('a', { consumers: [consumer('new')] });
@@ -96,7 +96,7 @@ describe('volumes as such', () => {
     await expect(t.engine.usage(['nothing'])).rejects.toMatchObject({ code: 'not-found' });
   });
 
-  test('usage() tells what is wrong with one volume in its place, and measures the others', async () => {
+  test('usage() reports the error of one volume in its place, and measures the others', async () => {
     await t.create('a', { file: '1' });
     rmSync(await t.create('gone'), { recursive: true });
     await t.create('z', { file: '22' });

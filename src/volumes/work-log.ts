@@ -2,11 +2,11 @@ import type { VolumeData } from '../hosts/host.ts';
 import { AppError } from '../model/errors.ts';
 import type { VolumeProblem, VolumeProgress, VolumeWorkOptions, WorkReport } from './volume-engine.ts';
 
-/** A broken disk or another user's volume gives a problem for each file: enough of them is enough. */
+/** A broken disk or another user's volume gives a problem for each file, so their number is limited. */
 const maxProblems = 1000;
 const maxNotes = 50;
 
-/** Gathers what a piece of work has to say of itself. */
+/** Collects what work on data reports. */
 export class WorkLog {
   readonly #options: VolumeWorkOptions;
   readonly #problems: VolumeProblem[] = [];
@@ -48,7 +48,7 @@ export class WorkLog {
     if (this.#notes.length < maxNotes) this.#notes.push(sentence);
   }
 
-  /** Notes which way the data is reached; one end that is streamed makes all of it streamed. */
+  /** Notes how the data is reached; one streamed end makes all of it streamed. */
   uses(data: VolumeData): void {
     if (data.way === 'direct') return;
     this.#way = 'stream';

@@ -9,7 +9,7 @@ import { isMountedAt, mountStorage, unmountStorage } from './mount-volume.ts';
 
 type Texts = Readonly<Record<string, string>>;
 
-/** Undefined takes a label away. */
+/** An undefined value removes a label. */
 export async function labelVolume(
   state: VolumeState,
   { name, labels }: { readonly name: string; readonly labels: Readonly<Record<string, string | undefined>> },

@@ -59,7 +59,7 @@ function sameStorage(one: NewStorage, other: NewStorage): boolean {
   return form(one) === form(other);
 }
 
-/** Mounted twice, a file system is destroyed. */
+/** Mounting it twice would destroy a file system. */
 async function refuseSharedDevice(
   { catalog }: VolumeState,
   options: NewStorage['options'],
@@ -87,7 +87,7 @@ async function diskOf(
 ): Promise<RoomUsage | undefined> {
   if (device?.startsWith('/dev/') === true) return undefined;
   const folder = pool ?? (device === undefined ? folders.trashDir : dirname(device));
-  // A folder that is not there is the driver's to refuse.
+  // A missing folder is for the driver to refuse.
   const found = await statfs(folder).catch(() => undefined);
   if (found === undefined) return undefined;
   const { bsize, blocks, bfree, bavail } = found;

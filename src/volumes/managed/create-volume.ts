@@ -24,13 +24,13 @@ const anonymousLabel = 'com.docker.volume.anonymous';
 export const creatingMark = 'creating.json';
 
 export interface CreateOptions extends CallOptions {
-  /** Throws unless the volume that is there agrees with what was asked for. */
+  /** Throws unless the existing volume agrees with the request. */
   readonly existing: (record: ManagedVolumeRecord) => Promise<void>;
-  /** Called where something was made that is not on the disk: it is waited for later. */
+  /** Called when something was made that is not on disk yet: it is waited for later. */
   readonly settleSoon: () => void;
 }
 
-/** Makes a volume, or finds the one that is there. */
+/** Makes a volume, or finds the existing one. */
 export async function createVolume(
   state: VolumeState,
   spec: VolumeSpec,
@@ -50,12 +50,12 @@ export async function createVolume(
     }
     state.folders.makeFolder(name);
     using lock = await lockVolumeFolder(state.folders.path(name), { name, action: 'create', signal });
-    // Taken away between the two lines above, or made by another: from the start.
+    // Removed, or made by another process, between the two lines above: start again.
     if (lock === undefined) continue;
-    // An empty folder, which is what most find, has no earlier try in it, no data of others, and no volume.
+    // An empty folder, the usual case, holds no earlier try, no foreign data, and no volume.
     const isEmpty = readdirSync(state.folders.path(name)).length === 0;
     if (!isEmpty && state.catalog.findManagedVolume(name) !== undefined) continue;
-    // The process that removed the volume before was killed meanwhile.
+    // The process that removed the previous volume was killed meanwhile.
     if (!isEmpty && (await moveRemoved(state, name))) continue;
     if (isEmpty && !isMarked(record) && makeSoon(state, record)) settleSoon();
     else await make(state, record, { isEmpty, signal });
@@ -64,8 +64,8 @@ export async function createVolume(
 }
 
 /**
- * Its directories reach the disk when the kernel gets to it; that they are to be there is on the disk. False when that
- * cannot be had, and nothing was written then.
+ * Records durably that the directories have to exist, and lets them reach the disk when the kernel writes
+ * them. False where that is not possible, and then nothing was written.
  */
 function makeSoon(state: VolumeState, record: ManagedVolumeRecord): boolean {
   const { catalog, folders } = state;
@@ -108,24 +108,24 @@ async function make(
   });
 }
 
-/** Its creation takes more than one step. */
+/** True when its creation takes more than one step. */
 export function isMarked(record: ManagedVolumeRecord): boolean {
   return !isPlain(record) || Object.keys(record.options).length > 0;
 }
 
-/** What is written where nothing is mounted would be hidden later: no process can write there. */
+/** What is written while nothing is mounted would be hidden later, so no process may write there. */
 export async function closeBelow(mountpoint: string): Promise<void> {
   await chmod(mountpoint, 0o000);
   setImmutable(mountpoint, true);
 }
 
-/** Takes away what a create has made that did not come to its end. */
+/** Removes what an unfinished create has made. */
 export async function undoCreate(storage: Storage): Promise<void> {
   await unmakeStorage(storage);
   await removeTree(fromText(storage.volume.folder));
 }
 
-/** A create that was killed left a mark: what it made is taken away first. */
+/** A killed create left a mark: what it made is removed first. */
 async function settleEarlierTry(state: VolumeState, name: string): Promise<void> {
   const left = await readCreatingMark(state.folders.path(name));
   if (left === undefined) return;
@@ -139,7 +139,7 @@ export async function readCreatingMark(folder: string): Promise<ManagedVolumeRec
   return await readRecordFile(join(folder, creatingMark));
 }
 
-/** Data that no record speaks of may be needed: a new volume must neither show it nor hide it. */
+/** Data without a record may be needed: a new volume must neither show nor hide it. */
 async function refuseForeignData(state: VolumeState, name: string): Promise<void> {
   const others = (await readdir(state.folders.path(name))).filter((entry) => entry !== '_data');
   if (others.length === 0 && (await state.folders.isEmpty(name))) return;
@@ -163,7 +163,7 @@ async function recordFor(state: VolumeState, spec: VolumeSpec): Promise<ManagedV
   };
 }
 
-/** The options as the driver keeps them. */
+/** The options as the driver stores them. */
 export async function keptOptions(
   state: VolumeState,
   { name, driver, options }: Pick<ManagedVolumeRecord, 'name' | 'driver' | 'options'>,

@@ -16,21 +16,22 @@ type OnWarning = ((message: string) => void) | undefined;
 const settledMs = 60_000;
 
 /**
- * Finishes renames, removals and returns from the trash, and undoes creations, that were interrupted. Safe while other
+ * Finishes interrupted renames, removals and restores from the trash, and undoes creations. Safe while other
  * processes work on the same state:
  *
- * - A rename that was begun: when the folder has its new name, the record gets it too; otherwise nothing has happened.
+ * - A rename that was begun: if the folder has its new name, the record gets it too; otherwise nothing has
+ *   happened.
  * - A migration: before its exchange of folders, what was made for it goes; after it, the record follows.
- * - A folder in the trash: its removal was decided. A record that still stands is deleted if it has no folder, and the
- *   folder is deleted if it was to go for good.
- * - A folder in the trash with nothing readable that says so, whose record still stands: the machine went down before
- *   its removal was durable. It goes back.
+ * - A folder in the trash: its removal was decided. A remaining record is deleted if it has no folder, and
+ *   the folder is deleted if the removal was permanent.
+ * - A folder in the trash without a readable mark, whose record remains: the machine went down before its
+ *   removal was durable. It goes back.
  * - A folder without a record that came from the trash: its record is made.
- * - A folder without a record, empty and not of this minute, or with the mark of a driver's work that no process does: a
- *   create that never came to its end.
+ * - A folder without a record that is empty and not recent, or that has the mark of a driver's work that no
+ *   process does: an unfinished create.
  *
- * A folder without a record that holds data is left alone, and told of: no one said that it may go, and the user who lost the
- * catalog has to know what no backup of everything saves.
+ * A folder without a record that holds data is left alone and reported: no request allows its removal, and a
+ * user who lost the catalog has to know which data no backup of everything saves.
  */
 export async function finishInterrupted(state: VolumeState, onWarning: OnWarning): Promise<void> {
   await finishUnsettled(state);
@@ -46,7 +47,8 @@ async function finishRenames(state: VolumeState): Promise<void> {
     const isDone = !(await isThere(folders.path(from))) && (await isThere(folders.path(to)));
     const at = folders.path(isDone ? to : from);
     using lock = await lockLeft(at, from);
-    // A rename that runs holds the lock. One that has ended since leaves nothing to do: both names may be others' by now.
+    // A running rename holds the lock. One that has ended since needs nothing, and both names may be others'
+    // by now.
     const isOpen = catalog.volumes.listRenames().some((one) => one.from === from && one.to === to);
     if (lock === undefined || !isOpen) continue;
     if (isDone) await finishRename(state, from);
@@ -61,9 +63,9 @@ async function finishRemovals(state: VolumeState): Promise<void> {
   const forgetGone = async (name: string, createdAt?: string): Promise<void> => {
     const record = known.get(name);
     if (record === undefined || !isVolumeName(name) || (await isThere(folders.path(name)))) return;
-    // One of that name that was removed before says nothing of this one, whose disk may be away.
+    // An earlier volume of that name says nothing about this one, whose disk may be away.
     if (createdAt !== undefined && createdAt !== record.createdAt) return;
-    // A rename that runs now has taken the folder of another volume, and its record follows. Another program may have
+    // A running rename may have taken another volume's folder, whose record follows. Another program may have
     // made a volume of that name meanwhile.
     if (!isBeingRenamed(state, name)) catalog.unsettled.removeMissing(record, folders.settlingBoot);
   };
@@ -93,18 +95,21 @@ async function undoCreations(state: VolumeState, onWarning: OnWarning): Promise<
   }
 }
 
-/** Killed between the record and this: if the catalog were lost, the mark would have the data for an unfinished create. */
+/**
+ * Left by a kill after the record was made. If the catalog were lost, the mark would make the data look like
+ * an unfinished create.
+ */
 async function dropCreatingMark({ catalog, folders }: VolumeState, name: string): Promise<void> {
   const mark = join(folders.path(name), creatingMark);
   if (!(await isThere(mark))) return;
   using lock = await lockLeft(folders.path(name), name);
-  // Removed since, it may be in the making again.
+  // If it was removed since, it may be in the making again.
   if (lock !== undefined && catalog.findManagedVolume(name) !== undefined) await rm(mark, { force: true });
 }
 
 async function tellOfStray(state: VolumeState, name: string, onWarning: OnWarning): Promise<void> {
   const { folders, catalog } = state;
-  // Such as "lost+found".
+  // For example "lost+found".
   if (!isVolumeName(name)) return;
   const stat = await lstat(folders.path(name)).catch(() => undefined);
   if (stat?.isDirectory() !== true || Date.now() - stat.mtimeMs < settledMs) return;
@@ -116,8 +121,9 @@ async function tellOfStray(state: VolumeState, name: string, onWarning: OnWarnin
 }
 
 /**
- * The folder may be that of a volume that is being renamed or restored from the trash now: its record follows. So nothing
- * in it is touched without its lock, and without another look at the record under the lock.
+ * The folder may belong to a volume that is being renamed or restored from the trash now, whose record
+ * follows. So nothing in it is touched without its lock, and without another look at the record under the
+ * lock.
  */
 async function settleLeft(
   state: VolumeState,
@@ -135,7 +141,7 @@ async function settleLeft(
   if (left !== undefined) return await undoCreate(await storageOf(state, { ...left, name }));
   const isEmpty = (await readdir(folders.path(name))).every((entry) => entry === '_data');
   if (!isOld || !isEmpty) return;
-  // Removes empty directories only, and fails on all others.
+  // Removes an empty directory only, and fails for any other.
   await rmdir(folders.dataPath(name)).catch(() => undefined);
   await rmdir(folders.path(name)).catch(() => undefined);
 }

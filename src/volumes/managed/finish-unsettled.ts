@@ -16,15 +16,15 @@ import { lockVolumeFolder } from './volume-lock.ts';
 type Removal = ReturnType<UnsettledMemory['listRemovals']>[number];
 
 /**
- * Finishes what was decided before a kill or a power cut, and was not on the disk. Removals first: what lies under a
- * volume's name may be the one before it, which is removed.
+ * Finishes what was decided before a kill or a power cut, and was not on disk yet. Removals first, because a
+ * volume's name may still have the folder of the removed one before it.
  *
- * - A removal whose folder is still in the volume's place: it goes into the trash.
- * - A removal whose folder is in the trash: what says why is written again.
- * - A volume of before the machine went down whose directories are not there: nothing in them was on the disk, so they
- *   are made again, empty. A volume that was settled is never given an empty folder.
+ * - A removal whose folder is still in the volume's place: moves it to the trash.
+ * - A removal whose folder is in the trash: writes its mark again.
+ * - A volume of before the machine went down whose directories are missing: none of its contents had reached
+ *   the disk, so they are made again, empty. A settled volume never gets an empty folder.
  *
- * Nothing where the volumes do not lie beside the catalog: the disk that they are on may not be mounted.
+ * Does nothing where the volumes do not lie beside the catalog: their disk may not be mounted.
  */
 export async function finishUnsettled(state: VolumeState): Promise<void> {
   const { catalog, folders } = state;
@@ -46,30 +46,30 @@ async function finishRemoval(state: VolumeState, removal: Removal): Promise<void
   const { entry, name, boot, madeIn } = removal;
   const path = join(folders.trashDir, entry);
   if (isInPlace(state, removal)) {
-    // A process that is at work on it holds the lock, which goes along with the folder.
+    // A process at work on it holds the lock, which moves along with the folder.
     using lock = await lockVolumeFolder(folders.path(name), { name, action: 'settle', waitMs: 0 });
     if (lock !== undefined && (await moveRemoved(state, name))) return;
   }
   if (boot === folders.settlingBoot) {
-    // In the trash it settles in its time. Nowhere: it was deleted.
+    // In the trash, it settles later. In neither place, it was deleted.
     if (!isThere(path) && isPending(state, removal)) catalog.unsettled.endRemovals([entry]);
     return;
   }
   if (!isThere(path) && madeIn === undefined) return catalog.unsettled.endRemovals([entry]);
   try {
-    // It was made and removed before all of either was on the disk.
+    // It was made and removed before either was on disk.
     if (madeIn !== undefined) makeDirectories(path, name);
     if ((await readRecordFile(join(path, trashedMark))) === undefined)
       await writeDurably(join(path, trashedMark), removal.mark);
     await syncAll([path, folders.trashDir]);
   } catch (error) {
-    // Such as a full disk: the trash can still be emptied.
+    // For example a full disk: the trash can still be emptied.
     throw stateError(`Cannot write down that volume ${quote(name)} was removed`, error);
   }
   catalog.unsettled.endRemovals([entry]);
 }
 
-/** Moves into the trash what lies in a volume's place and is removed. False when there is nothing like that. The lock is held. */
+/** Moves a removed volume from its place into the trash. False when there is none. The lock is held. */
 export async function moveRemoved(state: VolumeState, name: string): Promise<boolean> {
   const { folders, catalog } = state;
   const removal = removalInPlace(state, name);
@@ -88,7 +88,7 @@ export async function moveRemoved(state: VolumeState, name: string): Promise<boo
   return true;
 }
 
-/** There may be thousands: all are made, then waited for once. */
+/** There may be thousands, so all are made, then waited for once. */
 async function makeAgain(state: VolumeState, left: readonly UnsettledVolume[]): Promise<void> {
   const { folders } = state;
   const made: UnsettledVolume[] = [];
@@ -100,7 +100,7 @@ async function makeAgain(state: VolumeState, left: readonly UnsettledVolume[]): 
   await orLater(() => settleMade(state, made));
 }
 
-/** Those that are there stay as they are. */
+/** Leaves existing ones as they are. */
 function makeDirectories(folder: string, name: string): void {
   for (const [path, mode] of [
     [folder, 0o711],
@@ -119,9 +119,9 @@ function isInPlace(state: VolumeState, { name, entry }: Removal): boolean {
 }
 
 /**
- * The removal whose folder lies in the volume's place still. There may be several of one name, and a volume that has it
- * now: they are told by which folder it is. Of a state folder that was copied, where that says nothing, what lies there
- * belongs to the first one, if no volume has the name.
+ * The removal whose folder is still in the volume's place. There may be several of that name, and a volume
+ * that has it now; the folder's identity tells which. In a copied state folder, where identities mean
+ * nothing, the folder belongs to the first removal, if no volume has the name.
  */
 function removalInPlace({ folders, catalog }: VolumeState, name: string): Removal | undefined {
   const found = folderIdentity(folders.path(name));
@@ -146,7 +146,7 @@ function isThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
-/** What cannot be finished now stops no other work; it is tried again at the next start. */
+/** What cannot be finished now stops no other work; the next start tries again. */
 export async function orLater(work: () => Promise<unknown>): Promise<void> {
   try {
     await work();

@@ -11,6 +11,6 @@ test('a hold of a process ends with it', () => {
   expect(isProcessHoldAlive('a container')).toBeUndefined();
 });
 
-test('a hold of a process in another PID namespace, which cannot be seen from here, is not taken for dead', () => {
+test('a hold of a process in another PID namespace, which cannot be seen from here, does not count as dead', () => {
   expect(isProcessHoldAlive('process:1:1:4026531999:00')).toBe(true);
 });

@@ -22,24 +22,24 @@ import { processHoldId } from './hold-id.ts';
 import { VolumeFolders } from './volume-folders.ts';
 
 export interface ManagedHostOptions {
-  /** Volumes lie at `volumes/NAME/_data` below it. Made when missing. */
+  /** Volumes lie at `volumes/NAME/_data` below it. Created if missing. */
   readonly stateDir: string;
   /** Not closed with the host. */
   readonly catalog: Catalog;
   readonly drivers: Drivers;
-  /** How long what is removed stays in the trash; a week unless given. */
+  /** How long removed volumes stay in the trash. Default: a week. */
   readonly trashKeepMs?: number | undefined;
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 const weekMs = 7 * 24 * 3600 * 1000;
 
-/** The host for machines without a container engine (`--host embedded`): its volumes are those that Holdfast keeps itself. */
+/** The host for machines without a container engine (`--host embedded`): its volumes are the managed ones. */
 export interface ManagedHost extends Host {
   readonly managed: ManagedVolumes;
 }
 
-/** Finishes what was interrupted. */
+/** Also finishes interrupted work. */
 export async function openManagedHost(options: ManagedHostOptions): Promise<ManagedHost> {
   const folders = await VolumeFolders.open(resolve(options.stateDir));
   const { catalog, drivers, onWarning, trashKeepMs = weekMs } = options;
@@ -100,7 +100,7 @@ class OwnHost implements ManagedHost {
     if (options.signal?.aborted === true) throw cancelled(`Cannot open volume "${name}"`, options.signal);
     const record = requireRecord(this.#state, { name, action: 'open' });
     await this.#state.folders.check(name);
-    // What is written to is held, so that it does not move to other storage meanwhile.
+    // A volume that is written to is held, so that it does not move to other storage meanwhile.
     if (isPlain(record) && options.write !== true && !hasMigrationMark(this.#state.folders.path(name))) {
       const root = fromText(this.#state.folders.dataPath(name));
       const folder = this.#inodeOf(name);
@@ -120,7 +120,7 @@ class OwnHost implements ManagedHost {
     return lstatSync(this.#state.folders.path(name), { bigint: true, throwIfNoEntry: false })?.ino;
   }
 
-  /** Who has read it without a hold may have seen nothing where other storage is mounted now. */
+  /** A reader without a hold may have seen an empty directory where other storage is mounted now. */
   #requireSame(name: string, folder: bigint | undefined): void {
     const now = this.#inodeOf(name);
     if (now === undefined || now === folder) return;
@@ -135,7 +135,7 @@ class OwnHost implements ManagedHost {
   }
 }
 
-/** What every host says of a volume, and no more. */
+/** Only the fields that every host has. */
 function asVolume(volume: ManagedVolume): Volume {
   const { name, driver, mountpoint, createdAt, labels, options, scope, anonymous, stack, consumers } = volume;
   return { name, driver, mountpoint, createdAt, labels, options, scope, anonymous, stack, consumers };
@@ -146,9 +146,10 @@ function cancelled(action: string, signal: AbortSignal): AppError {
 }
 
 /**
- * For what Holdfast itself writes to a mounted volume. mount(8) looks a bind volume's device up by its path: the user who
- * owns the folder above can lead it to any directory of this machine. Throws `denied` for a symbolic link on the way that
- * another user can change, and `conflict` when something else is mounted than what the path leads to.
+ * For Holdfast's own writes to a mounted volume. mount(8) looks up a bind volume's device by its path, which
+ * the user who owns the parent folder can lead to any directory of this machine. Throws `denied` for a
+ * symbolic link on the way that another user can change, and `conflict` when something else is mounted than
+ * what the path leads to.
  */
 function refuseOtherDevice({ driver, volume }: Storage): void {
   const { device } = volume.options;

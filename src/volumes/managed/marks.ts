@@ -10,10 +10,10 @@ import type { VolumeState } from './volume-state.ts';
 /** Beside the data of what is in the trash, or on its way there or back. */
 export const trashedMark = 'trashed.json';
 
-/** What the storage was that a volume is being moved to, where it does not lie in the volume's folder. */
+/** The previous state of a migration's target, where that does not lie in the volume's folder. */
 export const outsideNote = 'outside';
 
-/** A record that lies in a file beside the data; undefined for a file that is not there, or is cut short. */
+/** A record in a file beside the data; undefined for a missing or truncated file. */
 export async function readRecordFile<T extends ManagedVolumeRecord>(path: string): Promise<T | undefined> {
   let text: string;
   try {
@@ -50,8 +50,9 @@ function isTexts(value: unknown): boolean {
 }
 
 /**
- * Says in a folder which storage it is to become the volume's. In the trash folder, where it is made ready, nothing has
- * been decided; in the volume's own place, where it comes in one step, the volume is on it, and its record follows.
+ * Says in a folder for which volume it is the new storage. In the trash folder, where the storage is
+ * prepared, nothing is decided; in the volume's own place, where it comes in one step, the volume is on it,
+ * and its record follows.
  */
 const migrationMark = 'migrating.json';
 
@@ -59,12 +60,12 @@ export async function writeMigrationMark(folder: string, record: ManagedVolumeRe
   await writeDurably(join(folder, migrationMark), JSON.stringify(record));
 }
 
-/** Cheap: it is asked before each use of a volume. */
+/** Cheap: called before each use of a volume. */
 export function hasMigrationMark(folder: string): boolean {
   try {
     return lstatSync(join(folder, migrationMark), { throwIfNoEntry: false }) !== undefined;
   } catch (error) {
-    // Something that is no folder is in the volume's place: the work that uses the volume says so.
+    // The volume's place holds something that is no folder: the work that uses the volume says so.
     if (errnoOf(error) === 'ENOTDIR') return false;
     throw error;
   }

@@ -11,7 +11,7 @@ import { type VolumeState, type Storage } from './volume-state.ts';
 import { withVolume } from './with-volume.ts';
 import { isProcessHoldAlive } from './hold-id.ts';
 
-/** Mounts a volume unless it is, notes the id, and gives back the path. */
+/** Mounts a volume if necessary, records the id, and returns the path. */
 export async function mountVolume(
   state: VolumeState,
   { name, id }: VolumeUse,
@@ -20,7 +20,7 @@ export async function mountVolume(
   return await withVolume(state, { name, action: 'mount', signal }, async (storage) => {
     await state.folders.check(name);
     await mountStorage(storage, { signal });
-    // Noted last: a kill before leaves a mount that no id holds, which the next start takes away.
+    // Recorded last: a kill before this leaves a mount that no id holds, which the next start removes.
     state.catalog.volumes.hold({ volume: name, id, boot: bootId(), heldAt: new Date().toISOString() });
     return storage.volume.mountpoint;
   });
@@ -31,7 +31,7 @@ export interface VolumeUse {
   readonly id: string;
 }
 
-/** Nothing when it is mounted and answers. A mount whose server has forgotten it is taken away and made again. */
+/** False when it is mounted and answers. Replaces a mount whose server has forgotten it. */
 export async function mountStorage(storage: Storage, { signal }: CallOptions): Promise<boolean> {
   const { driver, traits, volume } = storage;
   if (!traits.isMounted) return false;
@@ -50,13 +50,13 @@ export async function isMountedAt(path: string): Promise<boolean> {
   return mountAt(await readMounts(), fromText(path)) !== undefined;
 }
 
-/** Takes the id away, and unmounts after the last one. False for a volume that is gone. */
+/** Drops the id, and unmounts after the last one. False for a volume that is gone. */
 export async function unmountVolume(
   state: VolumeState,
   { name, id }: VolumeUse,
   { signal }: CallOptions = {},
 ): Promise<boolean> {
-  // In a folder that is gone nothing is mounted.
+  // A folder that is gone has no mount.
   const isThere = state.catalog.findManagedVolume(name) !== undefined && existsSync(state.folders.path(name));
   if (!isThere) {
     state.catalog.volumes.release(name, id);
@@ -78,10 +78,12 @@ export async function unmountStorage(
   return true;
 }
 
-/** A program that looks at all file systems, or was killed with its mount at work, may be in it for a moment. */
+/**
+ * A program that looks at all file systems, or was killed with its mount in use, may occupy it for a moment.
+ */
 const idle = { tries: 10, eachMs: 100 };
 
-/** The same for one that no id holds. `in-use` when a program has used it all the while. */
+/** Unmounts one that no id holds. `in-use` when a program has used it all that time. */
 export async function unmountIdle(storage: Storage, { signal }: CallOptions): Promise<boolean> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -93,7 +95,7 @@ export async function unmountIdle(storage: Storage, { signal }: CallOptions): Pr
   }
 }
 
-/** The ids that still count: those of processes that have ended, and of before the last boot, do not. */
+/** The ids that still count: without those of ended processes, and of before the last boot. */
 export function liveIds(holds: readonly VolumeHold[]): string[] {
   if (holds.length === 0) return [];
   const boot = bootId();

@@ -20,15 +20,15 @@ export async function isOutsideMissing({ traits, volume }: Storage): Promise<boo
 }
 
 /**
- * New storage that does not lie in the volume's folder is not removed with it: what it was before is noted once it is
- * seen to hold nothing, so that nothing stays there of a migration that comes to nothing.
+ * New storage outside the volume's folder is not removed with it. Records its previous state once it is known
+ * to be empty, so that an abandoned migration leaves nothing there.
  */
 export async function noteOutside({ volume }: Storage, wasMissing: boolean | undefined): Promise<void> {
   if (wasMissing === undefined) return;
   await writeDurably(join(volume.folder, outsideNote), wasMissing ? 'made' : 'empty');
 }
 
-/** As it was before: what is on it goes, or all of it. */
+/** Restores the previous state: removes its contents, or all of it. */
 export async function clearOutside(storage: Storage): Promise<void> {
   const { volume } = storage;
   const note = await readNote(join(volume.folder, outsideNote));

@@ -17,7 +17,7 @@ interface Findings {
   readonly problems: string[];
 }
 
-/** Makes ids and mounts agree again, for all volumes at once: one that hangs keeps none of the others. */
+/** Reconciles ids and mounts of all volumes at once: one that hangs does not delay the others. */
 export async function reconcileVolumes(
   state: VolumeState,
   options: CallOptions & { readonly isAlive?: ((id: string) => boolean) | undefined },
@@ -42,7 +42,7 @@ export async function reconcileVolumes(
   return findings;
 }
 
-/** Ids of volumes that are gone. */
+/** Drops the ids of volumes that are gone. */
 function dropLost({ catalog }: VolumeState, { dropped }: Findings): void {
   for (const { volume, id } of catalog.volumes.listHolds()) {
     if (catalog.findManagedVolume(volume) !== undefined) continue;
@@ -58,7 +58,7 @@ interface ReconcileOne extends CallOptions {
 
 async function reconcileOne(state: VolumeState, name: string, options: ReconcileOne): Promise<void> {
   const { signal, findings } = options;
-  // Work that runs now leaves things as they should be.
+  // Running work leaves things in order by itself.
   using lock = await lockVolumeFolder(state.folders.path(name), {
     name,
     action: 'reconcile',
@@ -77,7 +77,7 @@ async function reconcileOne(state: VolumeState, name: string, options: Reconcile
   }
 }
 
-/** Takes away the ids whose owners are gone, and gives back how many are left. */
+/** Drops the ids whose owners are gone, and returns how many are left. */
 function dropDead(state: VolumeState, name: string, { isAlive, findings }: ReconcileOne): number {
   const boot = bootId();
   let left = 0;
@@ -92,7 +92,7 @@ function dropDead(state: VolumeState, name: string, { isAlive, findings }: Recon
   return left;
 }
 
-/** A mount that no id is known to hold, but a program uses, stays. */
+/** A mount that no known id holds, but that a program uses, stays. */
 async function unmountUnused(storage: Storage, { signal }: CallOptions): Promise<boolean> {
   try {
     return await unmountIdle(storage, { signal });
@@ -104,7 +104,7 @@ async function unmountUnused(storage: Storage, { signal }: CallOptions): Promise
 
 const attempts = 3;
 
-/** After a start of the machine, servers may be later than we are. */
+/** After the machine has started, servers may come up later. */
 async function mountAgain(storage: Storage, { signal }: CallOptions): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {

@@ -32,13 +32,13 @@ export interface RemoveVolumeOptions extends CallOptions {
   readonly permanent: boolean;
   /** How long it stays in the trash. */
   readonly keepMs: number;
-  /** Files that have not reached its storage are lost. */
+  /** Files that have not reached its storage may be lost. */
   readonly losesUnsaved: boolean;
-  /** Called where something was removed that is not on the disk: it is waited for later. */
+  /** Called when something was removed that is not on disk yet: it is waited for later. */
   readonly settleSoon: () => void;
 }
 
-/** Takes a volume away: into the trash, or for good. */
+/** Removes a volume, to the trash or permanently. */
 export async function removeVolume(
   state: VolumeState,
   name: string,
@@ -54,7 +54,7 @@ export async function removeVolume(
       hint: 'Remove it under its new name.',
     });
   }
-  // Its folder is gone: nothing is left but the record.
+  // Its folder is gone: only the record is left.
   if (lock === undefined) return forget(state, name);
   const storage = await storageOf(state, record);
   await requireUnused(state, storage, { action: 'remove', signal });
@@ -62,7 +62,7 @@ export async function removeVolume(
   if (permanent && isPlain(record)) {
     const folder = await moveOutOfTheWay(state.folders, name);
     forget(state, name);
-    // From here on the volume is gone; what is left of the work is done at the next start when we do not get to it.
+    // The volume is gone from here on; the next start finishes what is left.
     if (folder !== undefined) await discard(folder, signal);
     return;
   }
@@ -74,8 +74,9 @@ export async function removeVolume(
 }
 
 /**
- * Into the trash, decided durably by the catalog alone: the folder moves after that, and reaches its place on the disk
- * when the kernel gets to it. What a kill or a power cut leaves is finished at the next start. The volume's lock is held.
+ * Moves it to the trash. One durable commit of the catalog decides; the folder moves afterwards, and reaches
+ * the disk when the kernel writes it. The next start finishes what a kill or a power cut leaves. The volume's
+ * lock is held.
  */
 async function removeSoon(
   state: VolumeState,
@@ -89,7 +90,7 @@ async function removeSoon(
   const markPath = join(folders.path(name), trashedMark);
   const folder = folderIdentity(folders.path(name)) ?? '';
   const removal = { entry, name, folder, mark, boot: folders.settlingBoot ?? '' };
-  // Another process was faster: this one gets the error of a volume that is gone.
+  // Another process was faster: this one throws the error for a missing volume.
   if (!catalog.unsettled.beginRemoval(removal)) requireRecord(state, { name, action: 'remove' });
   try {
     writeFileSync(markPath, mark, { mode: 0o600 });
@@ -112,17 +113,20 @@ async function intoTrash(
   try {
     writeFileSync(join(folders.path(record.name), trashedMark), JSON.stringify(record), { mode: 0o600 });
     renameSync(folders.path(record.name), path);
-    // All of it before the record goes. Where the rename alone was durable, the next start takes it back.
+    // Everything before the record is removed. If only the rename was durable, the next start takes it back.
     await syncAll([mark, path, folders.volumesDir, folders.trashDir]);
     forget(state, record.name);
-    // The lock of the folder went along with it.
+    // The folder's lock moved along with it.
     if (permanent) await deleteStorage(await storageOf(state, record, path), signal);
   } catch (error) {
     throw stateError(`Cannot remove volume ${quote(record.name)}`, error);
   }
 }
 
-/** Takes a volume's folder out of the way in one step. Undefined when there is none. `in-use` when something is mounted in it. */
+/**
+ * Moves a volume's folder out of the way in one step. Undefined when there is none. `in-use` when something
+ * is mounted in it.
+ */
 async function moveOutOfTheWay(folders: VolumeFolders, volume: string): Promise<TrashedFolder | undefined> {
   const from = folders.path(volume);
   const action = `Cannot remove volume "${volume}"`;
@@ -136,7 +140,7 @@ async function moveOutOfTheWay(folders: VolumeFolders, volume: string): Promise<
     throw stateError(action, error);
   }
   try {
-    // What was mounted since we looked came along, and would be emptied with the rest.
+    // A mount made since the look moved along, and would be emptied with the rest.
     await refuseMounts(path, action);
   } catch (error) {
     await rename(path, from);

@@ -21,7 +21,7 @@ async function openHost(catalog: Catalog): Promise<Host & { readonly managed: Ma
   return await openManagedHost({ stateDir, catalog, drivers });
 }
 
-/** As if the process was killed after so many writes of lineages and of the end of a rename: nothing more is written. */
+/** As if the process was killed after that many writes of lineages and of the end of a rename. */
 function killedAfter(catalog: Catalog, writes: number): Catalog {
   let left = writes;
   const dying = <Target extends object>(target: Target): Target =>
@@ -41,7 +41,7 @@ function killedAfter(catalog: Catalog, writes: number): Catalog {
 }
 
 test.each([0, 1, 2, 3])(
-  'a rename that is killed after %i of its last writes keeps the snapshots to the renamed volume alone',
+  'a rename killed after %i of its last writes keeps the snapshots with the renamed volume only',
   async (writes) => {
     using catalog = openSqliteCatalog(join(stateDir, 'catalog.db'));
     const lineageOf = (name: string): string =>

@@ -10,7 +10,7 @@ import { requireUnused } from './mount-volume.ts';
 import { stateError } from './volume-folders.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 
-/** Gives a volume another name. Its snapshots stay its own. A kill at any moment is brought to its end at the next start. */
+/** Renames a volume, which keeps its snapshots. The next start finishes it after a kill. */
 export async function renameVolume(
   state: VolumeState,
   { name, to }: { readonly name: string; readonly to: string },
@@ -48,7 +48,7 @@ export async function finishRename(state: VolumeState, from: string): Promise<vo
   catalog.volumes.endRename(from, catalog.stateId());
 }
 
-/** From that name or to it: its folder may have the new name already while its record has the old one. */
+/** From that name or to it: its folder may already have the new name while its record has the old one. */
 export function isBeingRenamed({ catalog }: VolumeState, name: string): boolean {
   return catalog.volumes.listRenames().some(({ from, to }) => from === name || to === name);
 }

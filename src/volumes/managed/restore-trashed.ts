@@ -14,7 +14,7 @@ import { stateError } from './volume-folders.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 import type { VolumeState } from './volume-state.ts';
 
-/** Back to where it was, under its name or another. */
+/** Restores a volume to its place, under its name or another. */
 export async function restoreTrashed(
   state: VolumeState,
   { path, record }: Trashed,
@@ -23,15 +23,15 @@ export async function restoreTrashed(
   const action = `Cannot restore volume ${quote(record.name)} from the trash`;
   checkOwnName(to);
   const { folders } = state;
-  // A process that deletes it for good destroys its keys first.
+  // A process that deletes it permanently destroys its keys first.
   using own = await lockVolumeFolder(path, { name: record.name, action: 'restore', signal });
   if (own === undefined) throw missingInTrash(record.name);
   await folders.createFolder(to);
   using _lock = await lockVolumeFolder(folders.path(to), { name: to, action: 'restore', signal });
   if (state.catalog.findManagedVolume(to) !== undefined) throw taken(action, to);
   try {
-    // Of what lies here durably nothing is left to be finished: else the next start would take it for one that still has
-    // to be moved to the trash. That is durable before the folder moves.
+    // What is durable here needs no finishing: otherwise the next start would move it to the trash. That is
+    // recorded durably before the folder moves.
     await syncAll([join(path, trashedMark), path, folders.volumesDir, folders.trashDir]);
     state.catalog.unsettled.endRemovals([basename(path)]);
     state.catalog.unsettled.sync();
@@ -44,7 +44,10 @@ export async function restoreTrashed(
   return to;
 }
 
-/** The folder is back: the record follows. May be repeated; nothing for a folder that is not on its way back. */
+/**
+ * The folder is back: the record follows. May be repeated; does nothing for a folder that is not on its way
+ * back.
+ */
 export async function finishRestore(state: VolumeState, name: string): Promise<void> {
   const mark = join(state.folders.path(name), trashedMark);
   const record = await readRecordFile<TrashedRecord>(mark);
@@ -52,7 +55,7 @@ export async function finishRestore(state: VolumeState, name: string): Promise<v
   await syncDirectory(state.folders.volumesDir);
   const { driver, createdAt, labels, options, anonymous } = record;
   if (record.name !== name) {
-    // Before its record: a kill in between repeats both.
+    // Before its record, so that after a kill in between both are repeated.
     const inTrash = (await listTrashed(state)).map((other) => other.record.name);
     carryLineage(state.catalog, { record, to: name, inTrash });
   }
@@ -66,7 +69,7 @@ function taken(action: string, to: string): AppError {
   });
 }
 
-/** Puts back what lies in the trash without a word of why, while its record stands and its place is free. */
+/** Puts back unmarked folders in the trash whose record remains and whose place is free. */
 export async function takeBackUnmarked(state: VolumeState): Promise<void> {
   const { folders, catalog } = state;
   for (const entry of await readdir(folders.trashDir)) {
@@ -79,7 +82,7 @@ export async function takeBackUnmarked(state: VolumeState): Promise<void> {
       await rm(join(folders.path(name), trashedMark), { force: true });
       await syncAll([folders.volumesDir, folders.trashDir]);
     } catch (error) {
-      // There is a volume of that name, and the catalog knows nothing of this one.
+      // There is a volume of that name, and the catalog does not know this one.
       if (!['EEXIST', 'ENOTEMPTY', 'ENOENT'].includes(errnoOf(error) ?? ''))
         throw stateError(`Cannot put volume ${quote(name)} back`, error);
     }
@@ -89,14 +92,14 @@ export async function takeBackUnmarked(state: VolumeState): Promise<void> {
 interface ComingBack {
   readonly record: Pick<ManagedVolumeRecord, 'name' | 'labels'> & { readonly removedAt: string };
   readonly to: string;
-  /** Names of what is in the trash still. */
+  /** Names of what is still in the trash. */
   readonly inTrash: readonly string[];
 }
 
 /**
- * A volume that comes back from the trash under another name goes on with its snapshots, unless another volume has its
- * former name, or is in the trash with it: then it is not known whose they are, and they stay with that name. What gets
- * that name next is another volume. May be repeated.
+ * A volume restored from the trash under another name keeps its snapshots, unless another volume has its
+ * former name, or is in the trash with it: then their owner is unknown, and they stay with that name. The
+ * next volume of that name is another one. May be repeated.
  */
 function carryLineage(catalog: Catalog, { record, to, inTrash }: ComingBack): void {
   const { name: from, removedAt } = record;
@@ -104,7 +107,7 @@ function carryLineage(catalog: Catalog, { record, to, inTrash }: ComingBack): vo
   if (removedFromLabel in record.labels) return;
   if (catalog.findManagedVolume(from) !== undefined || inTrash.includes(from)) return;
   const host = catalog.stateId();
-  // Always the same for this removal: with it, all of this was done before a kill.
+  // Always the same for this removal: if it exists, all of this was done before a kill.
   const next = deriveLineage(host, `${from}\0after ${removedAt}`);
   const lineage = catalog.volumeIdentity(host, from) ?? deriveLineage(host, from);
   if (lineage === next) return;

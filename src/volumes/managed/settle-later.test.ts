@@ -4,7 +4,7 @@ import { SettleLater } from './settle-later.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-test('what was asked for is done once for all, after a while', async () => {
+test('requested work is done once for all requests, after a while', async () => {
   const work = vi.fn(async () => undefined);
   await using later = new SettleLater(work);
   later.ask();
@@ -15,7 +15,7 @@ test('what was asked for is done once for all, after a while', async () => {
   expect(work).toHaveBeenCalledTimes(1);
 });
 
-test('so much is done at once, and one after the other', async () => {
+test('many requests at once run the work one at a time', async () => {
   let [running, most] = [0, 0];
   const later = new SettleLater(async () => {
     most = Math.max(most, ++running);

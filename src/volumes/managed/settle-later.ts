@@ -1,15 +1,17 @@
-/** As long as the kernel itself leaves things unwritten: little is left to be waited for then. */
+/** As long as the kernel itself delays writes: little is left to wait for then. */
 const delayMs = 30_000;
 const most = 10_000;
 
-/** Does work some time after it was asked for, once for all who asked meanwhile, and at the latest when it is disposed. */
+/**
+ * Runs work some time after it was requested, once for all requests meanwhile, and at the latest on dispose.
+ */
 export class SettleLater implements AsyncDisposable {
   readonly #work: () => Promise<void>;
   #timer: NodeJS.Timeout | undefined;
   #asked = 0;
   #running: Promise<void> = Promise.resolve();
 
-  /** The work says itself what it could not do. */
+  /** The work itself reports what it could not do. */
   constructor(work: () => Promise<void>) {
     this.#work = work;
   }
@@ -20,7 +22,7 @@ export class SettleLater implements AsyncDisposable {
     else this.expect();
   }
 
-  /** The same for what other processes may have left: the end does not wait for it. */
+  /** The same for what other processes may have left: disposing does not wait for it. */
   expect(): void {
     this.#timer ??= setTimeout(() => this.#begin(), delayMs).unref();
   }

@@ -20,7 +20,9 @@ import { lockVolumeFolder } from './volume-lock.ts';
 /** A folder without a mark may be one that is being made now. */
 const settledMs = 60_000;
 
-/** What killed migrations have left: the volume is on its new storage, or what was made for it is removed. */
+/**
+ * Settles what killed migrations left: the volume is on its new storage, or what was made for it is removed.
+ */
 export async function settleMigrations(
   state: VolumeState,
   onWarning: ((message: string) => void) | undefined,
@@ -36,7 +38,7 @@ export async function settleMigrations(
   for (const entry of await readdir(folders.trashDir)) {
     if (!/\.[0-9a-f]{16}$/.test(entry)) continue;
     await settleStage(state, join(folders.trashDir, entry)).catch((error: unknown) => {
-      // It is tried again at the next start.
+      // The next start tries again.
       if (!isAppError(error)) throw error;
       onWarning?.(`What an interrupted migration has left cannot be removed: ${error.message}`);
     });
@@ -49,14 +51,17 @@ async function settleStage(state: VolumeState, path: string): Promise<void> {
   const mark = lock && (await readMigrationMark(path));
   if (mark === undefined) return;
   await giveUpStage(state, path, mark);
-  // Killed just before the exchange. A removal that runs now has its lock.
+  // Killed just before the exchange. A running removal holds its lock.
   const live = state.folders.path(mark.name);
   using liveLock = await lockLeft(live, mark.name);
   if (liveLock !== undefined && state.catalog.findManagedVolume(mark.name) !== undefined)
     await rm(join(live, trashedMark), { force: true });
 }
 
-/** The volume stays where it is. What was in the trash before stays there; what was made for it goes. The lock is held. */
+/**
+ * The volume stays on its storage. What was in the trash before stays there; what was made for the migration
+ * goes. The lock is held.
+ */
 export async function giveUpStage(
   state: VolumeState,
   path: string,
@@ -72,12 +77,12 @@ export async function giveUpStage(
 
 async function removeUnmarked(path: string): Promise<void> {
   const stat = await lstat(path).catch(() => undefined);
-  // Removes an empty directory only, and fails on all others.
+  // Removes an empty directory only, and fails for any other.
   if (stat?.isDirectory() === true && Date.now() - stat.mtimeMs >= settledMs)
     await rmdir(path).catch(() => undefined);
 }
 
-/** Undefined for a folder that is gone, or on which another process is at work: that brings it to its end. */
+/** Undefined for a folder that is gone, or that another process is working on, which finishes it. */
 export async function lockLeft(path: string, name: string): Promise<Disposable | undefined> {
   return await lockVolumeFolder(path, { name, action: 'settle', waitMs: 0 }).catch(() => undefined);
 }

@@ -9,12 +9,12 @@ import { trashedMark } from './marks.ts';
 import { stateError } from './volume-folders.ts';
 import type { VolumeState } from './volume-state.ts';
 
-/** For so few it is asked for each by itself: the file system may hold much of others that is not on the disk. */
+/** Up to this many are synced one by one: a sync of the file system may wait for much data of others. */
 const few = 32;
 
 /**
- * Waits until all that was made and removed since the machine started is on the disk, by all processes, and notes
- * that. What is not in the trash yet is the work of another process, or that of the next start.
+ * Waits until all that any process has made and removed since the machine started is on disk, and records
+ * that. What is not in the trash yet belongs to another process, or to the next start.
  */
 export async function settleVolumes(state: VolumeState): Promise<void> {
   const { catalog, folders } = state;
@@ -28,7 +28,7 @@ export async function settleVolumes(state: VolumeState): Promise<void> {
   await settleMade(state, made, entries);
 }
 
-/** Waits until directories that were made, and entries of the trash, are on the disk, and notes that. */
+/** Waits until new directories, and entries of the trash, are on disk, and records that. */
 export async function settleMade(
   { catalog, folders }: VolumeState,
   made: readonly UnsettledVolume[],
@@ -43,7 +43,7 @@ export async function settleMade(
         ...entries.map((entry) => join(folders.trashDir, entry)),
         ...entries.map((entry) => join(folders.trashDir, entry, trashedMark)),
       ];
-      // What is gone by now needs no waiting for.
+      // What is gone by now needs no sync.
       await syncAll([folders.volumesDir, folders.trashDir, ...paths.filter((path) => existsSync(path))]);
     }
   } catch (error) {
@@ -53,7 +53,7 @@ export async function settleMade(
   await inParts(entries, (some) => catalog.unsettled.endRemovals(some));
 }
 
-/** No other request waits for thousands of them. */
+/** In parts, so that no other request waits for thousands. */
 async function inParts<T>(all: readonly T[], act: (some: readonly T[]) => void): Promise<void> {
   for (let first = 0; first < all.length; first += 500) {
     act(all.slice(first, first + 500));
@@ -61,7 +61,7 @@ async function inParts<T>(all: readonly T[], act: (some: readonly T[]) => void):
   }
 }
 
-/** The same for one volume, before anything else is done with it. */
+/** Like `settleVolumes`, for one volume, before anything else is done with it. */
 export async function settleVolume({ catalog, folders }: VolumeState, name: string): Promise<void> {
   const made = catalog.unsettled.find(name);
   if (made === undefined || made.boot !== folders.settlingBoot || !existsSync(folders.path(name))) return;

@@ -41,7 +41,7 @@ function derived(name: string): string {
   return deriveLineage(catalog.stateId(), name);
 }
 
-test('a volume that comes back under another name goes on with its snapshots, and the next of its name is another', async () => {
+test('a volume restored under another name keeps its snapshots, and the next volume of its name is another', async () => {
   await create('pg');
   await host.managed.remove('pg');
   await host.managed.restoreTrash('pg', { to: 'moved' });
@@ -55,7 +55,7 @@ test('a volume that comes back under another name goes on with its snapshots, an
   expect([derived('pg'), second]).not.toContain(lineageOf('pg'));
 });
 
-test('its snapshots stay with the name when it comes back under that, when another has it, and when one in the trash has', async () => {
+test('its snapshots stay with the name when it is restored under that, or a volume here or in the trash has it', async () => {
   await create('pg');
   await host.managed.remove('pg');
   await host.managed.restoreTrash('pg');

@@ -28,7 +28,7 @@ afterEach(async () => {
 const dayMs = 24 * 3600 * 1000;
 const spec = (name: string) => ({ name, driver: 'local', labels: {}, options: {} });
 
-/** The host, with another behaviour of its volumes' driver. */
+/** The host, with a modified driver for its volumes. */
 async function withVolumes(
   work: (managed: ManagedVolumes) => Promise<void>,
   changes: Partial<Driver> = {},
@@ -48,7 +48,7 @@ const trashed = async (): Promise<string[]> => {
   return names.toSorted();
 };
 
-/** Changes what is written beside each volume in the trash. */
+/** Changes the mark beside each volume in the trash. */
 function rewriteMarks(change: (record: TrashedRecord) => Partial<TrashedRecord>): void {
   for (const entry of readdirSync(join(stateDir, 'trash'))) {
     const path = join(stateDir, 'trash', entry, 'trashed.json');
@@ -69,7 +69,7 @@ async function removeSome(...names: string[]): Promise<void> {
 }
 
 describe('the trash', () => {
-  test('lets go what has expired when one of it cannot be deleted, and says which', async () => {
+  test('deletes what has expired when one deletion fails, and names that one', async () => {
     await removeSome('aa', 'bb', 'cc');
     rewriteMarks(() => ({ ...longAgo, since: undefined }));
     const remove: Driver['remove'] = async ({ name }) => {
@@ -77,7 +77,7 @@ describe('the trash', () => {
     };
     await withVolumes(
       async (managed) => {
-        // The start does the same.
+        // As at the start.
         await managed.reconcile();
       },
       { remove },
@@ -99,7 +99,7 @@ describe('the trash', () => {
     });
   });
 
-  test('keeps what was removed a moment ago, though the clock was put forward since', async () => {
+  test('keeps what was removed a moment ago, though the clock has jumped ahead since', async () => {
     await removeSome('pg');
     rewriteMarks(() => longAgo);
     await withVolumes(async (managed) => {
@@ -123,7 +123,7 @@ describe('the trash', () => {
     });
   });
 
-  test('lets go after a restart of the machine what was removed under a right clock', async () => {
+  test('deletes after a restart of the machine what was removed under a right clock', async () => {
     await removeSome('pg');
     rewriteMarks(() => ({ ...longAgo, since: { boot: 'earlier', uptimeMs: 0 } }));
     await withVolumes(async (managed) => {
@@ -136,7 +136,7 @@ describe('the trash', () => {
 describe('a volume with files that have not reached its storage', () => {
   const changes: Partial<Driver> = { unsaved: async () => 2 };
 
-  test('is removed only where it is said that they may be lost', async () => {
+  test('is removed only where the caller accepts their loss', async () => {
     await withVolumes(async (managed) => {
       for (const permanent of [false, true]) {
         await managed.create(spec('pg'));

@@ -10,7 +10,7 @@ type Use = Pick<ManagedVolume, 'mountIds' | 'isMounted' | 'isProtected'>;
 
 const idle: Use = { mountIds: [], isMounted: true, isProtected: false };
 
-/** What volumes are, by what is remembered of them and what is mounted. Storage is never touched. */
+/** Describes volumes from the catalog and the mount table. Never touches storage. */
 export class VolumeDescriptions {
   readonly #state: VolumeState;
   readonly #idleOnes = new WeakMap<ManagedVolumeRecord, ManagedVolume>();
@@ -73,7 +73,7 @@ export class VolumeDescriptions {
     return !traits.isMounted || mountAt(mounts, fromText(volume.mountpoint)) !== undefined;
   }
 
-  /** Of a plain volume that is neither held nor protected: the same as long as its record is. */
+  /** For a plain volume that is neither held nor protected: the same as long as its record is. */
   #idle(record: ManagedVolumeRecord): ManagedVolume {
     const known = this.#idleOnes.get(record);
     if (known !== undefined) return known;

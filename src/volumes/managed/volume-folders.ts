@@ -18,8 +18,9 @@ import { bootId } from '../../lib/process-identity.ts';
 
 const { ext4, xfs, tmpfs } = filesystemType;
 /**
- * Of tmpfs no power cut leaves anything. Btrfs writes single files down by a log of their own, out of order with names
- * that change hands meanwhile: a hundred power cuts lost nothing of it, and it is waited for all the same.
+ * File systems that write names in order. On tmpfs, a power cut leaves nothing. Btrfs has a log of its own
+ * for single files, out of order with names exchanged meanwhile: a hundred power cuts lost nothing, and it is
+ * waited for all the same.
  */
 const inOrder = new Set<number>([ext4, xfs, tmpfs]);
 
@@ -29,9 +30,9 @@ export class VolumeFolders {
   readonly volumesDir: string;
   readonly trashDir: string;
   /**
-   * The kernel's boot id where directories may reach the disk later than their record does; undefined where each is
-   * waited for. They are on the disk that the catalog is on, so that they are never missing because theirs is not mounted,
-   * and on a file system whose journal keeps its order.
+   * The kernel's boot id where directories may reach the disk later than their record; undefined where each
+   * is waited for. Late is safe only on the catalog's own disk, which cannot be missing separately, and on a
+   * file system whose journal keeps the order.
    */
   readonly settlingBoot: string | undefined;
 
@@ -54,7 +55,7 @@ export class VolumeFolders {
     }
   }
 
-  /** The folder that holds all that belongs to a volume. */
+  /** The folder for all that belongs to a volume. */
   path(name: string): string {
     return `${this.volumesDir}/${name}`;
   }
@@ -67,13 +68,13 @@ export class VolumeFolders {
     return await readdir(this.volumesDir);
   }
 
-  /** Makes the folder that holds all that belongs to a volume, unless it is there. */
+  /** Makes that folder, if necessary. */
   async createFolder(name: string): Promise<void> {
     this.makeFolder(name);
     await syncDirectory(this.volumesDir);
   }
 
-  /** Makes the same, not durably: for `create`, which follows. */
+  /** Makes that folder, not durably: for `create`, which follows. */
   makeFolder(name: string): void {
     try {
       makeDirectory(this.path(name), 0o711);
@@ -83,8 +84,9 @@ export class VolumeFolders {
   }
 
   /**
-   * Makes the directory for the data in the folder, and waits for nothing. False when what would be left of them after a
-   * power cut could not be told from what was asked for: the process's mask kept them from having their modes at once.
+   * Makes the data directory in the folder, without waiting for the disk. False when the process's umask
+   * prevented making the directories with their modes in one step: after a power cut, their state could not
+   * be told from the requested one.
    */
   makeData(name: string): boolean {
     try {
@@ -94,7 +96,7 @@ export class VolumeFolders {
     }
   }
 
-  /** Makes a volume's directories durably; those that are there already stay as they are. */
+  /** Makes a volume's directories durably; existing ones stay as they are. */
   async create(name: string): Promise<void> {
     this.makeFolder(name);
     this.makeData(name);
@@ -114,7 +116,9 @@ export class VolumeFolders {
     }
   }
 
-  /** Throws `integrity` unless the volume's data is a directory here: an empty one is never made in its place. */
+  /**
+   * Throws `integrity` unless the volume's data is a directory here: an empty one is never made in its place.
+   */
   async check(name: string): Promise<void> {
     for (const path of [this.path(name), this.dataPath(name)]) {
       if (await mayBeDirectory(path)) continue;
@@ -129,7 +133,7 @@ export class VolumeFolders {
   }
 }
 
-/** A mount there that does not answer hides what it is. */
+/** A mount that does not answer hides what it is. */
 async function mayBeDirectory(path: string): Promise<boolean> {
   try {
     return (await lstat(path)).isDirectory();
@@ -143,8 +147,8 @@ function isOneDisk(paths: readonly string[]): boolean {
 }
 
 /**
- * The mode is exact, not what the process's mask leaves of it. In this thread: it is over before another could begin with it.
- * True when it was made with that mode in one step.
+ * The mode is exact, regardless of the process's umask. Synchronous, so that nothing else uses it before it
+ * is done. True when it was made with that mode in one step.
  */
 function makeDirectory(path: string, mode: number): boolean {
   try {
@@ -158,7 +162,7 @@ function makeDirectory(path: string, mode: number): boolean {
   return false;
 }
 
-/** A file system's error in the words of the project. */
+/** A file system's error in the project's words. */
 export function stateError(action: string, error: unknown): AppError {
   if (error instanceof AppError) return error;
   const errno = errnoOf(error);
@@ -184,8 +188,8 @@ export function stateError(action: string, error: unknown): AppError {
 }
 
 /**
- * Makes a directory one that not even root can write to, or takes that back. False where the file system has no
- * such flag, or this user may not set it.
+ * Sets or clears the immutable flag of a directory, with which not even root can write to it. False where the
+ * file system has no such flag, or this user may not set it.
  */
 export function setImmutable(path: string, isImmutable: boolean): boolean {
   let fd: number;

@@ -17,9 +17,9 @@ export interface VolumeLockOptions {
 }
 
 /**
- * An exclusive hold on a volume's folder among all processes, let go by the kernel when the process ends. Undefined when
- * there is no such folder. The folder that is held is the one that has the name now: one that was renamed meanwhile is
- * let go. `locked` when another does not let go in time.
+ * An exclusive lock on a volume's folder among all processes, released by the kernel when the process ends.
+ * Undefined when there is no such folder. Locks the folder that has the name now; releases one that was
+ * renamed meanwhile. `locked` when another process does not release it in time.
  */
 export async function lockVolumeFolder(
   path: string,
@@ -55,7 +55,7 @@ function tryLock(path: string): Disposable | undefined | 'busy' {
       return undefined;
     throw error;
   }
-  // A program that still changes the volume's storage holds it too, though its Holdfast was killed.
+  // A program that still changes the volume's storage holds it too, even after its Holdfast was killed.
   if (flock(fd, exclusiveWithoutWaiting) === 0 && isStillAt(fd, path) && !isStillRunning(path))
     return { [Symbol.dispose]: () => closeSync(fd) };
   closeSync(fd);

@@ -5,14 +5,14 @@ import { quote } from '../../model/quote.ts';
 import { storageKind } from '../../model/storage-kind.ts';
 import { setImmutable, type VolumeFolders } from './volume-folders.ts';
 
-/** Where the volumes are: their folders, what the catalog remembers of them, and the drivers of their storage. */
+/** Where the volumes are: their folders, the catalog, and the drivers of their storage. */
 export interface VolumeState {
   readonly folders: VolumeFolders;
   readonly catalog: Catalog;
   readonly drivers: Drivers;
 }
 
-/** A volume with what works on it. */
+/** A volume with its driver. */
 export interface Storage {
   readonly record: ManagedVolumeRecord;
   readonly driver: Driver;
@@ -35,13 +35,13 @@ export async function storageOf(
   };
 }
 
-/** Takes away what the driver has made in the folder, or elsewhere for it. May be repeated. */
+/** Removes what the driver has made in the folder, or elsewhere. May be repeated. */
 export async function unmakeStorage({ driver, volume }: Storage, signal?: AbortSignal): Promise<void> {
   await driver.remove(volume, { signal });
   setImmutable(volume.mountpoint, false);
 }
 
-/** Volumes that are a directory and nothing else: no driver need be loaded for them. */
+/** Volumes that are only a directory: no driver has to be loaded for them. */
 export function isPlain({ driver, options }: Pick<ManagedVolumeRecord, 'driver' | 'options'>): boolean {
   return driver === 'local' && options['type'] === undefined && options['size'] === undefined;
 }

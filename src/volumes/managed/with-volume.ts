@@ -3,7 +3,9 @@ import { settleVolume } from './settle-volumes.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 import { requireRecord, type Storage, storageOf, type VolumeState, type VolumeWork } from './volume-state.ts';
 
-/** Does work on a volume while nothing else works on it. `not-found` when there is none, `integrity` when its folder is gone. */
+/**
+ * Runs work on a volume under its lock. `not-found` when there is none, `integrity` when its folder is gone.
+ */
 export async function withVolume<T>(
   state: VolumeState,
   { name, action, signal }: VolumeWork,

@@ -40,7 +40,7 @@ describe('a migration', () => {
     });
   });
 
-  test('is refused while it is used by what cannot be stopped and started again, which is named', () => {
+  test('is refused while containers use the volume that cannot be stopped and started again, naming them', () => {
     expect(
       refusal({ unstoppable: [{ name: 'job', why: 'it was started with --rm', instead: 'paused' }] }),
     ).toBe('Cannot migrate volume "pg": "job" uses it, and cannot be stopped and started again');
@@ -49,11 +49,11 @@ describe('a migration', () => {
     expect(refusal({ writers: ['vi (12)'] })).toContain('vi (12) has files in it open for writing');
   });
 
-  test('is refused while an engine holds it whose containers are not seen', () => {
+  test('is refused while an engine holds the volume whose containers cannot be seen', () => {
     expect(refusal({ holds: ['docker:1:2:abc'] })).toContain('whose containers are not seen here');
   });
 
-  test('is refused where the data does not fit: holes take no room', () => {
+  test('is refused where the data does not fit, not counting holes', () => {
     expect(refusal({ size: { files: 1, bytes: 500, allocatedBytes: 101 } })).toContain(
       'it holds 101 B, which do not fit into 100 B',
     );
@@ -62,7 +62,7 @@ describe('a migration', () => {
     expect(refusal({ to: { ...facts.to, disk }, size: undefined, way: 'back' })).toBeUndefined();
   });
 
-  test('takes a protected volume along as it is', () => {
+  test('takes a protected volume along unchanged', () => {
     expect(decideMigration({ ...facts, isProtected: true })).toMatchObject({
       notes: ['It is protected, and stays so.'],
       refusal: undefined,

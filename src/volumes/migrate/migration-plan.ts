@@ -14,18 +14,18 @@ export interface MigrationPlan {
   readonly name: string;
   readonly from: MigrationStorage;
   readonly to: MigrationStorage;
-  /** `back`: to the storage that it had before, with the data that it had then. */
+  /** `back`: to the storage that it had before, with its data of that time. */
   readonly way: 'forth' | 'back';
-  /** Since when the data lies there that would come back, RFC 3339. */
+  /** Since when the data that would come back lies there, RFC 3339. */
   readonly backTo: string | undefined;
   /** What is copied; undefined where nothing is. */
   readonly size: MigrationSize | undefined;
-  /** Bytes that are free where it goes; undefined where that is not known before. */
+  /** Free bytes at the destination; undefined where that is unknown beforehand. */
   readonly freeBytes: number | undefined;
-  /** Names of containers and services, in the order in which they are stopped. */
+  /** Names of containers and services, in stop order. */
   readonly stops: readonly string[];
   readonly notes: readonly string[];
-  /** Why it cannot be done as things are now. */
+  /** Why it is not possible as things are now. */
   readonly refusal: AppError | undefined;
 }
 
@@ -38,11 +38,11 @@ export interface MigrationStorage {
 export interface MigrationSize {
   readonly files: number;
   readonly bytes: number;
-  /** What it takes on the disk: holes take none. */
+  /** Space used on disk, without holes. */
   readonly allocatedBytes: number;
 }
 
-/** What was seen of a volume and of those who use it. */
+/** The facts about a volume and its users. */
 export interface MigrationFacts extends Pick<
   MigrationPlan,
   'name' | 'from' | 'way' | 'backTo' | 'size' | 'stops'
@@ -55,11 +55,10 @@ export interface MigrationFacts extends Pick<
   readonly holds: readonly string[];
   /** Processes of this machine that have its files open for writing: `vi (12)`. */
   readonly writers: readonly string[];
-  /** Until when what a restore has replaced in it is kept, RFC 3339: the new storage would not have it. */
+  /** Until when data that a restore replaced in it is kept, RFC 3339: the new storage would not have it. */
   readonly undoUntil: string | undefined;
 }
 
-/** Pure. */
 export function decideMigration(facts: MigrationFacts): MigrationPlan {
   const { name, from, to, way, backTo, size, stops } = facts;
   const { driver, kind, options, disk } = to;

@@ -3,9 +3,9 @@ import { applyMigration, type MigrationReport } from './apply-migration.ts';
 import type { MigrationPlan, MigrationRequest } from './migration-plan.ts';
 import { type MigrationParts, planMigration, planMigrationBack } from './plan-migration.ts';
 
-/** What moves volumes of Holdfast's own to other storage. */
+/** Moves managed volumes to other storage. */
 export interface Migrations {
-  /** What moving a volume to other storage would do; nothing is touched. */
+  /** What moving a volume to other storage would do; changes nothing. */
   planMigration(request: MigrationRequest, options?: JobOptions): Promise<MigrationPlan>;
   /** The same for the way back to the storage that it had before. */
   planMigrationBack(request: Pick<MigrationRequest, 'name'>, options?: JobOptions): Promise<MigrationPlan>;

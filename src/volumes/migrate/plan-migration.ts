@@ -16,11 +16,11 @@ import { findKeptForUndo, findUsers } from './volume-users.ts';
 
 export interface MigrationParts extends Protection {
   managed(): Promise<ManagedVolumes>;
-  /** An id for holds that end with this process. */
+  /** Makes an id for holds that end with this process. */
   readonly holdId: () => string;
 }
 
-/** Looks at a volume and at those who use it; changes nothing. */
+/** Looks at a volume and its users; changes nothing. */
 export async function planMigration(
   parts: MigrationParts,
   request: MigrationRequest,
@@ -34,7 +34,7 @@ export async function planMigration(
   return decideMigration({ ...seen, to: target, way: 'forth', backTo: undefined, size });
 }
 
-/** The same for the way back to the storage that it had before. */
+/** Like `planMigration`, back to the storage that it had before. */
 export async function planMigrationBack(
   parts: MigrationParts,
   { name }: Pick<MigrationRequest, 'name'>,

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { seedUntilShort } from './seed.ts';
 
-/** How long each pass takes; what is done afterwards takes its turn. */
+/** How long each pass takes; work done afterwards takes its turn. */
 async function seed(...durations: number[]): Promise<{ passes: number; order: string }> {
   const left = [...durations];
   let order = '';
@@ -13,11 +13,11 @@ async function seed(...durations: number[]): Promise<{ passes: number; order: st
   return { passes: await seedUntilShort({ pass }, { afterwards }), order };
 }
 
-test('the data is gone through until a pass is short, but for the first, and once more after what takes its time', async () => {
+test('the data is copied in passes until one but the first is short, and once more after slow work', async () => {
   expect(await seed(100, 50, 1)).toEqual({ passes: 3, order: 'ppap' });
   expect(await seed(100_000, 20_000, 5000, 1000, 1)).toEqual({ passes: 5, order: 'ppppap' });
 });
 
-test('what does not become less is not gone through for ever', async () => {
+test('passes that do not get shorter are not repeated forever', async () => {
   expect(await seed(100_000, 20_000, 15_000, 1)).toEqual({ passes: 4, order: 'pppap' });
 });

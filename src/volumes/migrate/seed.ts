@@ -5,11 +5,11 @@ const shortBytes = 64 << 20;
 const mostPasses = 8;
 
 export interface SeedOptions {
-  /** Long work that is done once most is copied; what changes meanwhile is copied after it. */
+  /** Slow work that is done once most is copied; changes meanwhile are copied after it. */
   readonly afterwards: () => Promise<void>;
 }
 
-/** Goes through the data until there is little to do in a pass, or it does not become less. Gives back how often. */
+/** Copies the data in passes until one has little to do, or they do not get shorter. Returns their number. */
 export async function seedUntilShort(
   mirror: Pick<TreeMirror, 'pass'>,
   { afterwards }: SeedOptions,
@@ -23,7 +23,7 @@ export async function seedUntilShort(
 async function passUntilShort(mirror: Pick<TreeMirror, 'pass'>): Promise<number> {
   let before = await mirror.pass({ isStill: false });
   for (let passes = 1; ; passes++) {
-    // The first one says nothing of what changes meanwhile.
+    // The first pass says nothing about changes meanwhile.
     if (passes >= 2 && isShort(before)) return passes;
     if (passes >= mostPasses) return passes;
     const now = await mirror.pass({ isStill: false });

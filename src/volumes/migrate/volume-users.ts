@@ -13,11 +13,11 @@ import {
   type Unstoppable,
 } from '../../quiesce/index.ts';
 
-/** Who uses a volume of Holdfast's own now, besides those that say so by an id. */
+/** The current users of a managed volume, besides the ids that hold it. */
 export interface VolumeUsers {
   /** The containers that run, or are paused. */
   readonly up: readonly Container[];
-  /** Names, in the order in which they are stopped. */
+  /** Names, in stop order. */
   readonly stops: readonly string[];
   readonly unstoppable: readonly Unstoppable[];
   readonly writers: readonly string[];
@@ -46,7 +46,7 @@ export async function findUsers(
 async function usersOf(parts: Protection, volume: ManagedVolume, options: JobOptions): Promise<Container[]> {
   const host = await parts.host();
   const known = await host.findVolume(volume.name, options);
-  // An engine may have a volume of that name on a driver of its own, which is another one.
+  // An engine may have another volume of that name, on a driver of its own.
   const isOurs = known !== undefined && known.driver !== 'local';
   const found = [
     ...(isOurs ? await volumeContainers(parts, volume.name, options) : []),
@@ -55,7 +55,7 @@ async function usersOf(parts: Protection, volume: ManagedVolume, options: JobOpt
   return [...new Map(found.map((container) => [container.id, container])).values()];
 }
 
-/** Until when something is kept for an undo of a restore of a volume, or of a part of it. RFC 3339. */
+/** Until when something is kept for an undo of a restore of the volume, or of a part of it. RFC 3339. */
 export async function findKeptForUndo(
   { stateDir }: Protection,
   { mountpoint }: ManagedVolume,

@@ -6,18 +6,18 @@ import { walkTree, type WalkedEntry } from '../../lib/tree-walk.ts';
 import { TreeWriter, type TreeProgress, type TreeWriterOptions } from '../../lib/tree-writer.ts';
 
 export interface CopyTreeOptions extends TreeWriterOptions {
-  /** Leaves a path of the source out, and all that is below it. */
+  /** Leaves out a path of the source, and everything below it. */
   readonly skip?: ((path: ByteString) => boolean) | undefined;
-  /** Only this name of the source's own names, and what is below it. */
+  /** Only this name at the top of the source, and what is below it. */
   readonly only?: ByteString | undefined;
-  /** The path below the target for a path below the source; undefined leaves that one thing out. */
+  /** Maps a path below the source to one below the target; undefined leaves out that single entry. */
   readonly rename?: ((path: ByteString) => ByteString | undefined) | undefined;
 }
 
 /**
- * Copies a directory tree exactly into an existing directory: content, holes, hard links, all metadata. Where the file
- * system can, files share their blocks with the originals, which takes no room and hardly any time. What cannot be
- * read, or changes meanwhile, is reported.
+ * Copies a directory tree exactly into an existing directory: content, holes, hard links, all metadata. Where
+ * the file system supports it, files share their blocks with the originals, which takes no space and hardly
+ * any time. Reports what cannot be read, or changes meanwhile.
  */
 export async function copyTree(
   from: ByteString,

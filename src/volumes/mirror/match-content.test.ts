@@ -35,7 +35,7 @@ const entryWith = (runs: readonly DataRun[] | undefined): Entry => ({
   ...(runs && { dataRuns: runs }),
 });
 
-/** Codes that know nothing, and count what they are asked for. */
+/** Codes that know nothing, and count the calls. */
 function countingCodes(): PieceCodes & { readonly asked: () => number } {
   let asked = 0;
   return {
@@ -51,7 +51,7 @@ function countingCodes(): PieceCodes & { readonly asked: () => number } {
   };
 }
 
-test('a piece is read once, though a long run of one file holds several of the other', async () => {
+test('a piece is read once, though a long run of one file covers several of the other', async () => {
   const all = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
   const from = fileWith('from', all);
   const to = fileWith('to', [1, 4, 8]);

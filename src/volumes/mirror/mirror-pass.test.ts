@@ -61,7 +61,7 @@ test.each([
   expect(readFileSync(join(to, 'large')).equals(content)).toBe(true);
 });
 
-test('with a directory that is removed, what the files below it held is forgotten', async () => {
+test('when a directory is removed, the contents of the files below it are forgotten', async () => {
   const { folder, from, to, codes, pass } = makeWorld();
   mkdirSync(join(from, 'a/b'), { recursive: true });
   const files = ['a/b/large', 'a/other', 'kept'];

@@ -1,20 +1,20 @@
 import type { ByteString } from '../../model/byte-string.ts';
 import { makeProofKey, proofBytes, proofOf } from '../../lib/keyed-proof.ts';
 
-/** A file is known in pieces of this size. */
+/** The size of the pieces of which codes are kept. */
 export const pieceBytes = 256 << 10;
 
-/** What a file is known to hold, piece by piece. */
+/** Codes of a file's contents, piece by piece. */
 export interface PieceCodes {
   of(piece: Uint8Array): Uint8Array;
   isKnown(offset: number, code: Uint8Array): boolean;
   note(offset: number, code: Uint8Array): void;
   forget(offset: number): void;
-  /** Only the pieces that are whole within that many bytes are still known. */
+  /** Keeps only the codes of pieces that are whole within that many bytes. */
   cut(bytes: number): void;
 }
 
-/** Codes of files by their paths: sixteen bytes for each piece, so a terabyte takes 64 MiB. */
+/** Codes of files by path: sixteen bytes for each piece, so a terabyte takes 64 MiB. */
 export class CodeBook {
   readonly #key = makeProofKey();
   readonly #files = new Map<ByteString, FileCodes>();

@@ -24,7 +24,7 @@ const watchOpened = libc.func('int inotify_add_watch(int fd, const char *path, u
 const nonBlocking = 0x800;
 const opened = 0x20;
 
-test('what a sparse file is, is proven without opening it to look for its holes', () => {
+test('a sparse file is proven without opening it to look for its holes', () => {
   const folder = mkdtempSync(join(tmpdir(), 'prove-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const path = join(folder, 'sparse');
@@ -45,7 +45,7 @@ test('what a sparse file is, is proven without opening it to look for its holes'
   expect(bytesIn(fd)).toBeGreaterThan(0);
 });
 
-/** How much is told of what was opened. */
+/** How many bytes of the opened file are reported. */
 function bytesIn(fd: number): number {
   try {
     return readSync(fd, Buffer.alloc(4096));

@@ -6,7 +6,7 @@ import { plainEntryAt } from '../../lib/entry-at.ts';
 import type { OpenDirectories } from '../../lib/open-directories.ts';
 import { listXattrs } from '../../lib/posix.ts';
 
-/** Throws `integrity` unless the copy of an entry is as it should be in all but its content: kind, metadata, what it is linked with. */
+/** Throws `integrity` unless the copy of an entry is right in all but content: type, metadata, hard links. */
 export function proveFacts(copy: OpenDirectories, entry: Entry): void {
   const { path, hardLinkTo } = entry;
   const { at, stat } = placeIn(copy, path);
@@ -16,12 +16,12 @@ export function proveFacts(copy: OpenDirectories, entry: Entry): void {
       throw differs(path, 'what it is linked with differs');
     return;
   }
-  // Without its runs, for which a file would be opened: what is data and what a hole is no fact.
+  // Without data runs, which would require opening the file: what is data and what a hole is not compared.
   const difference = factThatDiffers(entry, { ...plain, xattrs: listXattrs(at) });
   if (difference !== undefined) throw differs(path, `${difference} differs`);
 }
 
-/** Throws `integrity` unless a directory has the same names in both, neither of which may be in use. */
+/** Throws `integrity` unless a directory has the same names in both trees, neither of which may be in use. */
 export function proveNames(
   path: ByteString,
   { from, to }: { readonly from: OpenDirectories; readonly to: OpenDirectories },
@@ -57,7 +57,7 @@ function namesIn(tree: OpenDirectories, path: ByteString): ByteString[] {
   return readdirSync(toPath(handle.at('.')), { encoding: 'latin1' });
 }
 
-/** In words; undefined when all that is compared is the same. */
+/** In words; undefined when all that is compared is equal. */
 function factThatDiffers(one: Entry, other: Entry): string | undefined {
   if (one.type !== other.type) return 'its kind';
   if (one.size !== other.size) return 'its size';

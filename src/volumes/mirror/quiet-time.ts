@@ -4,17 +4,17 @@ import { AppError } from '../../model/errors.ts';
 import { syncFilesystemLater } from '../../lib/posix.ts';
 
 export interface QuietTime {
-  /** True for what was changed long enough before: what is written to it from now on leaves a trace in its times. */
+  /** True for an entry whose last change is old enough: a write from now on leaves a trace in its times. */
   readonly isQuiet: (changedNs: bigint) => boolean;
-  /** False when the clock was set since, so that times tell nothing. */
+  /** False when the clock was set since, so that times prove nothing. */
   readonly isClockSteady: () => boolean;
 }
 
-/** Younger changes are not trusted: a page that is dirty already can be written to without a trace. */
+/** Younger changes are not trusted: a page that is already dirty can be written to without a trace. */
 const restlessMs = 1000;
 const maxDriftMs = 250;
 
-/** Has everything written down first, so that the kernel notes the next write through a memory map. */
+/** Flushes everything first, so that the kernel notices the next write through a memory map. */
 export async function quietSince(root: ByteString): Promise<QuietTime> {
   const startMs = Date.now();
   const offset = startMs - performance.now();
@@ -26,7 +26,7 @@ export async function quietSince(root: ByteString): Promise<QuietTime> {
   };
 }
 
-/** Of all of the file system. */
+/** For the whole file system. */
 export async function writePagesDown(root: ByteString): Promise<void> {
   const fd = openSync(toPath(root), 'r');
   try {

@@ -17,7 +17,7 @@ const line = (path: string, more: Partial<LedgerLine> = {}): LedgerLine => ({
   ...more,
 });
 
-/** The files of this process that lie in the folder. */
+/** The files of this process in the folder. */
 const openFiles = (): string[] =>
   readdirSync('/proc/self/fd')
     .map((fd) => `/proc/self/fd/${fd}`)
@@ -29,7 +29,7 @@ const openFiles = (): string[] =>
       }
     });
 
-test('thousands of lines come back as they were, and the folder shows nothing of them', () => {
+test('thousands of lines come back unchanged, and the folder shows nothing of them', () => {
   const names = Array.from({ length: 5000 }, (_, index) => `${index % 7}/${'x'.repeat(index % 250)}${index}`);
   const lines = [...names, fromText('Grüße')].sort(comparePaths).map((path, index) =>
     line(path, {
@@ -48,7 +48,7 @@ test('thousands of lines come back as they were, and the folder shows nothing of
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test('what stands before a path is taken first, and what is below a directory by itself', () => {
+test('lines before a path are taken first, and those below a directory separately', () => {
   using ledger = new TreeLedger(folder);
   for (const path of ['', 'a', 'a/b', 'a/b/c', 'a-b', 'd']) ledger.add(line(path));
   const reader = ledger.read();

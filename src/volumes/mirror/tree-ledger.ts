@@ -8,24 +8,24 @@ import { knownError } from '../../lib/known-error.ts';
 export interface LedgerLine {
   readonly path: ByteString;
   readonly isDirectory: boolean;
-  /** A further name of a file that stands above. */
+  /** A further name of a file listed earlier. */
   readonly isLink: boolean;
   readonly inode: bigint;
-  /** Empty for what may have changed since without a trace. */
+  /** Empty for an entry that may have changed since without a trace. */
   readonly signature: string;
 }
 
 const bufferBytes = 64 << 10;
 const headBytes = 15;
-/** Each ledger has a key of its own. */
+/** Fixed, because each ledger has a key of its own. */
 const firstBlock = Buffer.alloc(16);
-/** Linux's O_TMPFILE: a file without a name, which is gone with the process however that ends. */
+/** Linux's O_TMPFILE: an unnamed file, which is gone when the process ends in any way. */
 const withoutName = 0o20000000 | constants.O_DIRECTORY;
 
 /**
- * What was seen in a walk, line by line in its order, in a file without a name: however many there are, it takes no
- * memory. It is written once from its beginning to its end, and read so. The names may be those of an encrypted volume,
- * so what is on the disk is encrypted under a key that is in memory only.
+ * The entries seen in a walk, in its order, in an unnamed file, so that any number takes no memory. Written
+ * once from beginning to end, and read so. Encrypted under a key in memory, because the names may be those of
+ * an encrypted volume.
  */
 export class TreeLedger implements Disposable {
   readonly #fd: number;
@@ -76,7 +76,7 @@ export class TreeLedger implements Disposable {
   }
 }
 
-/** Goes through a ledger beside a walk of the same order. */
+/** Reads a ledger alongside a walk of the same order. */
 export class LedgerReader {
   readonly #fd: number;
   readonly #sizeBytes: number;
@@ -92,7 +92,7 @@ export class LedgerReader {
     this.#next = this.#readLine();
   }
 
-  /** The next line that stands before a path, or before the end; undefined when there is none. */
+  /** The next line that sorts before a path, or before the end; undefined when there is none. */
   takeBefore(path: ByteString | undefined): LedgerLine | undefined {
     const line = this.#next;
     if (line === undefined || (path !== undefined && comparePaths(line.path, path) >= 0)) return undefined;
@@ -105,7 +105,7 @@ export class LedgerReader {
     return line === undefined || line.path !== path ? undefined : this.#take(line);
   }
 
-  /** The next line, when it is of something below a directory whose line was taken. */
+  /** The next line, if it is below a directory whose line was taken. */
   takeBelow(directory: ByteString): LedgerLine | undefined {
     const line = this.#next;
     return line?.path.startsWith(`${directory}/`) === true ? this.#take(line) : undefined;
@@ -146,11 +146,11 @@ function openNameless(folder: string): number {
   try {
     return openSync(folder, withoutName | constants.O_RDWR, 0o600);
   } catch (error) {
-    // Not every file system has such files: NFS, and most in user space, have none.
+    // NFS and most file systems in user space have no such files.
     if (!['ENOTSUP', 'EISDIR', 'EINVAL'].includes(errnoOf(error) ?? ''))
       throw knownError(error, 'Cannot note what has been copied');
   }
-  // A kill between the two leaves an empty file, which is in the way of nothing: it is too rare to look for at each start.
+  // A kill between the two leaves an empty file, which is harmless and too rare to look for at each start.
   const path = `${folder}/.ledger-${randomBytes(8).toString('hex')}`;
   using opened = new DisposableStack();
   try {

@@ -14,27 +14,30 @@ import { type TreeProgress, TreeWriter } from '../../lib/tree-writer.ts';
 
 export interface MirrorOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Counts of everything that was copied, in all passes. */
+  /** Counts of everything copied, in all passes. */
   readonly onProgress?: ((progress: TreeProgress) => void) | undefined;
-  /** For what is noted of each file, without a name: a hundred bytes and its path. The folder for temporary files unless given. */
+  /**
+   * The folder for an unnamed file of notes: the path and a hundred bytes for each file. Default: the folder
+   * for temporary files.
+   */
   readonly notesIn?: string | undefined;
 }
 
 export interface MirrorCounts {
-  /** What was written in a pass. */
+  /** Bytes written in a pass. */
   readonly bytes: number;
   readonly files: number;
   readonly durationMs: number;
 }
 
 /**
- * Makes a directory the exact copy of another that may be in use meanwhile: pass by pass, each of which copies only
- * what has changed since, and compares what it copied. After a pass in which the source was still they are the same,
- * and every byte of the copy was compared with the source after its last change. The target is empty at first, on a file
- * system or in a folder of its own, and no other process touches it.
+ * Makes a directory an exact copy of another that may be in use meanwhile, pass by pass: each copies only
+ * what has changed since, and compares what it copied. After a pass with a still source both are the same,
+ * and every byte of the copy was compared with the source after its last change. The target is empty at
+ * first, on a file system or in a folder of its own, and no other process touches it.
  *
- * What cannot be carried as it is ends the work: an attribute that the target has no form for is an error and no remark.
- * `integrity` when a copy is not what was copied.
+ * What cannot be carried over exactly ends the work: an attribute that the target does not support is an
+ * error, not a note. `integrity` when a copy differs.
  */
 export class TreeMirror implements Disposable {
   readonly #from: ByteString;
@@ -43,9 +46,9 @@ export class TreeMirror implements Disposable {
   readonly #codes = new CodeBook();
   /** What is in the target. */
   #known: TreeLedger | undefined;
-  /** False when the clock was set in the pass before, so that its times tell nothing. */
+  /** False when the clock was set during the previous pass, so that its times prove nothing. */
   #isKnownByTimes = true;
-  /** Directories in which something was changed since all names were compared. */
+  /** Directories with changes since all names were compared. */
   readonly #changed = new Set<ByteString>();
   #done: TreeProgress = { bytes: 0, files: 0 };
 
@@ -77,7 +80,10 @@ export class TreeMirror implements Disposable {
     };
   }
 
-  /** Compares all names of the copy with what was copied. Tells of how many files so far, directories and further names not counted. */
+  /**
+   * Compares all names of the copy with what was copied. Reports the number of files so far, without
+   * directories and further names.
+   */
   async proveNames({ onProgress }: { readonly onProgress?: (files: number) => void } = {}): Promise<void> {
     const known = this.#known?.read();
     let files = 0;
@@ -98,7 +104,7 @@ export class TreeMirror implements Disposable {
     this.#known?.[Symbol.dispose]();
   }
 
-  /** Where a write leaves its trace at once, no application stands still until all pages are written down. */
+  /** Where a write changes the times at once, no application has to wait until all pages are flushed. */
   async #quiet(isStill: boolean): Promise<QuietTime> {
     if (!isStill) return await quietSince(this.#from);
     if (!isTimely(this.#from)) await writePagesDown(this.#from);
@@ -116,10 +122,10 @@ export class TreeMirror implements Disposable {
       this.#done = { bytes: bytes + patched + written.bytes, files: files + written.files };
       onProgress?.(this.#done);
     };
-    // What its calls are is known only below.
+    // `pass` needs the writer, and is declared below.
     const onProblem = (problem: TreeProblem): void => pass.onProblem(problem);
     using places = new OpenDirectories(this.#to, { isStaged: false });
-    // Later, directories may have default ACLs that what is made in them would inherit.
+    // Later, directories may have default ACLs, which new entries would inherit.
     const isStaged = this.#known === undefined;
     using writer = new TreeWriter(this.#to, { signal, onProblem, onProgress: count, isStaged });
     const pass: MirrorPass = new MirrorPass({
@@ -139,13 +145,13 @@ export class TreeMirror implements Disposable {
   #proveChangedNames(): void {
     using from = new OpenDirectories(this.#from, { isStaged: false });
     using to = new OpenDirectories(this.#to, { isStaged: false });
-    // In order, so that those nearby stay open.
+    // Sorted, so that nearby directories stay open.
     for (const path of [...this.#changed].sort()) if (isThere(from, path)) proveNames(path, { from, to });
     this.#changed.clear();
   }
 }
 
-/** One that is no more is missed among the names of the one that it was in. */
+/** A removed directory is noticed among its parent's names. */
 function isThere(tree: OpenDirectories, path: ByteString): boolean {
   try {
     tree.enter(path, { create: false });

@@ -1,7 +1,7 @@
 import { AppError } from '../../model/errors.ts';
 import { cleanPath } from '../../model/clean-path.ts';
 
-/** A mount that is ready: where its data is on this machine, and where it is to be seen. */
+/** A prepared mount: where its data is on this machine, and where it is to be seen. */
 export type PlacedMount = PlacedData | PlacedTmpfs;
 
 export interface PlacedData {
@@ -9,7 +9,7 @@ export interface PlacedData {
   /** An absolute path without `..`. */
   readonly target: string;
   readonly readOnly: boolean;
-  /** A path, or a descriptor of this process for what was looked up step by step. */
+  /** A path, or a descriptor of this process for one that was opened step by step. */
   readonly source: { readonly path: string } | { readonly fd: number };
   readonly isFile: boolean;
 }
@@ -22,10 +22,10 @@ export interface PlacedTmpfs {
   readonly mode: number;
 }
 
-/** What of this machine is at a path; undefined where there is nothing. */
+/** What this machine has at a path; undefined for nothing. */
 export interface HostEntry {
   readonly type: 'directory' | 'file' | 'link';
-  /** Of a link. */
+  /** For a link. */
   readonly linkTarget?: string | undefined;
 }
 
@@ -38,20 +38,20 @@ export interface HostView {
 export interface SandboxRequest {
   readonly mounts: readonly PlacedMount[];
   readonly host: HostView;
-  /** Places for mounts are made here, for want of any on the machine. Where is one's own home: `/tmp`. */
+  /** Where the command starts, inside. */
   readonly workingDir: string;
-  /** Whether the process is root, and keeps what root needs for files of any owner. */
+  /** Whether the process is root, and keeps root's rights over files of any owner. */
   readonly isRoot: boolean;
 }
 
 export interface SandboxPlan {
   /** Arguments for bubblewrap, up to the command. */
   readonly args: readonly string[];
-  /** Descriptors to hand over, the first as number 3. */
+  /** Descriptors to pass, starting with number 3. */
   readonly fds: readonly number[];
 }
 
-/** As Docker gives them to a container, but for devices: files of any owner can be read, written and given away. */
+/** As in a Docker container, without devices: files of any owner can be read, written and given away. */
 const rootCapabilities = [
   'CAP_CHOWN',
   'CAP_DAC_OVERRIDE',
@@ -65,13 +65,13 @@ const rootCapabilities = [
   'CAP_NET_BIND_SERVICE',
 ];
 
-/** The first descriptor after standard input, output and error is for bubblewrap's word of what it started. */
+/** The first descriptor after stdin, stdout and stderr, on which bubblewrap reports what it started. */
 export const statusFd = 3;
 
 /**
- * The machine's own files, read-only, with the mounts in their places, a `/tmp` and `/dev` of its own, and no other
- * process in sight. Nothing is made on the machine for a place that is missing there: the directory in which it is
- * missing is shown anew, with the same things in it. Pure.
+ * The machine's own files, read-only, with the mounts in place, a private `/tmp` and `/dev`, and no other
+ * process in sight. Makes nothing on the machine for a missing mount point: the directory that lacks it is
+ * rebuilt inside, with the same entries. Pure.
  */
 export function planSandbox({ mounts, host, workingDir, isRoot }: SandboxRequest): SandboxPlan {
   const fds: number[] = [];
@@ -91,7 +91,7 @@ export function planSandbox({ mounts, host, workingDir, isRoot }: SandboxRequest
     args.push(...between(missingIn, target).flatMap((path) => ['--perms', '0755', '--dir', path]));
   }
   for (const mount of ordered) args.push(...placed(mount, fds));
-  // Mounts that lie in them are not touched by this.
+  // Does not affect the mounts inside them.
   for (const path of shown) args.push('--remount-ro', path);
   for (const { kind, target, readOnly } of ordered)
     if (kind === 'tmpfs' && readOnly) args.push('--remount-ro', target);
@@ -111,7 +111,9 @@ function placed(mount: PlacedMount, fds: number[]): string[] {
   return [`${flag}-fd`, String(statusFd + fds.length), target];
 }
 
-/** The directory of the machine in which a target is missing; undefined when it is there, or lies in another mount. */
+/**
+ * The machine's directory that lacks a target; undefined when the target exists, or lies in another mount.
+ */
 function homeOfMissing(
   target: string,
   { host, mounts }: { readonly host: HostView; readonly mounts: readonly PlacedMount[] },
@@ -128,12 +130,12 @@ function homeOfMissing(
   return parent;
 }
 
-/** A directory with the same things in it, and room for more. */
+/** A directory with the same entries, and room for more. */
 function showAnew(path: string, host: HostView): string[] {
   const args = ['--perms', '0755', '--tmpfs', path];
   for (const name of host.names(path)) {
     const full = cleanPath(`${path}/${name}`);
-    // Those that are one's own stay so.
+    // The private ones stay so.
     if (['/dev', '/proc', '/tmp'].includes(full)) continue;
     const entry = host.entry(full);
     if (entry?.type === 'link') args.push('--symlink', entry.linkTarget ?? '', full);
@@ -145,7 +147,7 @@ function showAnew(path: string, host: HostView): string[] {
     : args;
 }
 
-/** The directories on the way from one to the other, without these two. */
+/** The directories between one and the other, exclusive. */
 function between(from: string, to: string): string[] {
   const paths: string[] = [];
   for (let path = parentOf(to); path !== from; path = parentOf(path)) paths.unshift(path);

@@ -9,29 +9,31 @@ import { type HostView, planSandbox } from './plan-sandbox.ts';
 import { placeMounts, type RunOptions, type RunParts } from './place-mounts.ts';
 import { userEnvironment } from '../../lib/child-environment.ts';
 
-/** A command with volumes in its place, in a namespace of its own. */
+/** A command with volumes mounted, in its own namespace. */
 export interface RunRequest {
   readonly mounts: readonly Mount[];
   /** The command and its arguments. */
   readonly command: readonly string[];
-  /** Where it starts, inside; undefined takes where we are, or `/` when that is not there. */
+  /**
+   * Its working directory inside; undefined means the current one, or `/` where that does not exist inside.
+   */
   readonly workingDir: string | undefined;
-  /** Besides the environment of this process. */
+  /** Added to this process's environment. */
   readonly environment: Readonly<Record<string, string>>;
 }
 
 export interface RunReport {
-  /** Of the command; 128 and the signal's number when one ended it. */
+  /** The command's exit code; 128 plus the signal's number when a signal ended it. */
   readonly exitCode: number;
 }
 
-/** While the command runs, the terminal's signals are its own to heed; `env` sets that right again for it. */
+/** While the command runs, it handles the terminal's signals itself; `env` resets them for it. */
 const ignored = 'INT,QUIT,HUP,TERM';
 const heeding = `--default-signal=${ignored}`;
 
 /**
- * Runs a command with volumes in their places, on this terminal, and waits for it. The volumes are held until then.
- * The end of this process ends the command too.
+ * Runs a command with mounted volumes on this terminal, and waits for it. The volumes are held until then.
+ * When this process ends, so does the command.
  */
 export async function runCommand(
   parts: RunParts,
@@ -92,7 +94,7 @@ async function ended(child: ChildProcess, { signal, onSignals }: RunOptions): Pr
   }
 }
 
-/** The first process inside, once bubblewrap has told of it. */
+/** The first process inside, once bubblewrap has reported it. */
 function startedProcess(child: ChildProcess): { pid(): number | undefined } {
   let text = '';
   const status = child.stdio[3] as Readable | null;
@@ -112,7 +114,7 @@ interface Passing extends Disposable {
 
 const lookAgainMs = 20;
 
-/** What comes before the command is there waits for it. */
+/** Signals that come before the command has started wait for it. */
 function passSignals(child: ChildProcess): Passing {
   const started = startedProcess(child);
   let waiting: NodeJS.Signals[] = [];
@@ -135,7 +137,10 @@ function passSignals(child: ChildProcess): Passing {
   };
 }
 
-/** The first child of the first process, which only waits; undefined until it is what was asked for, and heeds signals. */
+/**
+ * The first child of the first process, which only waits; undefined until it is the requested command and
+ * handles signals.
+ */
 function findCommand(first: number | undefined): number | undefined {
   if (first === undefined) return undefined;
   try {
@@ -144,7 +149,7 @@ function findCommand(first: number | undefined): number | undefined {
     const isReady = !readFileSync(`/proc/${command}/cmdline`, 'utf8').startsWith(`env\0${heeding}\0`);
     return isReady ? Number(command) : undefined;
   } catch (error) {
-    // It has ended in the meantime.
+    // It has exited in the meantime.
     if (['ENOENT', 'ESRCH'].includes(errnoOf(error) ?? '')) return undefined;
     throw error;
   }
@@ -161,7 +166,7 @@ function signalProcess(pid: number, name: NodeJS.Signals): void {
 function workingDir(targets: readonly string[]): string {
   const here = process.cwd();
   const isHidden = targets.some((target) => here === target || here.startsWith(`${target}/`));
-  // What is in /tmp is not seen inside.
+  // The inside has its own /tmp.
   return isHidden || here === '/tmp' || here.startsWith('/tmp/') ? '/' : here;
 }
 

@@ -12,7 +12,7 @@ import { WorkLog } from '../work-log.ts';
 
 const shownAtTop = 20;
 
-/** Measures volumes, one after the other. What is wrong with one is told in its place. */
+/** Measures volumes one after the other. An error appears in its volume's place. */
 export async function measureVolumes(
   host: Host,
   names: readonly string[],
@@ -38,7 +38,7 @@ export async function measureVolumes(
   return rows;
 }
 
-/** Asks for all at once: the host is asked for each only where it lists it not, to say so. */
+/** Lists all at once, and asks for a single volume only when it is not listed, for the error. */
 async function findAll(host: Host, names: readonly string[], { signal }: VolumeWorkOptions): Promise<void> {
   const listed = new Set((await host.listVolumes({ signal })).map(({ name }) => name));
   for (const name of names)
@@ -70,7 +70,7 @@ async function usageOf(data: VolumeData, log: WorkLog): Promise<TreeUsage> {
   if (data.way === 'direct') return await measureTree(data.root, { signal, onProblem, onProgress });
   const usage = new TreeUsage();
   for await (const { entry } of readTar(await data.readTar('', { signal }), { signal, onProblem })) {
-    // Another name of a file that has been counted.
+    // Another name of a file that was counted.
     if (entry.hardLinkTo !== undefined) continue;
     const kind = entry.type === 'file' || entry.type === 'dir' ? entry.type : 'other';
     usage.add({ kind, bytes: entry.size, allocatedBytes: 0 }, entry.path.split('/', 1)[0] ?? '');

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { forgetFolder, newFolder, noFolders } from './watched-folder.ts';
 import { Inotify, Watches } from './watches.ts';
 
-test('a directory of more directories than a call takes arguments is forgotten', () => {
+test('a directory with more subdirectories than a call takes arguments is forgotten', () => {
   using inotify = Inotify.open();
   if (inotify === undefined) throw new Error('inotify is not there');
   const folder = newFolder('full', 1);

@@ -2,40 +2,42 @@ import type { Scanned, ScanHandlers } from '../../lib/scan-directory.ts';
 import type { ByteString } from '../../model/byte-string.ts';
 import type { Watcher, Watches } from './watches.ts';
 
-/** A directory that is watched, with what is known of it while nothing says that it has changed. */
+/** A watched directory, with what is known of it until it reports a change. */
 export interface WatchedFolder extends Watcher {
   readonly name: ByteString;
   readonly inode: number;
-  /** Sum of the lengths of what need not be asked. */
+  /** Total length of the files that need not be asked. */
   quietBytes: number;
-  /** The names of what has to be asked each time, divided by zeros; undefined when they are so many that all is read again. */
+  /**
+   * The names to ask each time, separated by zeros; undefined when they are so many that all is read again.
+   */
   asks: ByteString | undefined;
   below: readonly WatchedFolder[];
-  /** When it is read again at the latest, though nothing has said that it changed. */
+  /** When it is read again at the latest, without an event. */
   dueMs: number;
 }
 
 export const noFolders: readonly WatchedFolder[] = [];
 
-/** Nothing is known of it yet. */
+/** A folder of which nothing is known yet. */
 export function newFolder(name: ByteString, inode: number): WatchedFolder {
   return { watch: undefined, name, inode, quietBytes: 0, asks: '', below: noFolders, dueMs: 0 };
 }
 
-/** Takes the watches away of a directory and of all below it. */
+/** Removes the watches of a directory and everything below it. */
 export function forgetFolder(folder: WatchedFolder, watches: Watches): void {
   const waiting = [folder];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     watches.remove(next);
-    // They may be more than a call takes arguments.
+    // They may exceed the number of arguments that a call takes.
     for (const below of next.below) waiting.push(below);
     next.below = noFolders;
   }
 }
 
-/** Why a tree cannot be watched: it has to be walked. */
+/** Why a tree cannot be watched, and has to be walked. */
 export class Unwatchable extends Error {
-  /** It will be the same the next time. */
+  /** The result will be the same next time. */
   readonly isLasting: boolean;
 
   constructor(message: string, { isLasting }: { readonly isLasting: boolean }) {
@@ -50,25 +52,28 @@ export interface FoundFolder {
 }
 
 export interface ReadingParts {
-  /** `major:minor` of the tree; what is on another is none of its. */
+  /** `major:minor` of the tree; entries on another device do not belong to it. */
   readonly device: string;
   readonly nowSeconds: number;
-  /** The length, unless another name of it has been counted. */
+  /** The length, unless another name of the file was counted. */
   readonly count: (found: Scanned) => number;
 }
 
 const typeDirectory = 0o040000;
-/** So few are asked in any case, and else no more than a part of all: to read the directory again is cheaper then. */
+/**
+ * This many names are asked in any case; beyond it, only a share of all, as reading the directory again is
+ * then cheaper.
+ */
 const fewNames = 8;
 const askedPart = 1 / 4;
 const manyNames = 1000;
 
-/** Adds up what is in one directory. */
+/** Adds up the entries of one directory. */
 export class FolderReading implements ScanHandlers {
   readonly below: FoundFolder[] = [];
   quietBytes = 0;
   askedBytes = 0;
-  /** Something could not be asked about: it may be gone, or may come into sight without a word. */
+  /** Something could not be asked: it may be gone, or may appear without an event. */
   hasFailed = false;
   readonly #parts: ReadingParts;
   readonly #names: ByteString[] = [];
@@ -95,7 +100,7 @@ export class FolderReading implements ScanHandlers {
     this.hasFailed = true;
   };
 
-  /** The names of what has to be asked each time; undefined when these are too many. */
+  /** The names to ask each time; undefined when there are too many. */
   asks(): ByteString | undefined {
     return this.#names.length < this.#asked || this.#areMany() ? undefined : this.#names.join('\0');
   }
@@ -105,21 +110,21 @@ export class FolderReading implements ScanHandlers {
   }
 
   #visitFolder({ permissions, device, inode }: Scanned, name: ByteString): void {
-    // An overlay works here, so that parts of it lie in this tree: before Linux 6.8, what is written through it is not told.
+    // An overlay works here, with parts in this tree: before Linux 6.8, writes through it send no event.
     if (name === 'work' && permissions === 0)
       throw new Unwatchable('an overlay may write to it', { isLasting: true });
     if (device === this.#parts.device) this.below.push({ name, inode: Number(inode) });
   }
 }
 
-/** What grows by asynchronous I/O (databases, images of disks) is this large soon. */
+/** Files that grow by asynchronous I/O (databases, disk images) soon reach this size. */
 const largeBytes = 64 << 10;
-/** What was written to a moment ago is likely to be written to again. */
+/** A file written a moment ago is likely to be written again. */
 const youngSeconds = 300;
 
 /**
- * Whether a file may become longer without a word to the watch of its directory, so that it has to be asked each
- * time: asynchronous I/O (`io_submit`) is not told, and a write through another name tells the other name's directory.
+ * Whether a file may grow without an event for its directory, and so has to be asked each time: asynchronous
+ * I/O (`io_submit`) sends none, and a write through another name notifies that name's directory.
  */
 export function mustAsk(
   { bytes, links, modifiedAt }: Pick<Scanned, 'bytes' | 'links' | 'modifiedAt'>,

@@ -194,7 +194,7 @@ class TreeQuestion {
     try {
       await this.#readOpen(folder, fd);
     } catch (error) {
-      // Without this it would be unknown what the watch does not report.
+      // The names were not all read, so a watch alone would vouch for unknown contents.
       watches.remove(folder);
       throw error;
     }

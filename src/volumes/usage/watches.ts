@@ -2,13 +2,16 @@ import { closeSync, readSync } from 'node:fs';
 import koffi from 'koffi';
 import { errnoOf } from '../../model/errors.ts';
 
-/** What is told when something in its directory has changed, or when nothing will tell of it any more. */
+/** Notified when something in its directory has changed, or when nothing will report that any more. */
 export interface Watcher {
-  /** Undefined while nothing watches it. */
+  /** Undefined while it is not watched. */
   watch: number | undefined;
 }
 
-/** Watches of directories, each with who wants to know. The kernel has one watch for a directory: the last one that asks has it. */
+/**
+ * Watches of directories with their watchers. The kernel has one watch for a directory, which belongs to the
+ * last watcher that asked.
+ */
 export class Watches {
   readonly #inotify: Inotify;
   readonly #limit: number;
@@ -23,7 +26,10 @@ export class Watches {
     return this.#watchers.size;
   }
 
-  /** False when the directory cannot be watched, or there would be too many. What happens from its return on is told. */
+  /**
+   * False when the directory cannot be watched, or there would be too many. Changes after its return are
+   * reported.
+   */
   add(watcher: Watcher, directoryFd: number): boolean {
     if (this.#watchers.size >= this.#limit) return false;
     const watch = this.#inotify.add(directoryFd);
@@ -42,7 +48,7 @@ export class Watches {
     watcher.watch = undefined;
   }
 
-  /** Takes the watch away of all whose directories have changed. False when it is not known which ones have. */
+  /** Clears the watch of all whose directories have changed. False when it is unknown which ones have. */
   settle(): boolean {
     const { ended, hasOverflown } = this.#inotify.drain();
     if (hasOverflown) return false;
@@ -63,9 +69,12 @@ const removeWatch = libc.func('int inotify_rm_watch(int fd, int watch)');
 
 const nonBlockingClosedOnExec = 0x800 | 0x8_0000;
 
-/** Of what is in a directory: written, closed after writing, its attributes set, made, removed, moved; and the directory itself removed, moved, its attributes set. */
+/**
+ * For a directory's entries: written, closed after writing, attributes set, made, removed, moved; for the
+ * directory itself: removed, moved, attributes set.
+ */
 const changes = 0x2 | 0x4 | 0x8 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800;
-/** Directories only; nothing of what has no name any more; and one event, which ends the watch. */
+/** Directories only; nothing for unlinked entries; and a single event, which ends the watch. */
 const onceOfDirectory = 0x0100_0000 | 0x0400_0000 | 0x8000_0000;
 const mask = (changes | onceOfDirectory) >>> 0;
 
@@ -74,15 +83,19 @@ const headerBytes = 16;
 
 /** What has happened since the last time. */
 export interface DrainedEvents {
-  /** The watches that ended: by a change, or since their directory is gone. May name one twice, and such as are known no more. */
+  /**
+   * The watches that ended, by a change or because the directory is gone. May repeat, and include unknown
+   * ones.
+   */
   readonly ended: readonly number[];
   /** Some were lost: nothing is known of any watch. */
   readonly hasOverflown: boolean;
 }
 
 /**
- * Says once of a directory that something in it, or it itself, has changed. A watch ends by what it tells, so that the
- * kernel's queue cannot grow beyond two events a watch however much is written. The kernel ends everything with the process.
+ * Reports once for a directory that something in it, or it itself, has changed. Its event ends a watch, so
+ * the kernel's queue cannot exceed two events a watch, however much is written. The kernel ends all watches
+ * with the process.
  */
 export class Inotify implements Disposable {
   readonly #fd: number;
@@ -92,15 +105,15 @@ export class Inotify implements Disposable {
     this.#fd = fd;
   }
 
-  /** Undefined where the kernel has not got it, or the user has too many. */
+  /** Undefined where the kernel lacks it, or the user has too many. */
   static open(): Inotify | undefined {
     const fd: number = init(nonBlockingClosedOnExec);
     return fd < 0 ? undefined : new Inotify(fd);
   }
 
   /**
-   * Watches an open directory from now on, and gives back the number of the watch: the one that there is when it is
-   * watched already. Undefined when it cannot be watched, or the user has too many.
+   * Watches an open directory from now on, and returns the number of the watch, which is the existing one for
+   * a watched directory. Undefined when it cannot be watched, or the user has too many.
    */
   add(directoryFd: number): number | undefined {
     const watch: number = addWatch(this.#fd, `/proc/self/fd/${directoryFd}`, mask);
