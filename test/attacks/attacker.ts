@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-/** Of a user who is none on most machines. */
+/** The id of a user that does not exist on most machines. */
 export const attackerUid = 64_321;
 
-/** Compiles a program of this folder into another one, and gives back where it is. */
+/** Compiles a program of this folder into another folder, and returns its path. */
 export function compile(name: string, folder: string): string {
   const program = join(folder, name);
   execFileSync('gcc', ['-O2', '-o', program, join(import.meta.dirname, `${name}.c`)]);
@@ -15,17 +15,17 @@ export function compile(name: string, folder: string): string {
 
 export interface Attacker {
   begin(): void;
-  /** Ends it, and gives back the numbers that it says at its end, by name. */
+  /** Ends it, and returns the numbers that it prints at its end, by name. */
   end(): Promise<Readonly<Record<string, number>>>;
 }
 
 export interface AttackOptions {
   readonly uid: number;
-  /** Entered before the program has its user's rights. */
+  /** Entered before the program drops to its user's rights. */
   readonly cwd: string;
 }
 
-/** Starts a program that attacks until it is ended. Returns when it has opened what it is to attack. */
+/** Starts a program that attacks until it is ended. Returns when it has opened its target. */
 export async function prepareAttack(
   program: string,
   args: readonly string[],

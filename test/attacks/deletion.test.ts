@@ -17,7 +17,10 @@ import { removeTree } from '../../src/lib/remove-tree.ts';
 import { holdfastCommand, type HoldfastCommand } from '../support/holdfast-command.ts';
 import { attackerUid, type Attacker, compile, prepareAttack } from './attacker.ts';
 
-/** A user swaps his directories for symbolic links into a folder of root's while root deletes what has been his. */
+/**
+ * A user swaps directories for symbolic links into a folder of root's while root deletes the user's former
+ * data.
+ */
 
 const folders = 1500;
 const victims = 40;
@@ -41,7 +44,7 @@ afterAll(() => rmSync(base, { recursive: true, force: true }));
 beforeEach(() => {
   victim = join(base, 'victim');
   rmSync(victim, { recursive: true, force: true });
-  // As names that a stage has, and others.
+  // With the names in a stage, among others.
   for (const name of ['new', 'dropped']) mkdirSync(join(victim, name), { recursive: true, mode: 0o700 });
   for (let i = 0; i < victims; i++) writeFileSync(join(victim, i % 2 === 0 ? 'new' : '.', `file-${i}`), '');
   lures = join(base, 'lures');
@@ -57,7 +60,7 @@ function own(path: string): void {
   chownSync(path, attackerUid, attackerUid);
 }
 
-/** Directories of the attacker's, and a link of each name for them. */
+/** Directories of the attacker's, and a link for each of their names. */
 function fill(tree: string): void {
   chownSync(tree, attackerUid, attackerUid);
   for (let i = 0; i < folders; i++) {
@@ -71,7 +74,7 @@ function leftOfVictim(): number {
   return readdirSync(victim, { recursive: true }).length - 2;
 }
 
-/** How often anything changed places meanwhile. */
+/** Returns how often anything was swapped meanwhile. */
 async function underAttack(attacker: Attacker, work: () => Promise<unknown>): Promise<number> {
   attacker.begin();
   try {
@@ -104,7 +107,7 @@ test.each(removals)('$what delete nothing where a swapped directory leads', asyn
   expect(leftOfVictim()).toBe(victims);
 });
 
-test('undo --drop deletes nothing where a directory leads that was swapped in what is kept', async () => {
+test('undo --drop deletes nothing behind a directory that was swapped in the kept data', async () => {
   const data = join(home, 'data');
   own(data);
   await holdfast.run('backup', data);
@@ -118,7 +121,7 @@ test('undo --drop deletes nothing where a directory leads that was swapped in wh
   expect(leftOfVictim()).toBe(victims);
 });
 
-test('undo --drop deletes nothing of what a swapped stage leads to', async () => {
+test('undo --drop deletes nothing behind a swapped stage', async () => {
   const data = join(home, 'data');
   own(data);
   await holdfast.run('backup', data);
@@ -139,7 +142,7 @@ test('undo --drop deletes nothing of what a swapped stage leads to', async () =>
   }
 });
 
-test('what is bound inside of a directory from the same disk is neither emptied nor passed over in silence', async () => {
+test('a bind mount inside a directory, from the same disk, is neither emptied nor skipped silently', async () => {
   const tree = join(home, 'tree');
   for (const folder of [tree, join(tree, 'bound')]) mkdirSync(folder);
   execFileSync('mount', ['--bind', victim, join(tree, 'bound')]);

@@ -7,7 +7,7 @@ const on = onEngine({ host: 'docker' });
 
 type Labels = Record<string, string>;
 
-/** An image of busybox that brings labels along. */
+/** Makes a busybox image with labels. */
 async function makeImage(name: string, labels: Labels): Promise<void> {
   const pairs = Object.entries(labels).map(
     ([key, value]) => `LABEL ${JSON.stringify(key)}=${JSON.stringify(value)}`,
@@ -28,7 +28,7 @@ async function start(name: string, image: string, labels: Labels = {}): Promise<
 const ran = (volume: string): string[] =>
   readdirSync(on.engine.volumePath(volume)).filter((file) => file.startsWith('ran-'));
 
-/** Hooks in every place that a label can name, each of which leaves a file of its own. */
+/** Hooks in every place that a label can name, each of which leaves its own file. */
 function hookLabels(targets: readonly (string | undefined)[]): { labels: Labels; count: number } {
   const labels: Labels = {};
   let count = 0;
@@ -124,7 +124,7 @@ test('labels of a container and files of a project reach no container of another
   });
   for (const name of ['alone', 'other-app-1']) {
     const { exit, stderr } = await on.attempt(['backup', name]);
-    // What was to be made quiet was not: no backup that claims it.
+    // What should have been quiesced was not, so no backup may claim it.
     expect(exit).toBe(1);
     expect(stderr).toMatch(/is not of the same Compose project/);
   }

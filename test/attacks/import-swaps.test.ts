@@ -10,7 +10,7 @@ import { treeFacts } from '../support/tree-facts.ts';
 import { attackerUid } from './attacker.ts';
 import { makeSwapScene, makeTree, own, type SwapScene } from './swap-scene.ts';
 
-/** What import, clone and copies do as root in a volume whose folder another user can change. */
+/** Import, clone and copies as root in a volume whose folder another user can change. */
 
 let scene: SwapScene;
 beforeEach(() => {
@@ -18,7 +18,7 @@ beforeEach(() => {
 });
 afterEach(() => scene[Symbol.dispose]());
 
-/** Where a new volume's data lies. */
+/** Returns the path of a new volume's data. */
 async function create(engine: VolumeEngine, name: string): Promise<string> {
   const { mountpoint = '' } = await engine.create({ ...plain, name });
   return mountpoint;
@@ -26,7 +26,7 @@ async function create(engine: VolumeEngine, name: string): Promise<string> {
 
 const plain = { driver: 'local', labels: {}, options: {} };
 
-/** Two sources, so that each round changes something. Gives back what they hold. */
+/** Two sources, so that each round changes something. Returns their contents. */
 async function makeSources(engine: VolumeEngine): Promise<{ readonly [name: string]: string }> {
   const held: Record<string, string> = {};
   for (const name of ['source-0', 'source-1']) {
@@ -39,14 +39,14 @@ async function makeSources(engine: VolumeEngine): Promise<{ readonly [name: stri
   return held;
 }
 
-/** Without what the attacker has there, and what the attacker kept from being removed. */
+/** Without the attacker's entries, and those that the attacker kept from being removed. */
 function seen(root: string): string {
   return treeFacts(root, { without: ['directoryTimes'] })
     .filter((line) => !/^"(lost\+found|\.holdfast-)/.test(line))
     .join('\n');
 }
 
-/** What was written has one of these names, and may change it while it is looked for. */
+/** The written data has one of these names, which may change during the look. */
 function expectAt(places: readonly string[], wanted: string | undefined): void {
   let found: string[] = [];
   for (let looks = 0; looks < 50 && !found.includes(wanted ?? ''); looks++)
@@ -64,7 +64,7 @@ const sourceOf = (round: number): string => `source-${round % 2}`;
 const archiveOf = (round: number) =>
   ({ kind: 'path', path: join(scene.folder, `${sourceOf(round)}.tar`) }) as const;
 
-test('a bind volume whose device goes to a symbolic link is filled where it is, or not at all', async () => {
+test('a bind volume whose device is replaced by a symbolic link is filled where it is, or not at all', async () => {
   await using app = openApp({
     ...{ stateDir: join(scene.folder, 'state'), repository: undefined },
     ...{ host: 'embedded', dataWay: 'auto', passwordReference: undefined, env: process.env },
@@ -85,7 +85,7 @@ test('a bind volume whose device goes to a symbolic link is filled where it is, 
   }
 });
 
-test('a volume whose folder changes places with a symbolic link is filled where it is, or not at all', async () => {
+test('a volume whose folder is swapped with a symbolic link is filled where it is, or not at all', async () => {
   const host = openDirectoryHost(scene.home, 'direct');
   const engine = openEngine({ host, leases: undefined });
   const held = await makeSources(engine);

@@ -16,7 +16,9 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { holdfastCommand, type HoldfastCommand } from '../support/holdfast-command.ts';
 import { attackerUid, compile, prepareAttack } from './attacker.ts';
 
-/** What a container swaps in its volume, while root backs that up, is neither opened nor a way out of the volume. */
+/**
+ * What a container swaps in its volume during root's backup is neither opened nor a way out of the volume.
+ */
 
 const secret = 'the content of a file that only root may read';
 
@@ -42,7 +44,7 @@ beforeEach(() => {
   }
 });
 
-/** The files of the last snapshot, without those that a symbolic link leads to: `readdirSync` follows it. */
+/** The files of the last snapshot, without those behind a symbolic link, which `readdirSync` follows. */
 async function restoredFiles(): Promise<string[]> {
   const to = join(base, 'restored');
   await holdfast.run('restore', `${tree}@latest`, '--to', to, '--yes');
@@ -58,19 +60,19 @@ test('a backup opens no device and no FIFO that takes the place of a file', asyn
   for (let i = 0; i < 400; i++) writeFileSync(join(tree, `f${i}`), `content ${i}`);
   const attacker = await prepareAttack(program, [tree, join(outside, 'secret')], { uid: 0, cwd: base });
   attacker.begin();
-  // Each is one try for each of the files.
+  // Each round tries each file once.
   for (let round = 0; round < 2; round++) await holdfast.attempt('backup', tree);
   const { swaps, opens } = await attacker.end();
   expect(swaps).toBeGreaterThan(1000);
   expect(opens).toBe(0);
 });
 
-test('a backup holds nothing of where a swapped directory leads', async () => {
+test('a backup contains nothing from behind a swapped directory', async () => {
   const program = compile('swap-directories', base);
   const lures = join(base, 'lures');
   mkdirSync(lures);
   for (const path of [tree, lures]) chownSync(path, attackerUid, attackerUid);
-  // Something of each name is in both, so that a name alone gives nothing away.
+  // Both have entries of the same names, so a name alone proves nothing.
   for (let i = 0; i < 5; i++) writeFileSync(join(outside, `file-${i}`), secret);
   symlinkSync(secret, join(outside, 'link'));
   for (let i = 0; i < 500; i++) {

@@ -8,14 +8,14 @@ import { treeFacts } from '../support/tree-facts.ts';
 import { attackerUid } from './attacker.ts';
 import { makeSwapScene, makeTree, own, type SwapScene } from './swap-scene.ts';
 
-/** What a restore does as root where another user owns the folder above: nothing of it may reach what is root's. */
+/** Restores as root where another user owns the parent folder: none of it may reach root's files. */
 
 let scene: SwapScene;
 let home: string;
 let data: string;
-/** What the snapshots hold, by id. */
+/** The snapshots' contents, by id. */
 const saved = new Map<string, string>();
-/** What they hold of one folder. */
+/** Their contents of one folder. */
 const part = new Map<string, string>();
 
 beforeEach(() => {
@@ -61,7 +61,7 @@ function idOf(round: number): string {
   return [...saved.keys()][round % saved.size] ?? '';
 }
 
-test('a stage whose name goes to another folder leads a restore nowhere', async () => {
+test('a stage whose name another folder takes leads a restore nowhere', async () => {
   await using app = await open();
   await saveTwice(app);
   const inPlace = async (round: number): Promise<void> => {
@@ -77,7 +77,7 @@ test('a stage whose name goes to another folder leads a restore nowhere', async 
   });
 });
 
-test('nor does a restore of a part go elsewhere, nor an undo', async () => {
+test('nor is a partial restore or an undo led elsewhere', async () => {
   await using app = await open();
   await saveTwice(app);
   await scene.under({ what: 'stage' }, 15, async (round) => {
@@ -85,7 +85,7 @@ test('nor does a restore of a part go elsewhere, nor an undo', async () => {
     expect(seen(join(data, 'd3'))).toBe(part.get(idOf(round)));
   });
   await scene.under({ what: 'stage' }, 15, async (round) => {
-    // What is kept may be lost in a round: that user can move it away for good.
+    // Kept data may be lost in a round, because that user can move it away.
     const was = seen(data);
     await restore(app, idOf(round));
     await app.restore.applyUndo(await app.restore.planUndo({ what: data }));
@@ -93,12 +93,12 @@ test('nor does a restore of a part go elsewhere, nor an undo', async () => {
   });
 });
 
-test('data whose name goes to another is restored in its place, or not at all', async () => {
+test('data whose name another directory takes is restored in its place, or not at all', async () => {
   await using app = await open();
   await saveTwice(app);
   await scene.under({ what: 'target' }, 25, async (round) => {
     await restore(app, idOf(round));
-    // What was restored has one of the two names, and may change it while it is looked for.
+    // The restored data has one of the two names, which may change during the look.
     let found: string[] = [];
     for (let looks = 0; looks < 50 && !found.includes(saved.get(idOf(round)) ?? ''); looks++)
       found = [data, join(home, 'link')].map(seenOrNothing);
@@ -114,7 +114,7 @@ function seenOrNothing(root: string): string {
   }
 }
 
-test('what sees only a volume that is a mount point gets nothing of the host', async () => {
+test('a process that sees only a mounted volume gets nothing of the host', async () => {
   await using app = await open();
   execFileSync('mount', ['--bind', data, data]);
   try {
@@ -127,7 +127,7 @@ test('what sees only a volume that is a mount point gets nothing of the host', a
   }
 });
 
-test('behind a link of another user, a directory is restored in place only where it was saved, and when told so', async () => {
+test('behind a link of another user, a directory is restored in place only where it was saved, and only on request', async () => {
   const [real, link] = [join(scene.folder, 'disk'), join(home, 'docker')];
   makeTree(real, 'first');
   own(real, { uid: 0, mode: 0o755 });
@@ -150,7 +150,7 @@ test('behind a link of another user, a directory is restored in place only where
   });
   await restore(app, id, { to: place });
   expect(seen(place)).toBe(before);
-  // It is the same one for all that looks at it by the name that was saved.
+  // By its saved name, every command sees the same one.
   expect((await app.restore.listUndo()).map((one) => one.name)).toEqual([name]);
   const untouched = seen(scene.victim);
   const planned = await app.restore.plan({ what: id, to: place, path: undefined, safetySnapshot: true });

@@ -8,8 +8,8 @@ import { onEngine } from '../support/on-engine.ts';
 const on = onEngine({ host: 'docker' });
 
 /**
- * A program of another user that takes all these names, for as long as it lives: it answers at one, hangs with a full
- * queue at the next, and comes and goes at the third; it tries to make every lock file as well.
+ * Another user's program that takes all these names while it runs: it answers at one, hangs with a full queue
+ * at the next, and comes and goes at the third; it also tries to make every lock file.
  */
 const program = `
   const { createServer, connect } = require('node:net');
@@ -88,13 +88,13 @@ test(
         for (const name of names) {
           const claim = await claimOnMachine(name);
           if ('heldBy' in claim) throw new Error(`${name} is taken (${way}, try ${tries})`);
-          // Those of root still keep each other away.
+          // Root's processes still exclude each other.
           expect(await claimOnMachine(name)).toEqual({ heldBy: { pid: process.pid } });
           await claim[Symbol.asyncDispose]();
         }
       }
       const { exit, stderr } = await on.attempt(['backup', ...volumes]);
-      // All of it is saved; on a machine under load it may be told that a moment was too long.
+      // All of it is saved; on a loaded machine, a moment may be reported as too long.
       expect([0, 3], `${way}: ${stderr}`).toContain(exit);
       expect(stderr).not.toContain('at work on it');
       expect(squatter.said()).not.toContain('grabbed /run');

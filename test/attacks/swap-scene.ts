@@ -19,14 +19,14 @@ import { isAppError } from '../../src/model/errors.ts';
 import { treeFacts } from '../support/tree-facts.ts';
 import { attackerUid, compile, prepareAttack } from './attacker.ts';
 
-/** A folder of another user's with data in it, and a victim: a tree of root's with the same folders in it. */
+/** Another user's folder with data in it, and a victim: a tree of root's with the same folders in it. */
 export interface SwapScene extends Disposable {
   readonly folder: string;
-  /** The other user's. */
+  /** The other user's folder. */
   readonly home: string;
   readonly data: string;
   readonly victim: string;
-  /** Does it again and again under attack. Gives back how often it was said to be done. */
+  /** Runs the work repeatedly under attack. Returns how often it reported success. */
   under(attack: SwapAttack, rounds: number, work: (round: number) => Promise<void>): Promise<number>;
 }
 
@@ -38,7 +38,7 @@ export interface SwapAttack {
 
 export function makeSwapScene(): SwapScene {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'attacks-')));
-  // What is made durable on a disk waits for all that others write to it.
+  // In memory, because a sync of a disk waits for all that others write to it.
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=0711', 'attacks', folder]);
   const program = compile('swap-names', folder);
   const home = join(folder, 'home');
@@ -68,7 +68,7 @@ export function makeSwapScene(): SwapScene {
             await work(round);
             done++;
           } catch (error) {
-            // It may fail, in words for people.
+            // It may fail with an error for people.
             if (!isAppError(error)) throw error;
           }
           expect(treeFacts(victim), `round ${round}`).toEqual(untouched);
@@ -77,7 +77,7 @@ export function makeSwapScene(): SwapScene {
         given = (await attacker.end())['given'] ?? 0;
         console.log(`${what}: ${done} of ${rounds} were done, a name was given away ${given} times`);
       }
-      // One that is held up does less.
+      // An attacker that was held up does less.
       expect(given).toBeGreaterThanOrEqual(rounds / 4);
       return done;
     },

@@ -15,7 +15,7 @@ import { command } from '../support/holdfast-command.ts';
 
 let engine: PrivateEngine;
 beforeAll(async () => {
-  // Its folder is no mount then: data changes places with what is beside it.
+  // Without this, dockerd mounts its folder, and data cannot be exchanged with what is beside it.
   engine = await startPrivateEngine({ hasSharedMounts: true });
   await engine.importBusybox();
 });
@@ -27,7 +27,7 @@ interface Said {
   readonly stderr: string;
 }
 
-/** Docker's own command against a socket, whatever comes of it; what differs from run to run is made the same. */
+/** Runs Docker's own command against a socket, and normalises what differs from run to run. */
 async function docker(socket: string, args: readonly string[]): Promise<Said> {
   const env = { ...engine.env, DOCKER_HOST: `unix://${socket}` };
   const child = spawn('docker', args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -52,7 +52,7 @@ interface Answer {
   readonly body: string;
 }
 
-/** Bytes as they are, until the other end is quiet or has closed. */
+/** Sends raw bytes, and returns the answer once the other end is quiet or has closed. */
 async function sendBytes(socketPath: string, bytes: string): Promise<void> {
   const socket = connect(socketPath);
   const ended = new AbortController();
@@ -102,7 +102,7 @@ async function sizeOfChanging(socketPath: string): Promise<number> {
   return Number(/"Name":"changing".*?"Size":(\d+)/.exec(body)?.[1]);
 }
 
-describe("Docker's command says the same of our volumes as of an engine's", () => {
+describe("Docker's command prints the same for our volumes as for an engine's", () => {
   let api: Api;
   beforeAll(async () => {
     api = await startApi(join(engine.folder, 'own'));
@@ -166,7 +166,7 @@ describe("Docker's command says the same of our volumes as of an engine's", () =
     ['volume', 'rm', 'again'],
   ])('docker %s %s %s %s %s %s %s', async (...args) => {
     if (args.includes('df')) {
-      // The engine's own images and containers are none of ours.
+      // The engine's own images and containers are not listed by ours.
       const lines = ({ stdout }: Said): string[] =>
         stdout.split('\n').filter((line) => /^(TYPE|Local)/.test(line));
       expect(lines(await docker(api.socket, args))).toEqual(lines(await docker(engine.socket, args)));
@@ -175,7 +175,7 @@ describe("Docker's command says the same of our volumes as of an engine's", () =
     expect(await docker(api.socket, args)).toEqual(await docker(engine.socket, args));
   });
 
-  test('docker system df -v: with sizes that are sums of lengths, hard links once', async () => {
+  test('docker system df -v: with sizes that are sums of file lengths, hard links once', async () => {
     for (const socket of [api.socket, engine.socket]) await docker(socket, ['volume', 'create', 'sized']);
     for (const path of [join(api.stateDir, 'volumes/sized/_data'), engine.volumePath('sized')]) {
       await mkdir(join(path, 'sub'));
@@ -308,7 +308,7 @@ describe("Docker's command says the same of our volumes as of an engine's", () =
     expect(ours).toContain('volume create eventful {"driver":"local"}');
   });
 
-  test('a version that is too new is refused, in the same words', async () => {
+  test('a version that is too new is refused with the same message', async () => {
     const { status, body } = await ask(api.socket, { method: 'GET', path: '/v1.99/volumes' });
     const theirs = await ask(engine.socket, { method: 'GET', path: '/v1.99/volumes' });
     expect(status).toBe(theirs.status);
@@ -317,7 +317,7 @@ describe("Docker's command says the same of our volumes as of an engine's", () =
 });
 
 describe('the API without an engine', () => {
-  test('makes volumes on the drivers, and moves what is removed to the trash', async () => {
+  test('makes volumes on the drivers, and moves removed ones to the trash', async () => {
     await using api = await startApi(join(engine.folder, 'drivers'));
     await docker(api.socket, ['volume', 'create', '-d', 'holdfast', '-o', 'size=20m', 'sized']);
     const mark = join(engine.folder, 'ran');
@@ -346,7 +346,7 @@ describe('the API without an engine', () => {
     expect(readFileSync(join(api.stateDir, 'trash', trashed, '_data/file'), 'utf8')).toBe('precious');
   });
 
-  test('refuses to remove what is mounted, and says by whom', async () => {
+  test('refuses to remove a mounted volume, and names its holder', async () => {
     await using api = await startApi(join(engine.folder, 'used'));
     await docker(api.socket, ['volume', 'create', 'used']);
     const args = ['run', '--state-dir', api.stateDir, '-v', 'used:/data', '--', 'sleep', '1000'];
@@ -383,7 +383,7 @@ describe('the API with an engine behind it', () => {
   });
   afterAll(() => api?.[Symbol.asyncDispose]());
 
-  test('passes containers, their terminals and streams through as they are', async () => {
+  test('passes containers, their terminals and streams through unchanged', async () => {
     const image = ['busybox'];
     expect((await run('run', '--rm', ...image, 'echo', 'hello')).stdout).toBe('hello\n');
     expect((await run('run', '--rm', ...image, 'sh', '-c', 'exit 7')).exitCode).toBe(7);
@@ -397,7 +397,7 @@ describe('the API with an engine behind it', () => {
     await run('rm', '-f', 'long');
   });
 
-  test('streams what goes on until the client has heard enough', async () => {
+  test('streams ongoing output until the client closes the connection', async () => {
     await run(
       'run',
       '-d',
@@ -422,7 +422,7 @@ describe('the API with an engine behind it', () => {
     await run('rm', '-f', 'ticking');
   });
 
-  test('keeps what is removed: the data goes to the trash, the volume is gone from the engine', async () => {
+  test('keeps a removed volume: its data goes to the trash, and the engine no longer has it', async () => {
     await run(
       'run',
       '--rm',
@@ -440,7 +440,7 @@ describe('the API with an engine behind it', () => {
     expect(statSync(data)).toMatchObject({ uid: 7, gid: 8 });
   });
 
-  test('leaves a volume that is in use as it is, and says what the engine says', async () => {
+  test('leaves alone a volume in use, and passes on the answer of the engine', async () => {
     await run(
       'run',
       '-d',
@@ -481,7 +481,7 @@ describe('the API with an engine behind it', () => {
     await run('volume', 'rm', 'labelled');
   });
 
-  test('takes down what Compose made into the trash', async () => {
+  test('moves what Compose takes down to the trash', async () => {
     const folder = join(engine.folder, 'stack');
     await mkdir(folder);
     await writeFile(
@@ -530,7 +530,7 @@ volumes: { data: {} }
     },
   );
 
-  test('what has the longest of names goes to the trash, and comes back by it', async () => {
+  test('a volume with the longest possible name goes to the trash, and comes back by that name', async () => {
     const name = 'n'.repeat(255);
     await run('volume', 'create', name);
     await writeFile(join(engine.volumePath(name), 'file'), 'precious');
@@ -542,7 +542,7 @@ volumes: { data: {} }
     await docker(engine.socket, ['volume', 'rm', name]);
   });
 
-  /** With a state folder in memory: data is copied both ways. */
+  /** With a state folder in memory, so that data is copied both ways. */
   async function startFarApi(): Promise<Api> {
     const folder = mkdtempSync('/dev/shm/holdfast-api-');
     const far = await startApi(folder, '--upstream', `unix://${engine.socket}`);
@@ -555,7 +555,7 @@ volumes: { data: {} }
     };
   }
 
-  test('removes no volume that is protected, and prunes none', async () => {
+  test('neither removes nor prunes a protected volume', async () => {
     await run('volume', 'create', 'dear');
     const holdfast = (...words: string[]): ReturnType<typeof runCommand> =>
       runCommand(command, ['volume', ...words, 'dear', '--state-dir', api.stateDir, '--host', 'docker'], {
@@ -573,7 +573,7 @@ volumes: { data: {} }
     expect(trashed('dear')).toBeDefined();
   });
 
-  describe('no form of a request goes around what is protected', () => {
+  describe('no form of a request gets around protection', () => {
     const upgrade = 'Connection: Upgrade\r\nUpgrade: tcp\r\n';
     const line = (method: string, target: string, headers = '', body = ''): string =>
       `${method} ${target} HTTP/1.1\r\nHost: docker\r\n${headers}\r\n${body}`;
@@ -644,7 +644,7 @@ volumes: { data: {} }
       );
     });
 
-    test('nor an anonymous volume that would go with its container', async () => {
+    test('nor is an anonymous volume removed with its container', async () => {
       const format = '{{range .Mounts}}{{.Name}}{{end}}';
       const name = await engine.docker(['inspect', '-f', format, 'beside']);
       await protect(name, 'protect');
@@ -663,7 +663,7 @@ volumes: { data: {} }
     }
   });
 
-  describe('clients of other kinds get what the engine gives them', () => {
+  describe('other clients get what the engine gives them', () => {
     const close = 'Host: x\r\nConnection: close\r\n';
     const long = 'x'.repeat(1_000_000);
     test.each<readonly [what: string, bytes: string, options: RawOptions]>([
@@ -693,14 +693,14 @@ volumes: { data: {} }
       readonly body: string;
     }
 
-    /** What a client goes by; the order of headers and the length of chunks do not matter to it. */
+    /** What matters to a client; the order of headers and the length of chunks do not. */
     function essence(answer: string): Essence {
       const [head = '', ...rest] = answer.split('\r\n\r\n');
       const status = / (\d{3})/.exec(head)?.[1];
       const headers = ['api-version', 'server', 'ostype', 'docker-experimental', 'location'].map((name) =>
         new RegExp(`^${name}: (.*)$`, 'im').exec(head)?.[1]?.trim(),
       );
-      // What is refused before it is read is refused in words of the server's own.
+      // A request refused before it is read gets the server's own message.
       const body =
         status === '431'
           ? ''
@@ -712,7 +712,7 @@ volumes: { data: {} }
     }
   });
 
-  test('goes on at once with an engine that was started again', async () => {
+  test('continues at once with a restarted engine', async () => {
     const ping = (): Promise<Answer> => ask(api.socket, { method: 'GET', path: '/_ping' });
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       await Promise.all(Array.from({ length: 10 }, ping));

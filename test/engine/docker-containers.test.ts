@@ -26,7 +26,7 @@ afterAll(async () => {
 });
 
 async function start(name: string, args: readonly string[] = [], command = ['sleep', '1000']): Promise<void> {
-  // Its first process ends at once when it is asked to.
+  // Its first process exits at once on SIGTERM.
   await engine.docker([
     'run',
     '-d',
@@ -52,7 +52,7 @@ async function stateOf(name: string): Promise<string | undefined> {
 }
 
 describe('what a container is', () => {
-  test('everything that a container has is told', async () => {
+  test('reports everything that a container has', async () => {
     await start('shop-web-1', [
       ...['-v', 'shop_pg:/data', '-v', '/etc:/host-etc:ro', '--tmpfs', '/scratch'],
       ...['-e', 'PASSWORD=a=b c', '-e', '__proto__=x', '-u', '1000:1000', '--restart', 'unless-stopped'],
@@ -109,18 +109,18 @@ describe('what a container is', () => {
     });
   });
 
-  test('a container is found by its name and its id, and not by what only looks like it', async () => {
+  test('a container is found by its name and its id, and not by similar ones', async () => {
     const found = await containers.find('shop-web-1');
     const id = found?.id ?? '';
     expect((await containers.find(id))?.name).toBe('shop-web-1');
     expect((await containers.find(id.slice(0, 12)))?.name).toBe('shop-web-1');
-    // The engine itself would take these.
+    // The engine itself would accept these.
     expect(await containers.find(id.slice(0, 3))).toBeUndefined();
     for (const hostile of ['', '.', '..', 'no-such', '../volumes', 'a/b', 'a?b', 'ä'])
       expect(await containers.find(hostile)).toBeUndefined();
   });
 
-  test('health is told as it changes', async () => {
+  test('health is reported as it changes', async () => {
     const check = ['--health-cmd', 'test -e /tmp/well', '--health-interval', '1s', '--health-retries', '1'];
     await start('patient', check);
     expect((await containers.find('patient'))?.health).toBe('starting');
@@ -158,7 +158,7 @@ describe('to stop, start, pause and unpause', () => {
     }
   });
 
-  test('a process that will not end is ended by force after the time-out', async () => {
+  test('a process that does not exit is killed after the time-out', async () => {
     await start(
       'stubborn',
       ['--stop-signal', 'TERM'],
@@ -170,7 +170,7 @@ describe('to stop, start, pause and unpause', () => {
     expect(await stateOf('stubborn')).toBe('exited');
   });
 
-  test('a container has its own time to end, unless another is given', async () => {
+  test('a container has its own stop time-out, unless another is given', async () => {
     await start(
       'unhurried',
       ['--stop-signal', 'TERM', '--stop-timeout', '3'],
@@ -182,7 +182,7 @@ describe('to stop, start, pause and unpause', () => {
     expect(await containers.find('unhurried')).toMatchObject({ state: 'exited', exitCode: 137 });
   });
 
-  test('it is known whether the engine was asked to end what has ended, since a time that it remembers', async () => {
+  test('reports whether the engine was asked to stop an exited container since a time that it remembers', async () => {
     const beforeAllMs = Date.now() - 3_600_000;
     await start('asked', [], ['sh', '-c', 'trap "exit 0" TERM; while :; do sleep 0.1; done']);
     await start('fallen', [], ['sh', '-c', 'sleep 0.5; exit 3']);
@@ -200,7 +200,7 @@ describe('to stop, start, pause and unpause', () => {
     expect(Math.abs(await containers.clockAheadMs())).toBeLessThan(60_000);
   });
 
-  test('a paused container can be stopped, and one that restarts over and over too', async () => {
+  test('a paused container can be stopped, and one in a restart loop too', async () => {
     await start('frozen');
     await containers.pause('frozen');
     await containers.stop('frozen', { timeoutMs: 1000 });
@@ -212,7 +212,7 @@ describe('to stop, start, pause and unpause', () => {
     expect(await stateOf('looper')).toBe('exited');
   });
 
-  test('what cannot be done says why, with the name', async () => {
+  test('an impossible action says why, with the name', async () => {
     await expect(containers.pause('frozen')).rejects.toMatchObject({
       code: 'conflict',
       message: 'Cannot pause container "frozen"',
@@ -250,13 +250,13 @@ describe('to stop, start, pause and unpause', () => {
 describe('to run a command in a container', () => {
   beforeAll(() => start('box'));
 
-  test('its output, its complaints and its exit number come apart', async () => {
+  test('separates its stdout, its stderr and its exit code', async () => {
     const run = await containers.exec('box', { command: ['sh', '-c', 'echo out; echo bad >&2; exit 3'] });
     expect(await collect(run)).toBe('out\n');
     expect(await run.ended).toEqual({ exitCode: 3, stderr: 'bad\n' });
   });
 
-  test('arguments reach it as they are, and so do user, folder and environment', async () => {
+  test('passes arguments unchanged, and user, folder and environment too', async () => {
     const hostile = ['$(touch /tmp/pwned)', '; rm -rf /', 'a b', '', '\'"', 'ä\n'];
     const run = await containers.exec('box', {
       command: ['sh', '-c', 'printf "<%s>" "$@"; id -u; pwd; echo "$SECRET"', 'sh', ...hostile],
@@ -268,7 +268,7 @@ describe('to run a command in a container', () => {
     expect((await run.ended).exitCode).toBe(0);
   });
 
-  test('what is written to it comes back whole, though much more than fits', async () => {
+  test('returns all input, though it exceeds the buffers', async () => {
     const piece = Buffer.alloc(1 << 20, 'holdfast');
     async function* stdin(): AsyncIterable<Uint8Array> {
       for (let count = 0; count < 48; count += 1) yield piece;
@@ -283,7 +283,7 @@ describe('to run a command in a container', () => {
     expect(await run.ended).toEqual({ exitCode: 0, stderr: '' });
   });
 
-  test('a command whose output nobody reads waits, and does not fill our memory', async () => {
+  test('a command with unread output waits, and does not fill our memory', async () => {
     const run = await containers.exec('box', {
       command: ['sh', '-c', 'echo $$ > /tmp/pid; exec cat /dev/zero'],
     });
@@ -295,13 +295,13 @@ describe('to run a command in a container', () => {
     const first = await cpu();
     await sleep(500);
     expect(await cpu()).toBe(first);
-    // Leaving the stream ends it.
+    // Leaving the loop ends the stream.
     for await (const _ of run.stdout) break;
     await run.ended;
     await expectNoProcess('/dev/zero');
   });
 
-  test('only the end of endless complaints is kept', async () => {
+  test('keeps only the end of endless stderr', async () => {
     const run = await containers.exec('box', {
       command: [
         'sh',
@@ -315,7 +315,7 @@ describe('to run a command in a container', () => {
     expect(stderr.endsWith('complaint 19999\n')).toBe(true);
   });
 
-  test('a command that does not exist fails, and one that does not read its input may end', async () => {
+  test('a command that does not exist fails, and one that does not read its input may exit', async () => {
     const missing = await containers.exec('box', { command: ['no-such-command'] });
     expect((await missing.ended).exitCode).toBeGreaterThanOrEqual(126);
     async function* endless(): AsyncIterable<Uint8Array> {
@@ -328,7 +328,7 @@ describe('to run a command in a container', () => {
     expect((await deaf.ended).exitCode).toBe(0);
   });
 
-  test('an input that fails ends the command, and its error is the one that is told', async () => {
+  test('an input that fails ends the command, and its error is the one that is reported', async () => {
     async function* broken(): AsyncIterable<Uint8Array> {
       yield Buffer.from('half');
       throw new Error('the source broke');
@@ -339,7 +339,7 @@ describe('to run a command in a container', () => {
     await expectNoProcess('sleep 997');
   });
 
-  test('cancelling ends the command and what it has started, by force when it must', async () => {
+  test('cancelling ends the command and its children, by force if necessary', async () => {
     const controller = new AbortController();
     const run = await containers.exec(
       'box',
@@ -355,7 +355,7 @@ describe('to run a command in a container', () => {
     await expectNoProcess('sleep 998');
   });
 
-  test('a container that does not run, or is paused, runs nothing', async () => {
+  test('a stopped or paused container runs nothing', async () => {
     await expect(containers.exec('frozen', { command: ['true'] })).rejects.toMatchObject({
       code: 'conflict',
       message: 'Cannot run "true" in container "frozen": it does not run',
@@ -395,7 +395,7 @@ describe('to run a command in a container', () => {
 describe('a trial', () => {
   const labels = { [trialLabel]: 'one' };
 
-  test('is alone: no network, no ports, its volumes as they are', async () => {
+  test('is isolated: no network, no ports, its volumes unchanged', async () => {
     await engine.docker(['volume', 'create', 'copy']);
     const trial = await containers.startTrial({
       name: 'trial-alone',
@@ -435,8 +435,8 @@ describe('a trial', () => {
     await containers.remove(trial.id);
   });
 
-  test('trials of one stack see each other by name, and nothing else, whatever the machine forbids to be forwarded', async () => {
-    // As a Docker Engine of the machine leaves it.
+  test('trials of one stack reach each other by name, and nothing else, whatever forwarding the machine forbids', async () => {
+    // A Docker Engine on the machine leaves these rules.
     await using _rules = await forbidForwarding();
 
     const network = (alias: string) => ({ name: 'trial-net', alias });
@@ -468,7 +468,7 @@ describe('a trial', () => {
     expect(await engine.docker(['network', 'ls', '-q', '-f', 'name=trial-net'])).toBe('');
   });
 
-  test('a network of that name that is not isolated is refused', async () => {
+  test('an existing network of that name that is not isolated is refused', async () => {
     await engine.docker(['network', 'create', 'open-net']);
     await expect(
       containers.startTrial({
@@ -479,7 +479,7 @@ describe('a trial', () => {
     expect(await engine.docker(['network', 'ls', '-q', '-f', 'name=open-net'])).not.toBe('');
   });
 
-  test('an image that the engine lacks is said, and nothing stays', async () => {
+  test('an image that the engine lacks is reported, and nothing stays', async () => {
     const before = await leftovers();
     await expect(
       containers.startTrial({
@@ -504,7 +504,7 @@ describe('a trial', () => {
     expect(await leftovers()).toBe(before);
   });
 
-  test("another's container is left alone when it has the name", async () => {
+  test("another program's container of that name is left alone", async () => {
     await expect(
       containers.startTrial({
         name: 'box',
@@ -523,7 +523,7 @@ describe('a trial', () => {
   }
 });
 
-test('the end of what a container printed can be read, without what would move the terminal', async () => {
+test('the end of the output of a container can be read, without terminal control sequences', async () => {
   await start(
     'talker',
     [],
@@ -559,7 +559,7 @@ describe('a service of a swarm', () => {
     await engine.docker([...common, '--name', 'everywhere', '--mode', 'global', 'busybox', 'sleep', '1000']);
   });
 
-  test('is scaled, and the call returns when so many tasks run', async () => {
+  test('is scaled, and the call returns when that many tasks run', async () => {
     await expect.poll(async () => (await runningTasks()).length, { timeout: 30_000 }).toBe(2);
     const [task] = await runningTasks();
     expect(task).toMatchObject({
@@ -575,12 +575,12 @@ describe('a service of a swarm', () => {
       expect(await containers.serviceReplicas('many')).toBe(replicas);
       expect((await runningTasks()).length).toBe(replicas);
     }
-    // Nothing in it listens to its signal.
+    // No process in it handles its signal.
     expect(await containers.wereTasksKilled('many', sinceMs)).toBe(true);
   });
 
-  test('is scaled back also when not all of its tasks can run, as it was before', async () => {
-    // Two of them have no room on this machine.
+  test('is scaled back to its former size even when not all of its tasks can run', async () => {
+    // The machine has too little memory for two of them.
     const room = ['--reserve-memory', String(Math.floor(totalmem() * 0.6))];
     const common = ['service', 'create', '-d', '--network', 'host', '--stop-grace-period', '1s'];
     await engine.docker([
@@ -604,7 +604,7 @@ describe('a service of a swarm', () => {
     await engine.docker(['service', 'rm', 'partly']);
   });
 
-  test('that has no number of replicas, or does not exist, is said', async () => {
+  test('without a number of replicas, or that does not exist, is reported', async () => {
     expect(await containers.serviceReplicas('everywhere')).toBeUndefined();
     await expect(containers.scaleService('everywhere', 0)).rejects.toMatchObject({ code: 'unsupported' });
     await expect(containers.scaleService('no-such', 0)).rejects.toMatchObject({ code: 'not-found' });
@@ -616,7 +616,7 @@ describe('a service of a swarm', () => {
   }
 });
 
-/** Packets between containers on a bridge of the machine are dropped until the disposal. */
+/** Drops packets between containers on a bridge of the machine until disposed. */
 async function forbidForwarding(): Promise<AsyncDisposable> {
   const change = async (flag: '-I' | '-D'): Promise<void> => {
     await promisify(execFile)('iptables', ['-w', flag, 'FORWARD', '-i', 'br-+', '-j', 'DROP']);

@@ -54,7 +54,7 @@ async function list(env: Readonly<Record<string, string>>): Promise<string[]> {
   return (await host.listVolumes()).map(({ name }) => name);
 }
 
-/** The volume's bytes as an engine at another place gives them. */
+/** Expects the volume's exact bytes from a remote engine. */
 async function expectStreamed(env: Readonly<Record<string, string | undefined>>): Promise<void> {
   await using host = await openDockerHost({ env: { HOME: folder, ...env } });
   expect((await host.info()).name).not.toBe('');
@@ -85,7 +85,7 @@ describe('over TLS', () => {
     await expectStreamed(tls(certificates));
   });
 
-  test('an engine that another authority vouches for is not trusted', async () => {
+  test('an engine with a certificate of another authority is not trusted', async () => {
     await expect(list(tls(others))).rejects.toMatchObject({
       code: 'unavailable',
       message: `Cannot reach Docker at "tcp://localhost:${tlsPort}": its certificate cannot be trusted`,
@@ -93,12 +93,12 @@ describe('over TLS', () => {
     });
   });
 
-  test('an engine whose certificate is for another name is not trusted', async () => {
+  test('an engine with a certificate for another name is not trusted', async () => {
     const env = { ...tls(certificates), DOCKER_HOST: `tcp://127.0.0.2:${tlsPort}` };
     await expect(list(env)).rejects.toMatchObject({ code: 'unavailable' });
   });
 
-  test('without a client certificate the engine refuses, and we say whose fault it is', async () => {
+  test('without a client certificate the engine refuses, and the error says what is missing', async () => {
     const bare = await mkdtemp(join(folder, 'bare-'));
     await copyFile(join(certificates.client, 'ca.pem'), join(bare, 'ca.pem'));
     await expect(list({ ...tls(certificates), DOCKER_CERT_PATH: bare })).rejects.toMatchObject({
@@ -107,14 +107,14 @@ describe('over TLS', () => {
     });
   });
 
-  test('speaking plainly to a TLS port says what to set', async () => {
+  test('plain HTTP on a TLS port says what to set', async () => {
     await expect(list({ DOCKER_HOST: `tcp://localhost:${tlsPort}` })).rejects.toMatchObject({
       code: 'unavailable',
       hint: expect.stringContaining('DOCKER_TLS_VERIFY') as string,
     });
   });
 
-  test('a port where nobody listens is unavailable', async () => {
+  test('a port without a listener is unavailable', async () => {
     await expect(list({ DOCKER_HOST: `tcp://127.0.0.1:${plainPort}` })).rejects.toMatchObject({
       code: 'unavailable',
       message: `Cannot reach Docker at "tcp://127.0.0.1:${plainPort}": connection refused`,
@@ -142,7 +142,7 @@ describe.skipIf(!hasSshServer)('over ssh', () => {
     expect(await engine.docker(['ps', '-aq'])).toBe('');
   });
 
-  test('a server that is not known is not trusted, and nobody is asked', async () => {
+  test('an unknown server is not trusted, and there is no prompt', async () => {
     await server.forgetServer();
     await expect(list(address())).rejects.toMatchObject({
       code: 'unavailable',
@@ -150,7 +150,7 @@ describe.skipIf(!hasSshServer)('over ssh', () => {
     });
   });
 
-  test('a user who may not log in is told so in the words of ssh', async () => {
+  test('a login that ssh refuses is reported in the words of ssh', async () => {
     const env = { DOCKER_HOST: `ssh://nobody@127.0.0.1:${server.port}` };
     await expect(list(env)).rejects.toMatchObject({
       code: 'unavailable',
@@ -158,7 +158,7 @@ describe.skipIf(!hasSshServer)('over ssh', () => {
     });
   });
 
-  test('a far engine that is not there is told in the words of the far side', async () => {
+  test('a missing remote engine is reported in the words of the remote side', async () => {
     const env = { DOCKER_HOST: `ssh://127.0.0.1:${server.port}/nowhere.sock` };
     await expect(list(env)).rejects.toMatchObject({
       code: 'unavailable',
@@ -180,7 +180,7 @@ describe('a socket', () => {
     return socket;
   };
 
-  test('that is not there is unavailable, with what to do', async () => {
+  test('that does not exist is unavailable, with what to do', async () => {
     await expect(list({ DOCKER_HOST: 'unix:///nowhere/docker.sock' })).rejects.toMatchObject({
       code: 'unavailable',
       message: 'Cannot reach Docker at "unix:///nowhere/docker.sock": no such socket',
@@ -204,7 +204,7 @@ describe('a socket', () => {
   });
 
   test.runIf(process.geteuid?.() === 0)(
-    'that refuses us is denied, with the group to join, also when we only look',
+    'that refuses this user is denied, with the group to join, also for reading',
     async () => {
       await chmod(engine.socket, 0o600);
       process.seteuid?.(65_534);
@@ -222,7 +222,7 @@ describe('a socket', () => {
     },
   );
 
-  test('where somebody listens and never answers is given up in time', async () => {
+  test('whose listener never answers times out', async () => {
     const sockets: { destroy(): void }[] = [];
     const socket = await listen(
       createServer((one) => void sockets.push(one)),
@@ -238,7 +238,7 @@ describe('a socket', () => {
     for (const one of sockets) one.destroy();
   });
 
-  test('where something else than an engine answers is unavailable', async () => {
+  test('where something other than an engine answers is unavailable', async () => {
     const web = await listen(
       createHttpServer((_, response) => response.end('hello')),
       'web.sock',
@@ -254,7 +254,7 @@ describe('a socket', () => {
     await expect(list({ DOCKER_HOST: `unix://${echo}` })).rejects.toMatchObject({ code: 'unavailable' });
   });
 
-  test('of an engine of old is unsupported', async () => {
+  test('of an old engine is unsupported', async () => {
     const old = createHttpServer((_, response) => response.setHeader('Api-Version', '1.24').end('OK'));
     const socket = await listen(old, 'old.sock');
     await expect(list({ DOCKER_HOST: `unix://${socket}` })).rejects.toMatchObject({

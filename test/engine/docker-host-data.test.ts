@@ -70,13 +70,13 @@ async function readEntries(data: StreamData, path = ''): Promise<Map<string, Ent
 }
 
 describe('the direct way', () => {
-  test('is taken for a plain local volume and leads to its data', async () => {
+  test('is used for a plain local volume and leads to its data', async () => {
     const path = await createVolume('d-plain');
     await using data = await host.openData('d-plain', { write: true });
     expect(data).toMatchObject({ way: 'direct', root: path });
   });
 
-  test('is not taken for an NFS volume that is not mounted: its directory is empty, its data is not', async () => {
+  test('is not used for an NFS volume that is not mounted: its directory is empty, its data is not', async () => {
     await createVolume('d-nfs', {
       type: 'nfs',
       device: ':/export',
@@ -89,7 +89,7 @@ describe('the direct way', () => {
     });
   });
 
-  test('is taken for a bind volume that is not mounted, to the directory that it is bound from', async () => {
+  test('is used for an unmounted bind volume, and leads to the directory that it is bound from', async () => {
     const device = join(engine.folder, 'd-device');
     await mkdir(device);
     await writeFile(join(device, 'file'), 'bound');
@@ -99,12 +99,12 @@ describe('the direct way', () => {
     expect(await engine.docker(['ps', '-aq', '--filter', 'volume=d-bind'])).toBe('');
   });
 
-  test('is not taken for a bind volume whose directory looks otherwise from the engine', async () => {
+  test('is not used for a bind volume whose directory looks different from the engine', async () => {
     const device = join(engine.folder, 'd-covered');
     await mkdir(device);
     await writeFile(join(device, 'file'), 'of the engine');
     await createVolume('d-covered', { type: 'none', device, o: 'bind' });
-    // In a mount namespace of its own the same path is another directory, as it is when we run in a container.
+    // In its own mount namespace the same path is another directory, as when Holdfast runs in a container.
     const script = `
       import { execFileSync } from 'node:child_process';
       import { openDockerHost } from ${JSON.stringify(join(import.meta.dirname, '../../src/hosts/docker/docker-host.ts'))};
@@ -127,14 +127,14 @@ describe('the direct way', () => {
     expect(stdout).toBe('stream\n');
   });
 
-  test('is not taken for a bind volume whose directory is missing: an error, and never an empty volume', async () => {
+  test('is not used for a bind volume whose directory is missing: an error, and never an empty volume', async () => {
     await createVolume('d-lost', { type: 'none', device: '/nowhere/at/all', o: 'bind' });
     await expect(readWhole(host, 'd-lost')).rejects.toMatchObject({
       detail: expect.stringContaining('/nowhere/at/all') as string,
     });
   });
 
-  test('is taken for a bind volume that is mounted, to the directory that stays when it is unmounted', async () => {
+  test('is used for a mounted bind volume, and leads to the directory that stays after the unmount', async () => {
     const device = join(engine.folder, 'd-device-2');
     await mkdir(device);
     await writeFile(join(device, 'file'), 'bound');
@@ -147,7 +147,7 @@ describe('the direct way', () => {
     expect(await readFile(`${device}/file`, 'utf8')).toBe('bound');
   });
 
-  test('keeps the data of a mounted volume in reach when its last container stops', async () => {
+  test('keeps the data of a mounted volume reachable when its last container stops', async () => {
     const mountpoint = await createVolume('d-tmpfs', { type: 'tmpfs', device: 'tmpfs', o: 'size=1m' });
     await engine.docker([
       'run',
@@ -171,7 +171,7 @@ describe('the direct way', () => {
     expect(await readFile(`${data.root}/file`, 'utf8')).toBe('live\n');
   });
 
-  test('is not taken when the engine that answers is another than the one whose folder we see', async () => {
+  test('is not used when the engine that answers is not the one whose folder is visible', async () => {
     await createVolume('d-other');
     const file = join(engine.dataRoot, 'engine-id');
     const id = await readFile(file, 'utf8');
@@ -202,7 +202,7 @@ describe('the streamed way', () => {
   test('writes what a good archive holds: exact times, attributes, ACLs, and the root itself', async () => {
     const [from, to] = [await createVolume('w-from'), await createVolume('w-to')];
     await makeHostileTree(from);
-    // Beyond what an engine can write, as the limits say.
+    // An engine cannot write these, as the limits say.
     for (const name of ['plain.txt', 'empty'])
       await run('touch', ['-h', '-d', '2001-01-01 01:01:01.123456789', join(from, name)]);
     await run('setfattr', ['-x', 'user.a=b%', join(from, 'plain.txt')]).catch(() =>
@@ -220,7 +220,7 @@ describe('the streamed way', () => {
     expect(treeFacts(to, { without })).toEqual(times);
   });
 
-  test('reads one folder and one file under their names from the root on', async () => {
+  test('reads one folder and one file, with names from the root', async () => {
     const path = await createVolume('s-part');
     await mkdir(join(path, 'a/b'), { recursive: true });
     await writeFile(join(path, 'a/b/file'), 'content');
@@ -234,14 +234,14 @@ describe('the streamed way', () => {
       expect(await text(body)).toBe('content');
   });
 
-  test('reads a path of bytes that are no UTF-8', async () => {
+  test('reads a path of bytes that are not UTF-8', async () => {
     const path = await createVolume('s-bytes');
     await writeFile(Buffer.from(`${path}/b\xff+%&\n -x`, 'latin1'), 'odd');
     await using data = await openStream('s-bytes');
     expect([...(await readEntries(data, 'b\xff+%&\n -x')).keys()]).toEqual(['b\xff+%&\n -x']);
   });
 
-  test('leads nowhere but into the volume', async () => {
+  test('leads nowhere outside of the volume', async () => {
     const path = await createVolume('s-escape');
     await mkdir(join(path, 'real'));
     await symlink('/', join(path, 'root'));
@@ -266,7 +266,7 @@ describe('the streamed way', () => {
     expect(await readdir(join(path, 'real'))).toEqual([]);
   });
 
-  test('unpacks below a folder and leaves what else is there', async () => {
+  test('unpacks below a folder and leaves other entries there', async () => {
     const path = await createVolume('s-below');
     await mkdir(join(path, 'sub'));
     await writeFile(join(path, 'sub/kept'), 'kept');
@@ -275,7 +275,7 @@ describe('the streamed way', () => {
     expect((await readdir(join(path, 'sub'))).toSorted()).toEqual(['kept', 'new']);
   });
 
-  test('does not put a file in the place of a folder', async () => {
+  test('does not replace a folder by a file', async () => {
     const path = await createVolume('s-clash');
     await mkdir(join(path, 'name/within'), { recursive: true });
     await using data = await openStream('s-clash', { write: true });
@@ -285,7 +285,7 @@ describe('the streamed way', () => {
     expect(await readdir(join(path, 'name'))).toEqual(['within']);
   });
 
-  test('what was opened for reading is not written, neither by us nor by the engine', async () => {
+  test('data opened for reading is not written, neither by Holdfast nor by the engine', async () => {
     const path = await createVolume('s-ro');
     await using data = await openStream('s-ro');
     await expect(data.writeTar('', oneFile('x', 'y'))).rejects.toMatchObject({ code: 'read-only' });
@@ -313,7 +313,7 @@ describe('the streamed way', () => {
     expect(rest).toBeGreaterThan(3 << 20);
   });
 
-  test('a full volume is said to be full', async () => {
+  test('a full volume is reported as full', async () => {
     await createVolume('s-full', { type: 'tmpfs', device: 'tmpfs', o: 'size=1m' });
     await using data = await openStream('s-full', { write: true });
     const big = tarOf([{ path: 'big', size: 64 << 20 }]);
@@ -323,7 +323,7 @@ describe('the streamed way', () => {
     });
   });
 
-  test('a tar stream that ends too early is refused, and so is one that is none', async () => {
+  test('a truncated tar stream is refused, and so is other data', async () => {
     await createVolume('s-cut');
     await using data = await openStream('s-cut', { write: true });
     const whole = await buffer(oneFile('file', 'x'.repeat(5000)));
@@ -337,7 +337,7 @@ describe('the streamed way', () => {
     });
   });
 
-  test('an error of the one who sends comes back as it is', async () => {
+  test('an error of the sender is passed on', async () => {
     await createVolume('s-source');
     await using data = await openStream('s-source', { write: true });
     const failing = async function* () {
@@ -347,7 +347,7 @@ describe('the streamed way', () => {
     await expect(data.writeTar('', failing())).rejects.toThrow(new RangeError('my own'));
   });
 
-  test('a file that becomes shorter while it is read makes an error, and never a shorter volume', async () => {
+  test('a file that shrinks while it is read makes an error, and never a shorter volume', async () => {
     const path = await createVolume('s-shrink');
     await writeFile(join(path, 'a-file'), Buffer.alloc(32 << 20, 'x'));
     await writeFile(join(path, 'b-file'), 'after it');
@@ -366,7 +366,7 @@ describe('the streamed way', () => {
     });
   });
 
-  test('a slow reader holds the engine back: memory stays small', async () => {
+  test('a slow reader slows the engine down: memory stays small', async () => {
     const path = await createVolume('s-slow');
     await run('truncate', ['-s', '400M', join(path, 'large')]);
     await using data = await openStream('s-slow');
@@ -381,7 +381,7 @@ describe('the streamed way', () => {
     );
   });
 
-  test('cancelling ends a read, a write and an opening, and no helper stays', async () => {
+  test('cancelling ends a read, a write and an opening, and leaves no helper', async () => {
     const path = await createVolume('s-cancel');
     await writeFile(join(path, 'large'), Buffer.alloc(32 << 20));
     {
@@ -443,7 +443,7 @@ describe('the streamed way', () => {
     await expect(data[Symbol.asyncDispose]()).rejects.toMatchObject({ code: 'unavailable' });
   });
 
-  test('an engine that dies while it is written to is an error', async () => {
+  test('an engine that dies during a write is an error', async () => {
     await using other = await startPrivateEngine();
     await using dying = await openDockerHost({ env: { DOCKER_HOST: other.dockerHost }, dataWay: 'stream' });
     await other.docker(['volume', 'create', 'vol']);
@@ -459,7 +459,7 @@ describe('the streamed way', () => {
     await expect(data[Symbol.asyncDispose]()).rejects.toMatchObject({ code: 'unavailable' });
   });
 
-  test('an engine that hangs in the middle is given up, reading and writing', async () => {
+  test('an engine that hangs in the middle times out, reading and writing', async () => {
     const path = await createVolume('s-hang');
     await writeFile(join(path, 'large'), Buffer.alloc(64 << 20));
     const env = { DOCKER_HOST: engine.dockerHost };
@@ -485,7 +485,7 @@ describe('the streamed way', () => {
     }
   });
 
-  test('never copies what an image has into an empty volume, and never brings an image from elsewhere', async () => {
+  test('never copies image contents into an empty volume, and never pulls an image', async () => {
     const path = await createVolume('s-empty');
     const before = await stat(path, { bigint: true });
     await using _ = await openStream('s-empty', { write: true });
@@ -493,7 +493,7 @@ describe('the streamed way', () => {
     expect(await engine.docker(['image', 'inspect', '-f', '{{.Size}}', 'holdfast/empty:1'])).toBe('0');
   });
 
-  test('the exact times that the stream rounds can be asked for', async () => {
+  test('the exact times that the stream rounds can be requested', async () => {
     const path = await createVolume('s-times');
     await writeFile(join(path, 'file'), 'x');
     await symlink('file', join(path, 'link'));
@@ -514,8 +514,8 @@ describe('the streamed way', () => {
 });
 
 /**
- * What the engine's archive endpoints lose. Each of these tests fails on the day when an engine gets better: the limits
- * in stream-data.ts and docs/decisions/0010-docker-client.md are to be changed then.
+ * What the engine's archive endpoints lose. Each of these tests fails when an engine improves: then update
+ * the limits in stream-data.ts and docs/decisions/0010-docker-client.md.
  */
 describe('the limits of the streamed way', () => {
   test('when reading: times are whole seconds, attributes and ACLs are missing, capabilities are not', async () => {
@@ -569,7 +569,7 @@ describe('the limits of the streamed way', () => {
     expect((await stat(join(path, 'late'))).mtimeMs).toBe(0);
   });
 
-  test('one helper serves one stream at a time: a second one waits until the first has ended', async () => {
+  test('a helper serves one stream at a time: a second one waits until the first has ended', async () => {
     const path = await createVolume('l-lock');
     await writeFile(join(path, 'large'), Buffer.alloc(32 << 20));
     await using data = await openStream('l-lock');
@@ -594,7 +594,7 @@ async function onlyHelper(volume: string): Promise<string> {
   return id;
 }
 
-/** Names that other programs treat in special ways. */
+/** Names that other programs treat specially. */
 async function addTroubles(path: string): Promise<void> {
   await writeFile(join(path, '.wh.file'), 'not a whiteout');
   await mkdir(join(path, '.wh..wh..opq'));

@@ -27,7 +27,7 @@ afterAll(async () => {
 const startBusybox = (name: string, args: readonly string[]) =>
   engine.docker(['run', '-d', '--name', name, ...args, 'busybox', 'sleep', '1000']);
 
-/** Runs to its end, and until the engine's list says so: it lags behind on a busy machine. */
+/** Runs to its end, and waits until the engine's list shows that, which lags behind on a busy machine. */
 const runToEnd = async (name: string, args: readonly string[]): Promise<void> => {
   await engine.docker(['run', '--name', name, ...args, 'busybox', 'true']);
   await expect
@@ -37,7 +37,7 @@ const runToEnd = async (name: string, args: readonly string[]): Promise<void> =>
     .not.toBe('');
 };
 
-test('the consumers of a volume are named with their state, path and whether they may write', async () => {
+test('the consumers of a volume are listed with state, path and write access', async () => {
   await startBusybox('c-run', ['-v', 'c-vol:/var/lib/data']);
   await startBusybox('c-ro', ['-v', 'c-vol:/ro:ro']);
   await engine.docker(['pause', 'c-ro']);
@@ -66,7 +66,7 @@ test('the consumers of a volume are named with their state, path and whether the
   expect((await host.listVolumes()).find(({ name }) => name === 'c-vol')).toEqual(volume);
 });
 
-test('a volume whose name is the path of a mount elsewhere has no consumers of that', async () => {
+test('a volume named like the path of a mount elsewhere does not get its consumers', async () => {
   await engine.docker(['volume', 'create', 'data']);
   await engine.docker(['create', '--name', 'd-other', '-v', 'd-vol:/data', 'busybox', 'true']);
   expect((await host.findVolume('data'))?.consumers).toEqual([]);
@@ -103,7 +103,7 @@ test('volumes of all kinds are listed with their options', async () => {
   });
 });
 
-test('every mount of every container is on the map: volumes, bind mounts and both kinds of tmpfs', async () => {
+test('every mount of every container is listed: volumes, bind mounts and both kinds of tmpfs', async () => {
   const place = join(engine.folder, 'bound');
   await mkdir(place);
   await startBusybox('m-all', [
@@ -136,7 +136,7 @@ test('every mount of every container is on the map: volumes, bind mounts and bot
   expect(mounts[0]?.consumer).toMatchObject({ state: 'running', path: '/b', readOnly: true });
 });
 
-test('a helper that streams a volume is no consumer and on no map', async () => {
+test('a helper that streams a volume is no consumer and is not listed', async () => {
   await engine.docker(['volume', 'create', 'h-vol']);
   await using stream = await openDockerHost({ env: { DOCKER_HOST: engine.dockerHost }, dataWay: 'stream' });
   {
@@ -154,7 +154,7 @@ test('a running container that calls itself a helper is a consumer', async () =>
   expect((await host.findVolume('f-vol'))?.consumers).toMatchObject([{ name: 'holdfast-helper-false' }]);
 });
 
-test('removing a volume in use names who holds it, and removes nothing', async () => {
+test('removing a volume in use names its holders, and removes nothing', async () => {
   await startBusybox('u-web', ['-v', 'u-vol:/v']);
   await runToEnd('u-job', ['-v', 'u-vol:/v']);
   await expect(host.removeVolume('u-vol')).rejects.toMatchObject({
@@ -164,7 +164,7 @@ test('removing a volume in use names who holds it, and removes nothing', async (
   expect(await host.findVolume('u-vol')).toBeDefined();
 });
 
-test('a volume held by a helper of a dead process can be removed, and one held by a living helper says why not', async () => {
+test('a volume held by the helper of a dead process can be removed, and one held by a live helper says why not', async () => {
   await engine.docker(['volume', 'create', 's-vol']);
   await using stream = await openDockerHost({ env: { DOCKER_HOST: engine.dockerHost }, dataWay: 'stream' });
   {
@@ -179,7 +179,7 @@ test('a volume held by a helper of a dead process can be removed, and one held b
   expect(await host.findVolume('s-vol')).toBeUndefined();
 });
 
-test('helpers of dead processes are removed when data is opened, and those of living ones stay', async () => {
+test('helpers of dead processes are removed when data is opened, and those of live ones stay', async () => {
   await engine.docker(['volume', 'create', 't-vol']);
   const dead = await makeHelperOfDeadProcess('t-vol');
   const open = { env: { DOCKER_HOST: engine.dockerHost }, dataWay: 'stream' } as const;
@@ -224,7 +224,7 @@ test.each([
   expect(await host.findVolume('bad-options')).toBeUndefined();
 });
 
-test('a volume driver that fails is a warning, and its volumes stay on the list', async () => {
+test('a failing volume driver is a warning, and its volumes stay on the list', async () => {
   const name = `hfp${engine.pid}`;
   const plugin = await startVolumePlugin(name);
   try {
@@ -245,7 +245,7 @@ test('a volume driver that fails is a warning, and its volumes stay on the list'
 });
 
 async function makeHelperOfDeadProcess(volume: string): Promise<string> {
-  // A child that opens the data and is killed, as a crash does it.
+  // A child that opens the data and is killed, as in a crash.
   const script = `
     import { openDockerHost } from ${JSON.stringify(join(import.meta.dirname, '../../src/hosts/docker/docker-host.ts'))};
     const host = await openDockerHost({ dataWay: 'stream' });
@@ -267,7 +267,7 @@ interface VolumePlugin {
   close(): Promise<void>;
 }
 
-/** A volume plugin that the engine finds. */
+/** Starts a volume plugin that the engine finds. */
 async function startVolumePlugin(name: string): Promise<VolumePlugin> {
   const socket = join(engine.pluginFolder, `${name}.sock`);
   const volumes = new Set<string>();

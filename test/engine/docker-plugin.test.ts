@@ -57,7 +57,7 @@ describe('a volume of the plugin', () => {
     expect((await volume.status()).mounts).toBe(0);
   });
 
-  test('has the size that was asked for', async () => {
+  test('has the requested size', async () => {
     await volume.create('size=40m');
     const kilobytes = Number(await volume.inContainer("df -k /data | tail -1 | awk '{print $2}'"));
     expect(kilobytes).toBeGreaterThan(20_000);
@@ -76,7 +76,7 @@ describe('a volume of the plugin', () => {
     expect(await volume.inContainer('ls /data')).toBe('');
   });
 
-  test('shows no path while nothing is mounted, and none of its data is written beside it', async () => {
+  test('shows no path while unmounted, and none of its data is written beside it', async () => {
     await volume.create('size=40m');
     expect((await volume.inspect()).Mountpoint).toBe('');
     const path = join(plugin.stateDir, 'volumes', name, '_data');
@@ -86,7 +86,7 @@ describe('a volume of the plugin', () => {
     await docker(['rm', '-f', name]);
   });
 
-  test('is refused with reasons when its options are wrong, and is not there then', async () => {
+  test('with wrong options is refused with reasons, and does not exist then', async () => {
     const words = await refusal(volume.create('bogus=1'));
     expect(words).toContain(`create ${name}: `);
     expect(words).toContain('"bogus"');
@@ -94,7 +94,7 @@ describe('a volume of the plugin', () => {
     expect(await docker(['volume', 'ls', '-q', '-f', `name=${name}`])).toBe('');
   });
 
-  test('that does not exist is said to be none, and the engine does not ask again', async () => {
+  test('that does not exist is reported missing, and the engine does not ask again', async () => {
     const log = (): string => readFileSync(join(engine.folder, 'dockerd.log'), 'utf8');
     const before = log().length;
     expect(await refusal(docker(['volume', 'inspect', name]))).toContain(`get ${name}: no such volume`);
@@ -109,7 +109,7 @@ describe('a volume of the plugin', () => {
     await volume.remove();
   });
 
-  test('is created again without complaint', async () => {
+  test('can be created again without an error', async () => {
     await volume.create('size=40m');
     await volume.create('size=40m');
     expect(await volume.inspect()).toMatchObject({ Driver: plugin.driver, Options: { size: '40m' } });
@@ -117,7 +117,7 @@ describe('a volume of the plugin', () => {
 });
 
 describe('containers that share a volume', () => {
-  test('hold it each by itself: it is unmounted after the last one', async () => {
+  test('hold it separately: it is unmounted after the last one', async () => {
     await volume.create('size=40m');
     await volume.keepRunning(`${name}-one`);
     await volume.keepRunning(`${name}-two`);
@@ -186,7 +186,7 @@ describe('a volume that is removed', () => {
     await renamed.remove();
   });
 
-  test('comes back without its engine, which is said', async () => {
+  test('comes back while its engine is down, with a note', async () => {
     await docker(['volume', 'create', '-d', plugin.driver, '--label', 'a=b', name]);
     const own = holdfastCommand(plugin.stateDir, { HOLDFAST_HOST: 'embedded' });
     await expect.poll(() => own.run('volume', 'inspect', name), { timeout: 20_000 }).toContain('"a": "b"');
@@ -207,7 +207,7 @@ describe('a volume that is removed', () => {
 });
 
 describe('a plugin that is killed', () => {
-  test('disturbs no container; started again it counts right, and unmounts when the last has ended', async () => {
+  test('disturbs no container; after a restart it counts right, and unmounts when the last has exited', async () => {
     await volume.create('size=40m');
     await volume.keepRunning(`${name}-one`);
     await volume.keepRunning(`${name}-two`);
@@ -226,7 +226,7 @@ describe('a plugin that is killed', () => {
     expect(await volume.inContainer('cat /data/file')).toBe('during');
   });
 
-  test('is waited for: what was asked meanwhile is done once it is back', async () => {
+  test('is waited for: requests made meanwhile are served once it is back', async () => {
     await volume.create();
     await volume.inContainer('echo here > /data/file');
     await plugin.end('SIGKILL');
@@ -236,7 +236,7 @@ describe('a plugin that is killed', () => {
     expect(await waiting).toBe('here');
   });
 
-  test('while a container ends leaves no mount for good', async () => {
+  test('while a container exits leaves no mount behind', async () => {
     await volume.create('size=40m');
     await volume.keepRunning(name);
     await plugin.end('SIGKILL');
@@ -273,7 +273,7 @@ describe('an engine that starts again', () => {
     expect(await volume.status()).toMatchObject({ mounts: 0, mounted: false });
   });
 
-  test('after a crash lets go of what its dead containers held', async () => {
+  test('after a crash releases what its dead containers held', async () => {
     await volume.create('size=40m');
     await volume.keepRunning(name);
     await engine.restart('SIGKILL');
@@ -284,7 +284,7 @@ describe('an engine that starts again', () => {
     await docker(['volume', 'rm', name]);
   });
 
-  test('while the plugin is away forgets nothing of its volumes', async () => {
+  test('while the plugin is down forgets none of its volumes', async () => {
     await docker(['volume', 'create', '-d', plugin.driver, '--label', 'env=prod', name]);
     await plugin.end('SIGTERM');
     const restarted = engine.restart('SIGTERM');
@@ -295,7 +295,7 @@ describe('an engine that starts again', () => {
   });
 });
 
-test('containers that outlive their engine keep their volumes, and let go of them when they end', async () => {
+test('containers that outlive their engine keep their volumes, and release them when they exit', async () => {
   await using living = await startPrivateEngine({ args: ['--live-restore'], hasPluginFolder: true });
   await living.importBusybox();
   await symlink(plugin.socket, join(living.pluginFolder, `${plugin.driver}.sock`));
@@ -344,7 +344,7 @@ volumes:
 });
 
 describe('its socket', () => {
-  test('is for root and its group, and is gone when the plugin has ended well', async () => {
+  test('is for root and its group, and is removed when the plugin exits cleanly', async () => {
     expect(statSync(plugin.socket).mode & 0o7777).toBe(0o660);
     await plugin.end('SIGTERM');
     expect(existsSync(plugin.socket)).toBe(false);
@@ -386,7 +386,7 @@ describe('its socket', () => {
   });
 });
 
-test('a crash of the engine is noticed where a service of the host sees all mounts, too', async () => {
+test('a crash of the engine is noticed even where a service of the host sees all mounts', async () => {
   const stateDir = join(engine.folder, name);
   await mkdir(stateDir);
   // As systemd makes all mounts of the host.
@@ -415,7 +415,7 @@ test('a crash of the engine is noticed where a service of the host sees all moun
 
 test('no answer of the plugin waits for an engine, which may be waiting for it', async () => {
   const held = new Set<Socket>();
-  // It takes every question and answers none.
+  // Accepts every request and answers none.
   const listener = createServer((socket) => {
     held.add(socket);
     socket.on('error', () => undefined).resume();
@@ -440,7 +440,7 @@ test('no answer of the plugin waits for an engine, which may be waiting for it',
 describe('volumes that two engines share', () => {
   let shared: string;
   let other: PrivateEngine;
-  // The same driver at both, as on two machines: each engine finds the service of its own.
+  // The same driver at both, as on two machines: each engine finds its own service.
   const ours: PluginService[] = [];
   beforeAll(async () => {
     shared = join(engine.folder, 'shared');
@@ -471,7 +471,7 @@ describe('volumes that two engines share', () => {
   const there = (): PluginVolume => new PluginVolume(other.docker, { name, driver: driver() });
   const onShare = (): string[] => ['type=none', `device=${join(shared, 'data')}`, 'o=bind'];
 
-  test('are found and used through the other one, with the scope global', async () => {
+  test('are found and used through the other engine, with the scope global', async () => {
     await here().create(...onShare());
     expect(await here().inspect()).toMatchObject({ Scope: 'global' });
     expect(await there().inspect()).toMatchObject({ Scope: 'global', Driver: driver() });
@@ -483,7 +483,7 @@ describe('volumes that two engines share', () => {
     expect(readFileSync(join(shared, 'data/file'), 'utf8')).toBe('written\n');
   });
 
-  test('are mounted by a service of the other one’s swarm, by their name alone', async () => {
+  test('are mounted by a service of the swarm of the other engine, by name alone', async () => {
     await here().create(...onShare());
     await other.docker(['swarm', 'init', '--advertise-addr', '127.0.0.1']);
     const mount = `type=volume,src=${name},dst=/data,volume-driver=${driver()}`;
@@ -503,12 +503,12 @@ describe('volumes that two engines share', () => {
     await here().remove();
   });
 
-  test('are refused when their storage is one host’s alone', async () => {
+  test('are refused when their storage is local to one host', async () => {
     expect(await refusal(here().create('size=40m'))).toContain('alone');
     expect(await refusal(there().inspect())).toContain('no such volume');
   });
 
-  test('are made anew with other options after they were removed by the other one', async () => {
+  test('are recreated with other options after the other engine removed them', async () => {
     await here().create(...onShare());
     await here().inContainer('true');
     await there().inContainer('true');
@@ -519,7 +519,7 @@ describe('volumes that two engines share', () => {
     await here().remove();
   });
 
-  test('are not taken for gone while the folder of the records is away', async () => {
+  test('do not count as gone while the folder of the records is away', async () => {
     await here().create(...onShare());
     const [records, away] = [join(shared, 'records'), join(shared, 'away')];
     await rename(records, away);
@@ -534,7 +534,7 @@ describe('volumes that two engines share', () => {
 });
 
 describe('a plugin whose storage fails or hangs', () => {
-  test('makes the engine forget nothing: a lookup that fails is asked again until it works', async () => {
+  test('makes the engine forget nothing: a failed lookup is repeated until it works', async () => {
     await using failing = await serveDirectories();
     await docker(['volume', 'create', '-d', failing.driver, '--label', 'env=prod', name]);
     failing.volumes.failing = true;
@@ -545,7 +545,7 @@ describe('a plugin whose storage fails or hangs', () => {
     await docker(['volume', 'rm', name]);
   });
 
-  test('lists and finds other volumes while one takes its time to be mounted', async () => {
+  test('lists and finds other volumes during a slow mount', async () => {
     await using slow = await serveDirectories();
     const released = Promise.withResolvers<void>();
     const { mount } = slow.volumes;

@@ -46,7 +46,7 @@ interface Cancelled {
   readonly tookMs: number;
 }
 
-/** Makes them still, cancels that a moment after it waits for something, and gives what came of it. */
+/** Makes them still, cancels that a moment after it starts to wait, and returns the outcome. */
 async function cancelWhen(isWaiting: () => boolean): Promise<Cancelled> {
   const containers = (await world.host.containers?.list()) ?? [];
   const controller = new AbortController();
@@ -73,7 +73,7 @@ async function expectAsBefore({ error, tookMs }: Cancelled): Promise<void> {
   expect(await engine.docker(['ps', '--format', '{{.State}}'])).toBe('running\nrunning');
 }
 
-test('a cancel ends the waiting for another program that has a container frozen, and leaves it to that one', async () => {
+test('a cancel ends the wait for another program that has a container frozen, and leaves the container to it', async () => {
   const [group = ''] = groups;
   setFrozenState(group, '1');
   try {
@@ -84,7 +84,7 @@ test('a cancel ends the waiting for another program that has a container frozen,
   }
 });
 
-test('a cancel ends the waiting for a container that does not come to rest, and all run again', async () => {
+test('a cancel ends the wait for a container that does not come to rest, and all run again', async () => {
   await using stuck = await writeInVain();
   writeFileSync(join(groups[0] ?? '', 'cgroup.procs'), String(stuck.pid));
   await expectAsBefore(await cancelWhen(() => groups.every((group) => frozenState(group) === '1')));
@@ -109,7 +109,7 @@ async function writeInVain(): Promise<AsyncDisposable & { readonly pid: number |
   return { pid, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }
 
-/** D is for one that waits for a disk, and for nothing else. */
+/** D means waiting for a disk. */
 function stateOf(pid: number | undefined): string | undefined {
   return /\) (\w) /.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1];
 }

@@ -8,7 +8,7 @@ import { dice, seed, times } from '../faults/seeded.ts';
 import { type FrozenWorld, frozenState, guardiansOf, openFrozenWorld } from './frozen-world.fixture.ts';
 
 const kills = times({ all: 200, daily: 8 });
-/** Nobody looks: the guardian does it as soon as the pipe to the one that was killed is closed. */
+/** The guardian thaws as soon as the pipe to the killed process is closed. */
 const thawedWithinMs = 5000;
 
 let engine: PrivateEngine;
@@ -30,7 +30,7 @@ afterAll(async () => {
 const counting = 'trap "exit 0" TERM; i=0; while true; do i=$((i+1)); echo $i > /a/now; sleep 0.02; done';
 
 test(
-  `after a backup that is killed at ${kills} moments while it has containers frozen, they run again before anybody looks`,
+  `after a backup that is killed at ${kills} moments while it has containers frozen, they run again on their own`,
   { retry: 0, timeout: 60 * 60_000 },
   async () => {
     const random = dice('kill freeze');

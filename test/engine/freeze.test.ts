@@ -67,14 +67,14 @@ async function until(isSo: () => boolean, withinMs: number): Promise<number> {
 }
 
 describe('containers that are still for a short while', () => {
-  test('are frozen by the kernel, and their engine knows nothing of it', async () => {
+  test('are frozen by the kernel, without their engine noticing', async () => {
     const group = await world.groupOf('db');
     const stat = `/proc/${await engine.docker(['inspect', '-f', '{{.State.Pid}}', 'db'])}/stat`;
     const held = await still();
     expect(frozenState(group)).toBe('1');
     expect(await state('db')).toBe('running');
     expect(guardiansOf(group)).toHaveLength(1);
-    // The processor time that its first process has had.
+    // The processor time used by its first process.
     const ticks = (): string | undefined => readFileSync(stat, 'utf8').split(' ')[13];
     const before = ticks();
     await sleep(300);
@@ -96,7 +96,7 @@ describe('containers that are still for a short while', () => {
     expect(events).not.toContain('pause');
   });
 
-  test('are paused by the engine when it may take long, or longer than the time between two checks of health', async () => {
+  test('are paused by the engine when it may take long, or longer than the gap between two health checks', async () => {
     await start('picky', '--health-cmd', 'true', '--health-retries', '1', '--health-interval', '30s');
     await using _first = await still();
     expect([await state('db'), await state('picky')]).toEqual(['running', 'paused']);
@@ -105,7 +105,7 @@ describe('containers that are still for a short while', () => {
     expect([await state('db'), await state('picky')]).toEqual(['paused', 'paused']);
   });
 
-  test('stay healthy though one failed check is too many: they are frozen between two of them', async () => {
+  test('stay healthy though one failed check is too many: they are frozen between two checks', async () => {
     const probe = ['--health-cmd', 'true', '--health-interval', '5s', '--health-timeout', '1s'];
     await start('probed', ...probe, '--health-retries', '1');
     const health = (): Promise<string> =>
@@ -126,7 +126,7 @@ describe('containers that are still for a short while', () => {
     }
   });
 
-  test('are paused by the engine where nobody can watch over them', async () => {
+  test('are paused by the engine where no guardian can be started', async () => {
     const { execPath } = process;
     process.execPath = '/bin/false';
     try {
@@ -138,7 +138,7 @@ describe('containers that are still for a short while', () => {
     expect(await state('db')).toBe('running');
   });
 
-  test('are not touched when there is no room to write down what runs', async () => {
+  test('are not touched when the disk is too full to record what runs', async () => {
     const group = await world.groupOf('db');
     mkdirSync(join(world.stateDir, 'journal-apps'));
     await run('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', join(world.stateDir, 'journal-apps')]);
@@ -161,7 +161,7 @@ describe('containers that are still for a short while', () => {
     expect((await held.release()).disturbed).toEqual([]);
   });
 
-  test('stay paused, and are not ours, when somebody has paused them in the engine just before', async () => {
+  test('stay paused, and are left alone, when a user paused them in the engine just before', async () => {
     const group = await world.groupOf('db');
     const pause = async (): Promise<void> => void (await engine.docker(['pause', 'db']));
     await expect(still({ justBefore: pause })).rejects.toMatchObject({ code: 'conflict' });
@@ -171,7 +171,7 @@ describe('containers that are still for a short while', () => {
   });
 });
 
-describe('somebody who meddles with what is frozen', () => {
+describe('another process that interferes with frozen containers', () => {
   test.each([
     ['lets it run', async (group: string) => setFrozenState(group, '0')],
     ['stops it', async () => void (await engine.docker(['stop', '-t', '1', 'db']))],
@@ -190,7 +190,7 @@ describe('somebody who meddles with what is frozen', () => {
 });
 
 describe('the guardian', () => {
-  test('is not needed for long: when it is killed, all runs at once and that is told', async () => {
+  test('is not needed for long: when it is killed, all run at once, which is reported', async () => {
     const group = await world.groupOf('db');
     const held = await still();
     const [guardian = 0] = guardiansOf(group);
@@ -207,7 +207,7 @@ describe('the guardian', () => {
     expect((await held.release()).disturbed).toEqual(['db']);
   });
 
-  test('thaws when it takes too long', async () => {
+  test('thaws at its deadline', async () => {
     const group = await world.groupOf('db');
     const all = (await world.host.containers?.list()) ?? [];
     const plan = await planStill(world.host.containers!, { all, containers: all, how: 'pause' }, undefined);
@@ -223,7 +223,7 @@ describe('the guardian', () => {
     expect(afterMs).toBeGreaterThan(200);
   });
 
-  test('is dead as well: the next start thaws what the journal names, and what somebody has paused since stays', async () => {
+  test('is dead as well: the next start thaws what the journal names, and leaves what a user has paused since', async () => {
     const group = await world.groupOf('db');
     const all = (await world.host.containers?.list()) ?? [];
     const plan = await planStill(world.host.containers!, { all, containers: all, how: 'pause' }, undefined);

@@ -7,7 +7,7 @@ import { findControlGroup } from '../../src/quiesce/freeze/control-group.ts';
 import type { Protection } from '../../src/activity/protection.ts';
 import type { PrivateEngine } from '../docker/private-engine.ts';
 
-/** What it takes to make the containers of an engine still, and to see what came of it. */
+/** What a test needs to make an engine's containers still, and to see the result. */
 export interface FrozenWorld extends AsyncDisposable {
   readonly parts: Protection;
   readonly stateDir: string;
@@ -48,7 +48,7 @@ export async function openFrozenWorld(engine: PrivateEngine): Promise<FrozenWorl
   };
 }
 
-/** What its file says: whether somebody wants it to be frozen. */
+/** The group's file: whether it has been asked to freeze. */
 export function frozenState(group: string): string {
   return readFileSync(join(group, 'cgroup.freeze'), 'utf8').trim();
 }
@@ -57,7 +57,7 @@ export function setFrozenState(group: string, request: '0' | '1'): void {
   writeFileSync(join(group, 'cgroup.freeze'), request);
 }
 
-/** The processes that watch over these groups. */
+/** The guardian processes of these groups. */
 export function guardiansOf(part: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

@@ -6,8 +6,10 @@ import { onEngine } from '../support/on-engine.ts';
 
 const on = onEngine({ host: 'docker' });
 
-/** A container that writes down what its hooks are told, in a volume that is not saved. */
-/** Ends at once when it is stopped: by force, or by itself where that is what matters. */
+/**
+ * Starts a container whose hooks record their environment in a volume that is not saved. It stops at once: by
+ * force, or by itself with `endsByItself`.
+ */
 async function start(
   name: string,
   labels: Readonly<Record<string, string>>,
@@ -30,7 +32,7 @@ function notes(name: string): string[] {
   return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : [];
 }
 
-test('hooks run in their order, and are told of what', async () => {
+test('hooks run in order, with their environment', async () => {
   await start('ordered', {
     'holdfast.hook.before': note('before $HOLDFAST_VOLUME $(id -u)'),
     'holdfast.hook.before.user': '1000',
@@ -56,7 +58,7 @@ test('hooks run in their order, and are told of what', async () => {
   expect(readdirSync(join(on.cli.stateDir, 'journal-hooks'))).toEqual([]);
 });
 
-test('a hook that fails before the backup ends it, and those afterwards run', async () => {
+test('a hook that fails before the backup ends it, and the hooks afterwards run', async () => {
   await start('failing', {
     'holdfast.hook.before': '["sh", "-c", "echo no such thing >&2; exit 7"]',
     'holdfast.hook.after': note('after $HOLDFAST_OUTCOME'),
@@ -73,7 +75,7 @@ test('a hook that fails before the backup ends it, and those afterwards run', as
   expect(JSON.parse((await on.attempt(['snapshots', 'failing', '--format', 'json'])).stdout)).toEqual([]);
 });
 
-test('a hook that only warns does not end it, nor does one that hangs go on for longer than it may', async () => {
+test('a hook that only warns does not end the backup, and one that hangs is killed at its time-out', async () => {
   await start('hanging', {
     'holdfast.hook.before': 'sleep 1000',
     'holdfast.hook.before.timeout': '500ms',
@@ -84,13 +86,13 @@ test('a hook that only warns does not end it, nor does one that hangs go on for 
   const { exit, stderr } = await on.attempt(['backup', 'hanging']);
   expect(stderr).toMatch(/"sleep" in "hanging" did not end within 500ms/);
   expect(stderr).toMatch(/The hook "after"/);
-  // Saved, and yet not all is well.
+  // Saved, but not all went well.
   expect(exit).toBe(3);
   expect(await on.engine.docker(['top', 'hanging', '-eo', 'pid,args'])).not.toMatch(/sleep 1000$/m);
   expect(JSON.parse((await on.attempt(['snapshots', 'hanging', '--format', 'json'])).stdout)).toHaveLength(1);
 });
 
-test('hooks that are due run after an interrupt too', async () => {
+test('due hooks run after an interrupt too', async () => {
   await start('interrupted', {
     'holdfast.hook.before': note('before'),
     'holdfast.hook.before.2': 'sleep 30',
@@ -122,7 +124,7 @@ test('hooks that a killed backup has left due are run by the next command, once'
   expect(notes('killed')).toHaveLength(2);
 });
 
-test('a hook that fails after the backup makes it partly done, and is run by a later command when it can be', async () => {
+test('a hook that fails after the backup makes it partly done, and a later command runs it when possible', async () => {
   await start('maintained', {
     'holdfast.hook.before': '["touch", "/notes/maintenance"]',
     'holdfast.hook.after': '["sh", "-c", "test -e /notes/database && rm /notes/maintenance"]',
@@ -139,7 +141,7 @@ test('a hook that fails after the backup makes it partly done, and is run by a l
   );
   expect(readdirSync(folder)).toContain('maintenance');
   await on.engine.docker(['exec', 'maintained', 'touch', '/notes/database']);
-  // What was tried just now rests for some seconds.
+  // A hook that was just tried rests for some seconds.
   for (let tries = 0; tries < 40 && readdirSync(folder).includes('maintenance'); tries++) {
     await on.attempt(['recover']);
     await sleep(1000);
@@ -170,7 +172,7 @@ test('labels of offen stop a container for the backup, and our own let another r
   });
 });
 
-/** Waits until the second hook sleeps, and gives a way to signal the command. */
+/** Waits until the second hook sleeps, and returns a function that signals the command. */
 async function startedChild(name: string): Promise<(signal: NodeJS.Signals) => void> {
   for (let tries = 0; tries < 600; tries++) {
     const processes = await on.engine.docker(['top', name, '-eo', 'pid,args']);

@@ -18,7 +18,9 @@ async function states(): Promise<string> {
   return await on.engine.docker(['inspect', '-f', '{{.Name}} {{.State.Status}}', 'falls', 'guest']);
 }
 
-/** Somebody starts a container as soon as the restored data is in place; it is stopped when that data goes again. */
+/**
+ * Starts a container as soon as the restored data is in place; it is stopped when that data is taken back.
+ */
 async function restoreWithGuest(
   root: string,
   killAfterMs: number,
@@ -26,7 +28,7 @@ async function restoreWithGuest(
   const { child, ended } = on.start(restoring);
   while (child.exitCode === null && versionIn(root) !== 'bad') await sleep(2);
   await on.engine.docker(['start', 'guest']);
-  // From its second journal on, it is about to stop the guest, has it stopped, or starts it again.
+  // From its second journal on, it is about to stop the guest, has stopped it, or is starting it again.
   const written = (): number => on.list('journal-apps').filter((name) => name.endsWith('.json')).length;
   while (child.exitCode === null && written() < 2) await sleep(2);
   await Promise.race([sleep(killAfterMs), ended]);
@@ -43,7 +45,7 @@ function versionIn(root: string): string {
 }
 
 test(
-  `what others start during a restore that goes back runs again after it was killed at ${kills} moments`,
+  `a container that others start during a restore that goes back runs again after kills at ${kills} moments`,
   { retry: 0, timeout: 30 * 60_000 },
   async () => {
     const random = dice('kill going back');

@@ -13,7 +13,10 @@ const on = onEngine();
 
 const run = (...args: string[]): Promise<CliResult> => on.run(args);
 
-/** Kills the command with all of its threads after some time, and gives how long it took when it had ended by itself. */
+/**
+ * Kills the command with all of its threads after some time; returns how long it took if it had ended by
+ * itself.
+ */
 async function kill(args: readonly string[], afterMs: number): Promise<number | undefined> {
   const startedMs = performance.now();
   const started = on.start(args);
@@ -25,7 +28,7 @@ async function kill(args: readonly string[], afterMs: number): Promise<number | 
 const names = ['kill-db', 'kill-web', 'kill-joined', 'kill-idle'];
 const volumes = ['kill_db', 'kill_files'];
 
-/** Two volumes, and containers that run and do not run on them, or are in the network of one that does. */
+/** Two volumes with running and stopped containers, and one in the network of another. */
 async function makeStack(): Promise<void> {
   for (const volume of volumes)
     await on.engine.docker(['volume', 'create', '--label', 'com.docker.compose.project=kill', volume]);
@@ -61,7 +64,7 @@ async function states(): Promise<string> {
   return `${seen}\n${new Set(networks).size} network`;
 }
 
-/** What nobody needs any more: journals, and stages that no undo stands for. */
+/** What must not be left: journals, and stages without an undo. */
 function leftovers(): string[] {
   const kept = on.list('undo').map((name) => `.holdfast-restore-${name.slice(0, 16)}`);
   const beside = volumes.flatMap((volume) => readdirSync(join(on.engine.volumePath(volume), '..')));
@@ -77,7 +80,7 @@ const nextCommands = [
 ];
 
 test(
-  `a restore and an undo of a stack that are killed at ${kills} moments leave it old or new as a whole, and running as it ran`,
+  `a restore and an undo of a stack, killed at ${kills} moments, leave it old or new as a whole, and running as before`,
   { retry: 0, timeout: 30 * 60_000 },
   async () => {
     const random = dice('kill restore running');
@@ -87,7 +90,7 @@ test(
     const old = facts();
     const [id = ''] = (await run('snapshots', 'kill_db', '-q')).stdout.split('\n');
     const ran = await states();
-    // Something to go back and forth to: the first restore replaces this.
+    // Data to go back and forth to: the first restore replaces this.
     fill('new');
     const fresh = facts();
     const restoring = ['restore', '--stack', `kill@${id.slice(0, 12)}`, '--yes', '--no-safety-snapshot'];
@@ -107,7 +110,7 @@ test(
       const where = `seed ${seed}, kill ${round + 1} of ${work}, after ${Math.round(afterMs)} of ${Math.round(fullMs[work])} ms`;
       const tookMs = await kill(args, afterMs);
       if (tookMs === undefined) seen.killed++;
-      // How long it takes depends on what else the machine does.
+      // It depends on the load of the machine.
       else fullMs[work] = Math.min(fullMs[work], tookMs);
       const next = random.pick(nextCommands);
       await run(...next);
@@ -130,7 +133,7 @@ test(
 );
 
 test(
-  `a restore whose data makes a container fall, killed at ${kills} moments, leaves it running on one or the other`,
+  `a restore whose data makes a container exit, killed at ${kills} moments, leaves it running on the old or the new data`,
   { retry: 0, timeout: 30 * 60_000 },
   async () => {
     const random = dice('kill restore that fails');
@@ -161,7 +164,7 @@ test(
       const isBack = JSON.stringify(treeFacts(root)) === JSON.stringify(good);
       if (isBack) seen.back++;
       else {
-        // Nobody could find out any more that it falls: an undo brings the old data back, and the container after it.
+        // Nothing detects the failing container any more: an undo brings back the old data, and it starts again.
         expect(readdirSync(root), where).toEqual(['version']);
         await run('undo', 'falls', '--yes');
         await on.engine.docker(['start', 'falls']);

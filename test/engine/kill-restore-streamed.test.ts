@@ -12,7 +12,7 @@ const kills = times({ all: 30, daily: 3 });
 const volume = 'far';
 const files = 800;
 
-/** As if the data could not be reached but through the engine. */
+/** As if the engine were the only way to the data. */
 const on = onEngine({ env: { HOLDFAST_DATA_WAY: 'stream' } });
 
 const run = (...args: string[]): Promise<CliResult> => on.run(args);
@@ -38,7 +38,10 @@ function countFiles(): number {
   return existsSync(folder) ? readdirSync(folder).length : 0;
 }
 
-/** Kills a restore when the volume was removed, and the new one holds so many files; false when it ended before that. */
+/**
+ * Kills a restore once the volume was removed and the new one holds that many files; false when it ended
+ * before.
+ */
 async function killedAt(args: readonly string[], count: number): Promise<boolean> {
   const before = inodeOf(on.engine.volumePath(volume));
   const { child, kill } = on.start(args);
@@ -51,7 +54,7 @@ async function killedAt(args: readonly string[], count: number): Promise<boolean
 }
 
 test(
-  `a restore through the engine that is killed ${kills} times is told at the next start, kept out of backups, and undone by recover`,
+  `a restore through the engine that is killed ${kills} times is reported at the next start, kept out of backups, and undone by recover`,
   { retry: 0, timeout: 30 * 60_000 },
   async () => {
     const random = dice('kill restore streamed');
@@ -64,11 +67,11 @@ test(
     let fresh = facts();
     let half = 0;
     for (let round = 0; round < kills; round++) {
-      // Also the moment when there is no volume, or an empty one.
+      // Includes the moment without a volume, or with an empty one.
       const count = round === 0 ? 0 : random.between(0, files);
       const where = `seed ${seed}, kill ${round + 1}, at ${count} files`;
       await killedAt(['restore', `${volume}@${id.slice(0, 12)}`, '--yes'], count);
-      // What the engine was sent may still be on its way.
+      // Data sent to the engine may still be on its way.
       const isWhole = (await run('volume', 'ls')).stderr === '';
       if (!isWhole) {
         half++;

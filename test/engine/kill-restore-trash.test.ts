@@ -16,7 +16,7 @@ const files = 400;
 
 let engine: PrivateEngine;
 beforeAll(async () => {
-  // Else dockerd makes a mount of its folder, and nothing changes places with what is in another.
+  // Without this, dockerd mounts its folder, and its data cannot be exchanged with another's.
   engine = await startPrivateEngine({ hasSharedMounts: true });
   await engine.importBusybox();
 });
@@ -54,7 +54,7 @@ describe.each(['beside the engine', 'on another file system'])('a restore by a t
       .map((name) => readFileSync(join(api.stateDir, 'journal-trash', name), 'utf8'));
   const isWhole = (): boolean => inEngine().filter((name) => /^f\d+$/.test(name)).length === files;
 
-  /** With all of its files, and out of the engine. */
+  /** Takes it out of the engine, with all of its files. */
   async function lose(): Promise<void> {
     await trash('empty', '--yes');
     if (!isWhole()) {
@@ -81,7 +81,7 @@ describe.each(['beside the engine', 'on another file system'])('a restore by a t
     return { child, ended: once(child, 'exit') };
   }
 
-  /** Until it is so, or the command has ended. */
+  /** Waits until it is so, or the command has ended. */
   async function reach(child: ChildProcess, isThere: () => boolean): Promise<void> {
     while (child.exitCode === null && !isSafely(isThere)) await sleep(1);
   }
@@ -91,7 +91,7 @@ describe.each(['beside the engine', 'on another file system'])('a restore by a t
     expect(readdirSync(join(api.stateDir, 'volumes'))).toEqual([]);
     expect(journals()).toEqual([]);
     expect(inEngine().filter((name) => name.startsWith('.holdfast-stage'))).toEqual([]);
-    // A copy may be whole at both; what has moved is at one.
+    // A copy may be whole at both; moved data is at one.
     if (!isFar || count === 0) expect(count).toBe(isWhole() ? 0 : 1);
     if (count > 0) await trash('restore', 'lost');
     expect(isWhole()).toBe(true);
@@ -139,9 +139,9 @@ describe.each(['beside the engine', 'on another file system'])('a restore by a t
     },
   );
 
-  // Where there is a moment long enough.
+  // Only the copy takes long enough.
   if (isFar)
-    test('is not disturbed by a removal at the same time, which is refused', async () => {
+    test('is not disturbed by a simultaneous removal, which is refused', async () => {
       await lose();
       const { child, ended } = start();
       await reach(child, () => inEngine().length > 0);
@@ -162,7 +162,7 @@ describe.each(['beside the engine', 'on another file system'])('a restore by a t
       expect(await listed()).toBe(0);
     });
 
-  test.each(steps.slice(0, 4))('takes nothing from an app that begins when it %s', async (_, isThere) => {
+  test.each(steps.slice(0, 4))('takes nothing from an app that starts when it %s', async (_, isThere) => {
     await lose();
     const { child, ended } = start();
     await reach(child, isThere);
@@ -187,7 +187,7 @@ describe.each(['beside the engine', 'on another file system'])('a restore by a t
   });
 });
 
-/** What is looked at is on its way: it may be gone between two looks. */
+/** The data is moving: it may vanish between two looks. */
 function isSafely(isThere: () => boolean): boolean {
   try {
     return isThere();

@@ -36,7 +36,7 @@ class Holder implements AsyncDisposable {
     return this.#child.pid ?? 0;
   }
 
-  /** In place of what it has held before; undefined for nothing. */
+  /** Replaces what it held before; undefined for nothing. */
   async hold(work: Work | undefined, name: string): Promise<void> {
     this.#child.stdin?.write(`${JSON.stringify({ work, name })}\n`);
     expect((await this.#lines.next()).value).toBe('held');
@@ -91,7 +91,7 @@ function holderIn({ host, isOtherFolder }: Setting): Holder {
 describe.each(settings)('on $name', (setting) => {
   const { host, isOtherFolder } = setting;
 
-  test('every two works go on at once or exclude each other as the table says', async () => {
+  test('every two works run at once or exclude each other as the table says', async () => {
     await using holder = holderIn(setting);
     const parts = {
       stateDir: on.cli.stateDir,
@@ -160,7 +160,7 @@ describe.each(settings)('on $name', (setting) => {
       'run a command with': host === 'docker' ? [] : [['run', '-v', 'pg:/data', '--', 'true']],
     };
     for (const work of allWorks) {
-      // What is kept for an undo would keep "pg" from being migrated.
+      // Data kept for an undo would prevent "pg" from being migrated.
       const name = work === 'migrate' ? source : 'pg';
       await holder.hold('restore', name);
       for (const args of commands[work]) {

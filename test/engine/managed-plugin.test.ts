@@ -52,7 +52,7 @@ describe('a volume of the managed plugin', () => {
     },
   );
 
-  test('has the size that was asked for', async () => {
+  test('has the requested size', async () => {
     await volume.create('size=40m');
     const kilobytes = Number(await volume.inContainer("df -k /data | tail -1 | awk '{print $2}'"));
     expect(kilobytes).toBeGreaterThan(20_000);
@@ -92,8 +92,8 @@ describe('a volume of the managed plugin', () => {
   });
 });
 
-describe('a managed plugin that ends', () => {
-  test('by force disturbs no container; the engine starts it again, and it counts right', async () => {
+describe('a managed plugin that exits', () => {
+  test('by force disturbs no container; the engine restarts it, and it counts right', async () => {
     await volume.create('size=40m');
     await volume.keepRunning(`${name}-one`);
     await volume.keepRunning(`${name}-two`);
@@ -111,7 +111,7 @@ describe('a managed plugin that ends', () => {
     expect(volume.mounts()).toEqual([]);
   });
 
-  test('and is disabled and enabled under a container has its volumes as they were', async () => {
+  test('and is disabled and enabled under a container keeps its volumes unchanged', async () => {
     await volume.create('size=40m');
     await volume.keepRunning(name);
     await plugin.disable();
@@ -169,7 +169,7 @@ describe('an engine with the managed plugin that starts again', () => {
     expect(await volume.status()).toMatchObject({ mounts: 0, mounted: false });
   });
 
-  test('after a crash has the data, and lets go of what its dead containers held', async () => {
+  test('after a crash has the data, and releases what its dead containers held', async () => {
     await docker(['volume', 'create', '-d', plugin.driver, '-o', 'size=40m', '--label', 'env=prod', name]);
     await volume.keepRunning(name);
     await docker(['exec', name, 'sh', '-c', 'echo kept > /data/file; sync']);
@@ -200,7 +200,7 @@ describe('the command on the host, which does not see what the plugin mounts', (
     ])
       expect(await holdfast.attempt(...words)).toMatchObject({ exitCode: 5 });
     expect((await holdfast.attempt('volume', 'cat', name, 'file')).output).toContain('managed plugin');
-    // Opening the volumes mounts again what is held and not mounted, where it is seen.
+    // Opening the volumes mounts held ones again, where it can see that they are not mounted.
     expect(volume.mounts().filter((path) => !path.includes('/propagated-mount/'))).toEqual([]);
     expect(await docker(['exec', name, 'cat', '/data/file'])).toBe('shared');
     expect(await volume.status()).toMatchObject({ mounts: 1, mounted: true });
@@ -208,7 +208,7 @@ describe('the command on the host, which does not see what the plugin mounts', (
     expect(volume.mounts()).toEqual([]);
   });
 
-  test('reads a plain directory, makes volumes, and gives back from the trash what Docker removed', async () => {
+  test('reads a plain directory, makes volumes, and restores from the trash what Docker removed', async () => {
     const holdfast = holdfastCommand(plugin.stateDir);
     await holdfast.run('volume', 'create', name);
     const mount = `type=volume,source=${name},target=/data,volume-driver=${plugin.driver}`;

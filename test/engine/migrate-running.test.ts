@@ -37,7 +37,7 @@ afterAll(async () => {
   await engine[Symbol.asyncDispose]();
 });
 
-/** Counts on from the last line, so that a line that is lost leaves a gap for ever. */
+/** Counts on from the last line, so that a lost line leaves a permanent gap. */
 const counting =
   'trap "exit 0" TERM; i=$(tail -n 1 /data/log 2>/dev/null || echo 0); while :; do i=$((i+1)); echo $i >> /data/log; echo $i > /data/new; mv /data/new /data/f$((i%20)); [ $((i%50)) = 0 ] && sleep 0.01; done';
 
@@ -73,7 +73,7 @@ async function expectCounting(volume: string, where: string): Promise<void> {
 const typeOfData = (volume: string): Promise<string> =>
   docker(['exec', `${volume}-app`, 'awk', '$2 == "/data" { print $3 }', '/proc/mounts']);
 
-test('a container that writes all the time goes on where it was, on the new storage, and back again', async () => {
+test('a container that writes all the time continues on the new storage, and back again', async () => {
   await startCounting('pg');
   const plan = JSON.parse(
     await holdfast.run('volume', 'migrate', 'pg', '--driver', 'gocryptfs', '--dry-run', '--format', 'json'),
@@ -111,7 +111,7 @@ test('a volume that another state folder works on is not moved', async () => {
   await docker(['rm', '-f', 'shared-app']);
 });
 
-test('a container that cannot be started again is named, and nothing is stopped', async () => {
+test('a container that cannot be started again is named, and no container is stopped', async () => {
   await docker(['volume', 'create', '-d', plugin.driver, 'once']);
   await docker(['run', '-d', '--rm', '--name', 'once-app', '-v', 'once:/data', 'busybox', 'sleep', '10000']);
   const { exitCode, output } = await holdfast.attempt(
@@ -157,7 +157,7 @@ test(
       const recovered = await holdfast.attempt('recover');
       expect(recovered.exitCode, `${where}: ${recovered.output}`).toBe(0);
       await expectCounting('kept', where);
-      // Whoever opens the volumes next removes what was made for nothing.
+      // The next command that opens the volumes removes what is left over.
       await holdfast.run('--host', 'embedded', 'volume', 'ls');
       const isNow = (await typeOfData('kept')).startsWith('fuse');
       if (isNow !== isEncrypted) seen.moved++;

@@ -56,7 +56,7 @@ test('what is written in pages, through memory maps, with times set back, under 
     ) as { keptAs: string; stopped: string[]; passes: number };
     expect(report, where).toMatchObject({ stopped: ['writer'] });
     expect(report.passes, where).toBeGreaterThan(2);
-    // As it was when the writer stopped; started again, it has left everything as it was.
+    // Its state when the writer stopped; after its restart, the writer changed nothing.
     await holdfast.run('--host', 'embedded', 'trash', 'restore', report.keptAs, '--to', `before-${round}`);
     const before = new PluginVolume(docker, { name: `before-${round}`, driver: plugin.driver });
     await before.keepRunning(`reader-${round}`);
@@ -71,7 +71,7 @@ test('what is written in pages, through memory maps, with times set back, under 
   await docker(['rm', '-f', 'writer']);
 });
 
-test('a large file that is written to all the time is not copied again while its container is stopped', async () => {
+test('a large file under constant writes is not copied again while its container is stopped', async () => {
   const volume = new PluginVolume(docker, { name: 'large', driver: plugin.driver });
   await volume.create();
   const script =

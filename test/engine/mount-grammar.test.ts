@@ -21,11 +21,11 @@ beforeAll(async () => {
 
 afterAll(() => engine?.[Symbol.asyncDispose]());
 
-/** The same samples each time: a grammar that depends on luck is found by the unit tests. */
+/** The same samples each time: the unit tests search at random. */
 const samples = <T>(values: fc.Arbitrary<T>, count: number): T[] =>
   fc.sample(values, { numRuns: count, seed: 7 });
 
-test('the engine reads -v as parseShortMount() does, and refuses it in the same words', async () => {
+test('the engine reads -v as parseShortMount() does, and refuses it with the same message', async () => {
   const pieces = fc.array(
     fc.oneof(anyText, fc.constantFrom('/x', '/y', 'pg', 'ro', 'z', 'rslave', 'nocopy', 'cached,rw')),
     {
@@ -64,7 +64,7 @@ test('the engine reads -v as parseShortMount() does, and refuses it in the same 
     const theirs = await create({ Binds: [spec] });
     if (typeof ours === 'string') {
       refused += 1;
-      // The empty spec is refused by the command, before an engine sees it.
+      // The command refuses the empty spec before an engine sees it.
       if (spec !== '') expect(theirs, spec).toBe(ours);
     } else {
       expectTaken(theirs, { Destination: mountDestination(ours), RW: !ours.readOnly });
@@ -73,14 +73,14 @@ test('the engine reads -v as parseShortMount() does, and refuses it in the same 
   expect(refused).toBeGreaterThan(20);
 });
 
-test('the engine takes every mount that -v can say', async () => {
+test('the engine takes every mount that -v can express', async () => {
   for (const mount of samples(shortMounts, 60)) {
     const theirs = await create({ Binds: [formatShortMount(mount)] });
     expectTaken(theirs, { Type: mount.type, Destination: mountDestination(mount) });
   }
 });
 
-test('Docker’s command hands the engine what formatCsvMount() was given', async () => {
+test('Docker’s command passes the engine what formatCsvMount() was given', async () => {
   const mounts = samples(csvMounts, 120).filter(
     // What this version of the command or of the engine does not have yet.
     (mount) =>
@@ -91,12 +91,12 @@ test('Docker’s command hands the engine what formatCsvMount() was given', asyn
   expect(mounts.length).toBeGreaterThan(40);
   for (const mount of mounts) {
     const text = formatCsvMount(mount);
-    // No network to make, and nothing is started.
+    // Makes no network, and starts nothing.
     const id = await engine
       .docker(['create', '--mount', text, 'busybox', 'true'])
       .catch((error: unknown) => String(error));
     if (!/^[0-9a-f]{64}$/.test(id)) {
-      // Not the grammar's affair: whether the source exists, or the driver, or its options are known.
+      // Outside of the grammar: whether the source, the driver or its options exist.
       expect(id, text).toMatch(
         /bind source path does not exist|error looking up volume plugin|plugin .* not found|create .*: |must not set ReadOnly mode/,
       );
@@ -109,7 +109,7 @@ test('Docker’s command hands the engine what formatCsvMount() was given', asyn
   }
 });
 
-test('the engine refuses --mount in the same words', async () => {
+test('the engine refuses --mount with the same message', async () => {
   const texts = [
     ...[
       'type=bind,src=rel,dst=/x',
@@ -141,7 +141,7 @@ test('the engine refuses --mount in the same words', async () => {
   }
 });
 
-test('the engine refuses names of volumes in the same words', async () => {
+test('the engine refuses names of volumes with the same message', async () => {
   const texts = [
     'x',
     'a b',
@@ -207,7 +207,7 @@ interface ApiMount {
   readonly [field: string]: unknown;
 }
 
-/** What we say: a message, or what was read. */
+/** Our result: a message, or what was parsed. */
 function outcome<T>(action: () => T): T | string {
   try {
     return action();
@@ -217,7 +217,7 @@ function outcome<T>(action: () => T): T | string {
   }
 }
 
-/** What the engine says: a message, or the mount that it made of it. */
+/** The engine's result: a message, or the mount that it made. */
 async function create(hostConfig: object): Promise<unknown> {
   const { status, body } = await post('/containers/create', {
     Image: 'busybox',
@@ -231,7 +231,7 @@ async function create(hostConfig: object): Promise<unknown> {
   return Mounts[0];
 }
 
-/** A name or a source that the engine doesn't like is another matter than the grammar. */
+/** The grammar does not cover names and sources that the engine rejects. */
 function expectTaken(theirs: unknown, mount: object): void {
   if (typeof theirs === 'string') expect(theirs).toMatch(/^create |must use either propagation mode/);
   else expect(theirs).toMatchObject(mount);

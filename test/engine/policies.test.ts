@@ -39,7 +39,7 @@ function open(): App {
   });
 }
 
-/** A stack with every kind of mount, as Compose would have started it from a file on this machine. */
+/** Starts a stack with every kind of mount, as Compose would from a file on this machine. */
 async function start(): Promise<void> {
   const file = join(engine.folder, 'compose.yaml');
   writeFileSync(
@@ -75,7 +75,7 @@ async function start(): Promise<void> {
   await engine.docker(['volume', 'create', 'web']);
 }
 
-/** An engine sees the volumes of every plugin on the machine, whichever test has started it. */
+/** An engine sees the volumes of all plugins on the machine, also those of other tests. */
 const mine = (name: string): boolean => /^(?:shop_|web$|labelled$|shop-|\/|[0-9a-f]{64}$)/.test(name);
 
 function configure(yaml: string): void {
@@ -138,7 +138,7 @@ test('every kind of mount is in the coverage, before and after a run', async () 
   expect(after[conf]).toEqual(['bind', 'protected']);
 });
 
-test('bind mounts of a stack are saved with its volumes, and what is of the machine is left out', async () => {
+test('bind mounts of a stack are saved with its volumes, without those of the machine', async () => {
   const site = join(engine.folder, 'site');
   await mkdir(site);
   writeFileSync(join(site, 'index.html'), 'hello');
@@ -187,7 +187,7 @@ describe('setup', () => {
   test('goes from nothing to a first backup of volumes and bind mounts, and changes nothing the second time', async () => {
     await mkdir(folder());
     const repo = ['--repo', join(folder(), 'repo')];
-    // Without a terminal nothing is asked, and nothing is done that was not said.
+    // Without a terminal, nothing is asked, and nothing is done without a flag.
     expect(await setup()).toMatchObject({ exit: 2, stderr: expect.stringContaining('Say it with --repo') });
     const refused = await setup(...repo, '--no-service');
     expect(refused).toMatchObject({ exit: 2, stderr: expect.stringContaining('Add --yes') });
@@ -199,7 +199,7 @@ describe('setup', () => {
     expect(existsSync(join(folder(), 'repo'))).toBe(false);
 
     const first = await setup(...repo, '--yes', '--no-service', '--format', 'json');
-    // Some volumes of the machine's plugins are seen by each engine.
+    // Each engine sees some volumes of the machine's plugins.
     expect([0, 3], first.stderr).toContain(first.exit);
     const report = JSON.parse(first.stdout) as {
       readonly repository: { readonly keyFile: string };
@@ -217,7 +217,7 @@ describe('setup', () => {
     ]);
     expect(stateOf(engine.socket)).toBe('cache');
 
-    // What the user has made of it stays to the letter.
+    // The user's changes stay to the letter.
     const edited = `# mine\n${readFileSync(file(), 'utf8')}   # and this\n`;
     writeFileSync(file(), edited);
     const second = await setup(...repo, '--yes', '--no-service');
@@ -228,7 +228,7 @@ describe('setup', () => {
 });
 
 describe('the daemon', () => {
-  test('saves a stack that runs, outlives an engine that is away, prunes what is proven, and leaves all running', async () => {
+  test('saves a running stack, survives an engine that is down, prunes proven repositories, and leaves all running', async () => {
     writeFileSync(join(engine.folder, 'compose.yaml'), 'services: {}\n');
     configure(
       `policies:\n  often: { stacks: shop, schedule: '*/15 * * * * *', keep: { last: 1 }, prune: '*/20 * * * * *' }\n`,
@@ -275,7 +275,7 @@ describe('the daemon', () => {
 describe('an engine at its usual place that is down', () => {
   const own = (): string => join(engine.folder, 'own-state');
 
-  /** Runs the command where the engine listens at the usual place, or where nothing does. */
+  /** Runs the command with an engine at the usual place, or with none. */
   async function run(isUp: boolean, ...args: string[]): Promise<{ exit: number | null; text: string }> {
     const script = `mount -t tmpfs none /run && if [ -n "$SOCKET" ]; then touch /run/docker.sock && mount --bind "$SOCKET" /run/docker.sock; fi && exec "$@"`;
     const child = spawn('unshare', ['--mount', 'sh', '-c', script, 'sh', command, ...args], {
@@ -296,7 +296,7 @@ describe('an engine at its usual place that is down', () => {
     return { exit, text };
   }
 
-  test('is an error wherever volumes are meant, and keeps nobody from snapshots and directories', async () => {
+  test('is an error wherever volumes are meant, and does not block snapshots and directories', async () => {
     const conf = join(engine.folder, 'conf');
     writeFileSync(join(conf, 'app.conf'), 'content');
     const nothing = await run(false, 'volume', 'ls', '--state-dir', join(engine.folder, 'no-state'));
@@ -346,11 +346,11 @@ describe('an engine at its usual place that is down', () => {
       ['check'],
     ])
       expect({ args, ...(await run(false, ...args)) }).toEqual({ args, exit: 0, text: expect.any(String) });
-    // The directory is saved all the same, and that is not all of it.
+    // The directory is saved all the same, but it is not everything.
     expect(await run(false, 'policy', 'run', 'both')).toMatchObject({ exit: 3 });
     expect((await run(false, 'snapshots', conf, '-q')).text.trim().split('\n')).toHaveLength(3);
     expect(await run(true, 'backup', 'web')).toMatchObject({ exit: 0 });
-    // Whoever means Holdfast's own volumes says so.
+    // Managed volumes have to be asked for.
     expect(await run(false, 'volume', 'ls', '--host', 'embedded')).toMatchObject({ exit: 0 });
   }, 600_000);
 });

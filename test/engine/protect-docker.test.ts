@@ -17,13 +17,13 @@ const run = async (...args: string[]): Promise<string> => (await on.run(args)).s
 
 const streamed = async (...args: string[]): Promise<string> => (await on.run(args, throughEngine)).stdout;
 
-/** A container that keeps a volume or path busy. */
+/** Starts a container that uses a volume or path. */
 async function container(name: string, mount: string): Promise<void> {
   await on.engine.docker(['run', '-d', '--name', name, '-v', mount, 'busybox', 'sleep', '1000']);
 }
 
 describe('on a Docker Engine', () => {
-  test('volume ls shows stacks and consumers, and rm names who holds a volume', async () => {
+  test('volume ls shows stacks and consumers, and rm names the holders of a volume', async () => {
     await on.engine.docker(['volume', 'create', '--label', 'com.docker.compose.project=shop', 'shop_pg']);
     await container('shop-db-1', 'shop_pg:/data');
     expect(await run('volume', 'ls', '-f', 'name=shop_pg')).toMatch(
@@ -35,7 +35,7 @@ describe('on a Docker Engine', () => {
     await on.engine.docker(['rm', '-f', 'shop-db-1']);
   });
 
-  test('a volume that was removed comes back with its data, driver, options and labels', async () => {
+  test('a removed volume comes back with its data, driver, options and labels', async () => {
     const device = join(on.engine.folder, 'device');
     mkdirSync(device);
     const labels = [
@@ -64,7 +64,7 @@ describe('on a Docker Engine', () => {
     await on.engine.docker(['volume', 'rm', 'plain', 'bound']);
     await run('restore', 'plain');
     expect(treeFacts(on.engine.volumePath('plain'))).toEqual(before);
-    // Docker leaves what is on a device: a restore does not mix with it.
+    // Docker leaves the data on the device, and a restore does not mix with it.
     const unasked = await on.attempt(['restore', 'bound']);
     expect(unasked.exit).toBe(1);
     expect(unasked.stderr).toContain(`device=${device}`);
@@ -125,14 +125,14 @@ describe('on a Docker Engine', () => {
   });
 });
 
-/** The engine's streams lose these; times are asked for beside them. */
+/** The engine's streams lose these; times are requested separately. */
 const keptByStreams = { without: ['xattrs', 'holes'] } as const;
 
 describe('through the engine only', () => {
-  test('a volume is backed up, and made again when it is gone', async () => {
+  test('a volume is backed up, and recreated when it is gone', async () => {
     await on.engine.docker(['volume', 'create', 'far']);
     await makeHostileTree(on.engine.volumePath('far'));
-    // The engine makes times before 1970 to 1970.
+    // The engine turns times before 1970 into 1970.
     for (const name of ['plain.txt', 'empty'])
       execFileSync('touch', [
         '-d',
@@ -147,7 +147,7 @@ describe('through the engine only', () => {
     expect(treeFacts(on.engine.volumePath('far'), keptByStreams)).toEqual(before);
   });
 
-  test('a path of more than 4,096 bytes is left out and named, and all else comes back', async () => {
+  test('a path of more than 4,096 bytes is left out and named, and everything else comes back', async () => {
     const folder = join(on.engine.folder, 'long');
     mkdirSync(folder);
     writeFileSync(join(folder, 'short'), 'comes back');
@@ -173,7 +173,7 @@ describe('through the engine only', () => {
     }
   });
 
-  test('a volume is replaced as a whole when nobody refers to it, and refused otherwise', async () => {
+  test('a volume is replaced as a whole when no container refers to it, and refused otherwise', async () => {
     await on.engine.docker(['volume', 'create', '--label', 'kept=yes', 'far2']);
     const root = on.engine.volumePath('far2');
     writeFileSync(join(root, 'a'), 'saved');

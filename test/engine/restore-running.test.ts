@@ -30,11 +30,11 @@ const run = async (...args: string[]): Promise<string> => (await on.run(args)).s
 interface Request {
   readonly volume: string;
   readonly args?: readonly string[];
-  /** Run by the shell of the container. */
+  /** Run by the container's shell. */
   readonly script?: string;
 }
 
-/** A container whose script ends at once when it is told to. */
+/** Starts a container whose script exits at once on SIGTERM. */
 async function container(name: string, { volume, args = [], script }: Request): Promise<void> {
   started.push(name);
   const wait = 'trap "exit 0" TERM; while :; do sleep 0.1; done';
@@ -74,7 +74,7 @@ async function makeVolume(name: string, prepare?: (root: string) => void): Promi
   return root;
 }
 
-/** What an interrupted or finished restore may leave: nothing, but what is kept for an undo. */
+/** What a restore may leave: only what is kept for an undo. */
 function leftovers(root: string): string[] {
   const names = ['journal', 'journal-apps'].flatMap(on.list);
   const undo = on.list('undo');
@@ -120,7 +120,7 @@ describe('a volume that containers use', () => {
     expect(await stateOf('dozing-db')).toBe('paused');
   });
 
-  test('leaves containers their network that are in that of one which is stopped, also when it goes back', async () => {
+  test('containers that joined the network of a stopped one keep it, also when the restore goes back', async () => {
     await makeVolume('netted', (path) => writeFileSync(join(path, 'sick'), ''));
     await container('netted-db', { volume: 'netted', args: healthy });
     await container('netted-web', { volume: 'other', args: ['--network', 'container:netted-db'] });
@@ -156,7 +156,7 @@ describe('a volume that containers use', () => {
     expect(await run('undo', '--list', '-q')).not.toContain('sick');
   });
 
-  test('is what it was when a container ends soon after its start on the restored data', async () => {
+  test('is what it was when a container exits soon after its start on the restored data', async () => {
     const root = await makeVolume('falls', (path) => writeFileSync(join(path, 'sick'), ''));
     await container('falls-db', { volume: 'falls', script: 'test ! -f /data/sick || { sleep 1; exit 3; }' });
     await container('falls-web', { volume: 'falls' });
@@ -170,7 +170,7 @@ describe('a volume that containers use', () => {
   });
 
   test('is what it was when a container cannot be started on the restored data', async () => {
-    // Docker refuses to start what has a working directory that is a file.
+    // Docker does not start a container whose working directory is a file.
     const root = await makeVolume('startless', (path) => writeFileSync(join(path, 'work'), 'no folder'));
     rmSync(join(root, 'work'));
     mkdirSync(join(root, 'work'));
@@ -191,7 +191,7 @@ describe('a volume that containers use', () => {
     await container('stuck-db', { volume: 'stuck', args: ['-v', `${mounted}:/beside`] });
     const before = treeFacts(root);
     const folder = join(on.engine.folder, 'stuck-mount-away');
-    // Neither on the restored data nor on the old: what it mounts beside is a file where it was a folder.
+    // It starts neither on the restored data nor on the old: its other mount is a file in place of a folder.
     renameSync(mounted, folder);
     writeFileSync(mounted, '');
     const refused = await attempt('restore', 'stuck', '--yes');
@@ -217,7 +217,7 @@ describe('a volume that containers use', () => {
     expect(leftovers(root)).toEqual([]);
   });
 
-  test('is refused when a container would be removed by being stopped', async () => {
+  test('is refused when stopping would remove a container', async () => {
     await makeVolume('passing');
     await container('passing-job', { volume: 'passing', args: ['--rm'] });
     const refused = await attempt('restore', 'passing', '--yes');
@@ -237,7 +237,7 @@ describe('a volume that containers use', () => {
     expect(leftovers(root)).toEqual([]);
   });
 
-  test('keeps its data when the snapshot is damaged: nobody is stopped for it', async () => {
+  test('keeps its data when the snapshot is damaged, without stopping a container', async () => {
     const root = await makeVolume('damaged', (path) =>
       writeFileSync(join(path, 'big'), Buffer.alloc(3e6, 'x')),
     );
@@ -254,13 +254,13 @@ describe('a volume that containers use', () => {
   });
 });
 
-test('a restore that does not fit on the disk stops nobody and leaves everything as it was', async () => {
+test('a restore that does not fit on the disk stops no container and leaves everything as it was', async () => {
   await using disk = mountLoopFilesystem('ext4');
   const device = join(disk.path, 'data');
   mkdirSync(device);
   const options = ['-o', 'type=none', '-o', 'o=bind', '-o', `device=${device}`];
   await on.engine.docker(['volume', 'create', ...options, 'small']);
-  // It does not get any smaller in a file system.
+  // Random, so that the file system cannot compress it.
   for (let i = 0; i < 20; i++) writeFileSync(join(device, `f${i}`), randomBytes(8e6));
   await run('backup', 'small');
   for (let i = 0; i < 20; i++) writeFileSync(join(device, `f${i}`), randomBytes(8e6));
@@ -306,7 +306,7 @@ test.each(['direct', 'stream'])('a volume comes back with other owners (%s)', as
   expect(statSync(join(mapped, 'extra')).uid).toBe(100000);
 });
 
-/** Turns one byte in the middle of every pack; gives a function that turns it back. */
+/** Flips one byte in the middle of every pack; returns a function that flips it back. */
 function damageRepository(): () => void {
   const packs = readdirSync(join(on.cli.repository, 'data'), { recursive: true, encoding: 'utf8' })
     .map((name) => join(on.cli.repository, 'data', name))
@@ -324,7 +324,7 @@ function damageRepository(): () => void {
   return turn;
 }
 
-test('a container that mounts a single file by itself reads the restored one', async () => {
+test('a container that mounts a single file reads the restored one', async () => {
   const file = join(on.cli.mkdir('conf'), 'app.conf');
   writeFileSync(file, 'saved');
   await run('backup', file);
@@ -339,7 +339,7 @@ test('a container that mounts a single file by itself reads the restored one', a
   expect(await read()).toBe('saved');
 });
 
-test('a file that a container writes as it stops is not lost to the one that was missing', async () => {
+test('a file that a container writes on exit is not lost when a missing one is restored', async () => {
   const folder = on.cli.mkdir('written-late');
   const file = join(folder, 'state');
   writeFileSync(file, 'saved');

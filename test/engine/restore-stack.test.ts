@@ -18,7 +18,7 @@ beforeAll(async () => {
   writeFileSync(compose, composeFile(device));
 });
 
-/** A database, and a web server that waits for it and shares a volume with it. */
+/** A database, and a web server that depends on it and shares a volume with it. */
 function composeFile(path: string): string {
   const service = (name: string, more: object): object => ({
     image: 'busybox',
@@ -72,7 +72,7 @@ function leftovers(): string[] {
 }
 
 describe('a stack', () => {
-  test('is restored as one, behind one stop, and undone as one', async () => {
+  test('is restored as one, with one stop, and undone as one', async () => {
     mkdirSync(device, { recursive: true });
     await up();
     writeFileSync(join(on.engine.volumePath('shop_db'), 'rows'), 'saved');
@@ -112,7 +112,7 @@ describe('a stack', () => {
     writeFileSync(join(on.engine.volumePath('shop_db'), 'rows'), 'newest');
     const before = facts();
     await expect.poll(states, { timeout: 10_000 }).toEqual(well);
-    // Saved in use, it is no moment of the stack: it comes back only when it is named.
+    // Saved in use, it is no moment of the stack, so it is restored only by name.
     const sick = JSON.parse(await run('snapshots', '--stack', 'shop', '--format', 'json')) as {
       id: string;
     }[];
@@ -126,12 +126,12 @@ describe('a stack', () => {
     expect(leftovers()).toEqual([]);
   });
 
-  test('comes back onto an empty machine, and "docker compose up" starts it without a warning', async () => {
+  test('is restored on an empty machine, and "docker compose up" starts it without a warning', async () => {
     const [first] = JSON.parse(await run('snapshots', 'shop_db', '--format', 'json')) as { id: string }[];
     await down();
     await on.engine.docker(['volume', 'rm', 'shop_db', 'shop_uploads']);
     rmSync(join(on.engine.folder, 'deep'), { recursive: true });
-    // With the repository and its key, and nothing else of the machine that was.
+    // With the repository and its key, and nothing else of the old machine.
     using bare = new Cli();
     const env = { HOLDFAST_HOST: 'auto', DOCKER_HOST: on.engine.dockerHost };
     const key = join(on.cli.stateDir, 'keys/default.key');
@@ -149,7 +149,7 @@ describe('a stack', () => {
     expect(await on.engine.docker(['volume', 'inspect', '-f', '{{.Labels.tier}}', 'shop_db'])).toBe('data');
   });
 
-  test('is not half made when one of its volumes cannot be', async () => {
+  test('is not half restored when one of its volumes cannot be', async () => {
     await down();
     await on.engine.docker(['volume', 'rm', 'shop_db', 'shop_uploads']);
     rmSync(join(on.engine.folder, 'deep'), { recursive: true });
@@ -164,12 +164,12 @@ describe('a stack', () => {
   });
 });
 
-describe('a stack of which volumes cannot be read', () => {
+describe('a stack with unreadable volumes', () => {
   const project = ['--label', 'com.docker.compose.project=crew'];
   const create = (name: string, ...options: string[]): Promise<string> =>
     on.engine.docker(['volume', 'create', ...project, ...options.flatMap((one) => ['-o', one]), name]);
 
-  test('is saved without them, says so once each, and comes back from its last whole moment', async () => {
+  test('is saved without them, reports each once, and is restored from its last whole moment', async () => {
     for (const name of ['crew_a', 'crew_b', 'crew_gone']) await create(name);
     writeFileSync(join(on.engine.volumePath('crew_a'), 'file'), 'saved');
     await run('backup', '--stack', 'crew');
@@ -223,7 +223,7 @@ describe('a stack of which volumes cannot be read', () => {
     expect(JSON.parse(measured.stdout)).toMatchObject([{ bytes: 5 }, { name: 'crew_gone', error: {} }]);
   });
 
-  test('has volumes of the engine, whose owner Holdfast does not change: it says so, and how that is done', async () => {
+  test('has volumes of the engine, whose owner Holdfast does not change: it says so, and how to do it', async () => {
     const refused = await attempt('volume', 'own', 'crew_a', '--mode', '0700');
     expect(refused).toMatchObject({ exit: 1 });
     expect(refused.stderr).toContain(

@@ -60,7 +60,7 @@ test.each(['SIGTERM', 'SIGKILL'] as const)(
     expect(stderr).not.toMatch(/^\s+at .*:\d+:\d+/m);
     expect(await states()).toContain(`${name} running`);
     expect(journals()).toEqual([]);
-    // Read whole, but not of one moment: the engine let the container run when it ended it.
+    // Read whole, but not at one moment: the engine let the container run when it ended it.
     if (exit === 0) {
       const { outcomes } = JSON.parse(stdout) as {
         outcomes: (BackupJson['outcomes'][number] & { grade: string })[];
@@ -71,7 +71,7 @@ test.each(['SIGTERM', 'SIGKILL'] as const)(
   },
 );
 
-test('what a killed backup and a reboot have left comes back with the next command', async () => {
+test('what a killed backup and a reboot left is recovered by the next command', async () => {
   await startWriter('db', 'rebooted');
   const { child, ended } = world.start(['backup', 'rebooted', '--consistency', 'pause'], { env });
   await untilStill();
@@ -88,7 +88,7 @@ test('what a killed backup and a reboot have left comes back with the next comma
   await engine.docker(['rm', '-f', 'db']);
 });
 
-test('what people have stopped or made anew since stays as it is', async () => {
+test('what people have stopped or recreated since stays as it is', async () => {
   await startWriter('looked-after', 'looked-after');
   await engine.docker(['run', '-d', '--name', 'fresh', '-v', 'looked-after:/a', 'busybox', 'sleep', '1000']);
   await sleep(1500);

@@ -105,7 +105,7 @@ test(
       const next = round % 2 === 0 ? ['recover'] : ['volume', 'ls'];
       await runSoon(next, where);
       expect(await states(), where).toEqual(before);
-      // A stop that the engine was still at work on would come now.
+      // A stop that the engine was still working on would come now.
       await sleep(150);
       expect(await states(), where).toEqual(before);
       expect(journals(), where).toEqual([]);
@@ -125,7 +125,7 @@ async function killAt(args: readonly string[], afterMs: number): Promise<number>
   return (await world.killed(args, afterMs, { env })).exit;
 }
 
-/** So long after it has written down what runs: most of that time the containers are still. */
+/** Kills it that long after it has recorded what runs: most of that time the containers are still. */
 async function killWhenStill(args: readonly string[], afterMs: number): Promise<number> {
   const { child, ended } = world.start(args, { env });
   while (child.exitCode === null && journals().every((name) => !name.endsWith('.json'))) await sleep(2);

@@ -27,7 +27,7 @@ async function backUp(
   env: Record<string, string> = {},
 ): Promise<BackupJson['outcomes']> {
   const { exit, stdout, stderr } = await on.attempt(['backup', ...args, '--format', 'json'], { env });
-  // Live data changes while it is read: then it is partly done.
+  // Live data changes while it is read, which makes the backup partly done.
   expect(args.includes('live') ? [0, 3] : [0], stderr).toContain(exit);
   return (JSON.parse(stdout) as BackupJson).outcomes;
 }
@@ -36,7 +36,7 @@ async function state(name: string): Promise<string> {
   return await on.engine.docker(['inspect', '--format', '{{.State.Status}}', name]);
 }
 
-/** Counts as fast as it can, first into one folder and then into the other. */
+/** Counts as fast as it can, first in one folder and then in the other. */
 const counting =
   'trap "exit 0" TERM; i=0; while true; do i=$((i+1)); echo $i >> /a/log; echo $i >> /b/log; done';
 
@@ -63,7 +63,7 @@ async function removeContainers(...names: string[]): Promise<void> {
 }
 
 describe('a volume that a container writes to', () => {
-  test('is saved in two passes on a file system that cannot clone, and says how long the container was still', async () => {
+  test('is saved in two passes on a file system without clones, and reports how long the container was still', async () => {
     await startWriter('counter', ['two-pass:/a', 'other:/b']);
     writeFileSync(join(on.engine.volumePath('two-pass'), 'large'), Buffer.alloc(20 << 20, 1));
     await sleep(1500);
@@ -75,7 +75,7 @@ describe('a volume that a container writes to', () => {
     });
     expect(outcome?.gradeReason).toMatch(/^"counter" still for \d+ ms$/);
     expect(outcome?.evidence?.stillMs).toBeLessThan(5000);
-    // The log, and not what was quiet.
+    // The log only: the rest was quiet.
     expect(outcome?.evidence?.inFlight).toMatchObject({ files: 1 });
     expect(await state('counter')).toBe('running');
     const listed = JSON.parse(await run(['snapshots', 'two-pass', '--format', 'json'])) as Snapshot[];
@@ -83,7 +83,7 @@ describe('a volume that a container writes to', () => {
     await removeContainers('counter');
   });
 
-  test('runs again when its time is over, is tried again, and is torn with what was in flight where that does not help', async () => {
+  test('runs again at its time limit, is tried again, and is torn with the files in flight if that does not help', async () => {
     await startWriter('busy', ['bounded:/a', 'other:/b']);
     const args = [
       'backup',
@@ -114,7 +114,7 @@ describe('a volume that a container writes to', () => {
     await removeContainers('calm');
   });
 
-  test('is saved cold when it is asked to stop, and in one go when asked to pause', async () => {
+  test('is saved cold with a stop, and in one pass with a pause', async () => {
     await startWriter('stopped', ['cold:/a', 'other:/b']);
     const [cold] = await backUp(['cold', '--consistency', 'stop']);
     expect(cold).toMatchObject({ grade: 'cold', evidence: { consistency: 'stop' } });
@@ -140,7 +140,7 @@ describe('a volume that a container writes to', () => {
     await removeContainers('far');
   });
 
-  test('is left as it is when nobody writes, and for a dry run', async () => {
+  test('is left alone without writers, and in a dry run', async () => {
     await startWriter('idle', ['quiet:/a', 'other:/b']);
     const before = await on.engine.docker(['inspect', '--format', '{{.State.StartedAt}}', 'idle']);
     const dry = await run(['backup', 'quiet', '--dry-run']);
@@ -206,11 +206,11 @@ describe('a volume that a container writes to', () => {
   });
 });
 
-/** Ends at once when it is told to. */
+/** Exits at once on SIGTERM. */
 const idling = ['busybox', 'sh', '-c', 'trap "exit 0" TERM; while true; do sleep 0.2; done'];
 
 describe('a volume whose containers are to be stopped', () => {
-  test('has what a container writes in its own time to stop, and is no longer cold when it had to be killed', async () => {
+  test('includes what a container writes within its stop time-out, and is not cold when it had to be killed', async () => {
     const slow = 'trap "sleep 11; echo whole > /a/state; exit 0" TERM; while true; do sleep 0.1; done';
     const deaf = 'trap "" TERM; while true; do sleep 0.1; done';
     const [patient, short] = ['--stop-timeout=25', '--stop-timeout=1'];
@@ -252,7 +252,7 @@ describe('a volume whose containers are to be stopped', () => {
     await removeContainers('slow', 'deaf');
   });
 
-  test('is saved without those that their users have paused, whose memory stays, and is not cold', async () => {
+  test('is saved without stopping containers that users have paused, which keep their memory, and is not cold', async () => {
     for (const name of ['beside', 'held'])
       await on.engine.docker(['run', '-d', '--name', name, '-v', 'paused:/a', ...idling]);
     await on.engine.docker(['pause', 'held']);
@@ -269,7 +269,7 @@ describe('a volume whose containers are to be stopped', () => {
     await removeContainers('beside', 'held');
   });
 
-  test('leaves a container its network that is in that of one which is stopped', async () => {
+  test('does not break the network of a container that has joined one to be stopped', async () => {
     await on.engine.docker(['run', '-d', '--name', 'net-db', '-v', 'joined:/a', ...idling]);
     await on.engine.docker(['run', '-d', '--name', 'net-web', '--network', 'container:net-db', ...idling]);
     const [outcome] = await backUp(['joined', '--consistency', 'stop']);
@@ -277,7 +277,7 @@ describe('a volume whose containers are to be stopped', () => {
     const network = (name: string): Promise<string> =>
       on.engine.docker(['exec', name, 'readlink', '/proc/1/ns/net']);
     expect(await network('net-web')).toBe(await network('net-db'));
-    // What would be removed cannot be stopped, nor what it is in then.
+    // Stopping would remove it, so neither it nor the container that it has joined can be stopped.
     await removeContainers('net-web');
     const job = ['run', '-d', '--rm', '--name', 'net-job', '--network', 'container:net-db'];
     await on.engine.docker([...job, ...idling]);
@@ -288,8 +288,8 @@ describe('a volume whose containers are to be stopped', () => {
   });
 });
 
-describe('a volume that a program of the machine writes to in passing', () => {
-  test('is torn when files vanish while they are read, and says which', async () => {
+describe('a volume that a program of the machine writes to briefly', () => {
+  test('is torn when files vanish while they are read, and names them', async () => {
     await on.engine.docker(['volume', 'create', 'passing']);
     const root = on.engine.volumePath('passing');
     for (let i = 0; i < 3000; i++) writeFileSync(join(root, `kept-${i}`), String(i));
@@ -312,8 +312,8 @@ describe('a volume that a program of the machine writes to in passing', () => {
   });
 });
 
-describe('all that a container keeps', () => {
-  test('its volumes and bind mounts are saved at one moment by its name, and a socket is left out', async () => {
+describe('all data of a container', () => {
+  test('its volumes and bind mounts are saved at one moment by its name, without a socket', async () => {
     const site = join(on.engine.folder, 'site');
     mkdirSync(site);
     const socket = `${on.engine.socket}:/var/run/docker.sock`;
@@ -336,7 +336,7 @@ describe('all that a container keeps', () => {
       [],
     ]);
     expect(report.skipped).toMatchObject([{ name: on.engine.socket }]);
-    // The count goes into one first.
+    // The count is written to one of them first.
     const ahead = (await lastCount(volume?.snapshotId ?? '')) - (await lastCount(folder?.snapshotId ?? ''));
     expect([0, 1]).toContain(ahead);
     expect(await state('keeper')).toBe('running');
@@ -362,7 +362,7 @@ describe('the volumes of a stack', () => {
       const [a, b] = outcomes;
       expect(a?.restorePoint).toMatch(/^[0-9a-f]{16}$/);
       expect(b?.restorePoint).toBe(a?.restorePoint);
-      // The writer was between its two writes, or after both: in no other order do things happen.
+      // The writer was between its two writes, or after both: no other order is possible.
       const ahead = (await lastCount(a?.snapshotId ?? '')) - (await lastCount(b?.snapshotId ?? ''));
       expect([0, 1], consistency).toContain(ahead);
     }
@@ -379,7 +379,7 @@ describe.each<LoopFilesystemType>(['xfs', 'btrfs'])('on %s', (type) => {
     const bind = ['--opt', 'type=none', '--opt', 'o=bind', '--opt', `device=${device}`];
     await on.engine.docker(['volume', 'create', ...bind, name]);
     writeFileSync(join(device, 'table'), Buffer.alloc(150 << 20, 7));
-    // Writes everywhere in a large file, and counts.
+    // Writes all over a large file, and counts.
     const writing =
       'trap "exit 0" TERM; i=0; while true; do i=$((i+1)); echo $i >> /a/log; dd if=/dev/urandom of=/a/table bs=8k count=1 seek=$((i*37%19000)) conv=notrunc 2>/dev/null; done';
     await on.engine.docker(['run', '-d', '--name', name, '-v', `${name}:/a`, 'busybox', 'sh', '-c', writing]);

@@ -13,7 +13,7 @@ const on = onEngine({ host: 'docker' });
 
 const attempt = (...args: string[]): Promise<CliResult> => on.attempt(args);
 
-/** This process, as a Holdfast of another state folder. */
+/** Claims as a Holdfast of another state folder, from this process. */
 async function claimHere(what: string): Promise<AsyncDisposable> {
   await using host = await openDockerHost({ env: { DOCKER_HOST: on.engine.dockerHost } });
   const claim = await host.claim?.(what);
@@ -27,7 +27,7 @@ async function fill(volume: string): Promise<void> {
   writeFileSync(join(on.engine.volumePath(volume), 'files/one'), 'one');
 }
 
-test('a volume that is worked on from another state folder is neither saved nor restored, and says who is at it', async () => {
+test('a volume that another state folder works on is neither saved nor restored, and the error names the process', async () => {
   await fill('shared');
   expect((await attempt('backup', 'shared')).exit).toBe(0);
   {
@@ -63,7 +63,7 @@ test('a restore is not undone while another state folder works on the volume', a
   expect(readFileSync(file, 'utf8')).toBe('two');
 });
 
-test('what a killed restore has left is not put right while another state folder works on the volume', async () => {
+test('what a killed restore left is not settled while another state folder works on the volume', async () => {
   await fill('left');
   const file = join(on.engine.volumePath('left'), 'files/one');
   const { stateDir } = on.cli;
@@ -92,7 +92,7 @@ test('what a killed restore has left is not put right while another state folder
   expect(readdirSync(join(stateDir, 'journal'))).toEqual([]);
 });
 
-test('a container that another state folder counts on to be still is waited for', async () => {
+test('a container that another state folder needs to be still is waited for', async () => {
   await fill('used');
   await on.engine.docker(['run', '-d', '--name', 'user', '-v', 'used:/data', 'busybox', 'sleep', '1000']);
   const claim = await claimHere('app user');

@@ -52,7 +52,7 @@ describe.each(['auto', 'stream'] as const)(
       name = `${dataWay}-${count++}`;
     });
 
-    /** What the engine's archives do not carry. */
+    /** The engine's archives do not carry these. */
     const without = way === 'direct' ? [] : (['xattrs', 'holes', 'mtime'] as const);
     const facts = (volume: string) => treeFacts(docker.volumePath(volume), { without });
 
@@ -92,7 +92,7 @@ describe.each(['auto', 'stream'] as const)(
       expect(left).not.toContain(name);
     });
 
-    test('clone makes the same volume again', async () => {
+    test('clone makes an equal volume', async () => {
       await engine.create({ ...plain, name, labels: { 'com.docker.compose.project': 'p', mine: '1' } });
       await makeHostileTree(docker.volumePath(name));
       chmodSync(docker.volumePath(name), 0o1751);
@@ -103,7 +103,7 @@ describe.each(['auto', 'stream'] as const)(
       expect(facts(`${name}-clone`)).toEqual(facts(name));
     });
 
-    test('clone says who was using the volume', async () => {
+    test('clone names the users of the source', async () => {
       await docker.docker([
         'run',
         '-d',
@@ -147,7 +147,7 @@ describe.each(['auto', 'stream'] as const)(
       expect(treeFacts(unpacked, { without })).toEqual(facts(name));
     });
 
-    test('import refuses a volume that is not empty or not there, and makes none by a typo', async () => {
+    test('import refuses a volume that is not empty or does not exist, and makes none by a typo', async () => {
       await engine.create({ ...plain, name });
       const archive = join(folder, `${name}.tar`);
       await engine.export({ volume: name, to: { kind: 'path', path: archive } });
@@ -165,7 +165,7 @@ describe.each(['auto', 'stream'] as const)(
       expect(await docker.docker(['volume', 'ls', '-q'])).not.toContain(`${name}-new`);
     });
 
-    test('cp puts things where "docker cp" puts them', async () => {
+    test('cp puts entries where "docker cp" puts them', async () => {
       const source = join(folder, `${name}-source`);
       mkdirSync(join(source, 'sub'), { recursive: true });
       writeFileSync(join(source, 'sub/file'), 'content');

@@ -82,7 +82,7 @@ async function states(): Promise<string> {
 }
 
 describe('a stack of databases', () => {
-  test('is saved as its applications want it, at one moment', async () => {
+  test('is saved as its applications need it, at one moment', async () => {
     const outcomes = await backUp('--stack', 'shop');
     const by = Object.fromEntries(outcomes.map((outcome) => [outcome.name, outcome]));
     expect(by['shop_pg']).toMatchObject({
@@ -95,7 +95,7 @@ describe('a stack of databases', () => {
       grade: 'app',
       evidence: { ran: [expect.stringMatching(/^BACKUP STAGE BLOCK_COMMIT in "shop-maria-1" for \d+ ms$/)] },
     });
-    // A server that is stopped needs no lock.
+    // A stopped server needs no lock.
     expect(by['shop_stopped']).toMatchObject({ outcome: 'good', grade: 'cold' });
     expect(by['shop_stopped']?.evidence?.ran).toBe(undefined);
     expect(by['shop_redis']).toMatchObject({ grade: 'app', evidence: { ran: ['BGSAVE in "shop-cache-1"'] } });
@@ -117,7 +117,7 @@ describe('a stack of databases', () => {
     await run('check', '--read-data');
   });
 
-  test('is restored from a dump into the server that runs, and what was there is saved before', async () => {
+  test('is restored from a dump into the running server, and its old data is saved first', async () => {
     await sql('DELETE FROM orders; CREATE TABLE newer (n int)');
     const plan = await run(
       'restore',
@@ -163,7 +163,7 @@ describe('a stack of databases', () => {
     expect(await sql('SELECT 1')).toBe('1');
   });
 
-  test('is saved all the same, at a lower grade, when nobody asked for what its application could not do', async () => {
+  test('is saved at a lower grade when what its application could not do was not requested', async () => {
     await maria("ALTER USER 'root'@'localhost' IDENTIFIED BY 'changed', 'root'@'%' IDENTIFIED BY 'changed'");
     const { exit, stdout, stderr } = await attempt('backup', 'shop_maria', '--format', 'json');
     expect(exit).toBe(0);

@@ -12,10 +12,13 @@ export interface Databases extends AsyncDisposable {
   readonly engine: PrivateEngine;
   readonly host: Host;
   readonly containers: Containers;
-  /** Starts a container of an image, with a volume of its name where the image keeps its data, and waits until it is healthy. */
+  /**
+   * Starts a container of an image, with a volume of its name where the image keeps its data, and waits until
+   * it is healthy.
+   */
   start(request: DatabaseRequest): Promise<Container>;
   killInside(name: string, pattern: RegExp): Promise<void>;
-  /** The preset that recognises what is on the volume of that name, and its server. */
+  /** Returns the preset that recognises the volume of that name, and its server. */
   recognise(
     name: string,
     signal?: AbortSignal,
@@ -31,7 +34,7 @@ export interface DatabaseRequest {
   readonly command?: readonly string[];
 }
 
-/** Kills what matches of the processes in a container, as an out-of-memory killer does. */
+/** Kills the matching processes in a container, as an out-of-memory killer does. */
 async function killInside(engine: PrivateEngine, name: string, pattern: RegExp): Promise<void> {
   const lines = (await engine.docker(['top', name, '-eo', 'pid,args'])).split('\n').slice(1);
   const found = lines
@@ -41,7 +44,7 @@ async function killInside(engine: PrivateEngine, name: string, pattern: RegExp):
   for (const [, pid] of found) process.kill(Number(pid), 'SIGKILL');
 }
 
-/** A password that nobody would take. */
+/** A password full of special characters. */
 export const awkwardPassword = `p'w "d" $HOME \`id\` \\ %s é€ ; -- #`;
 
 export async function startDatabases(): Promise<Databases> {

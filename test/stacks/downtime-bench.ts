@@ -1,10 +1,10 @@
 /**
- * How long a database stands still for a backup: stop, tar and start, as scripts do it, beside ours.
+ * Measures how long a database is down for a backup: with stop, tar and start in a script, and with Holdfast.
  *
  *   node test/stacks/downtime-bench.ts [--gigabytes 2] [--rounds 3] [ext4] [btrfs] [xfs]
  *
- * ext4 is the disk below the temporary folder, whatever it is; the others are loop devices on it. Needs root. A client
- * writes the whole time, and the longest that it had to wait for a commit is told, beside what each way reports itself.
+ * ext4 is the disk below the temporary folder, whatever it is; the others are loop devices on it. Needs root.
+ * A client writes all the time, and its longest wait for a commit is printed beside what each method reports.
  */
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -30,7 +30,7 @@ const rounds = Number(values.rounds);
 interface Row {
   readonly way: string;
   readonly totalMs: number;
-  /** As the way itself reports it. */
+  /** As the method itself reports it. */
   readonly stillMs: number | undefined;
   /** As the client saw it. */
   readonly longestWaitMs: number;
@@ -135,7 +135,7 @@ async function untilReady(engine: PrivateEngine): Promise<void> {
   }
 }
 
-/** With a steady load of updates all over the tables, and one client that tells how long it waits. */
+/** Under a steady load of updates all over the tables, with one client that measures its waits. */
 async function underLoad(
   engine: PrivateEngine,
   way: string,

@@ -97,7 +97,7 @@ function sql(text: string): Promise<string> {
   return stack.exec('db', 'psql', '-U', 'app', 'shop', '-Atc', text);
 }
 
-/** All that there is: containers with their states, volumes, networks. */
+/** Everything at the engine: containers with their states, volumes, networks. */
 async function inventory(): Promise<string> {
   const lists = [
     engine.docker(['ps', '-a', '--format', '{{.Names}} {{.State}}']),
@@ -108,7 +108,7 @@ async function inventory(): Promise<string> {
 }
 
 describe('a drill', () => {
-  test('of a PostgreSQL volume proves that every row is there, and says how long it takes to recover', async () => {
+  test('of a PostgreSQL volume proves that every row is there, and reports the time to recover', async () => {
     const before = await inventory();
     const { exit, report } = await drill('shop_pg');
     expect(report.problems).toEqual([]);
@@ -123,7 +123,7 @@ describe('a drill', () => {
     expect(report.servers[0]?.counts['rows.shop.public.orders']).toBe(50_000);
     expect(report.recoverMs).toBeGreaterThan(report.restoreMs);
     expect(report.recoverMs).toBeLessThan(60_000);
-    // Nothing is left, and nothing that ran has noticed.
+    // Nothing is left, and nothing that ran was disturbed.
     expect(await inventory()).toBe(before);
     expect(await sql('SELECT count(*) FROM orders')).toBe('50000');
     expect(await run('drill', 'shop_pg')).toMatch(
@@ -131,7 +131,7 @@ describe('a drill', () => {
     );
   });
 
-  test('runs the command of the user too, and fails with it', async () => {
+  test('also runs the command of the user, and fails with it', async () => {
     const good = await drill('shop_pg', '--command', 'psql -U app shop -Atc "SELECT max(id) FROM orders"');
     expect(good).toMatchObject({ exit: 0, report: { outcome: 'proven' } });
     expect(good.report.servers[0]?.facts).toContain('50000');
@@ -155,7 +155,7 @@ describe('a drill', () => {
     expect(Object.fromEntries(report.servers.map(({ name, isHealthy }) => [name, isHealthy]))).toEqual({
       'shop-cache-1': true,
       'shop-db-1': true,
-      // With its mounted folder out of the snapshot.
+      // With its mounted folder from the snapshot.
       'shop-web-1': true,
     });
     expect(report.servers.find(({ name }) => name === 'shop-web-1')).toMatchObject({
@@ -166,13 +166,13 @@ describe('a drill', () => {
     expect(await inventory()).toBe(before);
   });
 
-  test('keeps what it made when it is asked to, and says how to remove it', async () => {
+  test('keeps what it made on request, and says how to remove it', async () => {
     const { report, stderr } = await drill('shop_pg', '--keep');
     const [name = ''] = report.servers.map(({ trialContainer }) => trialContainer);
     expect(stderr).toContain(`docker rm -f ${name}`);
     const rows = ['psql', '-U', 'app', 'shop', '-Atc', 'SELECT count(*) FROM orders'];
     expect(await engine.docker(['exec', name, ...rows])).toBe('50000');
-    // It can reach nothing.
+    // It has no network.
     expect(
       await engine.docker([
         'inspect',
@@ -283,12 +283,12 @@ describe('a drill catches', () => {
     expect(exit).toBe(6);
     expect(report.servers).toMatchObject([{ isHealthy: false, readyAfterMs: null }]);
     expect(report.servers[0]?.log).toMatch(/PG_CONTROL_VERSION 0/);
-    // One from before is as good as it was.
+    // An earlier one is still good.
     const listed = JSON.parse(await run('snapshots', 'shop_pg', '--format', 'json')) as { id: string }[];
     expect((await drill('shop_pg', '--snapshot', listed[0]?.id ?? '')).exit).toBe(0);
   });
 
-  test('nothing when there is nothing to ask, and says so', async () => {
+  test('nothing where no preset can check, and says so', async () => {
     const { exit, report } = await drill('shop_uploads');
     expect(exit).toBe(0);
     expect(report).toMatchObject({ outcome: 'restored', servers: [], unasked: [{ volume: 'shop_uploads' }] });
@@ -329,7 +329,7 @@ test('when the container is gone, the recorded image is started on the data', as
   expect(missing).toMatchObject({ exit: 4, stderr: expect.stringContaining('docker pull postgres:17') });
 });
 
-test('a server that needs a file which is not in the snapshot is not proven, and its data is not called lost', async () => {
+test('a server that needs a file outside of the snapshot is unproven, and its data does not count as lost', async () => {
   const folder = join(engine.folder, 'written-conf');
   mkdirSync(folder);
   writeFileSync(join(folder, 'redis.conf'), 'dir /data\n');
@@ -344,7 +344,7 @@ test('a server that needs a file which is not in the snapshot is not proven, and
   await engine.docker(['rm', '-f', 'conf']);
 });
 
-test('a database on a directory of the machine that does not come up on it fails, as one on a volume does', async () => {
+test('a database on a directory of the machine that does not come up fails, like one on a volume', async () => {
   const folder = join(engine.folder, 'redis-data');
   mkdirSync(folder);
   await engine.docker(['run', '-d', '--name', 'bound', '-v', `${folder}:/data`, 'redis:8']);

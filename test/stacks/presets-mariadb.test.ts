@@ -31,7 +31,7 @@ async function sql(container: string, text: string): Promise<string> {
 }
 
 describe('MariaDB', () => {
-  test('is recognised, and answers to a password of any characters', async () => {
+  test('is recognised, and takes a password of any characters', async () => {
     const { preset, server } = await databases.recognise('maria');
     expect(preset.name).toBe('mariadb');
     expect(server.recognition.by).toBe('both');
@@ -42,7 +42,7 @@ describe('MariaDB', () => {
     expect(check.counts["rows.sh`o'p \"é.t'1"]).toBe(30_000);
   });
 
-  test('lets nobody write while it is held, and everybody afterwards', async () => {
+  test('blocks all writes while it is held, and no longer', async () => {
     const { preset, server } = await databases.recognise('maria');
     const insert = 'INSERT INTO `sh``o\'p "é`.old VALUES (3)';
     let isWritten = false;
@@ -62,7 +62,7 @@ describe('MariaDB', () => {
     expect(isWritten).toBe(true);
   });
 
-  test('says that it was not held when the client was killed meanwhile, and is free then', async () => {
+  test('reports that the lock was lost when the client was killed meanwhile, and is free then', async () => {
     const { preset, server } = await databases.recognise('maria');
     await using hold = await preset.hold?.(server);
     await databases.killInside('maria', /^mariadb .*--unbuffered/);
@@ -70,7 +70,7 @@ describe('MariaDB', () => {
     await sql('maria', 'INSERT INTO `sh``o\'p "é`.old VALUES (4)');
   });
 
-  test('is free when the one who held it is gone', async () => {
+  test('is free when the holder of the lock is gone', async () => {
     const { preset, server } = await databases.recognise('maria');
     const controller = new AbortController();
     const hold = await preset.hold?.({ ...server, signal: controller.signal });
@@ -79,7 +79,7 @@ describe('MariaDB', () => {
     await hold?.[Symbol.asyncDispose]();
   });
 
-  test('is free when the process that held it was killed, paused as it was', async () => {
+  test('is free when the process that held it was killed while the server was paused', async () => {
     const { server } = await databases.recognise('maria');
     const script = join(databases.engine.folder, 'hold.ts');
     const from = join(import.meta.dirname, '../../src');
@@ -104,7 +104,7 @@ describe('MariaDB', () => {
     expect(await sql('maria', 'INSERT INTO `sh``o\'p "é`.old VALUES (6); SELECT 1')).toBe('1');
   });
 
-  test('is not held while somebody else has what it needs, and says so in time', async () => {
+  test('is not held while another client has what it needs, and says so in time', async () => {
     const { preset, server } = await databases.recognise('maria');
     const busy = sql('maria', 'LOCK TABLES `sh``o\'p "é`.old WRITE; SELECT SLEEP(45)');
     const sleeping = "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User sleep'";
@@ -141,7 +141,7 @@ describe('MariaDB', () => {
 });
 
 describe('a dump of MariaDB', () => {
-  test('is no good one when its client is killed in the middle', async () => {
+  test('is not good when its client is killed in the middle', async () => {
     const { preset, server } = await databases.recognise('maria');
     const [dump] = (await preset.dumps?.(server)) ?? [];
     let isKilled = false;
@@ -154,7 +154,7 @@ describe('a dump of MariaDB', () => {
     await expect(reading()).rejects.toThrow(/Cannot dump MariaDB in "maria".*failed \(exit 137\)/);
   });
 
-  test('is no good one when the server dies on the way', async () => {
+  test('is not good when the server dies during it', async () => {
     const environment = { MARIADB_ROOT_PASSWORD: 'x' };
     await databases.start({ name: 'mortal', image: 'mariadb:11', path, environment });
     await databases.engine.docker([

@@ -24,7 +24,7 @@ beforeAll(async () => {
     },
     args: ['-v', `${secret}:/run/secrets/pg:ro`],
   });
-  // A login over the socket needs the password too.
+  // Makes a login over the socket need the password too.
   const hba = `${path}/pg_hba.conf`;
   await databases.engine.docker(['exec', 'pg', 'sed', '-i', 's/^\\(local.*\\)trust/\\1scram-sha-256/', hba]);
   await sql('pg', 'postgres', 'SELECT pg_reload_conf()');
@@ -76,7 +76,7 @@ describe('PostgreSQL', () => {
     );
   });
 
-  test('shows its password in no list of processes while it is dumped', async () => {
+  test('shows its password in no process list during a dump', async () => {
     const { dumps } = await dumpsOf('pg');
     const iterator = named(dumps, 'Sh%22').open()[Symbol.asyncIterator]();
     await iterator.next();
@@ -138,7 +138,7 @@ describe('PostgreSQL', () => {
     expect(await sql('other', 'postgres', 'SELECT count(*) FROM pg_database')).toBe('5');
   });
 
-  test('has the database that it had when the dump that is restored breaks off', async () => {
+  test('keeps its old database when the restored dump is truncated', async () => {
     const { preset, server } = await databases.recognise('pg');
     const { dumps } = await dumpsOf('pg');
     const dump = named(dumps, 'Sh%22');
@@ -177,7 +177,7 @@ describe('PostgreSQL', () => {
 });
 
 describe('a dump of PostgreSQL', () => {
-  test('is no good one when its client is killed in the middle', async () => {
+  test('is not good when its client is killed in the middle', async () => {
     const { dumps } = await dumpsOf('pg');
     await using opened = await openFreshRepository();
     const dump = named(dumps, 'Sh%22');
@@ -194,7 +194,7 @@ describe('a dump of PostgreSQL', () => {
     );
   });
 
-  test('is no good one when the server dies on the way', async () => {
+  test('is not good when the server dies during it', async () => {
     await databases.start({
       name: 'mortal',
       image: 'postgres:17',
@@ -257,7 +257,7 @@ describe('a dump of PostgreSQL', () => {
     );
   });
 
-  test('is told to be impossible where the image has no client', async () => {
+  test('is reported impossible where the image has no client', async () => {
     const { engine } = databases;
     const program = '/usr/lib/postgresql/17/bin/psql';
     await engine.docker(['exec', '-u', '0', 'pg', 'mv', program, '/tmp/psql']);

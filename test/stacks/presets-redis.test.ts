@@ -10,7 +10,7 @@ let databases: Databases;
 beforeAll(async () => {
   databases = await startDatabases();
   const command = ['redis-server', '--requirepass', awkwardPassword, '--save', ''];
-  // Its check of health does not log in, and is content with being refused.
+  // Its health check does not log in, and accepts a refusal.
   await databases.start({ name: 'cache', image: 'redis:8', path, command });
 });
 afterAll(() => databases?.[Symbol.asyncDispose]());
@@ -27,7 +27,7 @@ async function cli(container: string, ...words: string[]): Promise<string> {
 }
 
 describe('Redis', () => {
-  test('writes what it holds in memory before it is made still, each time anew', async () => {
+  test('writes its memory to disk before it is made still, each time anew', async () => {
     for (const value of ['first-value', 'second-value']) {
       await cli('cache', 'SET', 'key', value);
       const container = await databases.containers.find('cache');
@@ -43,7 +43,7 @@ describe('Redis', () => {
     }
   });
 
-  test('is recognised by its file, and tells how many keys it has', async () => {
+  test('is recognised by its file, and reports its number of keys', async () => {
     const { preset, server } = await databases.recognise('cache');
     expect(preset.name).toBe('redis');
     expect(server.recognition.reason).toBe('the image "redis:8" and "dump.rdb" in the volume');
@@ -76,7 +76,7 @@ describe('Redis', () => {
     expect(await preset.before?.(server)).toBe(undefined);
   });
 
-  test('is refused with another password', async () => {
+  test('refuses a wrong password', async () => {
     const { preset, server } = await databases.recognise('cache');
     const container = { ...server.container, command: ['redis-server', '--requirepass', 'wrong'] };
     await expect(preset.before?.({ ...server, container })).rejects.toMatchObject({ code: 'denied' });

@@ -20,7 +20,7 @@ beforeAll(async () => {
     ...['run', '-d', '--name', 'app', '-v', 'app:/data', '--health-cmd', 'true', '--health-interval', '1s'],
     ...['holdfast-test-base', 'sleep', '10000'],
   ]);
-  // The image has no client of SQLite: it gets that of this machine, with its library.
+  // The image has no SQLite client: it gets this machine's, with its library.
   for (const file of programs) await databases.engine.docker(['cp', '-L', file, `app:${file}`]);
   await databases.engine.docker(['exec', 'app', 'mkdir', `/data/notes 'n" more`]);
   await sql('PRAGMA journal_mode = WAL; CREATE TABLE t (n int, x text);');
@@ -40,7 +40,7 @@ async function textOf(dump: Dump): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-test.runIf(hasClient)('SQLite is recognised by its files, checked, and put a checkpoint into', async () => {
+test.runIf(hasClient)('SQLite is recognised by its files, checked, and gets a checkpoint', async () => {
   const { preset, server } = await databases.recognise('app');
   expect(preset.name).toBe('sqlite');
   expect(server.recognition.files).toEqual([`notes 'n" more/app.db`]);
@@ -54,7 +54,7 @@ test.runIf(hasClient)('SQLite is recognised by its files, checked, and put a che
   });
 });
 
-test.runIf(hasClient)('a dump of SQLite makes the same database, while somebody writes to it', async () => {
+test.runIf(hasClient)('a dump of SQLite makes an equal database, during writes', async () => {
   const { preset, server } = await databases.recognise('app');
   const [dump] = (await preset.dumps?.(server)) ?? [];
   if (!dump) throw new Error('There is no dump');
@@ -67,7 +67,7 @@ test.runIf(hasClient)('a dump of SQLite makes the same database, while somebody 
   expect(await databases.engine.docker(['exec', 'app', ...count])).toBe('20000');
 });
 
-test.runIf(hasClient)('a SQLite file that lost its end is found', async () => {
+test.runIf(hasClient)('a truncated SQLite file is detected', async () => {
   const path = join(databases.engine.volumePath('app'), `notes 'n" more`, 'app.db');
   await sql('PRAGMA wal_checkpoint(TRUNCATE);');
   truncateSync(path, Math.floor(readFileSync(path).length / 2 / 4096) * 4096);

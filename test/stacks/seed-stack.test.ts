@@ -47,12 +47,12 @@ function writeOn(firstRow: number): WriteLoad {
   return startWriteLoad(engine, { postgres: 'site-postgres-1', redis: 'site-redis-1', firstRow });
 }
 
-/** What the website says. */
+/** The website's answer. */
 async function get(path: string): Promise<string> {
   return await engine.inNetwork(['busybox', 'wget', '-q', '-O', '-', `http://127.0.0.1:80${path}`]);
 }
 
-/** Over TCP: the server that initialises an empty folder listens on its socket only, and ends again. */
+/** Over TCP: the server that initialises an empty folder listens only on its socket, and exits again. */
 async function untilReady(): Promise<void> {
   const ask = () =>
     stack.exec('postgres', 'pg_isready', '-q', '-h', '127.0.0.1').then(
@@ -62,14 +62,14 @@ async function untilReady(): Promise<void> {
   await expect.poll(ask, { timeout: 90_000, interval: 300 }).toBe(true);
 }
 
-/** Containers, volumes, and what lay in the folders of the machine: the machine is as new. */
+/** Removes containers, volumes and the folders' contents, as on a new machine. */
 async function destroyEverything(): Promise<void> {
   await stack.compose('down', '-v', '--remove-orphans');
   await rm(stack.data, { recursive: true });
   expect(await engine.docker(['volume', 'ls', '-q', '-f', 'label=com.docker.compose.project=site'])).toBe('');
 }
 
-/** Plain `docker compose up`, which is to have nothing to say about volumes. */
+/** A plain `docker compose up`, which must not mention volumes. */
 async function up(): Promise<void> {
   const { stdout, stderr } = await stack.compose('up', '-d');
   const said = `${stdout}\n${stderr}`.split('\n');
@@ -78,7 +78,7 @@ async function up(): Promise<void> {
   await untilReady();
 }
 
-test('the stack does not start while its folders are missing, and starts when they are made', async () => {
+test('the stack does not start while its folders are missing, and starts when they exist', async () => {
   await expect(stack.compose('up', '-d')).rejects.toThrow(/no such file or directory/);
   await makeDataFolders(stack);
   await stack.compose('up', '-d');
@@ -101,7 +101,7 @@ test('it is backed up under a write load, destroyed, restored as one, and comes 
   for (const { grade, gradeReason } of report.outcomes) expect([grade, gradeReason]).not.toContain('torn');
   await sleep(500);
   const after = await load.stop();
-  // It went on writing while it was saved, and since.
+  // It went on writing during the backup, and since.
   expect(after.row).toBeGreaterThan(before.row + 100);
   await destroyEverything();
 
@@ -111,7 +111,7 @@ test('it is backed up under a write load, destroyed, restored as one, and comes 
   const [count = 0, highest = 0] = (await stack.sql('SELECT count(*), max(id) FROM ledger'))
     .split('|')
     .map(Number);
-  // Rows without a gap, all that were committed before the backup began, and none that nobody wrote.
+  // Rows without a gap, with all that were committed before the backup began, and no others.
   expect(count).toBe(highest);
   expect(highest).toBeGreaterThanOrEqual(before.row);
   expect(highest).toBeLessThanOrEqual(after.row);
@@ -143,7 +143,7 @@ test('what was committed before a backup is all there after it', async () => {
   ).toBe(true);
 });
 
-test('its drill starts all of it with its own configuration, and says what was asked and what was only seen', async () => {
+test('its drill starts all of it with its own configuration, and separates what was checked from what was seen', async () => {
   const report = JSON.parse(await run('drill', 'site', '--format', 'json')) as {
     readonly outcome: string;
     readonly servers: readonly { readonly name: string; readonly proof: string; readonly lacks: string[] }[];
@@ -157,7 +157,7 @@ test('its drill starts all of it with its own configuration, and says what was a
   expect(report.servers.flatMap(({ lacks }) => lacks)).toEqual([]);
 });
 
-test('it is lost with its folders and its Compose file, and one restore brings all of it back', async () => {
+test('after the loss of its folders and its Compose file, one restore brings all of it back', async () => {
   const names = [
     'docker-compose.yml',
     'config/redis.conf',

@@ -4,8 +4,8 @@ import type { PrivateEngine } from '../docker/private-engine.ts';
 import { makeStack, type Stack } from './stack.ts';
 
 /**
- * The stack of a chapter on Docker's volumes, as people copy it from there: named volumes, and others whose data lies
- * in folders of the machine that nobody has made yet. Only the place of these folders is ours.
+ * The stack of a chapter on Docker's volumes, as people copy it from there: named volumes, and others whose
+ * data lies in folders of the machine that do not exist yet. Only the folders' location is changed.
  */
 const composeFile = (data: string): string => `version: '3.8'
 
@@ -105,9 +105,9 @@ const siteConf = `server {
 `;
 
 export interface SeedStack extends Stack {
-  /** Where the two folders have to be that nobody has made yet. */
+  /** Where the two missing folders have to be. */
   readonly data: string;
-  /** What the database answers, without blanks around it. */
+  /** The database's answer, trimmed. */
   sql(text: string): Promise<string>;
   redis(...command: string[]): Promise<string>;
 }
@@ -135,7 +135,7 @@ export async function makeSeedStack(engine: PrivateEngine): Promise<SeedStack> {
   };
 }
 
-/** What the user does by hand when Compose says that the folders are missing. */
+/** What the user does by hand when Compose reports the missing folders. */
 export async function makeDataFolders(stack: SeedStack): Promise<void> {
   await mkdir(join(stack.data, 'postgres'), { recursive: true });
   await mkdir(join(stack.data, 'uploads'), { recursive: true });

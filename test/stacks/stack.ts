@@ -10,13 +10,13 @@ const run = promisify(execFile);
 export interface Stack {
   readonly name: string;
   readonly folder: string;
-  /** Runs `docker compose` on it, and gives what it printed: on stdout, and for people on stderr. */
+  /** Runs `docker compose` on it; returns its stdout and stderr. */
   compose(...args: string[]): Promise<{ readonly stdout: string; readonly stderr: string }>;
-  /** Runs a command in a service's container and gives what it printed. */
+  /** Runs a command in a service's container and returns its output. */
   exec(service: string, ...command: string[]): Promise<string>;
 }
 
-/** Writes a stack's files. Nothing is started. */
+/** Writes a stack's files, and starts nothing. */
 export async function makeStack(
   engine: PrivateEngine,
   { name, files }: { readonly name: string; readonly files: Readonly<Record<string, string>> },

@@ -2,7 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { PrivateEngine } from '../docker/private-engine.ts';
 
-/** What was acknowledged: the highest number that the database said to have committed, and the counter that Redis gave back. */
+/**
+ * The acknowledged writes: the highest number that the database has committed, and the counter that Redis
+ * returned.
+ */
 export interface Acknowledged {
   readonly row: number;
   readonly count: number;
@@ -10,12 +13,12 @@ export interface Acknowledged {
 
 export interface WriteLoad {
   readonly acknowledged: Acknowledged;
-  /** The longest that a writer had to wait for an answer, in milliseconds. */
+  /** The longest wait of a writer for an answer, in milliseconds. */
   longestWait(): { readonly postgres: number; readonly redis: number };
   stop(): Promise<Acknowledged>;
 }
 
-/** Writes rows 1, 2, 3 … and counts in Redis, each after the answer to the one before, until it is stopped. */
+/** Writes rows 1, 2, 3 … and counts in Redis, each after the previous answer, until it is stopped. */
 export function startWriteLoad(
   engine: PrivateEngine,
   {
@@ -54,7 +57,7 @@ interface Partner {
   readonly ask: () => string;
 }
 
-/** One client that asks again as soon as it has its answer. */
+/** A client that sends its next request as soon as it has an answer. */
 class Conversation {
   answer = 0;
   longestWaitMs = 0;

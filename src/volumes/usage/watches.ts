@@ -88,7 +88,7 @@ export interface DrainedEvents {
    * ones.
    */
   readonly ended: readonly number[];
-  /** Some were lost: nothing is known of any watch. */
+  /** Some events were lost: nothing is known of any watch. */
   readonly hasOverflown: boolean;
 }
 
