@@ -25,6 +25,7 @@ export async function containerStarts(
   return starts.length === 0 ? {} : { starts };
 }
 
+/** Pure. */
 export function startOf(container: Container): ContainerStart {
   const { name, image, command, entrypoint, user, environment, mounts } = container;
   const binds = mounts.flatMap(({ type, source, destination }) =>

@@ -1,6 +1,6 @@
 /**
  * Saves volumes and directories at one moment, grades how still they were, and records what was done. Never
- * writes to what it saves. Start reading at `backup.ts`, then `save-together.ts`; the grade is in `grade.ts`.
+ * writes to what it saves. Begin with `backup.ts`, then `save-together.ts`; the grade is in `grade.ts`.
  */
 export { backupJson, type BackupJson } from './as-json.ts';
 export type { Anomaly } from './anomaly.ts';

@@ -18,6 +18,7 @@ export async function pathConsumers(
   }
 }
 
+/** Pure. */
 export function consumersOfPath(mounts: readonly DataMount[], path: string): Consumer[] {
   const touching = mounts.filter(
     (mount) =>

@@ -1,7 +1,7 @@
 /**
  * Brings data back: plans, makes it ready beside, swaps, undoes, and settles what a kill left half done.
- * Gives up the old data only after the new is proven. Start reading at `restoring.ts`, then `restore.ts`;
- * after a kill, `recovery.ts`.
+ * Gives up the old data only after the new is proven. Begin with `restoring.ts`, then `restore.ts`; after a
+ * kill, `recovery.ts`.
  */
 export { chooseRestorePoint } from './choose-restore-point.ts';
 export { recoverStreamed, type RecoveredVolume } from './recover-streamed.ts';

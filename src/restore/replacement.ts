@@ -143,7 +143,7 @@ function inodeIn(folder: DirectoryHandle, name: ByteString): string | undefined 
   }
 }
 
-/** False where the disk is full and no journal is needed. */
+/** False where the state folder is full or read-only, and no journal is needed as nothing is replaced. */
 async function tryToWrite(
   { stateDir, onNote }: ReplacementRequest,
   journal: RestoreJournal,

@@ -59,6 +59,7 @@ function findContainer(containers: readonly Container[], wanted: string): Contai
   });
 }
 
+/** Pure. */
 function dataOf(
   container: Container,
   volumes: readonly Volume[],

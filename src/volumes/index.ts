@@ -1,6 +1,6 @@
 /**
  * The life of a volume, wherever it lies: create, clone, copy, export, import, migrate, remove, prune, the
- * trash. `managed/` has the managed volumes. Data is deleted past the trash only on request. Start reading at
+ * trash. `managed/` has the managed volumes. Data is deleted past the trash only on request. Begin with
  * `open-engine.ts` and `managed/managed-volumes.ts`.
  */
 export { decompressed } from './archive-format.ts';

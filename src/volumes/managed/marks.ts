@@ -50,9 +50,9 @@ function isTexts(value: unknown): boolean {
 }
 
 /**
- * Says in a folder for which volume it is the new storage. In the trash folder, where the storage is
- * prepared, nothing is decided; in the volume's own place, where it comes in one step, the volume is on it,
- * and its record follows.
+ * Marks a folder as a volume's new storage, with the volume's future record. In the trash folder, where the
+ * storage is prepared, nothing is decided; once the folder is in the volume's place, by one exchange, the volume
+ * is on it, and its record follows.
  */
 const migrationMark = 'migrating.json';
 

@@ -59,6 +59,7 @@ export interface MigrationFacts extends Pick<
   readonly undoUntil: string | undefined;
 }
 
+/** Pure. */
 export function decideMigration(facts: MigrationFacts): MigrationPlan {
   const { name, from, to, way, backTo, size, stops } = facts;
   const { driver, kind, options, disk } = to;
