@@ -6,10 +6,7 @@ import { AppError, errnoOf, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 
-/**
- * A directory's real path, when a symbolic link that another user can change leads to it. Undefined
- * otherwise.
- */
+/** A directory's real path, when a link that another user can change leads to it; else undefined. */
 export async function placeBehindLink(path: string): Promise<string | undefined> {
   return (await linkOnTheWay(path))?.place;
 }

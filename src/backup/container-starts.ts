@@ -63,10 +63,7 @@ function isWord(text: string): boolean {
   return /^[a-z]{1,11}$/i.test(text);
 }
 
-/**
- * A value that another variable has too is recorded anyway; a word of the image's name is probably the
- * program's own.
- */
+/** Another variable's value is recorded anyway; a word of the image's name is probably the program's own. */
 function isSaidAnyway(text: string, [image = '', ...values]: readonly string[]): boolean {
   if (values.includes(text)) return true;
   return isWord(text) && (['true', 'false', 'none', 'root'].includes(text) || image.includes(text));

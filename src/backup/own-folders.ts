@@ -22,10 +22,7 @@ export interface OwnPlaces {
   readonly catalog: () => Promise<Catalog>;
 }
 
-/**
- * The state folder and the repositories of this machine below a directory, which is given without symbolic
- * links.
- */
+/** The state folder and this machine's repositories below a directory, given without symbolic links. */
 export async function ownFoldersBelow(
   { stateDir, catalog }: OwnPlaces,
   directory: string,

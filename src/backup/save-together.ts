@@ -52,10 +52,7 @@ export interface HeldTarget {
   readonly settings: BackupSettings;
 }
 
-/**
- * What it needs besides the repository: how to describe volumes, how to hold containers, and the channels for
- * hooks.
- */
+/** Besides the repository: how to describe volumes, how to hold containers, and the channels for hooks. */
 interface SaveMeans extends DescribeMeans, HookMeans {}
 
 export interface SaveTogetherRequest {

@@ -70,10 +70,7 @@ function happeningOf(outcome: BackupOutcome): Happening | undefined {
   };
 }
 
-/**
- * Runs a whole backup. Also reports a failure that concerns no volume, such as a repository that cannot be
- * opened.
- */
+/** Runs a whole backup. Also reports a failure of no volume, such as a repository that cannot be opened. */
 export async function tellingOfFailure<T>(
   { log: openLog, notifier }: Told,
   request: TargetRequest & { readonly dryRun: boolean; readonly marks?: readonly string[] | undefined },

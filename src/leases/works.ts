@@ -21,8 +21,7 @@ export const works = {
   'drop what is kept of': { turn: 'alone', data: undefined },
   // The volume's storage is replaced, and what is written past the copy would be lost.
   migrate: { turn: 'alone', data: 'alone' },
-  // If it were removed during a copy, the copy would be half of it, unnoticed. A prune removes one after the
-  // other.
+  // A copy of a volume being removed would be half of it, unnoticed. A prune removes one after the other.
   remove: { turn: 'alone', data: 'alone' },
   // Readers and journals go by the name.
   rename: { turn: 'alone', data: 'alone' },

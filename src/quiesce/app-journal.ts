@@ -40,10 +40,7 @@ export interface OpenAppJournal extends AsyncDisposable {
 /** Disk space reserved for the engine, should the disk fill up meanwhile. */
 const reserveBytes = 1 << 20;
 
-/**
- * Writes a journal durably, and holds it until it is removed or this process ends. Throws when the disk is
- * full.
- */
+/** Durable, and held until it is removed or this process ends. Throws when the disk is full. */
 export async function openAppJournal(stateDir: string, journal: AppJournal): Promise<OpenAppJournal> {
   const held = await holdNewJournal(placeOf(stateDir));
   try {
@@ -79,10 +76,7 @@ async function writeNew(held: HeldJournal, text: string): Promise<void> {
   await syncDirectory(path.dirname(held.file('json')));
 }
 
-/**
- * The journals whose processes have ended, held. Leaves alone those of living processes, and reports damaged
- * ones.
- */
+/** Holds the journals of processes that have ended, not those of live ones. Reports damaged journals. */
 export async function takeLeftJournals(
   stateDir: string,
   onDamaged: (error: AppError) => void,

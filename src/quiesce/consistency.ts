@@ -26,10 +26,7 @@ export interface QuiescePlan {
   readonly note: string | undefined;
 }
 
-/**
- * Plans how the data is kept still, in the best way available; pure. `unsupported` for a mode that is not
- * available.
- */
+/** Plans the best way available to keep data still; pure. `unsupported` for a mode that is not available. */
 export function planConsistency({ name, mode, writers, way, canClone }: Situation): QuiescePlan {
   const plan = { how: undefined, liveFirst: false, clones: false, note: undefined };
   if (mode === 'freeze' && !canClone) {

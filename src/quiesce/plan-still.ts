@@ -25,10 +25,7 @@ export interface AppStep {
   readonly replicas: number | undefined;
   /** For a service: how many of them ran. Tasks that could not run before are not waited for. */
   readonly running?: number | undefined;
-  /**
-   * How long it has to exit by itself when it is stopped; undefined where there is no bound, or it is not
-   * known.
-   */
+  /** How long it has to exit by itself when it is stopped; undefined for no bound, or if unknown. */
   readonly stopTimeoutMs?: number | undefined;
   /** If read from a journal: when it was about to be made still, in milliseconds since 1970. */
   readonly touchedAtMs?: number | undefined;
@@ -44,10 +41,7 @@ export interface Unstoppable {
 }
 
 export interface StillPlan {
-  /**
-   * In the order in which they are made still: dependants first. Steps in one level do not depend on each
-   * other.
-   */
+  /** In the order in which they are made still: dependants first. Steps in one level are independent. */
   readonly levels: readonly (readonly AppStep[])[];
   /** Those that should be stopped and are not. */
   readonly unstoppable: readonly Unstoppable[];
@@ -135,8 +129,7 @@ async function chooseWays(
     const { id, name, state } = container;
     if (!wanted.has(id) || !isUp(container)) continue;
     if ((howOf?.get(id) ?? most) === 'pause') {
-      // A container in a restart loop cannot be paused between two starts. Those that joined it have lost it
-      // anyway.
+      // A container in a restart loop cannot be paused between two starts. Its joiners have lost it anyway.
       if (state === 'restarting') ways.set(id, 'stop');
       else if (state !== 'paused' && !ways.has(id)) ways.set(id, 'pause');
       continue;

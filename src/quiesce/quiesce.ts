@@ -52,10 +52,7 @@ export interface QuiesceRequest {
   readonly lastPassMs: number | undefined;
   /** True when the data is made still once more if not all was read in time. */
   readonly mayRepeat: boolean;
-  /**
-   * Called when all is prepared, just before the first container is paused or stopped. Not called where none
-   * is.
-   */
+  /** Called just before the first container is paused or stopped. Not called where none is. */
   readonly justBefore: () => Promise<void>;
 }
 
@@ -63,17 +60,11 @@ export interface QuiesceRequest {
 export interface QuiesceSession extends AsyncDisposable {
   /** When it became still, in milliseconds since 1970. */
   readonly timeMs: number;
-  /**
-   * When the containers were let run before `release`, in milliseconds since 1970; undefined while the data
-   * is still.
-   */
+  /** When the containers ran again before `release`, in milliseconds since 1970; undefined while still. */
   readonly cutAtMs: () => number | undefined;
   /** Lets the containers run now; `release` follows. The reason is for people. */
   readonly cut: (reason: string) => void;
-  /**
-   * Brings back what ran, and looks for writers meanwhile. Throws when something cannot be brought back in
-   * time.
-   */
+  /** Brings back what ran, and looks for writers meanwhile. Throws if something cannot be brought back. */
   release(): Promise<QuiesceEvidence>;
   /**
    * What is told of an error that ended the work, once this is disposed: where something could not be brought back, that
@@ -229,8 +220,7 @@ class Quiescing implements QuiesceSession {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // `release` reports what went wrong; without it, an error already on its way, and the disposal of the
-    // containers.
+    // `release` reports the error; without it, an error on its way does, or the containers' own disposal.
     await this.#letAllGo().catch(() => undefined);
     try {
       await this.#still?.[Symbol.asyncDispose]();

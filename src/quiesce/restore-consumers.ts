@@ -48,10 +48,7 @@ interface StopRequest {
   readonly stopsPaused?: boolean | undefined;
 }
 
-/**
- * In which order they have to be stopped, and whether they can be. A container that has failed since counts
- * as running.
- */
+/** The stop order, and whether they can be stopped. A container that has failed since counts as running. */
 export async function planStops(
   access: HostAccess & { readonly stateDir: string },
   { containers, before, names, stopsPaused }: StopRequest,

@@ -212,10 +212,7 @@ export interface EntryDestination {
   readonly name: string;
   /** Nothing is there. */
   readonly isEmpty: boolean;
-  /**
-   * A single file is there; false for nothing, and for a directory: engines create one where a file to mount
-   * is missing.
-   */
+  /** A single file is there; not for a directory, which engines create where a file to mount is missing. */
   readonly isFile: boolean;
   /** The folders above it as they were saved, with absolute paths: missing ones are created so. */
   readonly folders?: readonly Entry[] | undefined;

@@ -151,10 +151,7 @@ interface Streamed {
   readonly excused: readonly SaveProblem[];
 }
 
-/**
- * Reads everything back and compares it byte by byte. Times are not compared: engines round those that they
- * cannot store.
- */
+/** Compares all data byte by byte. Times are not compared: engines round those that they cannot store. */
 async function verifyStreamed(
   parts: Protection,
   { plan, data, excused }: Streamed,
@@ -180,10 +177,7 @@ async function verifyStreamed(
   }
 }
 
-/**
- * The entries of a walk by path. Holds only those that an engine with another stream order has not reached
- * yet.
- */
+/** A walk's entries by path. Holds only those that an engine with another order has not reached yet. */
 class ExpectedEntries {
   readonly #entries: AsyncIterator<SnapshotEntry>;
   readonly #passed = new Map<ByteString, SnapshotEntry>();

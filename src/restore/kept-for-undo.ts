@@ -46,10 +46,7 @@ export async function dropExpired(
   if (errors.length > 0) throw errors[0];
 }
 
-/**
- * Data that cannot be seen may be on a disk that is away, or in the trash: its record stays until it can be
- * deleted too.
- */
+/** The disk of unseen data may be away, or it is in the trash: its record stays until it can be deleted. */
 const rememberedMs = 90 * 24 * 3600 * 1000;
 
 async function isOver(record: UndoRecord, nowMs: number, present: KeptSince): Promise<boolean> {

@@ -20,7 +20,6 @@ import type { RestorePlan } from './restore-plan.ts';
 /** A destination whose data can be reached. */
 export interface OpenDestination {
   readonly plan: RestorePlan;
-  /** For a volume. */
   readonly volume: Volume | undefined;
   /** The volume was created for this restore. */
   readonly created: boolean;
@@ -87,10 +86,7 @@ function openDirectory({
   return { plan, volume: undefined, created: false, mustBeEmpty: isEmpty, root, stream: undefined };
 }
 
-/**
- * Opens the folder that contains it, creating it where it is missing. Looks for the entry where links have
- * led.
- */
+/** Opens the folder that contains it, or creates it. Looks for the entry where links have led. */
 function openFolderOf({
   plan,
   destination,

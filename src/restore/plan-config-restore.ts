@@ -85,10 +85,7 @@ export async function planConfigRestore(
   };
 }
 
-/**
- * A file that a container writes to was saved while in use, and is data: it comes back only when it is
- * missing.
- */
+/** A file that a container writes to was saved in use, and is data: it comes back only when it is missing. */
 function isWritten({ destination, path }: RestorePlan, { config }: Snapshot): boolean {
   if (destination.kind !== 'entry' || !destination.isFile) return false;
   return (config?.writable ?? []).some((one) => isWithin(`/${path ?? ''}`, fromText(one)));
@@ -164,10 +161,7 @@ async function planOne(
   };
 }
 
-/**
- * Throws for what would fail the whole restore: the file comes by a swap in its folder, which must be
- * possible there.
- */
+/** Throws for what would fail the whole restore: the file's folder must allow a swap. */
 async function refuseFixed(path: ByteString): Promise<void> {
   let above = parentOf(path);
   while (!(await exists(above))) above = parentOf(above);

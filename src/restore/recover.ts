@@ -20,7 +20,6 @@ import { listJournals, readJournal } from './restore-journal.ts';
 import { localTime } from '../model/local-time.ts';
 import { quote } from '../model/quote.ts';
 
-/** One interrupted job. */
 export interface RecoveredJob {
   /** What it was doing: `back up "pg"`. */
   readonly reason: string;
@@ -93,10 +92,7 @@ export async function recoverApps(
   return { jobs, elsewhere };
 }
 
-/**
- * A part of `recoverHost()`: waits only briefly, tries once what an engine refuses, and reports what it did.
- * Never throws.
- */
+/** A part of `recoverHost()`: waits briefly, tries once what an engine refuses, and reports. Never throws. */
 export async function recoverAppsAtStart(parts: Protection, options: JobOptions): Promise<RecoverReport> {
   try {
     const told = await restoresThatTell(parts.stateDir);

@@ -63,10 +63,7 @@ export interface Replacement extends AsyncDisposable {
   readonly places: readonly ReplacedPlace[];
   /** Puts all new data in its place. `levels` are the containers that ran before. */
   swap(levels: readonly (readonly AppStep[])[]): Promise<void>;
-  /**
-   * Records that the swap is given up and that what ran before has to run again. `takeBack` brings the old
-   * data.
-   */
+  /** Records that the swap is given up, and what ran has to run again. `takeBack` brings the old data. */
   giveUp(): Promise<void>;
   /** Puts the old data in its place again. */
   takeBack(): Promise<void>;
@@ -87,10 +84,7 @@ export interface ReplacedPlace {
   readonly stage: DirectoryHandle;
   /** The current data; undefined for none. */
   readonly live: DirectoryHandle | undefined;
-  /**
-   * Containers that can write to the data can write to the stage too: it is filled only after they are
-   * stopped.
-   */
+  /** Containers can write to the stage as to the data, so it is filled only after they are stopped. */
   readonly isWithinData: boolean;
 }
 
@@ -322,10 +316,7 @@ function holdAll(
   });
 }
 
-/**
- * Goes back, last member first. Tries all, then throws the first error. Returns a journal that needs only
- * cleaning up.
- */
+/** Goes back, last member first. Tries all, then throws the first error. Returns a journal to clean up. */
 export async function takeAllBack(
   stateDir: string,
   journal: RestoreJournal,

@@ -51,7 +51,6 @@ export interface JournalMember {
  */
 export interface RestoreJournal {
   readonly id: string;
-  /** `restore` or `undo`. */
   readonly action: 'restore' | 'undo';
   /** The engine whose containers these are. */
   readonly hostIdentity: string | undefined;

@@ -65,10 +65,7 @@ export interface RestoreSpace {
 
 export interface RestorePlan extends BroughtBack {
   readonly entry: SnapshotEntry;
-  /**
-   * The path is one of the files that containers need, which lie beside the data; absolute, without the first
-   * slash.
-   */
+  /** `path` is a file beside the data that containers need; absolute, without the first slash. */
   readonly inConfig?: boolean | undefined;
   /**
    * True for a part that goes where it came from; otherwise it goes into the destination under its own name.
@@ -153,10 +150,7 @@ export async function planRestore(
   };
 }
 
-/**
- * No backup contains a state folder or a repository, so replacing a directory that holds them would lose
- * them.
- */
+/** No backup contains a state folder or a repository: replacing a directory with one would lose it. */
 async function refuseOwnFolders(
   parts: Protection,
   destination: Destination,

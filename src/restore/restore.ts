@@ -114,10 +114,7 @@ async function restoreHeld(
   }
 }
 
-/**
- * Existing data that has to be replaced through the engine. An engine cannot delete, so the volume is
- * recreated.
- */
+/** Existing data behind the engine, which cannot delete: the volume is recreated. */
 function isStreamed({ destination, replaces, path }: RestorePlan): boolean {
   return destination.kind === 'volume' && destination.way === 'stream' && replaces && path === '';
 }
@@ -236,10 +233,7 @@ function isDirect(place: Place): place is DirectPlace {
   return place.root !== undefined;
 }
 
-/**
- * A place that is filled through the engine cannot be taken back; a volume made for the restore is removed as
- * a whole.
- */
+/** Data filled through the engine cannot be taken back; a volume made for the restore goes as a whole. */
 function refuseMixed(places: readonly Place[]): void {
   if (places.length === 1) return;
   const streamed = places.filter(({ stream, created }) => stream !== undefined && !created);

@@ -53,10 +53,7 @@ export interface Restores {
 }
 
 export interface RestoringParts extends Protection {
-  /**
-   * Announces that a restore is about to be planned: slow preparations start at once. Dispose when the plan
-   * is made.
-   */
+  /** Announces a restore, so that slow preparations start at once. Dispose when the plan is made. */
   expectRestore(): Disposable;
 }
 

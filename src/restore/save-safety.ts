@@ -19,7 +19,6 @@ export interface Saved {
 
 interface ToSave {
   readonly plan: RestorePlan;
-  /** For a volume. */
   readonly volume: Volume | undefined;
 }
 

@@ -199,10 +199,7 @@ function ranBefore({ levels }: RestoreJournal): boolean {
   return levels.flat().length > 0;
 }
 
-/**
- * The data is back and whole, so a container that cannot be started must not block backups. Returns why it
- * cannot.
- */
+/** The data is whole, so a container that cannot be started must not block backups. Returns why it cannot. */
 async function tryToStart(
   parts: Protection,
   journal: RestoreJournal,
@@ -243,10 +240,7 @@ async function hostOf(parts: Protection, journal: RestoreJournal, ran: boolean):
   });
 }
 
-/**
- * Removes volumes that were made for a restore that came to nothing; only empty ones that no container refers
- * to.
- */
+/** Removes volumes made for a failed restore; only empty ones that no container refers to. */
 async function removeCreated(
   parts: Protection,
   { members }: RestoreJournal,

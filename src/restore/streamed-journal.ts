@@ -9,7 +9,6 @@ import { readJournalFile } from './restore-journal.ts';
 /** A volume of an engine. */
 export interface StreamedPlace {
   readonly hostIdentity: string;
-  /** The volume's name. */
   readonly name: string;
 }
 
@@ -19,8 +18,7 @@ export interface StreamedPlace {
  */
 export interface StreamedJournal extends StreamedPlace {
   /**
-   * The repository that holds the old data, or else the data being restored: its id, and its location for
-   * people.
+   * The repository of the old data, or else of the data being restored: its id, and its location for people.
    */
   readonly repositoryId: string;
   readonly location: string;
@@ -28,19 +26,13 @@ export interface StreamedJournal extends StreamedPlace {
   readonly snapshotId: string;
   /** The snapshot of the old data; undefined when the volume was empty. */
   readonly safetyId: string | undefined;
-  /**
-   * Snapshots taken when the volume was restored again, oldest first: half of an earlier restore, or what was
-   * written since.
-   */
+  /** Taken when the volume was restored again, oldest first: half a restore, or what was written since. */
   readonly replacedIds?: readonly string[] | undefined;
   /** When it began, RFC 3339. */
   readonly since: string;
 }
 
-/**
- * Durable when it returns. After an unfinished earlier restore, the old data remains what was there before
- * that one.
- */
+/** Durable when it returns. After an unfinished restore, the old data is still that from before it. */
 export async function beginStreamed(stateDir: string, journal: StreamedJournal): Promise<void> {
   const folder = folderOf(stateDir);
   const made = await mkdir(folder, { recursive: true, mode: 0o700 });

@@ -42,8 +42,7 @@ export async function swapInside(member: JournalMember): Promise<void> {
   using places = openPlaces(member);
   const { root, stage } = places;
   using old = openIfThere(stage, 'old');
-  // The swap was finished, and the old data is being deleted: an old name in the root now belongs to new
-  // data.
+  // The swap was finished, and the old data is being deleted: an old name in the root is now new data.
   if (old === undefined) return;
   using fresh = stage.openChild('new');
   for (const name of oldNames) {

@@ -414,8 +414,7 @@ describe('settleAll(), after a kill,', () => {
     if (journal === undefined) throw new Error('no journal');
     const [pg, files] = journal.members;
     if (pg === undefined || files === undefined) throw new Error('no members');
-    // The contents of a mount point are swapped name by name, and recognised by the old data, which is gone
-    // here.
+    // A mount point's contents are swapped by name, and recognised by the old data, which is gone here.
     rmSync(pg.stage, { recursive: true });
     await writeJournal(world.stateDir, { ...journal, members: [{ ...pg, place: 'inside' }, files] });
     await settle();

@@ -153,10 +153,7 @@ function throwIfStopped(signal: AbortSignal | undefined): void {
 
 const steadyMs = 3000;
 
-/**
- * Names of containers that exit or restart soon after their start: the only sign where there is no health
- * check.
- */
+/** Names of containers that exit or restart soon after their start: the only sign without a health check. */
 async function notSteady(live: Live, signal: AbortSignal | undefined): Promise<string[]> {
   const started = new Set(live.levels.flat().map(({ identity }) => identity.id));
   const ran = live.before.filter(
@@ -275,8 +272,7 @@ async function takeBackLive(
       await replacement.takeBack();
     }
   } catch (second) {
-    // What ran stays stopped: nothing may run on data that is half old and half new. The journals say how to
-    // go on.
+    // What ran stays stopped: nothing may run on half old, half new data. The journals say how to go on.
     replacement.leave();
     await leaveAll(live, still);
     return notTakenBack(live, error, second);
@@ -330,8 +326,7 @@ async function stopAll(live: Live): Promise<void> {
     live,
     up.filter(({ id, swarmService }) => !ran.has(id) && swarmService === undefined),
   );
-  // In this order, because a container that has joined another can start after it only when it was stopped
-  // before it.
+  // In this order: a container that has joined another can start after it only if it was stopped before it.
   for (const { how, identity } of levels.flat()) {
     const now = how === 'scale' ? undefined : await containers.find(identity.id);
     if (now !== undefined && isUp(now)) await containers.stop(identity.id, {});
@@ -381,10 +376,7 @@ function notStarted({ swap }: Live, error: unknown, second: unknown): AppError {
   });
 }
 
-/**
- * The error for a restore that its signal stopped and that has put everything back; undefined for any other
- * end.
- */
+/** The error for a restore that was cancelled and has put everything back; undefined for any other end. */
 export function stoppedOr(error: unknown, { signal }: JobOptions): AppError | undefined {
   if (isAppError(error) || signal?.aborted !== true) return undefined;
   return new AppError('cancelled', 'Cancelled: everything is as it was', { cause: error });

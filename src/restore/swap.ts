@@ -14,10 +14,7 @@ import { isPartSwapped, preparePart, swapPart, takeBackPart, takenByOther } from
  * repeated.
  */
 
-/**
- * Finds out, once the new data is complete and before anything is moved, what a swap has to know. Makes the
- * data durable.
- */
+/** Finds out what a swap has to know, once the new data is complete, and makes that durable. */
 export async function prepareSwap(member: JournalMember): Promise<JournalMember> {
   await syncFilesystemOf(member.stage);
   const fresh = await inodeOf(`${member.stage}/new`);
@@ -42,10 +39,7 @@ export async function swapIn(member: JournalMember): Promise<void> {
   await swapBeside(member);
 }
 
-/**
- * Puts the old data back in its place, and the new at `new` in the stage. Does nothing where nothing was
- * swapped.
- */
+/** Puts the old data back, and the new at `new` in the stage. Does nothing where nothing was swapped. */
 export async function swapOut(member: JournalMember): Promise<void> {
   if (member.fresh === undefined) return;
   if (member.place === 'inside') return await takeBackInside(member);
@@ -91,10 +85,7 @@ async function takeBackBeside({ root, stage, fresh }: JournalMember): Promise<vo
   await syncFolder(parentOf(root));
 }
 
-/**
- * The old data lies in the stage, and another program has moved away the restored data: neither may be
- * removed.
- */
+/** The old data is in the stage, and another program moved the restored data away: neither may be removed. */
 async function refuseLost({
   root,
   stage,
@@ -124,10 +115,7 @@ async function timeOf(path: ByteString): Promise<bigint> {
   return (await lstat(toPath(path), { bigint: true })).mtimeNs;
 }
 
-/**
- * In one step where the file system can; otherwise the old data is moved aside first, and has to be tidied
- * up.
- */
+/** In one step where possible; otherwise the old data is moved aside first, and has to be tidied up. */
 async function changePlaces(
   comes: ByteString,
   { root, aside }: { root: ByteString; aside: ByteString },

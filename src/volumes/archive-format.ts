@@ -20,7 +20,6 @@ export function formatOfName(name: string): ArchiveFormat | undefined {
   });
 }
 
-/** A tar stream in a format. */
 export function compressed(tar: AsyncIterable<Uint8Array>, format: ArchiveFormat): AsyncIterable<Uint8Array> {
   if (format === 'tar') return tar;
   if (format === 'tar.gz') return through(tar, createGzip({ chunkSize }));

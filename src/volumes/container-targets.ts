@@ -17,10 +17,7 @@ export interface ContainerData {
   readonly skipped: readonly { readonly name: string; readonly reason: string }[];
 }
 
-/**
- * The data of containers given by name or id; throws `not-found` for a missing container, or one without
- * data.
- */
+/** The data of containers by name or id; `not-found` for a missing container, or one without data. */
 export async function findContainerData(
   { host: openHost, stateDir }: Pick<Protection, 'host' | 'stateDir'>,
   names: readonly string[],

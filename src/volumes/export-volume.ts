@@ -114,10 +114,7 @@ async function writeWhole(
   await syncDirectory(folder);
 }
 
-/**
- * Unlike a rename, a hard link never replaces what another process put there meanwhile. Some file systems
- * have none.
- */
+/** Unlike a rename, a hard link never replaces another process's new file. Some file systems have none. */
 async function moveInto(temporary: string, file: string, overwrite: boolean): Promise<void> {
   if (overwrite) return await rename(temporary, file);
   try {

@@ -109,8 +109,7 @@ function changePlaces(
       exchange(ours, there.at);
       throw holdsData(giving);
     }
-    // From here on the data is the engine's, even if this throws: what an app writes there must not move
-    // again.
+    // The data is now the engine's, even if this throws: what an app writes there must not move again.
     syncNames([ours, there.at]);
     return true;
   } catch (error) {

@@ -21,10 +21,7 @@ export interface LocalThing {
   readonly stat: BigIntStats | undefined;
 }
 
-/**
- * Looks at a path of this machine; follows a symbolic link at its end only if requested, or if it ends in
- * `/`.
- */
+/** Looks at a local path; follows a symbolic link at its end only if requested, or if it ends in `/`. */
 export function findLocal(text: string, { follow }: { readonly follow: boolean }): LocalThing {
   const suffix = pathSuffix(text);
   const absolute = path.resolve(text);

@@ -69,10 +69,7 @@ export async function restoreTrash(
   return to;
 }
 
-/**
- * The contents of the trash, newest first; including what a kill left on its way out, not what is on its way
- * now.
- */
+/** The trash, newest first; with what a kill left on its way out, without what is on its way now. */
 export async function listTrash(
   parts: Omit<RestoreTrashParts, 'host' | 'isOwnWanted' | 'ownIsBack'>,
 ): Promise<TrashedVolume[]> {

@@ -26,10 +26,7 @@ export interface HeldVolume extends Disposable {
   refuseMoved(): void;
 }
 
-/**
- * Opens a volume's root so that no other Holdfast process fills it or copies into it meanwhile; `locked` when
- * one does.
- */
+/** Opens a volume's root against other Holdfast processes that fill it or copy into it; else `locked`. */
 export function lockVolume(
   path: ByteString,
   { action, name }: { readonly action: string; readonly name: string },
@@ -56,10 +53,7 @@ export function lockVolume(
   };
 }
 
-/**
- * True when a volume holds nothing but what file systems and interrupted work leave in it. The caller holds
- * the lock.
- */
+/** True for a volume with only what file systems and interrupted work leave. The caller holds the lock. */
 export async function isEmptyVolume(root: DirectoryHandle): Promise<boolean> {
   for (const name of namesIn(root)) if (isFillName(name)) await settle(root, name);
   return namesIn(root).every((name) => name === 'lost+found');

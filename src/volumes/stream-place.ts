@@ -16,10 +16,7 @@ export interface StreamPlace {
 
 const maxLinks = 40;
 
-/**
- * What is at a path, over the streamed way. Follows a relative symbolic link at its end inside the volume if
- * requested.
- */
+/** What is at a path, streamed. Follows a relative link at its end inside the volume if requested. */
 export async function findStreamPlace(
   data: StreamData,
   path: ByteString,

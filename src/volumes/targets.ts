@@ -64,7 +64,6 @@ export async function resolveTargets(
   };
 }
 
-/** The volumes of `--all` and `--stack`. */
 async function volumeTargets(
   parts: Protection,
   request: TargetRequest,
@@ -84,10 +83,7 @@ async function volumeTargets(
   return { targets: found, skipped: chosen.skipped };
 }
 
-/**
- * The data of named containers, each container's at one moment; a stack's with the rest of that stack that is
- * saved.
- */
+/** The data of named containers, each at one moment; a stack's together with the rest of that stack. */
 async function mountedTargets(
   parts: Protection,
   request: TargetRequest & { readonly containers: readonly string[] },

@@ -18,10 +18,7 @@ export interface VolumeWorkOptions {
   readonly onProgress?: ((progress: VolumeProgress) => void) | undefined;
 }
 
-/**
- * Something that was not carried over exactly, or not at all; the rest was. A result with problems is "partly
- * done".
- */
+/** Something not carried over exactly, or not at all; the rest was. Such a result is "partly done". */
 export interface VolumeProblem {
   /** Safe to print. */
   readonly path: string;
@@ -79,10 +76,7 @@ export interface PruneChoice {
     | 'named'
     | 'other-driver'
     | 'has-options';
-  /**
-   * Apparent bytes, as Docker counts them; undefined when they could not be measured. Only for volumes to be
-   * removed.
-   */
+  /** Apparent bytes, as Docker counts; undefined when unmeasured. Only for volumes to be removed. */
   readonly bytes: number | undefined;
 }
 
@@ -115,7 +109,6 @@ export interface LocalPlace {
   readonly path: string;
 }
 
-/** A place in a volume. */
 export interface VolumePlace {
   readonly volume: string;
   /** From the volume's root, without leading or trailing `/`. */
@@ -190,7 +183,6 @@ export interface ExportRequest {
 
 export interface ExportReport extends WorkReport {
   readonly format: ArchiveFormat;
-  /** Size of the archive. */
   readonly archiveBytes: number;
 }
 
@@ -237,10 +229,7 @@ export interface VolumeEngine {
   protect(name: string, isProtected: boolean, options?: VolumeWorkOptions): Promise<Volume>;
   isProtected(name: string): Promise<boolean>;
 
-  /**
-   * Docker's own rules: unused volumes of the driver `local` without options; anonymous ones only, unless
-   * `filter.all`.
-   */
+  /** Docker's rules: unused `local` volumes without options; anonymous ones only, unless `filter.all`. */
   planPrune(filter: VolumeFilter, options?: VolumeWorkOptions): Promise<PrunePlan>;
   /** Removes what the plan says, like `remove`, except what has come into use since. */
   applyPrune(plan: PrunePlan, options?: VolumeWorkOptions): Promise<PruneReport>;

@@ -17,10 +17,7 @@ import { removeTree } from '../../src/lib/remove-tree.ts';
 import { holdfastCommand, type HoldfastCommand } from '../support/holdfast-command.ts';
 import { attackerUid, type Attacker, compile, prepareAttack } from './attacker.ts';
 
-/**
- * A user swaps directories for symbolic links into a folder of root's while root deletes the user's former
- * data.
- */
+/** A user swaps directories for links into a folder of root's while root deletes the user's old data. */
 
 const folders = 1500;
 const victims = 40;

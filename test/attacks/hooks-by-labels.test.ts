@@ -7,7 +7,6 @@ const on = onEngine({ host: 'docker' });
 
 type Labels = Record<string, string>;
 
-/** Makes a busybox image with labels. */
 async function makeImage(name: string, labels: Labels): Promise<void> {
   const pairs = Object.entries(labels).map(
     ([key, value]) => `LABEL ${JSON.stringify(key)}=${JSON.stringify(value)}`,

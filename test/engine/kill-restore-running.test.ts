@@ -13,10 +13,7 @@ const on = onEngine();
 
 const run = (...args: string[]): Promise<CliResult> => on.run(args);
 
-/**
- * Kills the command with all of its threads after some time; returns how long it took if it had ended by
- * itself.
- */
+/** Kills the command with all its threads after some time; returns its duration if it had ended itself. */
 async function kill(args: readonly string[], afterMs: number): Promise<number | undefined> {
   const startedMs = performance.now();
   const started = on.start(args);

@@ -38,10 +38,7 @@ function countFiles(): number {
   return existsSync(folder) ? readdirSync(folder).length : 0;
 }
 
-/**
- * Kills a restore once the volume was removed and the new one holds that many files; false when it ended
- * before.
- */
+/** Kills a restore once the new volume holds that many files; false when it ended before. */
 async function killedAt(args: readonly string[], count: number): Promise<boolean> {
   const before = inodeOf(on.engine.volumePath(volume));
   const { child, kill } = on.start(args);

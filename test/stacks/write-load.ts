@@ -2,10 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { PrivateEngine } from '../docker/private-engine.ts';
 
-/**
- * The acknowledged writes: the highest number that the database has committed, and the counter that Redis
- * returned.
- */
+/** Acknowledged writes: the highest number that the database has committed, and Redis's counter. */
 export interface Acknowledged {
   readonly row: number;
   readonly count: number;

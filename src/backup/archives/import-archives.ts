@@ -27,7 +27,6 @@ export interface ImportArchivesRequest {
   readonly dryRun: boolean;
 }
 
-/** The outcome for one volume of one archive. */
 export interface ArchiveOutcome {
   readonly archive: string;
   /** Undefined when the archive's volume is unknown. */
@@ -48,7 +47,6 @@ export interface ImportArchivesReport {
   readonly outcomes: readonly ArchiveOutcome[];
 }
 
-/** The tag of every imported snapshot. */
 const importedTag = 'imported';
 
 interface ImportMeans extends ArchiveMeans {

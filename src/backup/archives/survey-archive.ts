@@ -16,10 +16,7 @@ export interface ArchiveSurvey {
   readonly inBackup: ReadonlyMap<ByteString, EntryType>;
 }
 
-/**
- * Reads an archive to its end, to find damage, truncation and paths that lead out of it before anything is
- * saved.
- */
+/** Reads an archive to its end, so that damage and paths that lead out of it are found before a save. */
 export async function surveyArchive(members: AsyncIterable<TarMember>): Promise<ArchiveSurvey> {
   const top = new Map<ByteString, EntryType>();
   const inBackup = new Map<ByteString, EntryType>();

@@ -17,8 +17,7 @@ export interface ComposeSetting {
 }
 
 /**
- * The settings in a stack's Compose files: for all of it, for services, and for volumes by their keys in the
- * file.
+ * The settings in a stack's Compose files: for all of it, by service, and by the volumes' keys in the file.
  */
 export interface ComposeSettings {
   readonly stack: ComposeSetting;
@@ -50,10 +49,7 @@ function ofItsProject(hook: Hook): Hook {
   return { ...hook, runsAnywhere: false };
 }
 
-/**
- * Reads `x-holdfast` in the Compose files of a stack; as in Compose, a later file overrides an earlier one.
- * Never throws.
- */
+/** Reads `x-holdfast` in a stack's Compose files; as in Compose, later files win. Never throws. */
 export async function readComposeSettings(files: readonly string[]): Promise<ComposeSettings> {
   let found: ComposeSettings = {
     stack: noComposeSetting,
@@ -136,8 +132,7 @@ function mergeMaps(
 /** Undefined when it is missing, unreadable, or no regular file: the engine may run on another machine. */
 async function readSmall(file: string): Promise<string | undefined> {
   try {
-    // A label may name a pipe or a device, so the path is opened with O_PATH first, and read only if it is a
-    // regular file.
+    // A label may name a pipe or a device: opened with O_PATH first, and read only as a regular file.
     await using named = await open(file, openFlag.path);
     if (!(await named.stat()).isFile()) return undefined;
     await using handle = await open(`/proc/self/fd/${named.fd}`, constants.O_RDONLY | constants.O_NONBLOCK);

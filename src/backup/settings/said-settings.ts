@@ -24,10 +24,7 @@ export interface SettingLayer {
 /** What labels and `x-holdfast` set for a volume. */
 export interface Said {
   readonly stack: string | undefined;
-  /**
-   * Strongest first: the volume's labels, those of its containers, `x-holdfast` of the volume, its services,
-   * its stack.
-   */
+  /** Strongest first: labels of the volume, of its containers, `x-holdfast` of volume, services, stack. */
   readonly layers: readonly SettingLayer[];
   readonly enabled: boolean | undefined;
   readonly policies: readonly string[] | undefined;

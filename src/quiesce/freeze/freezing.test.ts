@@ -18,10 +18,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/**
- * Files like those of a control group without a kernel behind them: the container never comes to rest by
- * itself.
- */
+/** Files like a control group's, without a kernel: the container never comes to rest by itself. */
 function stepOf(name: string): AppStep {
   const group = join(folder, name);
   mkdirSync(group);

@@ -174,10 +174,7 @@ export function freezingWith(
 
 const betweenWithinMs = 10_000;
 
-/**
- * When no such time comes soon for all of them, goes on without: the next check makes the container healthy
- * again.
- */
+/** If no such time comes soon, goes on without: the next check makes the container healthy again. */
 async function untilBetweenChecks(
   steps: readonly AppStep[],
   {

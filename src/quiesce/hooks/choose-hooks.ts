@@ -16,10 +16,7 @@ export interface SaidHooks {
   readonly hooks: readonly Hook[];
   /** The container whose label sets it; undefined for a volume's label, or a file. */
   readonly container: Container | undefined;
-  /**
-   * The stack in which a named service is looked up first; hooks from labels and Compose files run nowhere
-   * else.
-   */
+  /** Where a named service is looked up first; hooks from labels and Compose files run nowhere else. */
   readonly stack: string | undefined;
 }
 

@@ -39,7 +39,6 @@ export interface HookRun {
 
 export interface HooksToRun {
   readonly hooks: readonly PlannedHook[];
-  /** Names of the volumes. */
   readonly volumes: readonly string[];
 }
 

@@ -42,7 +42,6 @@ export interface RecoveredHooks {
 interface UnfinishedJob {
   /** `back up "pg"`. */
   readonly reason: string;
-  /** Names. */
   readonly containers: readonly string[];
 }
 

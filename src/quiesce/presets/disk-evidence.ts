@@ -40,8 +40,8 @@ async function walk(
     const next: ByteString[] = [];
     for (const folder of level) {
       signal?.throwIfAborted();
-      // A container may swap a folder for a symbolic link, so each is opened name by name from the root,
-      // following none.
+      // A container may swap a folder for a symbolic link: each is opened by name from the root, following
+      // none.
       using handle = openOrNothing(() => top.openBelow(folder === '' ? [] : folder.split('/')));
       for (const entry of handle === undefined ? [] : await list(handle)) {
         if (found.size >= maxEntries) return found;

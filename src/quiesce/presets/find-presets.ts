@@ -21,7 +21,6 @@ export function findPreset(subject: PresetSubject): FoundPreset | undefined {
   return found.sort((a, b) => rank(b.recognition) - rank(a.recognition))[0];
 }
 
-/** The preset of a name, or undefined. */
 export function presetOf(name: string): Preset | undefined {
   return presets.find((preset) => preset.name === name);
 }

@@ -15,10 +15,7 @@ export interface MariadbClient {
   /** True for a user with all privileges. */
   readonly isRoot: boolean;
   readonly login: Pick<ClientRequest, 'user' | 'environment'> & { readonly args: readonly string[] };
-  /**
-   * Runs SQL and returns the rows, one a line, columns separated by tabs; line ends and tabs in values are
-   * escaped.
-   */
+  /** Runs SQL and returns the rows, one a line, columns separated by tabs, line ends and tabs escaped. */
   sql(text: string, options?: { readonly withinMs?: number }): Promise<string[]>;
 }
 

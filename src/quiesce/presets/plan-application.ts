@@ -69,10 +69,7 @@ export interface ApplicationPlan {
   readonly warnings: readonly string[];
 }
 
-/**
- * Which presets, hooks and labels apply to a backup of these volumes; pure. `all` are all containers of the
- * host.
- */
+/** Which presets, hooks and labels apply to a backup of these volumes; pure. `all`: the host's containers. */
 export function planApplication(
   volumes: readonly ApplicationVolume[],
   all: readonly Container[],

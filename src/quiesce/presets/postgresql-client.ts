@@ -134,7 +134,6 @@ export function psql(client: PostgresClient, database: string, work: PsqlWork): 
   };
 }
 
-/** A quoted SQL name. */
 export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }

@@ -39,8 +39,7 @@ export interface Preset {
   restoreDump?(server: PresetServer, dump: DumpToRestore): Promise<void>;
 
   /**
-   * Waits until the server answers, then queries what proves that its data is there. Never throws for an
-   * unhealthy server.
+   * Waits for the server, then queries what proves that its data is there. Never throws if it is unhealthy.
    */
   check(server: PresetServer, options: CheckRequest): Promise<PresetCheck>;
 }
@@ -61,8 +60,7 @@ export type DiskEvidence = ReadonlyMap<string, Uint8Array>;
 export interface Recognition {
   readonly by: 'image' | 'disk' | 'both';
   /**
-   * The folder of the database's files below the volume's root, '' for the root, where the disk was looked
-   * at.
+   * The folder of the database's files below the root ('' for the root itself), if the disk was looked at.
    */
   readonly folder: string;
   /** The database's files below the volume's root, where the database is a file (SQLite). */

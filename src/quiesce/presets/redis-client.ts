@@ -8,16 +8,12 @@ export interface RedisClient {
   readonly server: PresetServer;
   /** The server's answer as its client prints it. Throws for an error of the server. */
   ask(...command: readonly string[]): Promise<string>;
-  /** The fields of a section of INFO. */
   info(section: string): Promise<ReadonlyMap<string, string>>;
 }
 
 const answerMs = 60_000;
 
-/**
- * Finds a login. `unavailable` while the server does not answer or still loads, `unsupported` without a
- * client.
- */
+/** Finds a login. `unavailable` while the server is down or loading, `unsupported` without a client. */
 export async function connectRedis(server: PresetServer): Promise<RedisClient> {
   const found = await findProgram(server, ['redis-cli', 'valkey-cli', 'keydb-cli']);
   if (found === undefined)

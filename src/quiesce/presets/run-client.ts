@@ -26,8 +26,7 @@ export interface ClientResult {
 const stdoutAtMost = 1 << 20;
 
 /**
- * Runs a command to its end. Throws when it could not be run, was cancelled or took too long; not for its
- * exit code.
+ * Runs a command to its end. Throws if it could not run, was cancelled or timed out; not for its exit code.
  */
 export async function runClient(place: ClientPlace, request: ClientRequest): Promise<ClientResult> {
   return await withTimeLimit(place, request, async (signal) => {

@@ -47,8 +47,7 @@ async function finishRenames(state: VolumeState): Promise<void> {
     const isDone = !(await isThere(folders.path(from))) && (await isThere(folders.path(to)));
     const at = folders.path(isDone ? to : from);
     using lock = await lockLeft(at, from);
-    // A running rename holds the lock. One that has ended since needs nothing, and both names may be others'
-    // by now.
+    // A running rename holds the lock. One that has ended needs nothing, and both names may be others' now.
     const isOpen = catalog.volumes.listRenames().some((one) => one.from === from && one.to === to);
     if (lock === undefined || !isOpen) continue;
     if (isDone) await finishRename(state, from);

@@ -7,15 +7,11 @@ export function processHoldId(): string {
   return `process:${pid}:${processStart(pid) ?? ''}:${pidNamespace()}:${randomBytes(6).toString('hex')}`;
 }
 
-/**
- * Whether the process of a hold still runs, as far as this one can see; undefined for an id that is not a
- * process's.
- */
+/** Whether a hold's process runs, as far as this one can see; undefined for an id that is no process's. */
 export function isProcessHoldAlive(id: string): boolean | undefined {
   const [, pid, start, namespace] = /^process:(\d+):(\d*):(?:(\d*):)?[0-9a-f]+$/.exec(id) ?? [];
   if (pid === undefined) return undefined;
-  // In a container the same number is another process, or none. An earlier version did not record the
-  // namespace.
+  // In a container the number is another process, or none. An earlier version recorded no namespace.
   if (namespace !== undefined && namespace !== pidNamespace()) return true;
   return processStart(Number(pid)) === start;
 }

@@ -109,10 +109,7 @@ export interface ManagedVolumes extends AsyncDisposable, VolumeMigration {
 
   /** Mounts it if necessary, records the id, and returns the path. The same id may come again. */
   mount(name: string, id: string, options?: CallOptions): Promise<string>;
-  /**
-   * Drops the id, and unmounts after the last one. Accepts an id that does not hold it, and a volume that is
-   * gone.
-   */
+  /** Drops the id, and unmounts after the last one. Accepts a foreign id, and a volume that is gone. */
   unmount(name: string, id: string, options?: CallOptions): Promise<void>;
 
   /** `in-use` while it is mounted, `exists` when the new name is taken. */
@@ -126,16 +123,12 @@ export interface ManagedVolumes extends AsyncDisposable, VolumeMigration {
   /** A protected volume is neither removed nor pruned until it is unprotected. */
   protect(name: string, isProtected: boolean): Promise<ManagedVolume>;
   /**
-   * Grows while it is in use. `usage` for a size that its data does not fit into, `unsupported` for a driver
-   * without sizes.
+   * Grows while in use. `usage` for a size too small for its data, `unsupported` for a driver without sizes.
    */
   resize(name: string, sizeBytes: number, options?: CallOptions): Promise<ManagedVolume>;
   /** Owner and group as numbers or names of this machine, mode in octal; for the root of the data. */
   own(name: string, owner: VolumeOwner, options?: CallOptions): Promise<ManagedVolume>;
-  /**
-   * Makes new keys, wrapped by `key` (a reference) or else by the current one. `unsupported` for a driver
-   * without keys.
-   */
+  /** Makes new keys, wrapped by `key` (a reference) or the current one. `unsupported` without keys. */
   rotate(name: string, key: string | undefined, options?: CallOptions): Promise<ManagedVolume>;
 
   /** The file system's own numbers. Undefined for a volume that shares one, or is not mounted. */
@@ -237,10 +230,7 @@ export interface VolumeMigration {
     options: CallOptions & { readonly steps: MigrationSteps },
   ): Promise<ManagedVolume>;
 
-  /**
-   * The volume's previous storage, in the trash. Undefined when it was not moved, or the trash was emptied
-   * since.
-   */
+  /** The previous storage, in the trash. Undefined when it was not moved, or the trash was emptied since. */
   findMigrated(name: string): Promise<TrashedVolume | undefined>;
 
   /**

@@ -47,10 +47,7 @@ export interface MigrateOptions extends CallOptions {
   readonly volumes: Pick<ManagedVolumes, 'mount' | 'unmount'>;
 }
 
-/**
- * Moves a volume to other storage, which is filled while the volume is in use. The driver has checked the
- * options.
- */
+/** Moves a volume to other storage, which is filled during use. The driver has checked the options. */
 export async function migrateVolume(
   state: VolumeState,
   { name, driver, options }: Pick<ManagedVolumeRecord, 'name' | 'driver' | 'options'>,
@@ -65,8 +62,7 @@ export async function migrateVolume(
     const { storage } = stage;
     const writeDown = (): Promise<void> => untilShort(() => syncStorage(storage), { shortMs: 100, most: 4 });
     await steps.seed({ from, to: storage.volume.mountpoint, writeDown });
-    // Reduces what is left to sync while the volume may not be used. Once is enough: later changes are copied
-    // then.
+    // Less is left to sync while the volume may not be used. Once is enough: later changes are copied then.
     await syncStorage(storage);
     await using _still = await steps.makeStill();
     await waitUntilUnused(state, migration);

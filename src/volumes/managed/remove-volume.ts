@@ -38,7 +38,6 @@ export interface RemoveVolumeOptions extends CallOptions {
   readonly settleSoon: () => void;
 }
 
-/** Removes a volume, to the trash or permanently. */
 export async function removeVolume(
   state: VolumeState,
   name: string,

@@ -44,10 +44,7 @@ export async function restoreTrashed(
   return to;
 }
 
-/**
- * The folder is back: the record follows. May be repeated; does nothing for a folder that is not on its way
- * back.
- */
+/** The folder is back: the record follows. May be repeated; does nothing for any other folder. */
 export async function finishRestore(state: VolumeState, name: string): Promise<void> {
   const mark = join(state.folders.path(name), trashedMark);
   const record = await readRecordFile<TrashedRecord>(mark);

@@ -105,10 +105,7 @@ class Matcher {
     }
   }
 
-  /**
-   * True when the target has data in place of a hole. Any nonzero byte is data, even where a hole was seen
-   * before.
-   */
+  /** True when the target has data in place of a hole. A nonzero byte is data, even where a hole was seen. */
   #isInHole(offset: number, bytes: Buffer, other: Buffer): boolean {
     const runs = this.#pair.entry.dataRuns;
     if (runs === undefined) return false;
@@ -148,10 +145,7 @@ function differingBlocks(bytes: Buffer, other: Buffer): { readonly start: number
   return found;
 }
 
-/**
- * Reads the next piece while the caller looks at the current one. A buffer is valid until the one after the
- * next.
- */
+/** Reads ahead while the caller looks at a piece. A buffer is valid until the one after the next. */
 class ReadAhead implements AsyncDisposable {
   readonly #fd: number;
   readonly #pieces: Iterator<DataRun>;

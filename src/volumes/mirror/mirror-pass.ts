@@ -19,7 +19,6 @@ import type { TreeWriter } from '../../lib/tree-writer.ts';
 
 export interface PassParts {
   readonly signal: AbortSignal | undefined;
-  /** The target. */
   readonly places: OpenDirectories;
   readonly writer: TreeWriter;
   /** What is in the target, from the previous pass. */
@@ -183,8 +182,7 @@ export class MirrorPass {
   /** Undefined for one that must not be written to, or is no file. */
   #openCopy(path: ByteString, mends: boolean): number | undefined {
     try {
-      // A freed inode is reused, so the name may now be a symbolic link or a device, which is not even
-      // opened.
+      // A freed inode is reused: the name may now be a symbolic link or a device, which is not even opened.
       return openRegularPath(this.#at(path), mends ? constants.O_RDWR : constants.O_RDONLY).fd;
     } catch (error) {
       if (mends && ['EACCES', 'ELOOP', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return undefined;

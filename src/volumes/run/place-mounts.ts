@@ -116,10 +116,7 @@ async function placeBind(mount: BindMount): Promise<PlacedData> {
   };
 }
 
-/**
- * What bubblewrap cannot set (owner, noexec, number of files) becomes a volume of the tmpfs driver for the
- * command's lifetime.
- */
+/** Options that bubblewrap lacks (owner, noexec, inodes) take a tmpfs volume for the command's lifetime. */
 async function placeTmpfs(mount: TmpfsMount, work: Work): Promise<PlacedMount> {
   const { sizeBytes, mode = 0o1777, readOnly, options } = mount;
   const target = mountDestination(mount);

@@ -25,13 +25,11 @@ export interface PlacedTmpfs {
 /** What this machine has at a path; undefined for nothing. */
 export interface HostEntry {
   readonly type: 'directory' | 'file' | 'link';
-  /** For a link. */
   readonly linkTarget?: string | undefined;
 }
 
 export interface HostView {
   entry(path: string): HostEntry | undefined;
-  /** Names in a directory. */
   names(path: string): readonly string[];
 }
 

@@ -12,7 +12,6 @@ import { userEnvironment } from '../../lib/child-environment.ts';
 /** A command with volumes mounted, in its own namespace. */
 export interface RunRequest {
   readonly mounts: readonly Mount[];
-  /** The command and its arguments. */
   readonly command: readonly string[];
   /**
    * Its working directory inside; undefined means the current one, or `/` where that does not exist inside.
@@ -137,10 +136,7 @@ function passSignals(child: ChildProcess): Passing {
   };
 }
 
-/**
- * The first child of the first process, which only waits; undefined until it is the requested command and
- * handles signals.
- */
+/** The first child of the first process, which only waits; undefined until it runs the command itself. */
 function findCommand(first: number | undefined): number | undefined {
   if (first === undefined) return undefined;
   try {

@@ -60,10 +60,7 @@ export interface ReadingParts {
 }
 
 const typeDirectory = 0o040000;
-/**
- * This many names are asked in any case; beyond it, only a share of all, as reading the directory again is
- * then cheaper.
- */
+/** This many names are always asked; beyond it only a share of all, as reading all again is then cheaper. */
 const fewNames = 8;
 const askedPart = 1 / 4;
 const manyNames = 1000;

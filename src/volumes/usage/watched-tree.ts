@@ -75,8 +75,7 @@ export class WatchedTree implements Disposable {
       this.#elsewhere = elsewhere;
       return bytes;
     }
-    // A file got a second name without an event for the directory of the first, which may still count it as
-    // its own.
+    // A second name sends no event to the first one's directory, which may still count the file as its own.
     const again = this.#question({ signal, readsAll: true });
     const all = await again.ask(this.#root);
     this.#elsewhere = namesElsewhere(again);
@@ -140,10 +139,7 @@ const longestPath = 4000;
 const openFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const typeDirectory = 0o040000;
 
-/**
- * One pass over a tree. A folder is updated only when it was read to its end, so a pass may end at any
- * moment.
- */
+/** One pass over a tree. A folder is updated once it was read to its end, so a pass may end at any time. */
 class TreeQuestion {
   /** How many names were seen of each file that has several. */
   readonly links = new Map<bigint, { names: number; links: number }>();

@@ -26,10 +26,7 @@ export class Watches {
     return this.#watchers.size;
   }
 
-  /**
-   * False when the directory cannot be watched, or there would be too many. Changes after its return are
-   * reported.
-   */
+  /** False if the directory cannot be watched, or there are too many. Reports changes after its return. */
   add(watcher: Watcher, directoryFd: number): boolean {
     if (this.#watchers.size >= this.#limit) return false;
     const watch = this.#inotify.add(directoryFd);
@@ -83,10 +80,7 @@ const headerBytes = 16;
 
 /** What has happened since the last time. */
 export interface DrainedEvents {
-  /**
-   * The watches that ended, by a change or because the directory is gone. May repeat, and include unknown
-   * ones.
-   */
+  /** The watches that ended, by a change or a removed directory. May repeat, and include unknown ones. */
   readonly ended: readonly number[];
   /** Some events were lost: nothing is known of any watch. */
   readonly hasOverflown: boolean;
