@@ -14,7 +14,7 @@ import { isPartSwapped, preparePart, swapPart, takeBackPart, takenByOther } from
  * repeated.
  */
 
-/** Finds out what a swap has to know, once the new data is complete, and makes that durable. */
+/** Makes the new data, which is complete, durable, and finds out what a swap has to know. Moves nothing. */
 export async function prepareSwap(member: JournalMember): Promise<JournalMember> {
   await syncFilesystemOf(member.stage);
   const fresh = await inodeOf(`${member.stage}/new`);

@@ -7,9 +7,9 @@ import type { JobOptions } from '../../activity/index.ts';
 import type { AppStep } from '../plan-still.ts';
 import { type Guardian, startGuardian } from './guardian.ts';
 
-/** A longer freeze is a job for the engine's pause. */
+/** The longest freeze: for longer ones, the engine's pause is used. */
 export const frozenAtMostMs = 30_000;
-/** A process in the middle of a disk write is still only after that. */
+/** A process in the middle of a disk write comes to rest only when the write is done. */
 const stillWithinMs = 10_000;
 
 export type Levels = readonly (readonly AppStep[])[];
