@@ -7,7 +7,7 @@ import { type FileCodec, loadJson, sealJson } from './format/repository-file.ts'
 import type { StoreOptions } from './stores/store.ts';
 import { localTime } from '../model/local-time.ts';
 
-/** What a lock file says, as restic writes it. */
+/** The content of a lock file, as restic writes it. */
 export interface LockJson {
   readonly time: string;
   readonly exclusive: boolean;
@@ -16,35 +16,38 @@ export interface LockJson {
   readonly pid: number;
   readonly uid?: number;
   readonly gid?: number;
-  /** Restic ignores it. */
+  /** Restic ignores this field. */
   readonly holdfast?: {
-    /** The run of the machine and the PID namespace in which the number of the process means something. */
+    /** The boot and the PID namespace in which the process number is valid. */
     readonly processSpace: string;
   };
 }
 
-/** A lock that is not renewed for this long is stale, for restic too. */
+/** A lock that is not renewed for this long is stale, as in restic. */
 const staleMs = 30 * 60_000;
-/** Where the store does not tell when a lock was written, two clocks are compared: one of them may be hours off. */
+/**
+ * Used where the store does not say when a lock was written: two clocks are compared then, and one may be
+ * hours off.
+ */
 const staleByOwnTimeMs = 24 * 60 * 60_000;
 const renewMs = 5 * 60_000;
 
 export interface LockOptions {
-  /** An exclusive lock allows no other, a shared one allows other shared ones. */
+  /** An exclusive lock excludes all others; a shared one allows other shared ones. */
   readonly exclusive: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Takes a lock in the repository, renews it while it is held, and removes it when it is disposed. `locked` names
- * who holds a lock that conflicts. Locks of processes that have certainly died are removed on the way.
+ * Takes a lock in the repository, renews it while it is held, and removes it when it is disposed. `locked`
+ * names the holder of a conflicting lock. Locks of processes that have certainly died are removed first.
  */
 export async function lockRepository(codec: FileCodec, options: LockOptions): Promise<RepositoryLock> {
   await refuseConflicts(codec, options);
   const lock = new RepositoryLock(codec, options.exclusive);
   try {
     await lock.take(options);
-    // Two that lock at the same time both have their file there before either looks again.
+    // When two processes lock at once, both files exist before either process checks again.
     await refuseConflicts(codec, options, lock);
   } catch (error) {
     await lock[Symbol.asyncDispose]();
@@ -53,12 +56,13 @@ export async function lockRepository(codec: FileCodec, options: LockOptions): Pr
   return lock;
 }
 
-/** For one who only looks, and changes nothing. */
+/** For a caller that reads and changes nothing. */
 export const noLock = { assertHeld: async (): Promise<void> => {} };
 
 /**
- * The shared lock of one who only reads. Undefined where none can be written, as on a full or read-only disk: what is
- * saved there must come back all the same, and a prune that could take data away meanwhile cannot write either.
+ * A shared lock for a caller that only reads. Undefined where no lock can be written, as on a full or
+ * read-only disk: a restore must still work there, and a prune that could remove data meanwhile cannot write
+ * either.
  */
 export async function lockForReading(
   codec: FileCodec,
@@ -77,7 +81,7 @@ export class RepositoryLock implements AsyncDisposable {
   readonly #codec: FileCodec;
   readonly #exclusive: boolean;
   readonly #ending = new AbortController();
-  /** Every lock file of this lock that may be in the store: a write that failed may have arrived all the same. */
+  /** Every file of this lock that may be in the store: a write that failed may still have arrived. */
   readonly #stored = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #name: string | undefined;
@@ -97,19 +101,22 @@ export class RepositoryLock implements AsyncDisposable {
     return this.#stored.has(name);
   }
 
-  /** Writes the first lock file, and renews it from then on. When it throws, the lock has to be disposed. */
+  /**
+   * Writes the first lock file, and renews it from then on. The caller disposes the lock even when this
+   * throws.
+   */
   async take({ signal }: StoreOptions = {}): Promise<void> {
     this.#name = await this.#write(signal);
     this.#timer = setInterval(() => {
-      // A renewal that fails is tried again at the next tick; the lock is good for 30 minutes.
+      // A failed renewal is tried again at the next tick; the lock is valid for 30 minutes.
       void this.renew().catch(() => undefined);
     }, renewMs);
     this.#timer.unref();
   }
 
   /**
-   * A lock that another program removed is not taken again: what it kept safe may have been changed since. While one
-   * renewal runs, as for minutes in an outage, another call waits for the same one.
+   * A lock that another program removed is not taken again: what it protected may have changed since. While
+   * one renewal runs, for minutes in an outage, other calls wait for it.
    */
   async renew(): Promise<void> {
     this.#renewing ??= this.#renew().finally(() => (this.#renewing = undefined));
@@ -117,15 +124,15 @@ export class RepositoryLock implements AsyncDisposable {
   }
 
   /**
-   * Throws `locked` when the lock is gone: this machine slept until it was stale, or another user ran "unlock". Data that
-   * was found in the repository meanwhile may have been pruned, so nothing may be built upon it.
+   * Throws `locked` when the lock is gone: this machine slept until it was stale, or another user ran
+   * "unlock". Data found in the repository meanwhile may have been pruned, so nothing may build on it.
    */
   async assertHeld(): Promise<void> {
-    // What counts is whether the lock is there, not why a renewal failed.
+    // What counts is whether the lock exists, not why a renewal failed.
     await this.#renewing?.catch(() => undefined);
     for (let name = this.#name; !this.#isLost; name = this.#name) {
       if (await this.#isThere(name ?? '')) return;
-      // Else a renewal has replaced it since.
+      // Otherwise a renewal has replaced it.
       if (name === this.#name) break;
     }
     throw new AppError(
@@ -142,8 +149,8 @@ export class RepositoryLock implements AsyncDisposable {
     this.#ending.abort();
     // The lock is removed now, renewed or not.
     await this.#renewing?.catch(() => undefined);
-    // One that cannot be removed is stale as soon as this process has ended. It must not hide how the work went. One that
-    // could not even be written is not worth another wait of minutes.
+    // A lock that cannot be removed becomes stale when this process ends, and must not hide the result of the
+    // work. A lock that could not even be written is not worth minutes of retries.
     const isTaken = this.#name !== undefined;
     await this.#removeAllBut(undefined, isTaken ? undefined : AbortSignal.timeout(10_000));
     this.#name = undefined;
@@ -155,7 +162,8 @@ export class RepositoryLock implements AsyncDisposable {
     if (previous === undefined || this.#isLost) return;
     if (await this.#isThere(previous, signal)) {
       const next = await this.#write(signal);
-      // It may have been removed, and the repository locked by another program, before the new one was there.
+      // The old file may have been removed, and the repository locked by another program, before the new file
+      // existed.
       if (await this.#isThere(previous, signal)) {
         this.#name = next;
         await this.#removeAllBut(next);
@@ -177,7 +185,7 @@ export class RepositoryLock implements AsyncDisposable {
     return await this.#codec.store.exists('locks', name, { signal });
   }
 
-  /** What cannot be removed now is tried again at the next renewal, and at the end. */
+  /** A file that cannot be removed now is removed at the next renewal, or at the end. */
   async #removeAllBut(kept: string | undefined, signal?: AbortSignal): Promise<void> {
     for (const name of this.#stored) {
       if (name === kept) continue;
@@ -185,7 +193,7 @@ export class RepositoryLock implements AsyncDisposable {
         await this.#codec.store.remove('locks', name, { signal });
         this.#stored.delete(name);
       } catch {
-        // It is stale in 30 minutes.
+        // The file becomes stale in 30 minutes.
       }
     }
   }
@@ -202,7 +210,7 @@ async function refuseConflicts(codec: FileCodec, options: LockOptions, own?: Rep
   }
 }
 
-/** What a lock says. `integrity` when it cannot be read. */
+/** Reads a lock file. `integrity` when it cannot be read. */
 export async function loadLock(codec: FileCodec, name: string): Promise<LockJson> {
   return parseLock(await loadJson<unknown>(codec, 'locks', name));
 }
@@ -227,7 +235,7 @@ function parseLock(json: unknown): LockJson {
   const space: unknown = holdfast?.processSpace;
   return {
     time: fields.text('time') ?? '',
-    // What does not say that it can be shared cannot.
+    // A lock counts as exclusive unless it says that it is shared.
     exclusive: exclusive !== false,
     hostname: fields.text('hostname') ?? '',
     username: fields.text('username') ?? '',
@@ -238,7 +246,7 @@ function parseLock(json: unknown): LockJson {
 
 async function removeIfDead(codec: FileCodec, name: string, lock: LockJson): Promise<boolean> {
   if ((await whyStale(codec, { name, lock })) === undefined) return false;
-  // Where it cannot be removed, it is dead all the same.
+  // The lock is dead even if it cannot be removed.
   await codec.store.remove('locks', name).catch(() => undefined);
   return true;
 }
@@ -249,8 +257,8 @@ export interface FoundLock {
 }
 
 /**
- * Why no process can hold a lock any more; undefined when one may. On a user's demand more counts as dead: of a lock of
- * another program it is not known whether its process would be seen here.
+ * Why no process can still hold a lock; undefined when one may. When the user asked for it (`byHand`), more
+ * locks count as dead: a process of another program may be invisible from here.
  */
 export async function whyStale(
   codec: FileCodec,
@@ -261,9 +269,9 @@ export async function whyStale(
   return (await isOld(codec, { name, lock })) ? 'it was not renewed' : undefined;
 }
 
-/** By the store's clock: this machine's, and that of the machine which holds the lock, may be wrong. */
+/** Uses the store's clock: this machine's clock, and that of the lock's holder, may be wrong. */
 async function isOld({ store }: FileCodec, { name, lock }: FoundLock): Promise<boolean> {
-  // Most locks are fresh by all clocks.
+  // Most locks are fresh by every clock.
   if (Math.abs(Date.now() - Date.parse(lock.time)) < staleMs / 2) return false;
   try {
     const times = await store.times?.('locks', name);
@@ -274,7 +282,7 @@ async function isOld({ store }: FileCodec, { name, lock }: FoundLock): Promise<b
     return ageMs > staleByOwnTimeMs || (isOfEarlierBoot(lock) && Math.min(ageMs, ownAgeMs(lock)) > staleMs);
   } catch (error) {
     if (isAppError(error, 'cancelled') || isAppError(error, 'unavailable')) throw error;
-    // What takes no write can only be read, and what a dead machine left there would keep it from being read for ever.
+    // A store that takes no writes can only be read, and a stale lock in it would prevent that for ever.
     const takesNoWrite = (['read-only', 'full', 'denied'] as const).some((code) => isAppError(error, code));
     return takesNoWrite && ownAgeMs(lock) > staleByOwnTimeMs;
   }
@@ -284,13 +292,16 @@ function ownAgeMs({ time }: LockJson): number {
   return Date.now() - Date.parse(time);
 }
 
-/** A machine of this name took it in another run. Its clock is this one's, unless two machines share the name. */
+/**
+ * A machine of this name took the lock before its last boot. Its clock is this one's, unless two machines
+ * share the name.
+ */
 function isOfEarlierBoot({ hostname: name, holdfast }: LockJson): boolean {
   const boot = bootId();
   return name === hostname() && boot !== '' && holdfast?.processSpace.startsWith(`${boot} `) === false;
 }
 
-/** The name of a machine is no proof: containers may share it, and do not see each other's processes. */
+/** A host name proves nothing: containers may share it and not see each other's processes. */
 function hasEnded(lock: LockJson, byHand: boolean): boolean {
   const { pid, holdfast } = lock;
   if (lock.hostname !== hostname()) return false;

@@ -18,17 +18,20 @@ export interface Progress {
   readonly filesTotal: number | undefined;
   readonly bytesDone: number;
   readonly bytesTotal: number | undefined;
-  /** What is at work now, for people. */
+  /** What is being worked on, to show to the user. */
   readonly current: string | undefined;
 }
 
 export interface ListOptions extends WorkOptions {
   readonly onDamaged?: ((id: string, error: AppError) => void) | undefined;
-  /** When a snapshot's record was written, by the store's clock, where the store says it; milliseconds since 1970. */
+  /**
+   * Called when a snapshot's record is written, with the store's time in milliseconds since 1970 where the
+   * store gives one.
+   */
   readonly onStored?: ((id: string, storedMs: number) => void) | undefined;
 }
 
-/** An entry of a snapshot; its path is relative to where the walk began. */
+/** An entry of a snapshot; its path is relative to the root of the walk. */
 export interface SnapshotEntry extends Entry {
   /** Equal for files of equal content and for directories of equal trees, within one repository. */
   readonly contentKey: string;
@@ -38,7 +41,7 @@ export interface SnapshotEntry extends Entry {
 }
 
 export interface RemoveSnapshotsOptions extends WorkOptions {
-  /** Ids of snapshots that must still be there: what is removed was chosen because these stay. */
+  /** Ids of snapshots that must still exist: the removal was planned on the assumption that they stay. */
   readonly staying?: readonly string[] | undefined;
 }
 
@@ -50,18 +53,20 @@ export interface TagChange {
 }
 
 export interface FindOptions extends WorkOptions {
-  /** The answers come in this order. */
+  /** Results are in this order. */
   readonly snapshots: readonly Snapshot[];
-  /** Asked for each entry; its path is below the snapshot's data root. */
+  /** Called for each entry; its path is below the snapshot's data root. */
   readonly matches: (entry: SnapshotEntry) => boolean;
-  /** True when `matches` does not ask where an entry lies: trees that snapshots share are then searched once only. */
+  /**
+   * True when `matches` ignores where an entry lies: trees that snapshots share are then searched only once.
+   */
   readonly isAnywhere: boolean;
 }
 
 export interface CheckOptions extends WorkOptions {
   /** 0 checks the structure only, 100 reads and verifies every byte. */
   readonly readDataPercent: number;
-  /** Checks these only, with the data that they need, and not the rest of the repository. */
+  /** Checks only these snapshots and the data that they need. */
   readonly snapshotIds?: readonly string[] | undefined;
 }
 
@@ -70,20 +75,20 @@ export interface CheckReport {
   readonly packs: number;
   readonly blobs: number;
   readonly bytesRead: number;
-  /** Empty means: whole. Each line names the damaged thing. */
+  /** Empty when the repository is intact. Each line names the damaged thing. */
   readonly errors: readonly string[];
   /** Harmless leftovers, such as packs that an interrupted backup left. */
   readonly notes: readonly string[];
-  /** Ids of the snapshots that can't be restored whole. */
+  /** Ids of the snapshots that cannot be restored completely. */
   readonly damagedSnapshots: readonly string[];
-  /** Ids of the others: as far as was looked, they can be restored whole. */
+  /** Ids of the snapshots in which no damage was found; how much was read depends on the options. */
   readonly wholeSnapshots: readonly string[];
 }
 
 export interface CopyOptions extends WorkOptions {
-  /** Whole ids; undefined copies all snapshots. */
+  /** Full ids; undefined copies all snapshots. */
   readonly snapshotIds?: readonly string[] | undefined;
-  /** Says what would be copied, and copies nothing. */
+  /** Reports what would be copied, and copies nothing. */
   readonly dryRun?: boolean | undefined;
 }
 
@@ -91,7 +96,7 @@ export interface CopiedSnapshot {
   readonly id: string;
   readonly name: string;
   readonly time: string;
-  /** In the target; undefined for a dry run. */
+  /** The id in the target; undefined for a dry run. */
   readonly newId: string | undefined;
 }
 
@@ -99,30 +104,32 @@ export interface FailedCopy {
   readonly id: string;
   readonly name: string;
   readonly time: string;
-  /** Why it was not copied: what of it is damaged or missing. */
+  /** Why the snapshot was not copied: what of it is damaged or missing. */
   readonly message: string;
 }
 
 export interface CopyReport {
   readonly dryRun: boolean;
   readonly copied: readonly CopiedSnapshot[];
-  /** Those that the target has already; `newId` is what they are there. */
+  /** Snapshots that the target already has; `newId` is their id there. */
   readonly present: readonly CopiedSnapshot[];
   readonly failed: readonly FailedCopy[];
-  /** What had to be copied for them, as it is stored in the target. */
+  /** What was copied for these snapshots, as stored in the target. */
   readonly blobs: number;
   readonly bytes: number;
 }
 
-/** One of the passwords' files that unlock a repository. All of them open the same data. */
+/**
+ * One of the key files that unlock a repository, each with its own password. All of them open the same data.
+ */
 export interface RepositoryKey {
   /** 64 hex digits. */
   readonly id: string;
-  /** The one that opened the repository. */
+  /** True for the key that opened the repository. */
   readonly isCurrent: boolean;
-  /** A damaged one opens nothing; what else is said of it is empty. */
+  /** A damaged key opens nothing, and its other fields are empty. */
   readonly isDamaged: boolean;
-  /** Who added it, where and when (RFC 3339), as its file says; for people only. */
+  /** Who added the key, where and when (RFC 3339), as its file says; not verified. */
   readonly username: string;
   readonly hostname: string;
   readonly created: string;
@@ -130,11 +137,14 @@ export interface RepositoryKey {
 
 export interface RemoveKeyOptions {
   readonly signal?: AbortSignal | undefined;
-  /** A password of another key, which takes the place of the one in use. It is proven to open before anything is removed. */
+  /**
+   * The password of another key, which replaces the current one. It is proven to open the repository before
+   * anything is removed.
+   */
   readonly instead?: Uint8Array | undefined;
 }
 
-/** Who holds a lock, as the lock says. */
+/** The holder of a lock, as the lock file says. */
 export interface LockHolder {
   /** 64 hex digits. */
   readonly id: string;
@@ -144,16 +154,18 @@ export interface LockHolder {
   readonly hostname: string;
   readonly username: string;
   readonly pid: number;
-  /** False for a lock that is damaged: nothing else is known of it. */
+  /** False for a damaged lock, of which nothing else is known. */
   readonly isReadable: boolean;
-  /** Why no process can hold it any more; undefined when one may. */
+  /** Why no process can still hold the lock; undefined when one may. */
   readonly stale: string | undefined;
 }
 
 export interface UnlockOptions extends WorkOptions {
-  /** Removes locks too that a living process may hold: what it does then may come to nothing, or destroy what others do. */
+  /**
+   * Also removes locks that a living process may hold: its work may then fail, or destroy the work of others.
+   */
   readonly all: boolean;
-  /** Says what would be removed, and removes nothing. */
+  /** Reports what would be removed, and removes nothing. */
   readonly dryRun?: boolean | undefined;
 }
 
@@ -164,35 +176,35 @@ export interface UnlockReport {
 
 export interface PruneLimits {
   readonly maxUnused: UnusedLimit;
-  /** At most this much is read and written again; undefined is as much as it takes. */
+  /** Upper bound of the bytes that are read and rewritten; undefined for no bound. */
   readonly maxRepackBytes: number | undefined;
 }
 
-/** A number of things and their bytes as they are stored. */
+/** A number of things and their stored size. */
 export interface Amount {
   readonly count: number;
   readonly bytes: number;
 }
 
-/** What a prune finds, and what it does about it. */
+/** What a prune found, and what it does about it. */
 export interface PruneSummary {
-  /** All packs that are stored. */
+  /** All stored packs. */
   readonly packs: Amount;
-  /** Blobs that a snapshot needs, each once. */
+  /** Blobs that a snapshot needs, each counted once. */
   readonly used: Amount;
-  /** Blobs that no snapshot needs, and further copies of those that one does. */
+  /** Blobs that no snapshot needs, and extra copies of those that one does. */
   readonly unused: Amount;
-  /** The part of `unused` that is further copies. */
+  /** The part of `unused` that is extra copies. */
   readonly duplicates: Amount;
-  /** Packs of which nothing is used: they are removed. */
+  /** Packs without a used blob; they are removed. */
   readonly remove: Amount;
-  /** Packs that no index names, as a backup that was killed leaves them: they are removed. */
+  /** Packs that no index names, as a killed backup leaves them; they are removed. */
   readonly unreferenced: Amount;
-  /** Packs of which a part is used: it is copied into new packs, and they are removed. */
+  /** Partly used packs: their used blobs are copied into new packs before they are removed. */
   readonly repack: Amount;
-  /** Bytes that are free afterwards. */
+  /** Bytes freed by the prune. */
   readonly freedBytes: number;
-  /** Bytes that are not used and stay, within the limits. */
+  /** Unused bytes that stay, within the limits. */
   readonly unusedAfterBytes: number;
 }
 
@@ -202,15 +214,18 @@ export interface RestoreOptions extends WorkOptions {
   readonly snapshot: Snapshot;
   /** Below the snapshot's data root; '' is all of it. A file is restored as TARGET itself. */
   readonly path: ByteString;
-  /** Below the folder of what its containers need, see `SaveOptions.config`, instead of the data. */
+  /** Restores from the folder of saved configuration, see `SaveOptions.config`, instead of the data. */
   readonly inConfig?: boolean | undefined;
   /** Must not exist, or be an empty directory: restoring never merges. */
   readonly target: ByteString;
-  /** What messages call it, where its path would say nothing to people. */
+  /** The name of the target in messages, where its path would mean nothing to the user. */
   readonly shownAs?: string | undefined;
-  /** Other owners than those that were saved. */
+  /** Replaces the saved owners. */
   readonly mapOwner?: OwnerMap | undefined;
-  /** A directory that is likely to have the same files: what they have in common is taken from there, verified. It is only read. */
+  /**
+   * A directory that probably has the same files: equal content is taken from there after verification. It is
+   * only read.
+   */
   readonly like?: ByteString | undefined;
 }
 
@@ -219,30 +234,30 @@ export interface RestoreResult {
   readonly directories: number;
   readonly others: number;
   readonly bytes: number;
-  /** So much was taken from `like`. */
+  /** Bytes taken from `like`. */
   readonly bytesTaken?: number | undefined;
-  /** Metadata that this process may not set (owner without the right, trusted xattrs), one line each. */
+  /** Metadata that this process may not set (an owner, trusted xattrs), one line each. */
   readonly problems: readonly SaveProblem[];
 }
 
 export interface StatsOptions extends WorkOptions {
-  /** Each oldest first. */
+  /** Each group is sorted oldest first. */
   readonly groups: readonly (readonly Snapshot[])[];
 }
 
-/** How much a group of snapshots holds, such as those of one volume. */
+/** The size of a group of snapshots, such as those of one volume. */
 export interface GroupStats {
   readonly snapshots: number;
-  /** Bytes that restoring the newest of them writes. */
+  /** Bytes that restoring the newest snapshot writes. */
   readonly newestBytes: number;
-  /** Bytes that restoring each of them would write, together. */
+  /** Bytes that restoring every snapshot would write, in total. */
   readonly restorableBytes: number;
-  /** Blobs that they need, each once. */
+  /** Blobs that the group needs, each counted once. */
   readonly blobs: number;
-  /** Their bytes before compression, and as they are stored. */
+  /** The size of these blobs before compression, and as stored. */
   readonly uncompressedBytes: number;
   readonly storedBytes: number;
-  /** The part of `storedBytes` that no other group needs: what would be freed without them. */
+  /** The part of `storedBytes` that no other group needs: what removing this group would free. */
   readonly ownBytes: number;
 }
 
@@ -252,49 +267,52 @@ export interface RepositoryStats {
   readonly packBytes: number;
   /** Size of all index files. */
   readonly indexBytes: number;
-  /** Everything that some group needs, each blob once. */
+  /** Everything that some group needs, each blob counted once. */
   readonly total: Omit<GroupStats, 'newestBytes' | 'ownBytes'>;
-  /** In the order in which they were asked for. */
+  /** In the order of the request. */
   readonly groups: readonly GroupStats[];
 }
 
 export interface RepairOptions extends WorkOptions {
-  /** Says what would be done, and changes nothing. */
+  /** Reports what would be done, and changes nothing. */
   readonly dryRun?: boolean | undefined;
 }
 
 export interface IndexRepairOptions extends RepairOptions {
-  /** Reads the headers of all packs, not only of those that no index file names rightly. */
+  /** Reads the headers of all packs, not only of those that no index file names correctly. */
   readonly readAllPacks?: boolean | undefined;
 }
 
-/** A pack that does not say what it holds. */
+/** A pack whose header cannot be read. */
 export interface UnreadablePack {
   readonly packId: string;
   readonly message: string;
-  /** True when an index file says what it holds: that is kept, so that "repair packs" can save what is whole in it. */
+  /**
+   * True when an index file lists its content: that entry is kept, so that "repair packs" can save the intact
+   * blobs.
+   */
   readonly isIndexed: boolean;
 }
 
 export interface IndexRepairReport {
   readonly dryRun: boolean;
-  /** Index files that could not be read; what they said is found again in the packs themselves. */
+  /** Index files that could not be read; their content is recovered from the packs. */
   readonly damagedIndexFiles: readonly string[];
   /** Packs that no index file named. */
   readonly addedPacks: readonly string[];
-  /** Packs of which index files said something else than the pack itself, or than each other. */
+  /** Packs whose index entries contradicted the pack itself, or each other. */
   readonly correctedPacks: readonly string[];
-  /** Packs that index files named and that are gone. */
+  /** Packs that index files named and that no longer exist. */
   readonly missingPacks: readonly string[];
   readonly unreadablePacks: readonly UnreadablePack[];
-  /** Index files that are replaced: damaged, wrong in something, or saying what others say too. */
+  /** Index files that are replaced because they are damaged, wrong, or duplicate others. */
   readonly replacedIndexFiles: readonly string[];
-  /** What the index names afterwards. */
+  /** The content of the new index. */
   readonly packs: number;
 }
 
 export interface PackRepairOptions extends RepairOptions {
-  /** Ids or their unique starts; 'damaged' reads every byte of every pack to find those that need it. */
+  /** Ids or their unique prefixes; 'damaged' reads every byte of every pack to find those to repair. */
   readonly packs: readonly string[] | 'damaged';
 }
 
@@ -303,40 +321,43 @@ export interface LostBlob {
   readonly type: 'data' | 'tree';
 }
 
-/** What became of one damaged pack. */
+/** The result for one damaged pack. */
 export interface RepairedPack {
   readonly packId: string;
-  /** `missing`: the index names it and it is gone. `unreadable`: the store fails to give it, so its file is left alone. */
+  /**
+   * `missing`: the index names the pack, but it does not exist. `unreadable`: the store fails to return it,
+   * so its file is kept.
+   */
   readonly state: 'damaged' | 'missing' | 'unreadable';
   readonly blobs: number;
   readonly savedBlobs: number;
-  /** Why the first blob that could not be saved could not. */
+  /** Why the first lost blob could not be saved. */
   readonly message: string | undefined;
 }
 
 export interface PackRepairReport {
   readonly dryRun: boolean;
   readonly packs: readonly RepairedPack[];
-  /** Blobs of these packs that are nowhere else. */
+  /** Blobs of these packs that no other pack holds. */
   readonly lostBlobs: readonly LostBlob[];
-  /** Packs whose content is unknown: they are left as they are. */
+  /** Packs whose content is unknown; they are left as they are. */
   readonly unknownPacks: readonly string[];
-  /** Packs that were named and are whole: they stay. */
+  /** Requested packs that are intact; they stay. */
   readonly wholePacks: readonly string[];
 }
 
 export interface SnapshotRepairOptions extends RepairOptions {
-  /** Whole ids; undefined looks at all of them. */
+  /** Full ids; undefined for all snapshots. */
   readonly snapshotIds?: readonly string[] | undefined;
-  /** Removes the records of the damaged snapshots, once what takes their place is durable, and those that cannot be read. */
+  /** Removes the records of damaged snapshots once their replacements are durable, and unreadable records. */
   readonly forget: boolean;
 }
 
-/** Something that a repaired snapshot has no more. */
+/** Something that a repaired snapshot no longer has. */
 export interface LostEntry {
-  /** Below the snapshot's root, for people. */
+  /** Below the snapshot's root, printable. */
   readonly path: string;
-  /** A directory that lost the list of what was in it is empty from then on. */
+  /** A directory whose list of entries is lost is empty from then on. */
   readonly type: 'file' | 'dir';
   /** Bytes; 0 for a directory, whose content is unknown. */
   readonly size: number;
@@ -346,9 +367,9 @@ export interface RepairedSnapshot {
   readonly id: string;
   readonly name: string;
   readonly time: string;
-  /** Undefined for a dry run, and when nothing of it is left. */
+  /** Undefined for a dry run, and when nothing of the snapshot is left. */
   readonly newId: string | undefined;
-  /** `lost`: its root is unreadable, so that nothing takes its place. */
+  /** `lost`: its root is unreadable, so nothing replaces it. */
   readonly outcome: 'repaired' | 'lost';
   readonly lost: readonly LostEntry[];
   /** True when its record was removed. */
@@ -357,9 +378,11 @@ export interface RepairedSnapshot {
 
 export interface SnapshotRepairReport {
   readonly dryRun: boolean;
-  /** How many were looked at. */
+  /** How many snapshots were examined. */
   readonly snapshots: number;
   readonly repaired: readonly RepairedSnapshot[];
-  /** Records that cannot be read. With `forget` they are removed too: they restore nothing. */
+  /**
+   * Records that cannot be read. With `forget` they are removed too, since nothing can be restored from them.
+   */
   readonly unreadableRecords: readonly string[];
 }

@@ -74,9 +74,9 @@ export interface ResticRepositoryParts {
   readonly address: StoreAddress;
   readonly masterKey: MasterKey;
   readonly config: RepositoryConfig;
-  /** The key that opened it. */
+  /** The key that opened the repository. */
   readonly keyId?: string;
-  /** Workers for the first restore, started already. */
+  /** Workers for the first restore, already started. */
   readonly workers?: RestoreWorkers | undefined;
 }
 
@@ -160,7 +160,7 @@ export class ResticRepository implements Repository {
   async check(options: CheckOptions): Promise<CheckReport> {
     await using _lock = await lockForReading(this.#parts.codec, options);
     const { address, masterKey, config } = this.#parts;
-    // It must see what is stored, and not what is kept of it at hand.
+    // A check must read the store itself, not the cache.
     const { store } = this.#parts.codec;
     const codec = { ...this.#parts.codec, store: store.direct ?? store };
     return await checkRepository({ codec, address, masterKey, polynomial: config.polynomial }, options);
@@ -227,7 +227,7 @@ export class ResticRepository implements Repository {
 
   async prune(options: PruneOptions): Promise<PruneSummary> {
     await using lock = await lockRepository(this.#parts.codec, { exclusive: true, signal: options.signal });
-    // What was known of packs before may be wrong afterwards.
+    // Cached knowledge of packs may be wrong afterwards.
     this.#index.forget();
     const prepared = await preparePrune({ ...this.#parts, ...options, lock }, options);
     await applyPrune(prepared);
@@ -270,7 +270,8 @@ export class ResticRepository implements Repository {
     await using opened = new AsyncDisposableStack();
     const { codec, address, masterKey, config } = this.#parts;
     const lock = opened.use(await lockRepository(codec, { exclusive: false, signal: options.signal }));
-    // An index of its own: saving claims blobs in it that have no place yet. Two would take twice the memory.
+    // Saving needs its own index, since it claims blobs that have no place yet. Keeping both would double the
+    // memory.
     this.#index.forget();
     const [index] = await Promise.all([
       loadBlobIndex(codec, { ...options, placesOf: 'trees' }),
@@ -281,7 +282,7 @@ export class ResticRepository implements Repository {
   }
 
   async #repairing<T>(options: RepairOptions, work: (parts: RepairWork) => Promise<T>): Promise<T> {
-    // What was known of packs before may be wrong afterwards.
+    // Cached knowledge of packs may be wrong afterwards.
     this.#index.forget();
     return await runRepair(this.#parts, options, work);
   }

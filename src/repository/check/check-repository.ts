@@ -18,12 +18,16 @@ import type { CheckTask, CheckTaskResult } from './check-worker.ts';
 
 type CheckContext = Omit<SaveContext, 'index'>;
 
-/** Says whether every snapshot can be restored: from the index and the trees, and with `readDataPercent` from the packs' bytes. */
+/**
+ * Checks whether every snapshot can be restored: from the index and the trees, and with `readDataPercent`
+ * from the packs' bytes.
+ */
 export async function checkRepository(context: CheckContext, options: CheckOptions): Promise<CheckReport> {
   const errors: string[] = [];
   const notes: string[] = [];
   const { signal } = options;
-  // Before the index: a backup that ends meanwhile must not seem to have lost what the index did not know yet.
+  // Listed before the index is loaded: otherwise a backup that finishes meanwhile would seem to have lost its
+  // data.
   const files = chosenFiles(await context.codec.store.list('snapshots', { signal }), options.snapshotIds);
   if (options.snapshotIds === undefined) await checkKeys(context, errors, options);
   const index = await loadBlobIndex(context.codec, {
@@ -34,7 +38,8 @@ export async function checkRepository(context: CheckContext, options: CheckOptio
   const stored = await context.codec.store.list('data', { signal });
   const needed = options.snapshotIds === undefined ? undefined : new Set<string>();
   const losses: Losses = { packs: new Set(), blobs: new Set() };
-  // What is chosen is gone through first to learn which packs it needs, and that stands when all of them are whole.
+  // Chosen snapshots are walked first to learn which packs they need; the result stands when these packs are
+  // intact.
   const early = needed && (await checkSnapshots(context, files, { index, losses, options, needed }));
   const packs = needed === undefined ? index.packs : index.packs.filter(({ id }) => needed.has(id));
   comparePacks(packs, stored, { losses, errors });
@@ -63,7 +68,7 @@ export async function checkRepository(context: CheckContext, options: CheckOptio
   };
 }
 
-/** One key is enough to open a repository, so that the loss of another goes unnoticed. */
+/** One key is enough to open a repository, so the loss of another goes unnoticed without this check. */
 async function checkKeys({ codec }: CheckContext, errors: string[], options: CheckOptions): Promise<void> {
   for (const { id, file } of await loadKeys(codec.store, options)) {
     if (file !== undefined) continue;
@@ -71,7 +76,7 @@ async function checkKeys({ codec }: CheckContext, errors: string[], options: Che
   }
 }
 
-/** Those that were asked for, in the order of the request: what is checked first is told first. */
+/** The requested snapshots, in the order of the request, which is also the order of the report. */
 function chosenFiles(
   files: readonly StoredFile[],
   ids: readonly string[] | undefined,
@@ -81,7 +86,7 @@ function chosenFiles(
   return ids.flatMap((id) => byName.get(id) ?? []);
 }
 
-/** Compares packs that the index names with those that are there. */
+/** Compares the packs that the index names with the stored ones. */
 function comparePacks(
   packs: BlobIndex['packs'],
   stored: readonly StoredFile[],
@@ -97,7 +102,7 @@ function comparePacks(
   }
 }
 
-/** How many packs are in no index. */
+/** How many packs no index names. */
 function countUnknown(index: BlobIndex, stored: readonly StoredFile[]): number {
   const known = new Set(index.packs.map(({ id }) => id));
   return stored.filter(({ name }) => !known.has(name)).length;
@@ -107,11 +112,11 @@ interface SnapshotCheck {
   readonly index: BlobIndex;
   readonly losses: Losses;
   readonly options: CheckOptions;
-  /** Gets the packs that hold what files need. */
+  /** Collects the packs that hold what files need. */
   readonly needed?: Set<string>;
 }
 
-/** Ids of snapshots, without those that were removed meanwhile. */
+/** Ids of snapshots, without those removed meanwhile. */
 interface CheckedSnapshots {
   readonly whole: readonly string[];
   readonly damaged: readonly string[];
@@ -155,7 +160,7 @@ async function checkSnapshots(
 
 interface PackReading {
   readonly index: BlobIndex;
-  /** What to read of. */
+  /** The packs to choose from. */
   readonly packs: readonly PackRecord[];
   readonly losses: Losses;
   readonly errors: string[];
@@ -163,7 +168,10 @@ interface PackReading {
   readonly workerData: RestoreWorkerData;
 }
 
-/** Reads a share of the packs, other ones each time, verifies every byte of them, and returns how many bytes it read. */
+/**
+ * Reads a share of the packs, different ones each time, verifies every byte, and returns the number of bytes
+ * read.
+ */
 async function readPacks(reading: PackReading): Promise<number> {
   const { index, packs, losses, errors, options, workerData } = reading;
   const present = packs.filter(({ id }) => !losses.packs.has(id));
@@ -203,7 +211,7 @@ async function readPacks(reading: PackReading): Promise<number> {
   return bytesRead;
 }
 
-/** Chosen by chance, so that a share that is checked every night covers everything in time. */
+/** Random, so that checking a share every night covers everything in time. */
 function sampleOf(packs: readonly PackRecord[], count: number): PackRecord[] {
   if (count >= packs.length) return [...packs];
   return packs
@@ -213,7 +221,7 @@ function sampleOf(packs: readonly PackRecord[], count: number): PackRecord[] {
     .map(({ pack }) => pack);
 }
 
-/** The index must say of a pack what its own header says. */
+/** The index must agree with the pack's own header. */
 function indexErrors(index: BlobIndex, pack: PackRecord, { blobs }: CheckTaskResult): string[] {
   const name = pack.id.slice(0, 8);
   if (pack.blobCount !== blobs.length)
@@ -221,7 +229,7 @@ function indexErrors(index: BlobIndex, pack: PackRecord, { blobs }: CheckTaskRes
   return blobs
     .filter((blob) => {
       const place = index.find(blob.id, blob.type);
-      // A blob that is stored twice has its first place in the index.
+      // The index gives the first place of a blob that is stored twice.
       return (
         !place || (place.packId === pack.id && (place.offset !== blob.offset || place.length !== blob.length))
       );

@@ -19,9 +19,9 @@ interface CopySide {
 }
 
 /**
- * Copies snapshots into another repository. What the target has is not copied again; a snapshot that needs something which
- * is damaged or missing is told, and not recorded. A kill leaves no snapshot that is not whole, and what was copied by then
- * is not copied again.
+ * Copies snapshots into another repository. Data that the target has is not copied again; a snapshot that
+ * needs something damaged or missing is reported, and not recorded. After a kill every recorded snapshot is
+ * complete, and copied data is not copied again.
  */
 export async function copySnapshots(
   source: CopySide,
@@ -71,7 +71,7 @@ async function loadRecords(
     try {
       records.set(id, await loadSnapshot(codec, id, { signal }));
     } catch (error) {
-      // Else it was removed by another process since the listing.
+      // Otherwise another process removed it after the listing.
       if (isAppError(error, 'integrity')) failed.push({ id, name: '', time: '', message: error.message });
       else if (!isAppError(error, 'not-found')) throw error;
     }
@@ -89,7 +89,7 @@ interface CopyWork {
   readonly target: CopySide;
   readonly targetLock: RepositoryLock;
   readonly options: CopyOptions;
-  /** What snapshots of the source are in the target. */
+  /** The ids in the target of the copied snapshots, by their ids in the source. */
   readonly newIds: Map<string, string>;
 }
 
@@ -129,7 +129,7 @@ async function copyAll(work: CopyWork, entries: readonly Entry[]): Promise<Done>
     for (const entry of entries) await copying.add(entry);
     await copying.record();
   } catch (error) {
-    // The error is what the user must hear; this is a courtesy to the next run.
+    // The user must see the original error; finishing here only saves work for the next run.
     if (isAppError(error, 'cancelled')) await copier.finish().catch(() => undefined);
     await recorder.finish().catch(() => undefined);
     throw error;
@@ -144,11 +144,11 @@ interface CopyTools {
   readonly tell: ProgressTeller;
 }
 
-/** Snapshots are recorded this often at most, so that small ones share packs. */
+/** Snapshots are recorded at most this often, so that small ones share packs. */
 const recordEveryMs = 30_000;
 const recordEveryBytes = 512 * 1024 * 1024;
 
-/** Copies snapshots in turn, and records them when all that they need is durable. */
+/** Copies snapshots in turn, and records each when everything that it needs is durable. */
 class SnapshotCopying {
   readonly #work: CopyWork;
   readonly #tools: CopyTools;
@@ -172,7 +172,7 @@ class SnapshotCopying {
     if (isDue) await this.record();
   }
 
-  /** When it returns, what was added is durable and recorded, or told as failed. */
+  /** On return, everything added is durable and recorded, or reported as failed. */
   async record(): Promise<void> {
     const { copier, crawler, recorder, tell } = this.#tools;
     await copier.finish();
@@ -181,7 +181,7 @@ class SnapshotCopying {
     this.#waiting = [];
     const isAnyLost = copier.lost.size > this.#knownLost;
     this.#knownLost = copier.lost.size;
-    // Which of them need what was lost is not known: their trees are read once more, now that it is known what that is.
+    // Which snapshots need the lost blobs is not known, so their trees are read once more.
     if (isAnyLost) crawler.forget();
     for (const entry of waiting) {
       if (isAnyLost && !(await this.#isWhole(entry))) continue;
@@ -259,7 +259,10 @@ interface CopyPlan {
   readonly present: readonly { readonly id: string; readonly json: SnapshotJson; readonly newId: string }[];
 }
 
-/** Tells which snapshots the target has already, by restic's rule: of the same origin, and alike but for that; pure. */
+/**
+ * Finds the snapshots that the target already has, by restic's rule: the same origin, and otherwise equal;
+ * pure.
+ */
 export function planCopy(source: SnapshotRecords, target: SnapshotRecords): CopyPlan {
   const byOrigin = new Map<string, string[]>();
   for (const [id, { original }] of target)
@@ -275,7 +278,7 @@ export function planCopy(source: SnapshotRecords, target: SnapshotRecords): Copy
   return { copy, present };
 }
 
-/** Everything but the parent and the origin must be the same: one whose tags changed is copied again. */
+/** All fields but the parent and the origin must be equal: a snapshot whose tags changed is copied again. */
 function isAlike(a: SnapshotJson, b: SnapshotJson | undefined): boolean {
   return b !== undefined && essence(a) === essence(b);
 }

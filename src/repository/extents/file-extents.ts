@@ -4,16 +4,20 @@ import { type FileRange, ioctl } from '../../lib/ioctl.ts';
 import { filesystemType } from '../../lib/filesystem-type.ts';
 
 /**
- * The parts of an open file that hold written data, in their order, told in such a way that what two files of one file
- * system have in the same place is the same, as long as both are there. Undefined where that cannot be told.
+ * The extents of an open file that hold written data, in order. Where two files of one file system have an
+ * equal extent at the same offset, their content is equal, as long as both files exist. Undefined where that
+ * cannot be determined.
  */
 export function fileExtents(fd: number): readonly Extent[] | undefined {
   return isOnBtrfs(fd) ? btrfsExtentsOf(fd) : extentsOf(fd);
 }
 
-/** How many there are, reserved ones perhaps included. 0 where they cannot be told, or not by this user. */
+/**
+ * How many extents a file has, possibly with preallocated ones. 0 where they cannot be read, or not by this
+ * user.
+ */
 export function countFileExtents(fd: number): number {
-  // FIEMAP takes several for one there, and all of them have to be cloned.
+  // FIEMAP merges several on btrfs, and all of them have to be cloned.
   return (isOnBtrfs(fd) ? btrfsExtentsOf(fd)?.length : countExtents(fd)) ?? 0;
 }
 
@@ -25,11 +29,11 @@ function isOnBtrfs(fd: number): boolean {
 export interface Extent {
   readonly start: number;
   readonly end: number;
-  /** On the disk, or from the start of what it is kept in. */
+  /** Offset on the disk, or in the file system's address space. */
   readonly physical: number;
-  /** Where what it is kept in begins, where that counts: what is compressed has many bytes at one place. */
+  /** Where the containing extent begins, for compressed data, of which many bytes share one place. */
   readonly within?: number;
-  /** When that was written, in the file system's own count, where a place may be given to another meanwhile. */
+  /** The file system's generation of the write, where an address may be reused. */
   readonly generation?: number;
 }
 
@@ -42,29 +46,32 @@ const allOfIt = 0xffff_ffff_ffff_ffffn;
 const flagSync = 1;
 const last = 1;
 const unwritten = 0x800;
-/** Not on the disk yet, or not as it is in the file: where they are says nothing of what they hold. */
+/**
+ * Flags of extents that are not on disk yet, or are stored in another form: their address says nothing of the
+ * content.
+ */
 const unclear = 0x002 | 0x004 | 0x008 | 0x080 | 0x100 | 0x200 | 0x400;
 
-/** How many parts a file is in on its disk. Undefined where the file system cannot tell. */
+/** How many extents a file has on disk. Undefined where the file system cannot tell. */
 export function countExtents(fd: number): number | undefined {
   const head = requestFrom(0, { most: 0, flags: 0 });
   return ioctl(fd, fiemap, 'void *', head) === 0 ? head.readUInt32LE(20) : undefined;
 }
 
-/** Waits until all that was written to a file has a place on the disk. False where the file system cannot tell. */
+/** Waits until all written data of a file has a place on disk. False where the file system cannot tell. */
 function settleExtents(fd: number): boolean {
-  // It waits for all of it, whatever part is asked for.
+  // The sync covers the whole file, whatever range is requested.
   const request = requestFrom(0, { to: 1, most: 1, flags: flagSync });
   return ioctl(fd, fiemap, 'void *', request) === 0;
 }
 
 /**
- * The parts of a file that hold written data, in their order, once all that was written is on the disk. Undefined where
- * the file system cannot tell, or where a place does not stand for its content.
+ * The extents that hold written data, in order, once everything written is on disk. Undefined where the file
+ * system cannot tell, or where an address does not identify content.
  */
 function extentsOf(fd: number): readonly Extent[] | undefined {
   const extents: Extent[] = [];
-  // XFS keeps room behind the end of a file that grows, which has no place yet.
+  // XFS preallocates space behind the end of a growing file, which has no address yet.
   const { size } = fstatSync(fd);
   for (let from = 0; from < size;) {
     const answer = requestFrom(from, { to: size, most: extentsPerCall, flags: flagSync });
@@ -77,7 +84,7 @@ function extentsOf(fd: number): readonly Extent[] | undefined {
       const physical = Number(answer.readBigUInt64LE(at + 8));
       const flags = answer.readUInt32LE(at + 40);
       if ((flags & unclear) !== 0 || end <= from || !Number.isSafeInteger(physical + end)) return undefined;
-      // It is read as zeros, as a hole is.
+      // It reads as zeros, like a hole.
       if ((flags & unwritten) === 0) extents.push({ start, end, physical });
       if ((flags & last) !== 0) return extents;
       from = end;
@@ -88,7 +95,7 @@ function extentsOf(fd: number): readonly Extent[] | undefined {
 }
 
 interface Request {
-  /** The end of the file unless given. */
+  /** The end of the file by default. */
   readonly to?: number;
   readonly most: number;
   readonly flags: number;
@@ -103,7 +110,7 @@ function requestFrom(offset: number, { to, most, flags }: Request): Buffer {
   return request;
 }
 
-/** Where two files are not in the same places of one disk, up to an offset; pure. */
+/** The ranges, up to an offset, in which two files do not share the same places of one disk; pure. */
 export function differingRanges(
   one: readonly Extent[],
   other: readonly Extent[],
@@ -146,7 +153,9 @@ function reached(extent: Extent | undefined, at: number): Extent | undefined {
   return extent === undefined || extent.start > at ? undefined : extent;
 }
 
-/** BTRFS_IOC_TREE_SEARCH_V2 of linux/btrfs.h: 104 bytes that say what is sought, the room for it, and the room. */
+/**
+ * BTRFS_IOC_TREE_SEARCH_V2 of linux/btrfs.h: a search key of 104 bytes, the buffer's size, and the buffer.
+ */
 const treeSearch = 0xc070_9411;
 const searchHeadBytes = 112;
 const roomBytes = 256 * 1024;
@@ -159,22 +168,22 @@ const kinds = { written: 1, reserved: 2 };
 
 const newestGeneration = 0xffff_ffff_ffff_ffffn;
 
-/** Before Linux 6.1 a file's parts may miss what was just written. */
+/** Before Linux 6.1 the extents of a file may lack recent writes. */
 const firstKernel = [6, 1];
 
 /**
- * The parts of a file on btrfs that hold written data, in their order, as the file system's own tree has them, once all
- * that was written is in it: in a tenth of the time that FIEMAP takes, which finds out for each whether it is shared.
- * What two files keep in the same extent at the same offset is the same, compressed or not, also while a balance moves
- * it: the generation tells an extent from another that has come to the same address. Undefined where this user may not
- * look, or where a place does not stand for its content.
+ * The extents of a file on btrfs that hold written data, in order, read from the file system's own tree once
+ * everything written is in it. This takes a tenth of the time of FIEMAP, which also finds out for each extent
+ * whether it is shared. Data that two files have in the same extent at the same offset is equal, compressed
+ * or not, also while a balance moves it: the generation distinguishes an extent from another that reuses its
+ * address. Undefined where this user may not look, or where an address does not identify content.
  */
 function btrfsExtentsOf(fd: number): readonly Extent[] | undefined {
   if (!isKernelSince(release(), firstKernel) || !settleExtents(fd)) return undefined;
   const extents: Extent[] = [];
   const { ino: inode, size } = fstatSync(fd, { bigint: true });
   const room = Buffer.allocUnsafe(searchHeadBytes + roomBytes);
-  // What is reserved behind the end may be arbitrarily far away.
+  // Preallocated space may lie arbitrarily far behind the end.
   for (let from = 0; from < size;) {
     if (!search(fd, room, { inode, from, size })) return undefined;
     const count = room.readUInt32LE(64);
@@ -197,11 +206,11 @@ interface Sought {
   readonly inode: bigint;
   /** The first offset in the file. */
   readonly from: number;
-  /** Of the file. */
+  /** The size of the file. */
   readonly size: bigint;
 }
 
-/** Into the room, from the tree of the open file. */
+/** Searches the tree of the open file, and writes the items into the buffer. */
 function search(fd: number, room: Buffer, { inode, from, size }: Sought): boolean {
   room.fill(0, 0, searchHeadBytes);
   // From here to the end of the file, of any generation.
@@ -214,11 +223,11 @@ function search(fd: number, room: Buffer, { inode, from, size }: Sought): boolea
   return ioctl(fd, treeSearch, 'void *', room) === 0;
 }
 
-/** Undefined for what is read as zeros. */
+/** Undefined for an extent that reads as zeros. */
 function readItem(room: Buffer, item: number, start: number): Extent | 'unclear' | undefined {
   const type = room.readUInt8(item + at.type);
   if (type === kinds.reserved) return undefined;
-  // Content that is in the tree itself has no place. What is encrypted may have another key.
+  // Inline content has no address. Encrypted extents may have different keys.
   if (type !== kinds.written || room.readUIntLE(item + at.encryption, 3) !== 0) return 'unclear';
   const within = readWord(room, item + at.address);
   if (within === 0) return undefined;
@@ -234,7 +243,7 @@ function readWord(bytes: Buffer, position: number): number {
   return bytes.readUInt32LE(position) + bytes.readUInt32LE(position + 4) * 2 ** 32;
 }
 
-/** True for a kernel's release, as `6.12.48+deb13-amd64`, that is of a version or a later one; pure. */
+/** True when a kernel release such as `6.12.48+deb13-amd64` is of the given version or later; pure. */
 export function isKernelSince(kernel: string, [major = 0, minor = 0]: readonly number[]): boolean {
   const [, ours = '0', oursMinor = '0'] = /^(\d+)\.(\d+)/.exec(kernel) ?? [];
   return Number(ours) > major || (Number(ours) === major && Number(oursMinor) >= minor);

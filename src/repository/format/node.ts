@@ -26,7 +26,7 @@ export interface TreeNode {
   readonly links: number;
   readonly linkTarget: ByteString | undefined;
   readonly xattrs: readonly ExtendedAttribute[];
-  /** Present for sparse files; what lies between the runs are holes. */
+  /** Present for sparse files; the gaps between the runs are holes. */
   readonly dataRuns: readonly DataRun[] | undefined;
   /** `st_rdev` of a device. */
   readonly device: bigint;
@@ -47,7 +47,7 @@ const typeNames: Readonly<Record<TreeNode['type'], string>> = {
   irregular: 'irregular',
 };
 
-/** Go's os.FileMode has bits of its own for the type and for setuid, setgid and sticky. */
+/** Go's os.FileMode has its own bits for the type and for setuid, setgid and sticky. */
 const typeModeBits: Readonly<Record<TreeNode['type'], number>> = {
   file: 0,
   dir: 2 ** 31,
@@ -59,10 +59,10 @@ const typeModeBits: Readonly<Record<TreeNode['type'], number>> = {
   irregular: 2 ** 19,
 };
 
-/** Holes are kept as a generic attribute: restic keeps those that it does not know. */
+/** Holes are stored as a generic attribute: restic preserves attributes that it does not know. */
 const runsAttribute = 'holdfast.data_runs';
 
-/** The JSON of a node. That of a file with many blobs is put together where its tree is, from their ids. */
+/** The JSON of a node. For a file with many blobs it is assembled from their ids when the tree is written. */
 export type NodeText = ByteString | LongNode;
 
 export interface LongNode {
@@ -79,7 +79,7 @@ export function encodeNode(node: TreeNode): ByteString {
   return beforeContent + list + afterContent;
 }
 
-/** The same of a file whose blobs are `ids`, whatever its content says. */
+/** The same for a file whose blobs are `ids`; its `content` is ignored. */
 export function encodeLongNode(node: TreeNode, ids: readonly IdList[]): LongNode {
   const { beforeContent, afterContent } = encodeAroundContent(node);
   return { beforeIds: `${beforeContent}[`, ids, afterIds: `]${afterContent}` };
@@ -96,7 +96,7 @@ function encodeAroundContent(node: TreeNode): { beforeContent: ByteString; after
   return { beforeContent: `${json},"content":`, afterContent: `${subtree}}` };
 }
 
-/** The beginning of a node's JSON: all that one call of stat(2) tells. */
+/** The beginning of a node's JSON: everything that one call of stat(2) returns. */
 export function encodeNodeHead(node: TreeNode): ByteString {
   let json = `{"name":${jsonString(quoteName(node.name))},"type":"${typeNames[node.type]}"`;
   const mode = goMode(node);
@@ -136,7 +136,10 @@ function encodeRuns(runs: readonly DataRun[]): string {
   return JSON.stringify(runs.map(({ offset, length }) => [offset, length]));
 }
 
-/** The nodes of a tree blob, sorted by name. `integrity` for text that is no tree or has hostile or repeated names. */
+/**
+ * The nodes of a tree blob, sorted by name. `integrity` for text that is not a tree, or has hostile or
+ * repeated names.
+ */
 export function decodeTree(text: Uint8Array): TreeNode[] {
   const nodes = parseTree(text).map(decodeNode);
   if (!isSorted(nodes)) nodes.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
@@ -250,7 +253,7 @@ function decodeXattr(json: unknown): ExtendedAttribute {
   };
 }
 
-/** Runs that make no sense are left out: then the file is whole, and only its holes are lost. */
+/** Invalid runs are dropped: the file's content is then complete, and only its holes are lost. */
 function decodeRuns(json: unknown, size: number): DataRun[] | undefined {
   const { generic_attributes: attributes } = json as {
     generic_attributes?: Readonly<Record<string, unknown>> | null;

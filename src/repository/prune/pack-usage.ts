@@ -6,19 +6,22 @@ import type { BlobMarks } from './blob-marks.ts';
 /** How much of a pack is used. */
 export interface PackUsage {
   readonly id: string;
-  /** As its blobs add up, not as it is stored. */
+  /** The sum of its blobs, not its stored size. */
   readonly sizeBytes: number;
   readonly kind: 'data' | 'tree' | 'mixed';
   usedBlobs: number;
   usedBytes: number;
   unusedBlobs: number;
   unusedBytes: number;
-  /** The part of the unused that is further copies of blobs which another pack keeps. */
+  /** The part of the unused blobs that another pack also holds and keeps. */
   duplicateBlobs: number;
   duplicateBytes: number;
 }
 
-/** Counts, pack by pack, what of it is used. Packs are given as the index files list them, in the order of the index. */
+/**
+ * Counts for each pack how much of it is used. Packs are added as the index files list them, in the order of
+ * the index.
+ */
 export class UsageCounter {
   readonly #index: BlobIndex;
   readonly #marks: BlobMarks;
@@ -36,7 +39,7 @@ export class UsageCounter {
     const record = number === undefined ? undefined : this.#index.packs[number];
     if (number === undefined || record === undefined) throw changedMeanwhile(pack.id);
     if (this.#packs[number] !== undefined) {
-      // Two index files may name a pack, as after a prune that was killed; they must say the same.
+      // Two index files may name the same pack, as after a killed prune; they must agree.
       if (record.blobCount !== pack.blobs.length) throw contradiction(pack.id);
       return;
     }
@@ -55,7 +58,7 @@ export class UsageCounter {
     for (const blob of pack.blobs) this.#count(number, blob);
   }
 
-  /** The packs in the order of the index, after it is decided which copy of each blob stays. */
+  /** The packs in the order of the index, once it is decided which copy of each blob stays. */
   finish(): PackUsage[] {
     for (const [number, { id }] of this.#index.packs.entries())
       if (this.#packs[number] === undefined) throw changedMeanwhile(id);

@@ -14,8 +14,8 @@ import { isOfThisFile, readPackHeader } from './pack-headers.ts';
 import { IndexRewriter, removeFiles, type RepairWork, tellProgress, throwIfStopped } from './repair-work.ts';
 
 /**
- * Copies what is whole in damaged packs into new packs, lets the index forget the damaged ones, and removes them last. A
- * pack that the store fails to give stays there: another time it may give it.
+ * Copies the intact blobs of damaged packs into new packs, removes the damaged packs from the index, and
+ * deletes them last. A pack that the store fails to return is kept: a later read may succeed.
  */
 export async function repairPacks(
   work: RepairWork,
@@ -47,7 +47,7 @@ interface KnownPacks {
   readonly packs: BlobIndex['packs'];
 }
 
-/** Those that are gone, have another size than the index says, or do not hold what they should. */
+/** Keeps the packs that are missing, differ in size from the index, or have wrong content. */
 async function onlyDamaged(
   work: RepairWork,
   ids: readonly string[],
@@ -70,7 +70,7 @@ async function wholeIndex(work: RepairWork): Promise<BlobIndex> {
   }
 }
 
-/** What the index says of the packs is all that tells where their blobs are. */
+/** Only the index says where the blobs of a damaged pack are. */
 function explainIndex(error: unknown): unknown {
   if (!(error instanceof AppError) || error.code !== 'integrity') return error;
   return new AppError('integrity', error.message, {
@@ -81,11 +81,11 @@ function explainIndex(error: unknown): unknown {
 }
 
 interface SplitIndex {
-  /** The packs that are to be repaired, as the index says what they hold. */
+  /** The packs to repair, with their content according to the index. */
   readonly damaged: Map<string, readonly BlobPlace[]>;
   /** All other packs. */
   readonly others: BlobIndex;
-  /** The index files that name any of the packs. */
+  /** The index files that name any of these packs. */
   readonly indexFiles: readonly string[];
 }
 
@@ -119,7 +119,7 @@ function united(first: readonly BlobPlace[], second: readonly BlobPlace[]): read
   return [...new Map([...first, ...second].map((blob) => [key(blob), blob])).values()];
 }
 
-/** People have the start of an id only: messages show no more. */
+/** Accepts prefixes, since messages show only the start of an id. */
 function wholeIds(wanted: readonly string[], known: readonly string[]): string[] {
   const ids = wanted.map((start) => {
     const [id, other] = new Set(known.filter((one) => one.startsWith(start.toLowerCase())));
@@ -138,7 +138,7 @@ interface Wanted {
   readonly sizes: ReadonlyMap<string, number>;
 }
 
-/** Adds what the packs' own headers say, for those that can still say something. */
+/** Adds the content from the packs' own headers, where these can be read. */
 async function describePacks(
   work: RepairWork,
   damaged: Map<string, readonly BlobPlace[]>,
@@ -236,7 +236,10 @@ interface Replacing extends Pick<SplitIndex, 'damaged' | 'indexFiles'> {
   readonly salvage: Salvage;
 }
 
-/** What was saved is durable and indexed. The index forgets the damaged packs, and only then they go. */
+/**
+ * The saved blobs are durable and indexed. The damaged packs leave the index first, and are deleted after
+ * that.
+ */
 async function replacePacks(work: RepairWork, { damaged, indexFiles, salvage }: Replacing): Promise<void> {
   const rewriter = new IndexRewriter(work);
   for (const name of indexFiles)
@@ -247,7 +250,7 @@ async function replacePacks(work: RepairWork, { damaged, indexFiles, salvage }: 
   await removeFiles(work, 'data', removable);
 }
 
-/** Reads every byte of the packs, and returns the ids of those that are not whole. */
+/** Reads every byte of the packs, and returns the ids of the damaged ones. */
 async function findDamagedPacks(work: RepairWork, packs: readonly string[]): Promise<string[]> {
   if (packs.length === 0) return [];
   const workers = Math.max(1, Math.min(8, availableParallelism(), packs.length));

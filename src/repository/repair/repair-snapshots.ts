@@ -18,7 +18,7 @@ import type { LostEntry, RepairedSnapshot, SnapshotRepairReport } from '../reque
 import { type RepairWork, removeFiles, tellProgress, throwIfStopped } from './repair-work.ts';
 import { TreeRepairer } from './tree-repairer.ts';
 
-/** A snapshot that is repaired has this tag. */
+/** The tag of repaired snapshots. */
 const repairedTag = 'repaired';
 
 export interface SnapshotChoice {
@@ -32,14 +32,15 @@ interface Damaged {
   readonly json: SnapshotJson;
   /** Undefined when its root is lost. */
   readonly tree: string | undefined;
-  /** What takes its place was made by an earlier repair. */
+  /** The replacement that an earlier repair made. */
   readonly madeBefore: string | undefined;
   readonly lost: readonly LostEntry[];
 }
 
 /**
- * Makes new snapshots in the place of damaged ones, without what is lost. What is lost must be certain, so the index must
- * be whole and say what the packs say. Trees are durable before the records, and the old records go last.
+ * Replaces damaged snapshots by new ones without the lost entries. The loss must be certain, so the index
+ * must be intact and agree with the packs. Trees are durable before the records, and the old records are
+ * removed last.
  */
 export async function repairSnapshots(
   work: RepairWork,
@@ -106,7 +107,7 @@ async function findDamaged(
   return { damaged, looked: wanted.length, unreadableRecords };
 }
 
-/** All records that can be read, and which of the wanted ones cannot. */
+/** All readable records, and which of the requested ones cannot be read. */
 async function loadRecords(
   work: RepairWork,
   wanted: readonly string[] | undefined,
@@ -151,7 +152,7 @@ async function replace(work: RepairWork, { one, reader, forget }: Replacement): 
   };
 }
 
-/** The record as it was, but for what is lost: it counts as problems, so that the snapshot is told as partial. */
+/** The old record with the lost entries as problems, so that the snapshot is shown as partial. */
 async function describe(
   { id, json, lost }: Damaged,
   tree: string,
@@ -176,7 +177,7 @@ async function describe(
   };
 }
 
-/** A program that rewrote the record dropped our field; the tree has a copy of what matters. */
+/** A program that rewrote the record dropped our field; the tree has a copy of the important part. */
 async function describeAgain(
   { tree, paths }: SnapshotJson,
   reader: BlobReader,
@@ -187,13 +188,16 @@ async function describeAgain(
   return volume && describedAgain(path, volume);
 }
 
-/** What only a damaged index file or an unknown pack tells of is not lost: it must be found before anything is given up. */
+/**
+ * Data that only a damaged index file or an unknown pack describes is not lost: it must be found before
+ * anything is given up.
+ */
 async function loadCertainIndex(work: RepairWork): Promise<BlobIndex> {
   const stored = await work.codec.store.list('data', { signal: work.signal });
   const sizes = new Map(stored.map(({ name, sizeBytes }) => [name, sizeBytes]));
   const index = await loadBlobIndex(work.codec, {
     signal: work.signal,
-    // What a pack held that is gone may be in another one too.
+    // Another pack may hold the content of a missing pack too.
     takes: ({ id }) => sizes.has(id),
     onDamaged: (name) => {
       throw uncertain(`its index file "${name.slice(0, 8)}" is damaged`, 'repair index');
@@ -208,7 +212,7 @@ async function loadCertainIndex(work: RepairWork): Promise<BlobIndex> {
   for (const file of stored) {
     if (index.packNumber(file.name) !== undefined) continue;
     const blobs = await readPackHeader(work.codec, file, { signal: work.signal }).catch(orUndefined);
-    // What an interrupted backup left is no matter, unless it holds what is missing.
+    // Leftovers of an interrupted backup do not matter, unless they hold something that is missing.
     if (blobs?.some((blob) => !index.has(blob.id, blob.type)))
       throw uncertain(`pack "${file.name.slice(0, 8)}" holds data that no index names`, 'repair index');
   }

@@ -23,13 +23,16 @@ import type { Metadata, PackWork } from './restore-task.ts';
 import type { RestoreResult } from '../requests.ts';
 
 export interface RestoreContext extends SaveContext {
-  /** Workers that are started already; they end with the restore. */
+  /** Workers that are already started; they end with the restore. */
   readonly workers?: RestoreWorkers | undefined;
 }
 
-/** Restores a tree or a file as `target`, exactly, and makes it durable. What was made before an error stays. */
+/**
+ * Restores a tree or a file as `target`, exactly, and makes it durable. What was written before an error
+ * stays.
+ */
 export async function restoreTree(context: RestoreContext, request: RestoreRequest): Promise<RestoreResult> {
-  // Closed last: what the workers open goes from there.
+  // Closed last, since the workers open files relative to these directories.
   using places = new DisposableStack();
   await using pool = context.workers ?? openRestoreWorkers(context.address);
   pool.notify(context.masterKey);
@@ -43,7 +46,7 @@ function close(opened: Disposable | undefined): void {
   opened?.[Symbol.dispose]();
 }
 
-/** Below it, one worker may be all that is ever needed. */
+/** Below this size, one worker may be enough. */
 const worthWarming = 16 * 1024 * 1024;
 
 class Restorer implements Disposable {
@@ -52,9 +55,9 @@ class Restorer implements Disposable {
   readonly #pool: RestoreWorkers;
   readonly #held: HeldTarget;
   readonly #opened = new DisposableStack();
-  /** Where the walk is. */
+  /** The directories of the walk's current position. */
   readonly #places: OpenDirectories;
-  /** Where something is finished that was begun earlier. */
+  /** The directories in which entries begun earlier are finished. */
   readonly #earlier: OpenDirectories;
   readonly #plan = new RestorePlan();
   readonly #hardLinks = new HardLinks();
@@ -68,7 +71,9 @@ class Restorer implements Disposable {
   #failure: Error | undefined;
   #files = 0;
   #bytes = 0;
-  /** What the restored files hold as a program reads them: holes and further names of a file count as in the snapshot. */
+  /**
+   * The size of the restored files as a program reads them: holes and hard links count as in the snapshot.
+   */
   #sizeBytes = 0;
   #lastTold = 0;
 
@@ -107,8 +112,8 @@ class Restorer implements Disposable {
   async run(): Promise<RestoreResult> {
     const { node } = this.#request;
     const { root, single } = this.#held;
-    // Opened before anything is written: the kernel then tells of every write that has failed since, and the target's own
-    // mode does not matter.
+    // Opened before anything is written: the kernel then reports every write that fails afterwards, and the
+    // target's own mode does not matter.
     using disk = openDisk(root);
     if (single === undefined) await this.#restoreDirectory(node);
     else await this.#restoreThing(node as TreeNode, single);
@@ -116,7 +121,7 @@ class Restorer implements Disposable {
     await this.#settle(0);
     if (single !== undefined) this.#others.dropInherited(node as TreeNode, single);
     for (const link of this.#links) this.#makeLink(link);
-    // Deepest first: making things in a directory changes its times, and its mode may forbid it.
+    // Deepest first: creating entries in a directory changes its times, and its mode may forbid it.
     for (const { path, metadata } of this.#directories.deepestFirst()) {
       const { handle } = this.#places.enter(path, { create: false });
       applyToDirectory({ folder: handle, path }, metadata, this.#problems);
@@ -132,7 +137,7 @@ class Restorer implements Disposable {
     };
   }
 
-  /** Below the target, in words for people: where it was made ready is not theirs to know. */
+  /** The path below the target, as messages show it: the staging folder means nothing to the user. */
   #shown(path: ByteString): string {
     return toPrintable(path === (this.#held.single ?? '') ? '/' : path);
   }
@@ -224,9 +229,9 @@ class Restorer implements Disposable {
     this.#tell(task.blobs[0]?.targets[0]?.path ?? '');
   }
 
-  /** Waits until at most `count` tasks are under way. */
+  /** Waits until at most `count` tasks are running. */
   async #settle(count: number): Promise<void> {
-    // The task notes its failure, which `#throwIfOver` throws.
+    // The task records its failure, which `#throwIfOver` throws.
     while (this.#running.size > count) await Promise.race(this.#running).catch(() => undefined);
     this.#throwIfOver();
   }

@@ -28,14 +28,14 @@ export interface SavedData {
 
 interface Pending extends Omit<SavedData, 'dataTree'> {
   readonly dataTree: Promise<string>;
-  /** What the next pass goes by, where there may be one. */
+  /** Known trees for the next pass, when there may be one. */
   readonly trees?: LiveTrees | undefined;
 }
 
 interface StillWork extends Pick<DirectorySaverOptions, 'clones' | 'cleaned' | 'stillSinceMs'> {
-  /** When the data was let go though not all was read, in milliseconds since 1970. */
+  /** When the containers were released before everything was read, in milliseconds since 1970. */
   readonly cutAtMs?: (() => number | undefined) | undefined;
-  /** True when it is made still once more should that happen. */
+  /** True when the data will be made still again in that case. */
   readonly mayRepeat: boolean;
 }
 
@@ -48,22 +48,25 @@ interface Known {
   readonly parentTreeId: string | undefined;
 }
 
-/** The data of one snapshot on its way into the repository: gone through in use, perhaps, then still, then the rest. */
+/**
+ * The data of one snapshot on its way into the repository: optional live passes, then the still pass, then
+ * the rest.
+ */
 export class DataSave {
   readonly tree: TreeToSave;
   readonly parts: readonly ByteString[];
   readonly names: UserNames = readUserNames();
-  /** Of the pass that the snapshot is made of. */
+  /** The tally of the pass that becomes the snapshot. */
   tally: SaveTally;
-  /** What saving it has added to the repository. */
+  /** What saving this data has added to the repository. */
   readonly stored: StoredCount = { addedBytes: 0, storedBytes: 0 };
   readonly #context: SaveContext;
   readonly #shared: SharedBySaves;
   readonly #scheduler: SaveScheduler;
-  /** Where it is gone through in use. */
+  /** Records changes during live passes. */
   #changes: FileChanges | undefined;
   #tries = 0;
-  /** Of each pass. */
+  /** One counter for each pass. */
   readonly #notKept: NotKeptCounter[] = [];
   #known: Promise<Known> | undefined;
   #live: LiveSave | undefined;
@@ -78,7 +81,7 @@ export class DataSave {
     this.tally = this.#newTally();
   }
 
-  /** What had changed since the data was gone through in use. */
+  /** What changed after the live pass. */
   get inFlight(): InFlight | undefined {
     const { late, read } = this.tally;
     const more = { ...(this.#tries > 1 && { tries: this.#tries }), ...(late > 0 && { late }) };
@@ -86,47 +89,47 @@ export class DataSave {
     return { passes: this.#live.passes, ...read, ...more };
   }
 
-  /** What was not saved as it is, in the data and on the way to it. */
+  /** What could not be saved exactly, in the data and on the way to it. */
   get problems(): SaveProblem[] {
     const seen = this.tally.problems.map((problem) => ({ ...problem, path: toPrintable(problem.path) }));
     return [...seen, ...(this.tree.lost ?? [])];
   }
 
-  /** What of the things that were read is in no snapshot. */
+  /** What the snapshot lacks of the entries that were read. */
   get notKept(): NotKept[] {
     return NotKeptCounter.list(this.#notKept);
   }
 
-  /** How long the last pass over the data in use took; 0 where there was none. */
+  /** Duration of the last live pass in milliseconds; 0 when there was none. */
   get lastPassMs(): number {
     return this.#live?.lastPassMs ?? 0;
   }
 
-  /** Finds what is known of the data from before. */
+  /** Finds what earlier backups know of the data. */
   async prepare(): Promise<void> {
     this.#known ??= this.#findKnown();
     await this.#known;
   }
 
-  /** So that nobody stands still for what can be at hand before. */
+  /** Loads what can be loaded in advance, so that containers do not stand still for it. */
   bringToHand(): void {
     this.#live?.trees.openLarge();
   }
 
-  /** So that nobody stands still while the disk works. */
+  /** Writes pages to disk in advance, so that containers do not stand still for it. */
   async cleanPages(cleaned: CleanedFilesystems): Promise<void> {
     const { source } = this.tree;
     if (source.kind === 'directory') await cleaned.clean(source.root);
   }
 
-  /** Of files that were read as they changed: they may change again until they are still. */
+  /** Clones files that changed while they were read: they may change again before the data is still. */
   async cloneEarly(early: EarlyClones, signal: AbortSignal | undefined): Promise<void> {
     const { source } = this.tree;
     if (source.kind !== 'directory' || this.#live === undefined) return;
     await early.add(source.root, this.#live.proofs.keys(), signal);
   }
 
-  /** Goes on from what was seen of it before, by a pass that was to be still as well. */
+  /** Continues from an earlier pass, including one that was meant to be still. */
   async goThroughLive(fitsMs: number): Promise<void> {
     const { source } = this.tree;
     if (source.kind !== 'directory') return;
@@ -146,7 +149,7 @@ export class DataSave {
     );
   }
 
-  /** Returns when the source need not be as it is any more. `released` settles when it may change. */
+  /** Returns when the source may change. `released` resolves when it actually may. */
   async saveStill({ clones, cleaned, stillSinceMs, cutAtMs, mayRepeat }: StillWork): Promise<void> {
     const { source, isExcluded } = this.tree;
     const known = await (this.#known ??= this.#findKnown());
@@ -180,7 +183,7 @@ export class DataSave {
     this.#pending = { dataTree: done, dataNode, trees };
   }
 
-  /** What was to be still and was not for long enough becomes one more pass over the data in use. */
+  /** Turns a pass that was not still for long enough into another live pass. */
   async takeForLive(): Promise<void> {
     const live = this.#live;
     const { dataTree, trees } = this.#pending ?? {};
@@ -197,7 +200,7 @@ export class DataSave {
     return { dataTree: await this.measured(() => dataTree), dataNode };
   }
 
-  /** What it stores counts for this snapshot, though clones of several are read at the same time. */
+  /** Counts what the work stores for this snapshot, even when clones of several are read at once. */
   async measured<T>(work: () => Promise<T>): Promise<T> {
     return await this.#scheduler.countingInto(this.stored, work);
   }
@@ -233,7 +236,9 @@ export class DataSave {
     return { parents, parentTreeId: await this.#findParentTree(reader, parent.id) };
   }
 
-  /** The tree of the data in the parent snapshot. A parent that is damaged or gone is no parent, and no error. */
+  /**
+   * The tree of the data in the parent snapshot. A damaged or missing parent counts as none, and is no error.
+   */
   async #findParentTree(reader: BlobReader, id: string): Promise<string | undefined> {
     try {
       const json = await loadSnapshot(this.#context.codec, id);

@@ -19,33 +19,33 @@ import { childPath, type Place, type Slot } from './place.ts';
 import { readProblem } from './read-problem.ts';
 
 export interface DirectorySaverOptions extends FileSaverOptions {
-  /** Of what is in the root only this name. */
+  /** Saves only this name of the root. */
   readonly only?: ByteString | undefined;
   readonly isExcluded: ((path: ByteString, isDirectory: boolean) => boolean) | undefined;
-  /** Told each directory's tree with its text. */
+  /** Called with each directory's tree and its text. */
   readonly onTree?: ((id: string, text: Uint8Array) => void) | undefined;
-  /** Since when it has to be still, in milliseconds since 1970; undefined while it need not be. */
+  /** Since when the data must have been still, in milliseconds since 1970; undefined when it need not be. */
   readonly stillSinceMs?: number | undefined;
-  /** The same, of those only that are not as they were known to be. */
+  /** Called only for trees that differ from the known ones. */
   readonly onNewTree?: ((id: string, text: Uint8Array) => void) | undefined;
-  /** What was written down just before need not be written down again. */
+  /** File systems whose pages were just written to disk, which need not be done again. */
   readonly cleaned?: CleanedFilesystems | undefined;
 }
 
-/** Times of files are as exact as the kernel's ticks. */
+/** File times are as exact as the kernel's ticks. */
 const clockGrainMs = 20;
 
 /**
- * Walks directories in order, in this thread, and leaves the reading to the workers. The walk runs ahead of them as
- * far as the scheduler has room; trees are put together when all their nodes are known.
+ * Walks directories in order, in this thread, and leaves the reading to the workers. The walk runs ahead of
+ * them as far as the scheduler has room; a tree is assembled when all its nodes are known.
  */
 export class DirectorySaver {
   readonly #options: DirectorySaverOptions;
   readonly #breather = new Breather('saving', undefined);
-  /** The file systems whose pages were written down. */
+  /** The file systems whose pages were written to disk. */
   readonly #cleanDevices = new Set<bigint>();
   readonly #files: FileSaver;
-  /** How long it has waited for pages to be written down. */
+  /** Time spent waiting for pages to be written to disk, in milliseconds. */
   cleanedMs = 0;
 
   constructor(options: DirectorySaverOptions) {
@@ -53,13 +53,13 @@ export class DirectorySaver {
     this.#files = new FileSaver(options);
   }
 
-  /** The id of the directory's tree. */
+  /** Returns the id of the directory's tree. */
   async save(directory: ByteString, parentTreeId: string | undefined): Promise<string> {
     const { done } = await this.begin(directory, parentTreeId);
     return await done;
   }
 
-  /** Returns when nothing of the directory has to stay as it is any more: the rest is read from clones. */
+  /** Returns when the directory may change again: the rest is read from clones. */
   async begin(directory: ByteString, parentTreeId: string | undefined): Promise<{ done: Promise<string> }> {
     using files = this.#files;
     const handle = DirectoryHandle.open(directory);
@@ -70,7 +70,7 @@ export class DirectorySaver {
     return { done };
   }
 
-  /** Once for each file system that the walk comes to, before anything on it is read or trusted. */
+  /** Runs once for each file system that the walk reaches, before anything on it is read or trusted. */
   async #cleanPagesOf(handle: DirectoryHandle): Promise<void> {
     const { dev } = handle.stat();
     if (this.#cleanDevices.has(dev)) return;
@@ -81,7 +81,9 @@ export class DirectorySaver {
     this.cleanedMs += performance.now() - began;
   }
 
-  /** Returns when the walk is over; `done` follows when the workers are, and closes the handle. */
+  /**
+   * Returns when the walk is over; `done` resolves when the workers have finished too, and closes the handle.
+   */
   async #walk(
     where: Omit<Place, 'parent'>,
     parentTreeId: string | undefined,
@@ -93,7 +95,7 @@ export class DirectorySaver {
       this.#options.tally.notKept.add(flagsOfDirectory(where.handle), where.path);
       const { done } = await this.#walkEntries({ ...where, parent });
       const closed = done.finally(() => where.handle[Symbol.dispose]());
-      // Awaited by the directory above; a failure before that is no unhandled one.
+      // The directory above awaits it; until then a failure must not count as an unhandled rejection.
       closed.catch(() => undefined);
       return { done: closed };
     } catch (error) {
@@ -108,7 +110,7 @@ export class DirectorySaver {
     const names = this.#list(place);
     if (this.#options.tally.isLate) this.#noteSeen(place.handle.stat());
     for (const name of names) {
-      // Where nothing has changed nobody is waited for, and signals and timers would wait for the end.
+      // When nothing has changed the walk never awaits, which would starve signals and timers.
       if (this.#breather.isDue()) await this.#breathe();
       const below = childPath(place, name);
       const stat = this.#stat(place, name, below);
@@ -125,8 +127,8 @@ export class DirectorySaver {
   }
 
   /**
-   * A time of change says that something was written though it had to be still. Only where it is of this machine's clock; one
-   * from the future is of another time of that clock.
+   * A change time after `stillSinceMs` means that something was written although the data had to be still.
+   * Only times of this machine's clock count: one in the future comes from another setting of that clock.
    */
   #noteWritten({ handle }: Pick<Place, 'handle'>, { ctimeNs }: { ctimeNs: bigint }, path: ByteString): void {
     const { stillSinceMs, tally } = this.#options;
@@ -136,7 +138,7 @@ export class DirectorySaver {
     tally.written = path;
   }
 
-  /** Of a file, its reading tells. */
+  /** For files, the reader notes this. */
   #noteSeen({ ctimeNs }: Pick<FileStat, 'ctimeNs'>): void {
     this.#options.tally.noteSeen(ctimeNs);
   }
@@ -152,7 +154,7 @@ export class DirectorySaver {
     try {
       return readdirSync(toPath(handle.at('.')), { encoding: 'latin1' }).sort();
     } catch (error) {
-      // Without its root a backup is one of nothing, and no part of one.
+      // A backup without its root would be empty, not partial.
       if (path === '') throw knownError(error, `Cannot read "${toPrintable(directory)}"`);
       this.#problem(readProblem(path, error));
       return [];
@@ -168,14 +170,16 @@ export class DirectorySaver {
     }
   }
 
-  /** Returns when the walk below it is over. The slot is wrapped: a promise that is returned as it is would be waited for. */
+  /**
+   * Returns when the walk below is over. The slot is wrapped: returned bare, its promise would be awaited.
+   */
   async #walkChild(place: Place, name: ByteString): Promise<{ readonly slot: Slot }> {
     const { scheduler, tally, names } = this.#options;
     await scheduler.room();
     const path = childPath(place, name);
     const handle = this.#openChild(place, name, path);
     if (!handle) return { slot: undefined };
-    // Of the directory that is gone through: another may have come to its name since it was looked at.
+    // Stat the open directory: its name may lead to another one by now.
     const stat = statOpen(handle.fd);
     const xattrs = this.#xattrs(place, name, path);
     const parentTreeId = place.parent?.subtreeOf(name);
@@ -236,7 +240,7 @@ export class DirectorySaver {
     const onTree = isKnown ? this.#options.onTree : (this.#options.onTree ?? onNewTree);
     if (isKnown && onTree === undefined) return parent?.treeId ?? '';
     const text = encodeTree(nodes);
-    // A database of 20 GB has one of 40 MB: it is kept only where somebody asks for it.
+    // For a database of 20 GB this text has 40 MB, so it is kept only where the caller asked for it.
     if (onTree === undefined) return await scheduler.saveTree(text, { giveAway: true });
     const id = isKnown ? (parent?.treeId ?? '') : await scheduler.saveTree(text);
     onTree(id, text);
@@ -248,7 +252,7 @@ export class DirectorySaver {
   }
 }
 
-/** What cannot be opened cannot be listed either: that is told. */
+/** A directory that cannot be opened cannot be listed either, and that is reported. */
 function flagsOfDirectory(handle: DirectoryHandle): number {
   let fd: number;
   try {

@@ -25,15 +25,15 @@ export interface LargeFile {
   readonly names: UserNames;
   readonly change: FileChange;
   readonly name: ByteString;
-  /** Where it is on disk. */
+  /** The path on disk. */
   readonly full: ByteString;
   /** Relative to the root of the backup. */
   readonly path: ByteString;
-  /** What is read in its place; closed at the end. */
+  /** The clone that is read instead; closed at the end. */
   readonly clone?: ClonedFile | undefined;
-  /** Of the pass before, and for the next one. */
+  /** Proofs of the previous pass, and for the next one. */
   readonly proofs?: ProofBook | undefined;
-  /** Ids of its blobs in the pass before. */
+  /** Ids of the file's blobs in the previous pass. */
   readonly knownContent: () => IdList | undefined;
 }
 
@@ -72,7 +72,7 @@ async function saveContent(file: LargeFile, fd: number, stat: FileStat): Promise
   const end = Number(stat.size);
   const holes = new FileHoles(fd, { end, stat, chunkBytes });
   const { proofs: book, path } = file;
-  // One that has changed need not be the same kind of file any more.
+  // The changed file may be of another kind by now.
   const proofs = book?.get(path);
   book?.delete(path);
   const content = proofs && file.knownContent();
@@ -93,7 +93,7 @@ function isContentOf(content: IdList, { sizeBytes, chunkBytes }: FileProofs): bo
 
 interface FileToRead {
   readonly fd: number;
-  /** What is added to a file while it is read is left out, or reading a busy log might never end. */
+  /** Data appended during the read is left out; reading a busy log might never end otherwise. */
   readonly end: number;
   readonly chunkBytes: number | undefined;
   readonly holes: FileHoles;
@@ -125,7 +125,7 @@ async function savePieces(
   }
 }
 
-/** What is known of a file that was read as a whole. */
+/** The proofs of a file that was read completely. */
 function proofsOf(saved: readonly SaveTaskResult[], chunkBytes: number | undefined): FileProofs | CutProofs {
   if (chunkBytes !== undefined) {
     const sizeBytes = saved.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -159,7 +159,7 @@ interface KnownFile {
   readonly content: IdList;
 }
 
-/** Reads a file again whose proofs are at hand, and stores the pieces that have changed. */
+/** Reads a file again for which there are proofs, and stores the pieces that changed. */
 async function recheckPieces(
   { scheduler, tally, path, proofs: book }: LargeFile,
   { fd, end, holes, proofs: known, content }: KnownFile,
@@ -201,7 +201,7 @@ async function recheckPieces(
   }
 }
 
-/** What a worker would say of as many zeros. */
+/** What a worker would return for as many zeros. */
 async function recheckHole(
   scheduler: SaveScheduler,
   { holes, proofs }: { readonly holes: FileHoles; readonly proofs: Uint8Array },
@@ -222,7 +222,10 @@ async function recheckHole(
   };
 }
 
-/** Where a part is short, the file ended when it was read. What follows was written later, and has no place after it. */
+/**
+ * A short piece marks the end of the file when it was read. Later pieces were written afterwards and do not
+ * belong behind it.
+ */
 function upToEnd(parts: readonly SaveTaskResult[]): readonly SaveTaskResult[] {
   const short = parts.findIndex(({ bytes }) => bytes < pagedSegmentBytes);
   return short < 0 ? parts : parts.slice(0, short + 1);
@@ -232,7 +235,7 @@ function joined(proofs: readonly (Uint8Array | undefined)[]): Uint8Array {
   return new Uint8Array(Buffer.concat(proofs.map((part) => part ?? new Uint8Array())));
 }
 
-/** Looks at the file's beginning for what databases write. */
+/** Looks in the file's header for a database's page size. */
 function readChunkBytes(fd: number): number | undefined {
   const head = Buffer.alloc(headBytes);
   const length = readFully(fd, head, 0);

@@ -53,20 +53,20 @@ export function openScheduler(
   return new SaveScheduler({ workerData, tables: index.tables, onPack, signal });
 }
 
-/** Hashing this much takes no longer than sending it to a worker. */
+/** Hashing up to this size takes no longer than sending it to a worker. */
 const smallBlobBytes = 32 * 1024;
 
 interface SaveBlobOptions {
   readonly giveAway?: boolean;
 }
 
-/** What was stored for one of the snapshots that are saved together. */
+/** What was stored for one of several snapshots that are saved together. */
 export interface StoredCount {
   addedBytes: number;
   storedBytes: number;
 }
 
-/** Hands work to the save workers, keeps what is under way bounded, and adds up what they stored. */
+/** Gives work to the save workers, bounds the work under way, and adds up what they stored. */
 export class SaveScheduler implements AsyncDisposable {
   readonly #pool: WorkerPool<SaveTask, SaveTaskResult, SegmentBoundary, PackStoredEvent, NewTableNotice>;
   readonly #options: SchedulerOptions;
@@ -100,7 +100,10 @@ export class SaveScheduler implements AsyncDisposable {
     return this.#failure;
   }
 
-  /** Waits until there is room for more work. Throws when work has failed or is cancelled, so that a walk ends early. */
+  /**
+   * Waits until there is room for more work. Throws when work has failed or is cancelled, so that a walk ends
+   * early.
+   */
   async room(): Promise<void> {
     this.#throwIfOver();
     while (this.#pool.load >= this.#limit) {
@@ -109,7 +112,7 @@ export class SaveScheduler implements AsyncDisposable {
     }
   }
 
-  /** Adds what is stored by this work, and by what it leaves to come to its end later, to a count. */
+  /** Adds what this work stores to a count, including what its unfinished tasks store later. */
   async countingInto<T>(count: StoredCount, work: () => Promise<T>): Promise<T> {
     return await this.#counters.run(count, work);
   }
@@ -127,7 +130,8 @@ export class SaveScheduler implements AsyncDisposable {
       if (table) this.#pool.notify({ table });
       return result;
     } catch (error) {
-      // A file that can't be read fails with a system error and is told by the caller; anything else ends the backup.
+      // A file that cannot be read fails with a system error, which the caller reports; any other error ends
+      // the backup.
       if (errnoOf(error) !== undefined) throw error;
       this.#failure ??= knownError(error);
       throw this.#failure;
@@ -137,14 +141,17 @@ export class SaveScheduler implements AsyncDisposable {
     }
   }
 
-  /** Stores a tree. One that is given away is gone from this thread then: it is not copied, if it has an ArrayBuffer of its own. */
+  /**
+   * Stores a tree. With `giveAway` its buffer is transferred instead of copied, if it has an ArrayBuffer of
+   * its own, and this thread loses it.
+   */
   async saveTree(text: Uint8Array, options: SaveBlobOptions = {}): Promise<string> {
     return await this.saveBlob(text, 'tree', options);
   }
 
   /**
-   * Stores one blob; always by the same worker, so that trees share packs. A small one that is known already is found
-   * here: a backup of what did not change starts no worker.
+   * Stores one blob, always by the same worker, so that trees share packs. A small known blob is found here:
+   * a backup of unchanged data starts no worker.
    */
   async saveBlob(content: Uint8Array, type: BlobType, { giveAway }: SaveBlobOptions = {}): Promise<string> {
     if (content.length <= smallBlobBytes) {
@@ -158,7 +165,7 @@ export class SaveScheduler implements AsyncDisposable {
     return ids[0] ?? '';
   }
 
-  /** Stores a chunk of zeros, and gives back what so many units of them are. */
+  /** Stores a chunk of zeros, and returns the chunks of that many units. */
   async zeroChunks(cuts: ZeroCuts, units: number): Promise<ZeroChunks> {
     const { chunkBytes } = cuts;
     const key = `${chunkBytes}:${units}`;
@@ -171,17 +178,17 @@ export class SaveScheduler implements AsyncDisposable {
     return await made;
   }
 
-  /** Waits until what is on its way to the store is there. Packs that are not full stay where they are. */
+  /** Waits until uploads under way have arrived. Packs that are not full stay open. */
   async drain(): Promise<void> {
     await Promise.all(this.#pool.started.map((pinTo) => this.run({ kind: 'drain' }, { pinTo })));
   }
 
-  /** How long none of the work under way has come to an end; 0 where there is none. */
+  /** For how long no work under way has ended, in milliseconds; 0 when there is none. */
   stalledForMs(): number {
     return this.#pool.load + this.#asked === 0 ? 0 : performance.now() - this.#lastDone;
   }
 
-  /** Work of another kind that may wait for the store, and counts as such. */
+  /** Counts other work that may wait for the store as work under way. */
   async counted<T>(work: () => Promise<T>): Promise<T> {
     if (this.#pool.load + this.#asked === 0) this.#lastDone = performance.now();
     this.#asked++;
@@ -196,7 +203,7 @@ export class SaveScheduler implements AsyncDisposable {
     }
   }
 
-  /** Stores all packs that are not full, of the workers that have any. */
+  /** Stores the partly filled packs of all workers. */
   async flush(): Promise<void> {
     await Promise.all(this.#pool.started.map((pinTo) => this.run({ kind: 'flush' }, { pinTo })));
   }

@@ -40,7 +40,7 @@ export async function saveAlone(
   return result;
 }
 
-/** The session disposes the lock; so does this when it throws. */
+/** The session disposes the lock; this function does so when it throws. */
 export async function beginSave(
   context: SaveContext,
   trees: readonly TreeToSave[],
@@ -60,7 +60,7 @@ class ResticSaveSession implements SaveSession {
   readonly #recorder: PackRecorder;
   readonly #scheduler: SaveScheduler;
   readonly #works: readonly DataSave[];
-  /** Of trees whose own data cannot be read. */
+  /** The errors of trees whose own data cannot be read. */
   readonly #errors = new Map<DataSave, AppError>();
   #firstError: unknown;
   readonly #treeIds = new Map<DataSave, string>();
@@ -69,7 +69,7 @@ class ResticSaveSession implements SaveSession {
   #timeMs: number | undefined;
   #cleaned = new CleanedFilesystems();
   #early = new EarlyClones();
-  /** Settles when the clones of the last pass may be read. */
+  /** Resolves when the clones of the last pass may be read. */
   #released: PromiseWithResolvers<void> | undefined;
   #isFinished = false;
   #isDisposed = false;
@@ -101,7 +101,7 @@ class ResticSaveSession implements SaveSession {
     this.#cleaned = new CleanedFilesystems();
     this.#early = new EarlyClones();
     if (clones) await this.#each((work) => work.cloneEarly(this.#early, signal));
-    // The store may be far away, or not answer.
+    // Before containers are stopped: the store may be far away, or not answer.
     await this.#scheduler.drain();
     return { tookMs: this.#readable.reduce((sum, work) => sum + work.lastPassMs, 0) };
   }
@@ -165,16 +165,16 @@ class ResticSaveSession implements SaveSession {
     return results;
   }
 
-  /** What is stored by now is indexed where that can be done, so that the next run goes on from it. */
+  /** Indexes what is already stored, if possible, so that the next run continues from it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    // A clone that is not read any more is an open file, and holds on to what has changed since.
+    // An unread clone is an open file that keeps the old blocks allocated.
     this.#endPass(new AppError('cancelled', 'The backup has ended before its end'));
     if (this.#isDisposed) return;
     this.#isDisposed = true;
     await using _lock = this.#context.lock;
     await using scheduler = this.#scheduler;
     if (this.#isFinished) return;
-    // The error that ended the backup is what the user must hear; this is a courtesy to the next run.
+    // The user must see the error that ended the backup; flushing here only saves work for the next run.
     if (this.#options.signal?.aborted === true) await scheduler.flush().catch(() => undefined);
     await this.#recorder.finish().catch(() => undefined);
   }
@@ -184,8 +184,8 @@ class ResticSaveSession implements SaveSession {
   }
 
   /**
-   * Does a step of each tree. One whose own data cannot be read is left out from then on. Throws what is no fault of one's
-   * data, and the first error when none can be read.
+   * Runs a step for each tree. A tree whose own data cannot be read is left out from then on. Throws errors
+   * that are not one tree's fault, and the first error when no tree can be read.
    */
   async #each(step: (work: DataSave) => Promise<void>): Promise<void> {
     for (const work of this.#readable) {
@@ -202,7 +202,7 @@ class ResticSaveSession implements SaveSession {
     }
   }
 
-  /** The containers run again by now: to close clones takes time. */
+  /** The containers run again by now: closing clones takes time. */
   #endPass(error?: AppError): void {
     if (error === undefined) this.#released?.resolve();
     else this.#released?.reject(error);
@@ -210,7 +210,10 @@ class ResticSaveSession implements SaveSession {
   }
 }
 
-/** What changes in so short a time is soon read. With clones, it is read when the containers run again. */
+/**
+ * The remaining reading time, in milliseconds, at which live passes end. With clones, most is read after the
+ * containers run again.
+ */
 function fits(maxStillMs = Infinity, clones: boolean): number {
   return clones
     ? Math.max(shortPassMs, Math.min(maxStillMs, 2 * shortPassMs))
@@ -219,7 +222,9 @@ function fits(maxStillMs = Infinity, clones: boolean): number {
 
 const shortPassMs = 1500;
 
-/** Everything that could still end the backup is behind it: what belongs together is written in one go, or removed again. */
+/**
+ * Everything that could end the backup has succeeded: related records are written together, or removed again.
+ */
 async function writeRecords(
   { codec }: SaveContext,
   records: readonly SnapshotRecord[],
@@ -235,14 +240,14 @@ async function writeRecords(
     }
     return results;
   } catch (error) {
-    // The error that ended it is what the user must hear.
+    // The user must see the error that ended the backup.
     for (const { snapshot } of results)
       if (snapshot !== undefined) await codec.store.remove('snapshots', snapshot.id).catch(() => undefined);
     throw error;
   }
 }
 
-/** The walk may be over before it is cancelled. */
+/** The walk may be over before the cancellation. */
 function throwIfCancelled({ signal }: WorkOptions): void {
   if (signal?.aborted) throw new AppError('cancelled', 'The backup was stopped');
 }

@@ -50,7 +50,7 @@ const saver = new BlobSaver({
   compressor: openCompressor(),
   tables,
   dryRun: data.dryRun,
-  // A disk is as fast with one; over a network, more of them hide the way there and back.
+  // A local disk gains nothing from a second upload; over a network, two hide the round trip.
   packsUnderWay: data.store.kind === 'local' ? 1 : 2,
   onPack: (pack) => sendEvent({ pack: encodeIndexEntry(pack) }),
 });
@@ -213,12 +213,12 @@ function compare({
   return { isSame: length === bytes && Buffer.compare(wholeProof(length), proof) === 0 };
 }
 
-/** Of the first `length` bytes of the chunker's buffer. */
+/** The proof of the first `length` bytes of the chunker's buffer. */
 function wholeProof(length: number): Uint8Array {
   return new Uint8Array(proofOf(data.proofKey, chunker.buffer.subarray(0, length)));
 }
 
-/** The same, piece by piece where chunks have one size. */
+/** The proofs of these bytes, one for each piece where chunks have a fixed size. */
 function proofsOf(length: number, chunkBytes: number | undefined): Uint8Array {
   if (chunkBytes === undefined) return wholeProof(length);
   const pieceBytes = pieceBytesOf(chunkBytes);

@@ -27,7 +27,7 @@ export interface StreamedEntry {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** A directory whose entries still arrive. */
+/** A directory whose entries are still arriving. */
 interface OpenDirectory {
   readonly path: ByteString;
   readonly node: Promise<TreeNode>;
@@ -35,15 +35,16 @@ interface OpenDirectory {
   readonly children: Map<ByteString, Promise<ByteString>>;
 }
 
-/** What has arrived, for later names of the same file. */
+/** A file that has arrived, for later hard links to it. */
 interface KnownFile {
   readonly node: TreeNode;
   readonly content: Promise<string[]>;
 }
 
 /**
- * Saves a stream of entries, depth first, as container engines send them: each directory's tree is put together when
- * the stream leaves it. Everything is read, since a stream tells of no change; what is known is not stored again.
+ * Saves a stream of entries, depth first, as container engines send them: each directory's tree is assembled
+ * when the stream leaves it. Everything is read, since a stream does not show what changed; known content is
+ * not stored again.
  */
 export class StreamSaver {
   readonly #options: StreamSaverOptions;
@@ -89,7 +90,7 @@ export class StreamSaver {
     );
   }
 
-  /** The stream has the content of a file with several names only once, and it was not read there. */
+  /** The stream carries the content of a hard-linked file only once, and it was not read there. */
   #isLinkToLeftOut({ path, hardLinkTo }: Entry): boolean {
     if (hardLinkTo === undefined || !this.#leftOut.has(hardLinkTo)) return false;
     this.#leftOut.add(path);
@@ -181,14 +182,15 @@ export class StreamSaver {
   }
 
   /**
-   * The node with its time to the nanosecond, where the way to the data can tell. What has the content and the second
-   * of the last backup has its nanoseconds too; asking for every time would take longer than the backup.
+   * The node with its time to the nanosecond, where the source can be asked. A file with the content and the
+   * second of the last backup gets its nanoseconds too; asking for every time would take longer than the
+   * backup.
    */
   async #exact(path: ByteString, node: TreeNode, before: TreeNode | undefined): Promise<TreeNode> {
     if (!this.#times) return node;
     const isKnown = before !== undefined && second(before.mtimeNs) === second(node.mtimeNs);
     const mtimeNs = isKnown ? before.mtimeNs : await this.#times.ask(path);
-    // A time of another second is that of a later change, which the stream has not seen.
+    // A time in another second belongs to a later change that the stream does not contain.
     if (mtimeNs === undefined || second(mtimeNs) !== second(node.mtimeNs)) return node;
     return { ...node, mtimeNs, atimeNs: mtimeNs };
   }

@@ -85,7 +85,9 @@ class LocalStore implements Store {
     }, label);
   }
 
-  /** A few kilobytes in this thread: handing them to another takes ten times as long as reading them. */
+  /**
+   * Reads a few kilobytes in this thread: handing them to another takes ten times as long as reading them.
+   */
   #loadPromptly(type: FileType, name: string, { offset, length }: ByteRange): Buffer {
     const fd = openSync(this.#path(type, name), 'r');
     try {
@@ -128,7 +130,7 @@ class LocalStore implements Store {
     });
   }
 
-  /** Of a network's file system it is the server's clock that both come from. */
+  /** On a network file system, both times come from the server's clock. */
   async times(type: FileType, name: string): Promise<StoreTimes> {
     const probe = temporaryIn(`${this.location}/locks`);
     return await this.#explained(
@@ -146,13 +148,13 @@ class LocalStore implements Store {
   }
 
   async removeLeftovers(): Promise<void> {
-    // A pack may be in the making for as long as its backup takes, and from another machine its process cannot be seen.
+    // Writing a pack may take as long as its backup, and a process on another machine is not visible here.
     const locks = await readdir(`${this.location}/locks`).catch(() => undefined);
     if (locks === undefined || locks.filter(isFileName).length > 1) return;
     const dataFolders = await this.#dataFolders().catch(() => []);
     const folders = namedTypes.map((folder) => `${this.location}/${folder}`);
     const directories = [this.location, ...folders, ...dataFolders];
-    // What stays costs room only.
+    // Leftovers cost only space.
     await Promise.all(directories.map((directory) => removeLeftoversIn(directory).catch(() => undefined)));
   }
 
@@ -161,7 +163,7 @@ class LocalStore implements Store {
     const path = this.#path(type, name);
     await this.#explained(async () => {
       await rm(path, { force: true });
-      // What comes back after a power cut must not name data that was removed after it.
+      // After a power cut, no restored snapshot or index file may name data that was removed after it.
       if (type === 'snapshots' || type === 'index') await syncDirectory(dirname(path));
     });
   }
@@ -179,14 +181,14 @@ class LocalStore implements Store {
         const { size, mtimeMs } = await stat(`${directory}/${name}`);
         found.push({ name, sizeBytes: size, modifiedMs: mtimeMs });
       } catch (error) {
-        // Removed by another process since the listing.
+        // Removed by another process after the listing.
         if (errnoOf(error) !== 'ENOENT') throw error;
       }
     }
     return found;
   }
 
-  /** A folder that is missing in a repository that is there holds nothing: copies may leave empty ones out. */
+  /** A missing folder of an existing repository is empty: copies may leave out empty folders. */
   async #namesIn(directory: string): Promise<string[]> {
     try {
       return await readdir(directory);
@@ -219,9 +221,12 @@ class LocalStore implements Store {
   }
 }
 
-/** Of the names that `temporaryIn` gives. */
+/** Matches the names that `temporaryIn` returns. */
 const leftoverPattern = /^tmp-(\d+)-[0-9a-f]{16}$/;
-/** The process may be one of another machine that shares the disk: a file that is written at once takes less time than this. */
+/**
+ * The process may run on another machine that shares the disk; writing a file at once takes less time than
+ * this.
+ */
 const leftoverAgeMs = 60 * 60_000;
 
 async function removeLeftoversIn(directory: string): Promise<void> {
@@ -232,7 +237,7 @@ async function removeLeftoversIn(directory: string): Promise<void> {
       const { mtimeMs } = await stat(`${directory}/${name}`);
       if (Date.now() - mtimeMs > leftoverAgeMs) await rm(`${directory}/${name}`);
     } catch {
-      // Gone since, or not ours to remove: it takes space, and harms nothing.
+      // The file is gone, or we may not remove it; it only takes space.
     }
   }
 }

@@ -24,11 +24,14 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export interface ResolveOptions {
   readonly env: Environment;
   readonly values: StoreOptionValues;
-  /** The secret that a reference (`file:`, `env:`, `exec:`) leads to. */
+  /** Resolves a reference to a secret (`file:`, `env:`, `exec:`). */
   readonly readSecret: (reference: string) => Promise<string>;
 }
 
-/** From where a repository lies to how it is opened: finds credentials, reads certificates, and checks the options. */
+/**
+ * Turns a repository's location into an address to open: finds credentials, reads certificates, and checks
+ * the options.
+ */
 export async function resolveAddress(
   location: StoreLocation,
   options: ResolveOptions,
@@ -38,7 +41,7 @@ export async function resolveAddress(
   const tuning = resolveTuning(options);
   switch (location.kind) {
     case 'local':
-      // A disk that does not answer is not asked again, and is as near as a cache would be.
+      // No retries for a local disk, and no cache, which would be no nearer.
       return { kind: 'local', directory: location.directory, ...tuning, retry: undefined, cacheBytes: 0 };
     case 's3':
       return {

@@ -8,10 +8,10 @@ import { Worker, type Transferable } from 'node:worker_threads';
 export type ToWorker<Task, Notice> =
   | { readonly kind: 'task'; readonly number: number; readonly task: Task }
   | { readonly kind: 'notice'; readonly notice: Notice }
-  /** No task any more: end when the one under way is done. */
+  /** No more tasks: end after the current one. */
   | { readonly kind: 'end' };
 
-/** What a worker sends back. Events belong to no task; `interim` is news of a task that goes on. */
+/** What a worker sends back. Events belong to no task; `interim` is a partial result of a running task. */
 export type FromWorker<Result, Interim, Event> =
   | { readonly kind: 'done'; readonly number: number; readonly result: Result }
   | { readonly kind: 'failed'; readonly number: number; readonly error: PlainError }
@@ -54,12 +54,12 @@ export interface WorkerPoolOptions<Event> {
   readonly workers: number;
   readonly workerData: unknown;
   readonly onEvent?: (event: Event) => void;
-  /** How long a worker may take to end by itself; 5 seconds unless given. */
+  /** How long a worker may take to end by itself, in milliseconds; 5 seconds by default. */
   readonly endWithinMs?: number;
 }
 
 export interface RunOptions<Interim> {
-  /** Always the same worker. */
+  /** Pins the task to the worker of this number. */
   readonly pinTo?: number;
   readonly transfer?: readonly Transferable[];
   readonly onInterim?: (interim: Interim) => void;
@@ -74,7 +74,7 @@ interface Job<Task, Result, Interim> {
 }
 
 interface Member<Task, Result, Interim> {
-  /** Started with its first task: work that turns out to be small pays for what it uses. */
+  /** Started with its first task, so that small work starts few workers. */
   worker: Worker | undefined;
   readonly running: Map<number, Job<Task, Result, Interim>>;
   readonly pinned: Job<Task, Result, Interim>[];
@@ -84,15 +84,16 @@ interface Member<Task, Result, Interim> {
 const resourceLimits = { maxYoungGenerationSizeMb: 8 };
 
 /**
- * Node strips the types of sources in WebAssembly that calls back into JavaScript. V8 13.6 crashes now and then when a
- * thread compiles such a call anew (`Runtime_TierUpWasmToJSWrapper`) while another thread ends: it never gets to that.
+ * Node strips the types of sources in WebAssembly that calls back into JavaScript. V8 13.6 sometimes crashes
+ * when a thread compiles such a call again (`Runtime_TierUpWasmToJSWrapper`) while another thread ends; this
+ * setting keeps it from compiling them.
  */
 if (import.meta.url.endsWith('.ts')) setFlagsFromString(`--wasm-wrapper-tiering-budget=${2 ** 31 - 1}`);
 
-/** A worker gets its next task before it has finished the one before, so that it never waits for the main thread. */
+/** A worker gets its next task before the current one ends, so that it never waits for the main thread. */
 const tasksAhead = 2;
 
-/** Worker threads that take tasks in order. A worker that dies fails everything that waits. */
+/** Worker threads that take tasks in order. When a worker dies, all waiting tasks fail. */
 export class WorkerPool<
   Task,
   Result,
@@ -119,7 +120,7 @@ export class WorkerPool<
     return this.#members.length;
   }
 
-  /** The numbers of the workers that have been given a task. */
+  /** The numbers of the workers that have had a task. */
   get started(): number[] {
     return this.#members.flatMap(({ worker }, i) => (worker ? [i] : []));
   }
@@ -142,20 +143,20 @@ export class WorkerPool<
     });
   }
 
-  /** Starts all workers before there is a task: they load their code while others prepare the first ones. */
+  /** Starts all workers before there is a task, so that they load their code meanwhile. */
   warm(): void {
     for (const member of this.#members) member.worker ??= this.#start(member);
   }
 
-  /** Tells all workers something, before any task that is given from now on. */
+  /** Sends a notice to all workers, ahead of any later task. */
   notify(notice: Notice): void {
     this.#notices.push(notice);
     for (const { worker } of this.#members) worker?.postMessage(noticeMessage<Task, Notice>(notice));
   }
 
   /**
-   * Lets every worker end by itself after the task that it is at: a thread that is torn down in the middle of a call
-   * into a native module takes the process with it. One that does not end in time is terminated all the same.
+   * Lets every worker end by itself after its current task: terminating a thread inside a call into a native
+   * module kills the process. A worker that does not end in time is terminated.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
@@ -206,7 +207,7 @@ export class WorkerPool<
       member.worker ??= this.#start(member);
       member.worker.postMessage(message, [...(job.options.transfer ?? [])]);
     } catch (error) {
-      // The caller that happens to be served at this moment must not hear of another's task that cannot be sent.
+      // The caller being served now must not get the error of another caller's task that cannot be sent.
       member.running.delete(job.number);
       job.reject(brokenWorker(error));
     }
@@ -231,7 +232,9 @@ function brokenWorker(cause: unknown): AppError {
   return new AppError('failed', `A worker thread failed: ${reason}`, { cause });
 }
 
-/** A worker takes the compiled code from where this thread puts it; nothing but the environment tells it where. */
+/**
+ * A worker reads the compiled code from this thread's cache; only the environment can tell it where that is.
+ */
 function workerEnvironment(): NodeJS.ProcessEnv {
   const directory = getCompileCacheDir();
   return directory === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(directory) };

@@ -18,7 +18,7 @@ import {
 } from '../http/transport.ts';
 import { cancelled } from '../store-errors.ts';
 
-/** A repository on any storage that rclone knows, over the protocol that rclone has for restic. */
+/** A repository on any storage that rclone supports, over rclone's protocol for restic. */
 export function openRcloneStore(address: RcloneAddress): Store {
   return new RestStore(new RcloneProcess(address), { location: address.text, root: '/', headers: {} });
 }
@@ -26,7 +26,7 @@ export function openRcloneStore(address: RcloneAddress): Store {
 const defaultStallMs = 120_000;
 const endMs = 5000;
 const stderrLimit = 4096;
-/** Large windows: a pipe has no way that data waits on. */
+/** Large windows, since a pipe has no network in which data could queue. */
 const windowBytes = 4 * 1024 * 1024;
 
 interface Running {
@@ -36,11 +36,11 @@ interface Running {
   readonly words: () => string;
 }
 
-/** Requests to an `rclone serve restic --stdio` of our own: HTTP/2 on its standard input and output. */
+/** Sends requests to our own `rclone serve restic --stdio`: HTTP/2 on its standard input and output. */
 class RcloneProcess implements HttpTransport {
   readonly #address: RcloneAddress;
   #running: Running | undefined;
-  /** Those whose connection is gone, until they have ended. */
+  /** Ends of the processes whose connection is gone. */
   readonly #ending = new Set<Promise<void>>();
   #hasAnswered = false;
 
@@ -74,10 +74,11 @@ class RcloneProcess implements HttpTransport {
 
   #start(): Running {
     const { program, remote, configFile } = this.#address;
-    // Deleted files of some services stay as versions unless it is said; what is pruned must free its room.
+    // By default some services keep deleted files as versions, so that a prune would free nothing.
     const args = ['serve', 'restic', '--stdio', '--b2-hard-delete'];
     if (configFile !== undefined) args.push('--config', configFile);
-    // A process group of its own: Ctrl-C at the terminal must not end it before we have put things away through it.
+    // A process group of its own: Ctrl-C at the terminal must not end rclone before we have finished our
+    // cleanup through it.
     const child = spawn(program, [...args, '--', remote], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: userEnvironment(),
@@ -96,7 +97,7 @@ class RcloneProcess implements HttpTransport {
     session.on('close', () => {
       if (this.#running === running) this.#running = undefined;
       duplex.destroy();
-      // One that has gone astray must not stay for ever.
+      // A process that hangs must not stay for ever.
       const ending = end(running)
         .catch(() => undefined)
         .finally(() => this.#ending.delete(ending));
@@ -105,7 +106,7 @@ class RcloneProcess implements HttpTransport {
     return running;
   }
 
-  /** A process that dies before it has answered once is set up wrongly; later, it may do better when it is started again. */
+  /** A process that dies before its first response is misconfigured; later, starting it again may help. */
   async #explain(running: Running, error: unknown): Promise<AppError> {
     const { text, program } = this.#address;
     if (errnoOf(error) === 'ENOENT' || running.child.pid === undefined) {
@@ -177,7 +178,7 @@ function answerTo(stream: ClientHttp2Stream, request: HttpRequest, stallMs: numb
   });
 }
 
-/** Politely, then by force. */
+/** Ends the process politely, then by force. */
 async function end({ child, session, hold }: Running): Promise<void> {
   using _hold = hold.take();
   session.destroy();
@@ -200,7 +201,7 @@ function lastWords(text: string): string {
   );
 }
 
-/** The two pipes of a process as one connection. It ends the process's input when it is destroyed. */
+/** The two pipes of a process as one connection. Destroying it closes the process's input. */
 class PipeDuplex extends Duplex {
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
 

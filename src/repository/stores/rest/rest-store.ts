@@ -45,14 +45,14 @@ export function openRestStore(address: RestAddress): Store {
 
 export interface RestStoreOptions {
   readonly location: string;
-  /** The repository's path, with a slash at its end. */
+  /** The repository's path, with a trailing slash. */
   readonly root: string;
   readonly headers: Readonly<Record<string, string>>;
 }
 
 const listType = 'application/vnd.x.restic.rest.v2';
 
-/** The protocol itself, over any way to the server. */
+/** The protocol itself, over any transport. */
 export class RestStore implements Store {
   readonly location: string;
   readonly #transport: HttpTransport;
@@ -84,14 +84,14 @@ export class RestStore implements Store {
     throwIfAborted(options.signal);
     const path = this.#path(type, name);
     await this.#made.assert();
-    // Some servers, such as rclone, would replace it.
+    // Some servers, such as rclone, would overwrite it.
     if (type === 'config' && (await this.exists(type, name, options)))
       return await this.#acceptSame(type, name, content, options);
     const { signal, pace } = options;
     const headers = { 'Content-Type': 'application/octet-stream' };
     const response = await this.#send({ method: 'POST', path, body: content, headers, signal, pace });
     if (response.status < 300) return;
-    // Servers refuse to write a file again; what is there already is fine when it is the same.
+    // Servers refuse to overwrite a file; an existing file is fine when it has the same content.
     if (response.status === 403 && (await this.exists(type, name, options)))
       return await this.#acceptSame(type, name, content, options);
     throw restError(this.location, response);
@@ -102,7 +102,7 @@ export class RestStore implements Store {
     const label = fileLabel(type, name);
     const path = this.#path(type, name);
     if (range?.length === 0) {
-      // No range of HTTP is empty.
+      // HTTP has no empty range.
       if (!(await this.exists(type, name, options))) throw missingFile(this.location, label);
       return Buffer.alloc(0);
     }
@@ -126,7 +126,7 @@ export class RestStore implements Store {
       signal,
     });
     if (response.status !== 200 && response.status !== 404) throw restError(this.location, response);
-    // No list at all may be one that was cut short, where nothing says how long it is.
+    // Without a length, an empty body may be a list that was cut off.
     if (response.status === 200 && response.body.length === 0 && response.headers['content-length'] !== '0')
       throw unavailable(this.location, 'its list of files is cut short');
     const list = response.status === 404 ? undefined : parseList(this.location, response.body);
@@ -182,7 +182,7 @@ export class RestStore implements Store {
     const files: StoredFile[] = [];
     for (const name of names) {
       const sizeBytes = await this.#sizeOf(type, name, options);
-      // Else removed by another process since the listing.
+      // Otherwise another process removed it after the listing.
       if (sizeBytes !== undefined) files.push({ name, sizeBytes });
     }
     return files;
@@ -203,7 +203,7 @@ export class RestStore implements Store {
     });
   }
 
-  /** The server spreads what is in `data` by itself. */
+  /** The server spreads the files of `data` over subfolders by itself. */
   #path(type: FileType, name: string): string {
     const path = filePath(type, name);
     return type === 'data' ? `data/${name}` : path;

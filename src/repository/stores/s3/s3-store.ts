@@ -26,7 +26,7 @@ import { listObjects, namesAtRoot } from './s3-list.ts';
 import { contentMd5, isLockable, ObjectLocks } from './s3-object-lock.ts';
 import { removeOldUploads, uploadInParts } from './s3-upload.ts';
 
-/** A repository in a bucket of S3, or of a store that speaks it, in restic's default layout. */
+/** A repository in a bucket of S3 or of a compatible store, in restic's default layout. */
 export function openS3Store(address: S3Address): Store {
   return new S3Store(address);
 }
@@ -82,7 +82,7 @@ class S3Store implements Store {
     const label = fileLabel(type, name);
     const key = this.#key(type, name);
     if (range?.length === 0) {
-      // No range of HTTP is empty.
+      // HTTP has no empty range.
       if (!(await this.exists(type, name, options))) throw missingFile(this.location, label);
       return Buffer.alloc(0);
     }
@@ -140,7 +140,7 @@ class S3Store implements Store {
   }
 
   async removeLeftovers(options: StoreOptions = {}): Promise<void> {
-    // What is left costs room only; the next backup tries again.
+    // Leftovers cost only space; the next backup tries again.
     await removeOldUploads(this.#client, this.#root(), options).catch(() => undefined);
   }
 
@@ -155,7 +155,7 @@ class S3Store implements Store {
       method: 'PUT',
       key,
       body: content,
-      // The name of a file is the hash of its content, so nothing is hashed again.
+      // A file's name is the hash of its content, so there is nothing to hash.
       bodyHash: type === 'config' ? undefined : name,
       headers: {
         ...headers,
@@ -170,7 +170,9 @@ class S3Store implements Store {
     throw s3Error(this.location, response);
   }
 
-  /** What is there already is fine when it is the same: an answer may have been lost, and the request sent again. */
+  /**
+   * Accepts an existing file with the same content: the response may have been lost and the request repeated.
+   */
   async #acceptSame(type: FileType, name: string, content: Uint8Array, options: StoreOptions): Promise<void> {
     const there = await this.load(type, name, undefined, { signal: options.signal });
     if (there.equals(content)) return;
@@ -190,7 +192,7 @@ class S3Store implements Store {
 
   async #createBucket(objectLock: ObjectLock | undefined, { signal }: StoreOptions): Promise<void> {
     const { region, endpoint } = this.#address;
-    // The first region of Amazon's is the one that has no name here.
+    // Amazon's first region is not named in a location constraint.
     const body =
       endpoint === undefined && region !== 'us-east-1'
         ? Buffer.from(
@@ -233,7 +235,7 @@ function isMissing(response: HttpResponse): boolean {
   return code !== 'NoSuchBucket';
 }
 
-/** From where nothing can be read at once: what every command needs never goes there. */
+/** Storage classes without immediate reads; files that every command needs are never stored in them. */
 function isArchive(storageClass: string): boolean {
   return storageClass === 'GLACIER' || storageClass === 'DEEP_ARCHIVE';
 }

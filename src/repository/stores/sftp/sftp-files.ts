@@ -11,12 +11,12 @@ export interface SftpTransfer {
 
 export type SftpHandle = Buffer;
 
-/** What every server takes in one request; OpenSSH takes eight times as much and says so. */
+/** The size that every server accepts in one request; OpenSSH advertises eight times as much. */
 const defaultBlockBytes = 32 * 1024;
 const maxBlockBytes = 255 * 1024;
 const requestsAtOnce = 16;
 
-/** Files and folders over a session. What the server refuses throws `SftpStatus`. */
+/** Files and folders over a session. A refusal by the server throws `SftpStatus`. */
 export class SftpFiles {
   readonly session: SftpSession;
   readonly #readBytes: number;
@@ -36,7 +36,7 @@ export class SftpFiles {
     return await this.#open(path, openFlag.read);
   }
 
-  /** Throws where there is one. */
+  /** Throws when the file exists. */
   async openToWrite(path: string): Promise<SftpHandle> {
     return await this.#open(path, openFlag.write | openFlag.create | openFlag.exclusive);
   }
@@ -45,7 +45,7 @@ export class SftpFiles {
     await this.session.send(packetType.close, (packet) => packet.bytes(handle));
   }
 
-  /** Fills `target` from `offset` on; returns how much there was. */
+  /** Fills `target` from `offset` on; returns the number of bytes read. */
   async read(
     handle: SftpHandle,
     target: Buffer,
@@ -83,7 +83,7 @@ export class SftpFiles {
     });
   }
 
-  /** False where the server knows no way to do it. */
+  /** False where the server does not support it. */
   async sync(handle: SftpHandle): Promise<boolean> {
     return await this.#extended('fsync@openssh.com', (packet) => packet.bytes(handle));
   }
@@ -93,7 +93,7 @@ export class SftpFiles {
     return body.attributes().sizeBytes ?? 0;
   }
 
-  /** Undefined for what is not there. */
+  /** Undefined when nothing has this path. */
   async stat(path: string): Promise<SftpAttributes | undefined> {
     try {
       const { body } = await this.session.send(packetType.lstat, (packet) => packet.text(path));
@@ -132,7 +132,7 @@ export class SftpFiles {
     await this.session.send(packetType.mkdir, (packet) => packet.text(path).permissions(0o700));
   }
 
-  /** Replaces what is there in one step; false where the server knows only a rename that refuses to. */
+  /** Replaces an existing file atomically; false where the server only has a rename that refuses to. */
   async replace(from: string, to: string): Promise<boolean> {
     return await this.#extended('posix-rename@openssh.com', (packet) => packet.text(from).text(to));
   }
@@ -141,7 +141,7 @@ export class SftpFiles {
     await this.session.send(packetType.rename, (packet) => packet.text(from).text(to));
   }
 
-  /** Bytes that we may still write; undefined where the server does not tell. */
+  /** Bytes that we may still write; undefined where the server does not say. */
   async freeBytes(path: string): Promise<number | undefined> {
     if (!this.session.extensions.has('statvfs@openssh.com')) return undefined;
     const { body } = await this.session.send(packetType.extended, (packet) =>
@@ -151,7 +151,7 @@ export class SftpFiles {
     return fragmentBytes * available;
   }
 
-  /** Not waited for: nothing hangs on it. */
+  /** Closes without waiting: nothing depends on the result. */
   closeSoon(handle: SftpHandle): void {
     this.close(handle).catch(() => undefined);
   }
@@ -160,7 +160,7 @@ export class SftpFiles {
     const { body } = await this.session.send(packetType.open, (packet) =>
       packet.text(path).uint32(flags).permissions(0o600),
     );
-    // A copy: the answer shares its memory with others that came with it.
+    // A copy: the response shares its memory with others that arrived with it.
     return Buffer.from(body.bytes());
   }
 
@@ -194,7 +194,7 @@ async function askLimits(session: SftpSession): Promise<{ readBytes: number; wri
   return { readBytes: bounded(read), writeBytes: bounded(write) };
 }
 
-/** Does the same to each block of a range, several at a time. */
+/** Applies the same operation to each block of a range, several at a time. */
 async function inBlocks(
   length: number,
   blockBytes: number,
@@ -216,7 +216,7 @@ async function inBlocks(
       throw error;
     }),
   );
-  // The buffer belongs to the caller again when this returns: nothing may be under way in it.
+  // On return the caller may reuse the buffer, so no request may still use it.
   await Promise.allSettled(working);
   await Promise.all(working);
 }

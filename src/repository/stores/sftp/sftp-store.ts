@@ -27,7 +27,7 @@ import { type SftpEntry, status } from './packets.ts';
 import { SftpFiles } from './sftp-files.ts';
 import { SftpSession, SftpStatus } from './sftp-session.ts';
 
-/** A repository in a folder of a server that is reached over SSH, in restic's default layout. */
+/** A repository in a folder of an SSH server, in restic's default layout. */
 export function openSftpStore(address: SftpAddress): Store {
   return new SftpStore(address);
 }
@@ -70,7 +70,8 @@ class SftpStore implements Store {
         await writeFile(files, path, { content, options });
       } catch (error) {
         if (!isMissing(error)) throw await this.#explainWrite(files, content, error);
-        // One that was copied without its empty folders; what is gone as a whole is never made anew in its place.
+        // A copied repository may lack its empty folders. A repository that is missing entirely is not
+        // created anew.
         if ((await files.stat(`${this.#root}/config`)) === undefined) throw error;
         await makeFolders(files, path.slice(0, path.lastIndexOf('/')));
         await writeFile(files, path, { content, options });
@@ -78,7 +79,7 @@ class SftpStore implements Store {
     });
   }
 
-  /** Of two that are saved at the same moment one fails. */
+  /** When two processes save the configuration at once, one of them fails. */
   async #saveConfig(path: string, { content, options }: WriteParts): Promise<void> {
     await this.#explained(async (files) => {
       try {
@@ -166,7 +167,7 @@ class SftpStore implements Store {
     });
   }
 
-  /** To look through all folders takes long: each time it is a sixteenth of those of the data. */
+  /** Looking through all folders takes long, so each call covers a sixteenth of the data folders. */
   async removeLeftovers(options: StoreOptions = {}): Promise<void> {
     const digit = randomInt(16).toString(16);
     const shards = shardNames().filter((shard) => shard.startsWith(digit));
@@ -179,12 +180,12 @@ class SftpStore implements Store {
   async [Symbol.asyncDispose](): Promise<void> {
     const opening = this.#opening;
     this.#opening = undefined;
-    // One that could not be opened has been told already.
+    // A failure to open was already reported.
     const files = await opening?.catch(() => undefined);
     await files?.session[Symbol.asyncDispose]();
   }
 
-  /** A folder that is missing in a repository that is there holds nothing: copies may leave empty ones out. */
+  /** A missing folder of an existing repository is empty: copies may leave out empty folders. */
   async #listFolder(files: SftpFiles, folder: string, options: StoreOptions): Promise<SftpEntry[]> {
     try {
       return await files.list(folder, options);
@@ -194,7 +195,7 @@ class SftpStore implements Store {
     }
   }
 
-  /** The connection that is there, or a new one when it has broken. */
+  /** The open connection, or a new one when it has broken. */
   async #files(): Promise<SftpFiles> {
     const current = this.#opening;
     const files = await current?.catch(() => undefined);
@@ -239,7 +240,7 @@ class SftpStore implements Store {
     }
   }
 
-  /** SFTP has one word for all that can go wrong, the full disk included. */
+  /** SFTP has one error code for every failure, a full disk included. */
   async #explainWrite(files: SftpFiles, content: Uint8Array, error: unknown): Promise<unknown> {
     if (!(error instanceof SftpStatus) || error.code !== status.failure) return error;
     const free = await files.freeBytes(this.#root === '' ? '/' : this.#root).catch(() => undefined);
@@ -251,7 +252,7 @@ class SftpStore implements Store {
   }
 }
 
-/** A disk that is full or read-only has no word of its own, and no try again helps. */
+/** SFTP has no code for a full or read-only disk, and trying again does not help. */
 function takesNoFile(location: string, cause: SftpStatus): AppError {
   return new AppError(
     'denied',
@@ -262,13 +263,13 @@ function takesNoFile(location: string, cause: SftpStatus): AppError {
   );
 }
 
-/** A disk is full before the last byte of it is used. */
+/** A disk reports that it is full before its last byte is used. */
 const spareBytes = 1024 * 1024;
 
 interface WriteParts {
   readonly content: Uint8Array;
   readonly options: StoreOptions;
-  /** Fails where a file of that name is. */
+  /** Fails when a file of that name exists. */
   readonly isNew?: boolean;
 }
 
@@ -278,7 +279,7 @@ async function writeFile(
   { content, options, isNew = false }: WriteParts,
 ): Promise<void> {
   const folder = path.slice(0, path.lastIndexOf('/'));
-  // As the local store names them: it takes its own away when their process has died.
+  // Named as the local store names them, which removes its temporary files when their process has died.
   const temporary = `${folder}/tmp-${process.pid}-${randomBytes(8).toString('hex')}`;
   const handle = await files.openToWrite(temporary);
   try {
@@ -294,7 +295,7 @@ async function writeFile(
   }
 }
 
-/** Files never change: where one of that name and size stands already, it is this one. */
+/** Files never change, so an existing file of that name and size is the same file. */
 async function renameOnto(
   files: SftpFiles,
   temporary: string,
@@ -309,7 +310,7 @@ async function renameOnto(
 }
 
 const leftoverPattern = /^tmp-\d+-[0-9a-f]{16}$/;
-/** No program writes a file for this long, whatever the clocks of the two machines say. */
+/** No program takes this long to write a file, even if the clocks of the two machines differ. */
 const leftoverAgeMs = 24 * 60 * 60_000;
 
 async function removeLeftoversIn(files: SftpFiles, folder: string, options: StoreOptions): Promise<void> {
@@ -331,7 +332,7 @@ async function makeFolder(files: SftpFiles, path: string): Promise<void> {
   try {
     await files.makeDirectory(path);
   } catch (error) {
-    // It may be there already, which has no word of its own.
+    // SFTP has no code for "already exists".
     if ((await files.stat(path)) === undefined) throw error;
   }
 }
