@@ -16,11 +16,14 @@ import { cacheStore } from './stores/decorators/cache-store.ts';
 import { resolveAddress } from './stores/resolve-address.ts';
 
 export interface InitOptions {
-  /** Where content is cut, as another repository has it, so that copies between the two share data. Random unless given. */
+  /**
+   * Decides where content is cut; taken from another repository, so that copies between the two share data.
+   * Random by default.
+   */
   readonly polynomial?: bigint | undefined;
 }
 
-/** Makes a repository in an empty place, and opens it. `exists` when there is one, or something else. */
+/** Creates a repository in an empty place, and opens it. `exists` when there is one, or anything else. */
 export async function initRepository(
   access: RepositoryAccess,
   { polynomial }: InitOptions = {},
@@ -30,17 +33,17 @@ export async function initRepository(
     await store.create({ signal: access.signal });
     const leftKeys = await listUnfinished(store);
     const masterKey = newMasterKey();
-    // The config comes last: a place without it holds no repository yet, and init can be run again.
+    // The config is written last: a place without it holds no repository yet, and init can be repeated.
     const { id: keyId } = await storeKey(store, { masterKey, password }, { signal: access.signal });
     const config = newConfig(polynomial);
     await saveFirstConfig(store, { masterKey, config, keyId });
-    // Only now is it known that they open nothing: another init may have been about to make its repository with them.
+    // Only now is it certain that these keys open nothing: another init might have been about to use them.
     for (const name of leftKeys) await store.remove('keys', name);
     return await assemble({ store, address, masterKey, config, keyId }, access);
   });
 }
 
-/** True where a repository is. Needs no password. */
+/** True where a repository exists. Needs no password. */
 export async function hasRepository(access: Omit<RepositoryAccess, 'password'>): Promise<boolean> {
   await using stack = new AsyncDisposableStack();
   const store = openStore(await addressOf(access), access);
@@ -48,13 +51,16 @@ export async function hasRepository(access: Omit<RepositoryAccess, 'password'>):
   return await hasConfig(store, access.signal);
 }
 
-/** The keys that an init which was killed has left. Where anything is stored, they are all that opens it. */
+/** The keys that a killed init has left. If anything else is stored, they may be the only way to open it. */
 async function listUnfinished(store: Store): Promise<string[]> {
   if (await holdsAnything(store)) throw configMissing(store.location);
   return (await store.list('keys')).map(({ name }) => name);
 }
 
-/** Throws `exists` when another init has made its repository in the same place meanwhile; the key is gone then. */
+/**
+ * Throws `exists` when another init has created its repository in the same place meanwhile; the key is
+ * removed then.
+ */
 async function saveFirstConfig(
   store: Store,
   made: { readonly masterKey: MasterKey; readonly config: RepositoryConfig; readonly keyId: string },
@@ -62,11 +68,11 @@ async function saveFirstConfig(
   const { masterKey, config, keyId } = made;
   try {
     await saveConfig(store, new Sealer(masterKey), config);
-    // Some servers replace what they were asked not to: a config of another key cannot be opened.
+    // Some servers overwrite despite being asked not to: a config of another key cannot be opened.
     await loadConfig(store, new Sealer(masterKey));
   } catch (error) {
     if (!isAppError(error, 'exists') && !isAppError(error, 'integrity')) throw error;
-    // The error above is the one to hear; a key that stays opens nothing.
+    // The user must see the error above; a key that stays opens nothing.
     await store.remove('keys', keyId).catch(() => undefined);
     throw alreadyThere(store.location);
   }
@@ -89,7 +95,7 @@ function configMissing(location: string): AppError {
   });
 }
 
-/** Opens a repository. `not-found` when there is none, `wrong-password` when no key takes the password. */
+/** Opens a repository. `not-found` when there is none, `wrong-password` when no key accepts the password. */
 export async function openRepository(access: RepositoryAccess): Promise<Repository> {
   return await withStore(access, async (store, address) => {
     if (!(await hasConfig(store, access.signal))) {
@@ -118,7 +124,7 @@ async function hasConfig(store: Store, signal: AbortSignal | undefined): Promise
   }
 }
 
-/** Opens the store. It is the repository's when there is one, and closed otherwise. */
+/** Opens the store. The repository owns it from then on; without a repository it is closed. */
 async function withStore(
   access: RepositoryAccess,
   open: (store: Store, address: StoreAddress) => Promise<Repository>,
@@ -145,7 +151,7 @@ interface OpenedParts {
   readonly workers?: RestoreWorkers | undefined;
 }
 
-/** The cache has the repository's id for a name, so it can be used only when that is known. */
+/** The cache folder is named by the repository's id, so it can be used only once that is known. */
 async function assemble(parts: OpenedParts, { cacheDir }: RepositoryAccess): Promise<Repository> {
   const { masterKey, config, keyId, workers } = parts;
   const { address, store } = await withCache(parts, cacheDir && path.join(cacheDir, config.id));

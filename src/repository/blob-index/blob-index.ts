@@ -23,7 +23,7 @@ export interface PackRecord {
   readonly blobCount: number;
 }
 
-/** Saving needs to know where trees lie, to read the last ones; of data, only that it is there. */
+/** Saving needs the places of trees, to read the previous ones; of data blobs, only that they exist. */
 type PlacesOf = 'all' | 'trees';
 
 /** All blobs that the index files of a repository name. */
@@ -62,17 +62,17 @@ export class BlobIndex {
     this.#blobs += pack.blobs.length;
   }
 
-  /** Where a pack is in `packs`; undefined when no index file names it. */
+  /** The position of a pack in `packs`; undefined when no index file names it. */
   packNumber(id: string): number | undefined {
     return this.#packNumbers.get(id);
   }
 
-  /** How many slots `slotOf` counts, once all packs are added. */
+  /** The number of slots, once all packs are added. */
   get slotCount(): number {
     return this.tables.slotCount;
   }
 
-  /** A number that is this blob's alone, for what is remembered of blobs in flat arrays; -1 when it is not known. */
+  /** A number unique to this blob, for flat arrays of facts about blobs; -1 when the blob is unknown. */
   slotOf(id: string, type: BlobType): number {
     return this.tables.slotOf(idWords(id), type);
   }
@@ -81,7 +81,7 @@ export class BlobIndex {
     return this.tables.has(idWords(id), type);
   }
 
-  /** Undefined when it is not known, or its place is not. */
+  /** Undefined when the blob or its place is unknown. */
   find(id: string, type: BlobType): LocatedBlob | undefined {
     const place = this.tables.get(idWords(id), type);
     const pack = place && this.#packs[place.packIndex];
@@ -102,26 +102,26 @@ export class BlobIndex {
   }
 }
 
-/** A stored index has about this many bytes for each blob: most of it is the id, which doesn't compress. */
+/** A stored index has about this many bytes for each blob: mostly the id, which does not compress. */
 export const storedBytesPerBlob = 40;
 
 interface LoadIndexOptions extends StoreOptions {
   readonly onDamaged?: (name: string, error: AppError) => void;
-  /** All unless given. */
+  /** All by default. */
   readonly placesOf?: PlacesOf;
-  /** Leaves a pack out, so that a second copy of what it holds is found. All unless given. */
+  /** False leaves a pack out, so that another copy of its content is found. Takes all packs by default. */
   readonly takes?: (pack: IndexedPack) => boolean;
 }
 
 /**
- * Reads all index files. A damaged one throws `integrity` unless `onDamaged` takes it; one that cannot be looked at now
- * (`unavailable`, `denied`) always throws, since what only it knows is not lost.
+ * Reads all index files. A damaged one throws `integrity` unless `onDamaged` handles it; one that cannot be
+ * read now (`unavailable`, `denied`) always throws, since its content is not lost.
  */
 export async function loadBlobIndex(codec: FileCodec, options: LoadIndexOptions = {}): Promise<BlobIndex> {
   return await readIndexFiles(codec, await codec.store.list('index', options), options);
 }
 
-/** The same of files that were listed already. */
+/** The same for files that are already listed. */
 async function readIndexFiles(
   codec: FileCodec,
   files: readonly StoredFile[],
@@ -134,7 +134,8 @@ async function readIndexFiles(
       for (const pack of await loadIndexFile(codec, name, options))
         if (options.takes?.(pack) !== false) index.addPack(pack);
     } catch (error) {
-      // Another process may replace index files while we read: the new ones are listed already or hold no news for us.
+      // Another process may replace index files while we read: the new ones are listed already, or hold
+      // nothing that we need.
       if (error instanceof AppError && error.code === 'not-found') {
         options.onGone?.();
         continue;
@@ -146,7 +147,7 @@ async function readIndexFiles(
   return index;
 }
 
-/** The index for those who only read: it is read again when other index files are stored than before. */
+/** The index for readers: it is read again when the stored index files have changed. */
 export class KnownIndex {
   readonly #codec: FileCodec;
   #names = '';
@@ -157,8 +158,9 @@ export class KnownIndex {
   }
 
   /**
-   * As the store has it now. Goes without the index files that are damaged: a blob that only they know is told as missing.
-   * One that is out of reach ends a restore, too: it would leave out, and call lost, what is there.
+   * The current index. Damaged index files are skipped, so that a blob which only they know counts as
+   * missing. An index file that is out of reach throws even in a restore, which would otherwise report
+   * existing data as lost.
    */
   async current(options: StoreOptions): Promise<BlobIndex> {
     const files = await this.#codec.store.list('index', options);
@@ -175,12 +177,12 @@ export class KnownIndex {
       onGone: notWhole,
     });
     this.#index = index;
-    // What is not whole is read again the next time.
+    // An incomplete index is read again the next time.
     this.#names = isWhole ? names : 'not whole';
     return index;
   }
 
-  /** As it was read last, if it ever was: for what a walk has just named. */
+  /** The index as last read, if ever: enough for blobs that a walk has just named. */
   async atHand(options: StoreOptions): Promise<BlobIndex> {
     return this.#index ?? (await this.current(options));
   }

@@ -2,16 +2,17 @@ import { AppError } from '../../model/errors.ts';
 import { type BlobPrint, printWords } from './blob-print.ts';
 
 /**
- * A set of blobs in shared memory: open addressing over 32-bit words, so that every worker asks it without a message.
- * Each slot has the words of the blob's print; the first is 0 in a free slot, and 1 while it is written. Where a table
- * has room for places, four more follow: the number of the pack, plus one when there is a place, then offset, sealed
- * length, uncompressed length. A claimed blob has no place yet: its pack is being filled by the worker who claimed it.
+ * A set of blobs in shared memory: open addressing over 32-bit words, so that every worker can query it
+ * without a message. Each slot has the words of the blob's print; the first is 0 in a free slot, and 1 while
+ * it is written. A table with places has four more words: the pack number plus one (0 without a place),
+ * offset, sealed length, uncompressed length. A claimed blob has no place yet: the worker that claimed it is
+ * filling its pack.
  */
 export interface BlobTable {
   readonly capacity: number;
   readonly hasPlaces: boolean;
   readonly words: SharedArrayBuffer;
-  /** One word: how many slots are taken. */
+  /** One word: the number of taken slots. */
   readonly taken: SharedArrayBuffer;
 }
 
@@ -19,10 +20,13 @@ const placeWords = 4;
 const stateFree = 0;
 const stateBusy = 1;
 
-/** A fuller table would have to be searched for long. */
+/** Searches in a fuller table would be slow. */
 export const fullness = 0.75;
 
-/** Workers claim blobs before the main thread hears of it and can make a larger table: so many must always have room. */
+/**
+ * Workers claim blobs before the main thread learns of it and can create a larger table, so this many must
+ * always fit.
+ */
 const minCapacity = 65_536;
 
 const maxBytes = 2 ** 33;
@@ -31,7 +35,7 @@ export interface TableOptions {
   readonly hasPlaces: boolean;
 }
 
-/** A table that is not too full with as many blobs. */
+/** A table that stays below `fullness` with this many blobs. */
 export function createBlobTable(expectedBlobs: number, { hasPlaces }: TableOptions): BlobTable {
   const capacity = Math.max(minCapacity, Math.ceil(expectedBlobs / fullness));
   const bytes = capacity * slotWordsOf(hasPlaces) * 4;
@@ -48,7 +52,7 @@ function slotWordsOf(hasPlaces: boolean): number {
   return hasPlaces ? printWords + placeWords : printWords;
 }
 
-/** Where a blob lies; `packIndex` counts into the list of packs that the index keeps. */
+/** The place of a blob; `packIndex` counts in the index's list of packs. */
 export interface TablePlace {
   readonly packIndex: number;
   readonly offset: number;
@@ -82,7 +86,7 @@ export class BlobTableView {
     return this.slotOf(print) >= 0;
   }
 
-  /** The number of the slot that holds the blob, the same as long as the table lives; -1 when it is not there. */
+  /** The number of the blob's slot, which never changes in a table; -1 when the blob is unknown. */
   slotOf(print: BlobPrint): number {
     const { capacity } = this.table;
     for (
@@ -98,7 +102,7 @@ export class BlobTableView {
     return -1;
   }
 
-  /** The blob's place, or undefined when it is not there or only claimed. */
+  /** The blob's place; undefined when it is unknown or only claimed. */
   get(print: BlobPrint): TablePlace | undefined {
     const slot = this.table.hasPlaces ? this.slotOf(print) : -1;
     if (slot < 0) return undefined;
@@ -113,12 +117,12 @@ export class BlobTableView {
     };
   }
 
-  /** True when the blob was not there and is now claimed by the caller, who must store it. */
+  /** True when the blob was unknown and is now claimed by the caller, who must store it. */
   claim(print: BlobPrint): boolean {
     return this.#insert(print);
   }
 
-  /** Adds a stored blob. False when it is there already; the first place stays. */
+  /** Adds a stored blob. False when it is already known; the first place stays. */
   add(print: BlobPrint, place: TablePlace): boolean {
     if (place.packIndex >= 2 ** 31)
       throw new AppError('unsupported', 'The repository has too many packs for one index');
@@ -131,7 +135,7 @@ export class BlobTableView {
       const at = slot * this.#slotWords;
       const state = this.#settledState(at);
       if (state === stateFree) {
-        // Lost to another thread: look at the same slot again, it may now hold this very blob.
+        // Another thread took the slot: look at it again, since it may now hold this blob.
         if (Atomics.compareExchange(this.#words, at, stateFree, stateBusy) !== stateFree) continue;
         this.#fill(at, print, place);
         return true;
@@ -143,7 +147,7 @@ export class BlobTableView {
     throw new AppError('failed', 'The index in memory is full');
   }
 
-  /** The first word comes last: with it, the others can be read. */
+  /** The first word is written last: a reader that sees it can read the others. */
   #fill(at: number, print: BlobPrint, place: TablePlace | undefined): void {
     for (let i = 1; i < printWords; i++) this.#words[at + i] = print[i] ?? 0;
     if (place && this.table.hasPlaces) {
@@ -168,7 +172,7 @@ export class BlobTableView {
     return (this.#words[at] ?? 0) >>> 0;
   }
 
-  /** Another thread holds a slot busy for a few stores only. */
+  /** Another thread keeps a slot busy only for a few memory writes. */
   #settledState(at: number): number {
     for (;;) {
       const state = Atomics.load(this.#words, at);

@@ -2,16 +2,16 @@ import type { BlobType } from '../pack/pack-header.ts';
 import { BlobPrinter, newPrintKey } from './blob-print.ts';
 import { type BlobTable, BlobTableView, createBlobTable, fullness, type TablePlace } from './blob-table.ts';
 
-/** Tables as they are given to another thread. */
+/** Tables in the form given to another thread. */
 export interface SharedTables {
   readonly tables: readonly BlobTable[];
   readonly printKey: Int32Array;
 }
 
 /**
- * Tables in order of age: all are asked. The newest of those without places takes what is claimed, the newest of those
- * with places what has one; where there is one kind only, it takes everything. A thread that has not heard of the newest
- * table yet uses the one before, at worst storing a blob twice, which the format allows.
+ * Tables in order of age; lookups query all. The newest table without places takes claimed blobs, the newest
+ * with places takes located ones; where there is only one kind, it takes everything. A thread that does not
+ * know the newest table yet uses the previous one, and at worst stores a blob twice, which the format allows.
  */
 export class BlobTables {
   readonly #views: BlobTableView[] = [];
@@ -30,12 +30,12 @@ export class BlobTables {
     return new BlobTables({ tables, printKey: newPrintKey() });
   }
 
-  /** For blobs whose places are known. */
+  /** For blobs with known places. */
   static withPlaces(expectedBlobs: number): BlobTables {
     return BlobTables.of([createBlobTable(expectedBlobs, { hasPlaces: true })]);
   }
 
-  /** For blobs of which only the presence is asked. */
+  /** For blobs whose presence is all that matters. */
   static withoutPlaces(expectedBlobs: number): BlobTables {
     return BlobTables.of([createBlobTable(expectedBlobs, { hasPlaces: false })]);
   }
@@ -51,7 +51,10 @@ export class BlobTables {
     else this.#toClaim = view;
   }
 
-  /** Adds a table when one gets full, of half the size of all of its kind, and returns it for the other threads. */
+  /**
+   * Adds a table when one gets full, half as large as all of its kind together, and returns it for the other
+   * threads.
+   */
   grow(): BlobTable | undefined {
     const full = [this.#toClaim, this.#toPlace].find((view) => view?.isFull);
     if (full === undefined) return undefined;
@@ -70,12 +73,15 @@ export class BlobTables {
     return this.#views.some((view) => view.has(print));
   }
 
-  /** How many slots all tables have. */
+  /** The number of slots of all tables. */
   get slotCount(): number {
     return this.#views.reduce((sum, { table }) => sum + table.capacity, 0);
   }
 
-  /** A number below `slotCount` that is this blob's alone, the same when tables are added; -1 when it is nowhere. */
+  /**
+   * A number below `slotCount` unique to this blob, which stays when tables are added; -1 when the blob is
+   * unknown.
+   */
   slotOf(id: Int32Array, type: BlobType): number {
     const print = this.#printer.print(id, type);
     let base = 0;
@@ -96,7 +102,7 @@ export class BlobTables {
     return undefined;
   }
 
-  /** True when the blob was nowhere and is now claimed by the caller, who must store it. */
+  /** True when the blob was unknown and is now claimed by the caller, who must store it. */
   claim(id: Int32Array, type: BlobType): boolean {
     const print = this.#printer.print(id, type);
     const taker = viewOr(this.#toClaim, this.#toPlace);
@@ -104,12 +110,12 @@ export class BlobTables {
     return taker.claim(print);
   }
 
-  /** Adds a stored blob; unless it is there, in the newest table of the kind. */
+  /** Adds a stored blob to the newest table of the kind, unless it is known. */
   add(id: Int32Array, type: BlobType, place: TablePlace): boolean {
     return viewOr(this.#toPlace, this.#toClaim).add(this.#printer.print(id, type), place);
   }
 
-  /** Adds a stored blob whose place is not asked for. */
+  /** Adds a stored blob whose place is not needed. */
   addWithoutPlace(id: Int32Array, type: BlobType): boolean {
     return viewOr(this.#toClaim, this.#toPlace).claim(this.#printer.print(id, type));
   }

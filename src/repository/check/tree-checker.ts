@@ -17,11 +17,11 @@ interface TreeCheckerOptions {
   readonly losses: Losses;
   readonly errors: string[];
   readonly options: CheckOptions;
-  /** Gets the packs that hold what files need. */
+  /** Collects the packs that hold what files need. */
   readonly packs?: Set<string> | undefined;
 }
 
-/** Where something was found first: every snapshot that has it is damaged, but it is told once. */
+/** Where something was first found: it damages every snapshot that has it, but is reported once. */
 interface Place {
   readonly snapshot: string;
   readonly path: ByteString;
@@ -31,7 +31,7 @@ interface Place {
 export class TreeChecker {
   readonly #options: TreeCheckerOptions;
   readonly #known = new Map<string, boolean>();
-  /** How many entries there are in and below each tree. */
+  /** The number of entries in and below each tree. */
   readonly #counts = new Map<string, number>();
   readonly #breather: Breather;
 
@@ -60,7 +60,7 @@ export class TreeChecker {
       count += 1 + (this.#counts.get(node.subtree ?? '') ?? 0);
     }
     if (count > mostEntries && isWhole) {
-      // Few trees that name each other many times: a restore would never end.
+      // A few trees that refer to each other many times: a restore would never end.
       this.#tell(place, `it names ${count} entries, more than any file system can hold`);
       isWhole = false;
     }
@@ -113,7 +113,7 @@ export class TreeChecker {
 
 const timeFields = /"[amc]time":"([^"]*)"/g;
 
-/** Names and times that restic cannot read, where a restore of ours goes on with the nearest that there is. */
+/** Names and times that restic cannot read; our restore uses the nearest valid value. */
 function wrongTimes(text: Buffer): (readonly [ByteString, string])[] {
   const found = Array.from(text.toString('latin1').matchAll(timeFields), ([, time = '']) => time);
   if (found.every((time) => isStrictTime(time))) return [];
@@ -135,7 +135,7 @@ export function throwIfStopped({ signal }: { readonly signal?: AbortSignal | und
 
 /** What a check has found to be lost. */
 export interface Losses {
-  /** Ids of packs that are missing, cut short, or of which nothing can be trusted. */
+  /** Ids of packs that are missing, truncated, or not trustworthy in any part. */
   readonly packs: Set<string>;
   /** Ids of single blobs that are damaged. */
   readonly blobs: Set<string>;

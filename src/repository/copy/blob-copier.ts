@@ -6,18 +6,18 @@ import type { FailedBlob, Transfer } from './transfer.ts';
 
 export interface BlobCopierOptions {
   readonly transfer: Transfer;
-  /** What the target has; what is on its way is claimed in it. */
+  /** The target's blobs; those being copied are claimed in it. */
   readonly targetTables: BlobTables;
   readonly onBytes: () => void;
 }
 
-/** This much is collected before it is copied, so that what lies in one pack is read together. */
+/** This many blobs are collected before copying, so that blobs of one pack are read together. */
 const maxPendingBlobs = 10_000;
 const maxPendingBytes = 64 * 1024 * 1024;
-/** A task has about this much, so that the work is spread evenly. */
+/** Approximate size of a task, so that the work is spread evenly. */
 const taskBytes = 8 * 1024 * 1024;
 
-/** Copies blobs that the target does not have, each once, with what is under way bounded. */
+/** Copies blobs that the target lacks, each once, with a bound on the copies under way. */
 export class BlobCopier {
   readonly #options: BlobCopierOptions;
   readonly #pending = new Map<string, BlobPlace[]>();
@@ -48,12 +48,12 @@ export class BlobCopier {
     this.#pendingBytes += blob.length;
   }
 
-  /** Copies what was collected when there is enough of it. */
+  /** Copies the collected blobs when there are enough. */
   async breathe(): Promise<void> {
     if (this.#pendingBlobs >= maxPendingBlobs || this.#pendingBytes >= maxPendingBytes) await this.#start();
   }
 
-  /** When it returns, all that was added is durable, or lost. */
+  /** On return every added blob is durable, or lost. */
   async finish(): Promise<void> {
     await this.#start();
     await Promise.all(this.#running);
@@ -76,7 +76,7 @@ export class BlobCopier {
     }
   }
 
-  /** Never rejects: what went wrong is thrown by the next call. */
+  /** Never rejects: the next call throws what went wrong. */
   async #copy(packId: string, blobs: readonly BlobPlace[]): Promise<void> {
     try {
       const { copied, bytes, failed } = await this.#options.transfer.run(packId, blobs);

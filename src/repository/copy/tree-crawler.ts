@@ -12,16 +12,19 @@ interface CrawlerOptions {
   readonly codec: FileCodec;
   readonly index: BlobIndex;
   readonly signal: AbortSignal | undefined;
-  /** Told every blob that is needed, with the pack that holds it; one that several trees need several times. Throws to end the crawl. */
+  /**
+   * Called with every needed blob and the pack that holds it, several times if several trees need it. May
+   * throw to end the crawl.
+   */
   readonly onBlob: (packId: string, blob: BlobPlace) => void;
-  /** Waited for now and then, where what was told has to be worked off. */
+  /** Awaited regularly, so that the caller can process what was reported. */
   readonly breathe?: () => Promise<void>;
 }
 
-/** Trees are read this many at once, those of one pack in few requests. */
+/** Trees read at once; those of one pack need few requests. */
 const batchSize = 256;
 
-/** Reads trees and tells what they need, each tree once in the crawler's life. */
+/** Reads trees and reports what they need, each tree once in the crawler's life. */
 export class TreeCrawler {
   readonly #options: CrawlerOptions;
   readonly #rooms = { sealedRooms: [new Room(), new Room()] as const, contentRoom: new Room() };
@@ -31,7 +34,10 @@ export class TreeCrawler {
     this.#options = options;
   }
 
-  /** `integrity` when something is missing or damaged: then nothing is known of what comes after, and all is read anew next time. */
+  /**
+   * `integrity` when something is missing or damaged: later trees are then unknown, and everything is read
+   * again next time.
+   */
   async crawl(root: string): Promise<void> {
     try {
       await this.#crawl(root);
@@ -41,7 +47,7 @@ export class TreeCrawler {
     }
   }
 
-  /** Reads every tree anew from now on. */
+  /** Makes later crawls read every tree again. */
   forget(): void {
     this.#seen = BlobTables.withoutPlaces(0);
   }
@@ -106,7 +112,7 @@ interface NodeJson {
   readonly subtree?: unknown;
 }
 
-/** The blobs that a tree needs. Nothing else of it is looked at: what is unknown here is copied as it is. */
+/** The blobs that a tree needs. Other fields are not examined: unknown ones are copied as they are. */
 export function treeReferences(text: Buffer): TreeReferences {
   const content: string[] = [];
   const subtrees: string[] = [];
@@ -127,7 +133,7 @@ function nodesOf(text: Buffer): readonly unknown[] {
     if (nodes === null) return [];
     if (Array.isArray(nodes)) return nodes;
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw damaged('it is no list of nodes');
 }

@@ -26,7 +26,7 @@ export interface KeyFileOrigin {
 
 const scryptAsync = promisify<string | Uint8Array, Uint8Array, number, object, Buffer>(scrypt);
 
-/** What one try of a password costs: N·r·128 bytes of memory, and time in proportion to N·r·p. */
+/** The cost of trying a password: N·r·128 bytes of memory, and time in proportion to N·r·p. */
 export type KeyCost = Pick<KeyFile, 'N' | 'r' | 'p'>;
 
 /** 64 MiB and about a quarter of a second. */
@@ -52,7 +52,7 @@ export async function sealMasterKey(
   return { created, username, hostname, kdf: 'scrypt', ...cost, salt: base64(salt), data: base64(data) };
 }
 
-/** The master key, or undefined when the password is not this file's. */
+/** The master key; undefined when the password does not open this file. */
 export async function openMasterKey(file: KeyFile, password: Uint8Array): Promise<MasterKey | undefined> {
   if (file.kdf !== 'scrypt')
     throw new AppError('unsupported', `The key file uses "${file.kdf}", which is unknown here`);
@@ -64,7 +64,8 @@ export async function openMasterKey(file: KeyFile, password: Uint8Array): Promis
   try {
     return parseMasterKey(sealer.openInPlace(Buffer.from(file.data, 'base64')).toString('utf8'));
   } catch (error) {
-    // What opens and is no key was written by one who knows the password, and by no program of this format.
+    // Sealed content that is not a key was written by someone who knows the password, and not by a program of
+    // this format.
     if (isAppError(error, 'integrity') || !isAppError(error)) return undefined;
     throw error;
   }
@@ -94,12 +95,17 @@ async function derive(password: Uint8Array, salt: Uint8Array, parameters: KeyCos
   };
 }
 
-/** 256 MiB of memory. restic asks for 64 at most. */
+/** 256 MiB of memory. restic uses at most 64 MiB. */
 const mostMemory = 256 << 20;
-/** In units of N·r·p: sixteen times our own cost, some seconds. restic asks for half a second of the machine that wrote it. */
+/**
+ * In units of N·r·p: sixteen times our own cost, some seconds. restic chooses parameters for half a second on
+ * the machine that writes the key.
+ */
 const mostWork = 16 * usualCost.N * usualCost.r * usualCost.p;
 
-/** What it costs to try a password on the file; undefined for one that makes no sense, or asks for more than is given. */
+/**
+ * The cost of trying a password on the file; undefined for parameters that are invalid or exceed the limits.
+ */
 export function workOf({ N, r, p }: KeyCost): number | undefined {
   const whole = [N, r, p].every((value) => Number.isSafeInteger(value) && value > 0);
   const isPowerOfTwo = N > 1 && Number.isInteger(Math.log2(N));
@@ -114,7 +120,7 @@ function assertSane(parameters: KeyCost): void {
   }
 }
 
-/** Clears the bits that Poly1305 wants clear. */
+/** Clears the bits that Poly1305 requires to be clear. */
 function maskR(r: Buffer): Buffer {
   const masked = Buffer.from(r);
   for (const i of [3, 7, 11, 15]) masked.writeUInt8(masked.readUInt8(i) & 15, i);

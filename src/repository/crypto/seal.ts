@@ -19,7 +19,7 @@ export interface MasterKey {
   readonly macR: Uint8Array;
 }
 
-/** What sealing is made of. */
+/** The primitives of sealing. */
 interface Primitives {
   readonly openCounter: (key: Buffer) => CounterMode;
   readonly openMac: () => Authenticator;
@@ -33,7 +33,7 @@ const macLength = 16;
 /** Bytes that sealing adds. */
 export const sealOverhead = ivLength + macLength;
 
-/** Seals and opens messages with one key: IV || ciphertext || MAC, as restic's design document says. */
+/** Seals and opens messages with one key: IV || ciphertext || MAC, as in restic's design document. */
 export class Sealer {
   readonly #key: Buffer;
   readonly #nonceCipher: Cipheriv;
@@ -41,7 +41,7 @@ export class Sealer {
   readonly #mac = Buffer.alloc(macLength);
   readonly #ctr: CounterMode;
   readonly #poly1305: Authenticator;
-  /** Random bytes that were never used: asking for many at once is ten times cheaper. */
+  /** Unused random bytes: requesting many at once is ten times cheaper. */
   readonly #nonces = Buffer.alloc(256 * ivLength);
   #noncesUsed = this.#nonces.length;
 
@@ -103,7 +103,10 @@ export class Sealer {
   }
 }
 
-/** Leaves the Poly1305 tag of `text` in the 16 bytes of `tag`. The key, 32 bytes, is for this text alone. */
+/**
+ * Leaves the Poly1305 tag of `text` in the 16 bytes of `tag`. The key, 32 bytes, must be used for this text
+ * only.
+ */
 type Authenticator = (tag: Buffer, text: Buffer, oneTimeKey: Buffer) => void;
 
 const keyLength = 32;
@@ -112,7 +115,7 @@ function openAuthenticator(): Authenticator {
   return openSslAuthenticator() ?? openPortableAuthenticator();
 }
 
-/** The OpenSSL inside this process, which uses the vector units. */
+/** Uses the OpenSSL in this process, and so the vector units. */
 export function openSslAuthenticator(): Authenticator | undefined {
   try {
     const self = koffi.load(null);
@@ -141,7 +144,7 @@ export function openSslAuthenticator(): Authenticator | undefined {
   }
 }
 
-/** In JavaScript, for a Node.js that does not show its OpenSSL: some 200 MB a second. */
+/** In JavaScript, for a Node.js that does not expose its OpenSSL: about 200 MB a second. */
 export function openPortableAuthenticator(): Authenticator {
   return (tag, text, oneTimeKey) => tag.set(poly1305(text, oneTimeKey));
 }
@@ -153,7 +156,10 @@ function openCounterMode(key: Buffer): CounterMode {
   return openSslCounterMode(key) ?? portableCounterMode(key);
 }
 
-/** One reused cipher context of the OpenSSL inside this process: a fresh `Decipheriv` costs ten times a small blob. */
+/**
+ * Reuses one cipher context of the OpenSSL in this process: creating a `Decipheriv` takes ten times as long
+ * as decrypting a small blob.
+ */
 export function openSslCounterMode(key: Buffer): CounterMode | undefined {
   try {
     const self = koffi.load(null);

@@ -2,7 +2,7 @@ import { isUtf8 as validUtf8 } from 'node:buffer';
 import type { ByteString } from '../../model/byte-string.ts';
 
 /**
- * Go's ways of writing strings, which the format inherits: names go through `strconv.Quote`, and everything through
+ * How Go writes strings, which the format inherits: names go through `strconv.Quote`, and everything through
  * `encoding/json`. Both work on bytes here, so that a tree is written byte for byte as restic writes it.
  */
 
@@ -60,7 +60,7 @@ function decodeAt(bytes: ByteString, at: number): { length: number; codePoint: n
   const text = Buffer.from(bytes.slice(at, at + length), 'latin1').toString('utf8');
   const codePoint = text.codePointAt(0);
   const whole = codePoint !== undefined && text.length === (codePoint > 0xffff ? 2 : 1);
-  // A real U+FFFD in the name is the bytes ef bf bd; any other way to get it is broken UTF-8.
+  // A real U+FFFD in the name is the bytes ef bf bd; any other source of it is broken UTF-8.
   const broken = !whole || (codePoint === 0xfffd && bytes.slice(at, at + 3) !== '\xef\xbf\xbd');
   return broken ? { length: 1, codePoint: undefined } : { length, codePoint };
 }
@@ -78,7 +78,7 @@ const unquotes: Readonly<Record<string, string>> = {
   '\\': '\\',
 };
 
-/** The inverse of `quoteName`. Undefined when the text is no quoted name. */
+/** The inverse of `quoteName`. Undefined when the text is not a quoted name. */
 export function unquoteName(quoted: ByteString): ByteString | undefined {
   if (!quoted.includes('\\')) return quoted;
   let valid = true;
@@ -108,7 +108,9 @@ export function jsonString(bytes: ByteString): ByteString {
   return `"${plainJson.test(bytes) ? bytes : bytes.replace(jsonEscaped, escapeForJson)}"`;
 }
 
-/** The same for bytes that are not: each that is no part of UTF-8 is lost, and written as an escaped U+FFFD. */
+/**
+ * The same for bytes that are not valid UTF-8: each invalid byte is lost, and written as an escaped U+FFFD.
+ */
 export function lossyJsonString(bytes: ByteString): ByteString {
   let json = '';
   let start = 0;
@@ -148,7 +150,10 @@ function escapeForJson(match: string): string {
   }
 }
 
-/** What `JSON.parse` made of a string in latin1-decoded JSON, as bytes again: an escape like `\u2028` gave a character, not bytes. */
+/**
+ * The bytes of a string that `JSON.parse` returned for latin1-decoded JSON: an escape like `\u2028` gave a
+ * character, not bytes.
+ */
 export function bytesOfParsed(parsed: string): ByteString {
   // oxlint-disable-next-line no-control-regex -- everything that is one byte
   const isBytes = /^[\x00-\xff]*$/.test(parsed);

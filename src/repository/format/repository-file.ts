@@ -17,7 +17,7 @@ type JsonFileType = Exclude<FileType, 'data' | 'keys' | 'config'>;
 const compressedMark = 2;
 const maxPlainBytes = 1 << 30;
 
-/** Stores a JSON document and returns its name, the SHA-256 of what is stored. */
+/** Stores a JSON document and returns its name, the SHA-256 of the stored bytes. */
 export async function saveJson(
   codec: FileCodec,
   type: JsonFileType,
@@ -27,7 +27,7 @@ export async function saveJson(
   return await saveText(codec, type, Buffer.from(JSON.stringify(value)), options);
 }
 
-/** The same of a document that is JSON text already. */
+/** The same for a document that is JSON text already. */
 export async function saveText(
   codec: FileCodec,
   type: JsonFileType,
@@ -39,13 +39,13 @@ export async function saveText(
   return name;
 }
 
-/** A file as it is stored, with its name. */
+/** A sealed file with its name. */
 export interface SealedFile {
   readonly name: string;
   readonly content: Buffer;
 }
 
-/** For a caller that has to know the name before the file is stored. */
+/** For a caller that needs the name before the file is stored. */
 export function sealJson(codec: FileCodec, value: unknown): SealedFile {
   return sealText(codec, Buffer.from(JSON.stringify(value)));
 }
@@ -60,7 +60,7 @@ function sealText(codec: FileCodec, plain: Buffer): SealedFile {
   return { name: hash('sha256', content), content };
 }
 
-/** The text of a JSON document, after checking that the stored bytes are those that its name promises. */
+/** The text of a JSON document, after verifying the stored bytes against the name. */
 export async function loadText(
   codec: FileCodec,
   type: JsonFileType,

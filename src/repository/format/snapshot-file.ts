@@ -11,7 +11,7 @@ import { JsonFields } from './json-fields.ts';
 import { type FileCodec, loadJson, saveJson } from './repository-file.ts';
 import type { StoreOptions } from '../stores/store.ts';
 
-/** A snapshot file, as restic writes it, with a field of our own that restic ignores. */
+/** A snapshot file, as restic writes it, with an extra field of ours that restic ignores. */
 export interface SnapshotJson {
   readonly time: string;
   readonly parent?: string;
@@ -44,24 +44,27 @@ export interface SummaryJson {
   readonly total_bytes_processed: number;
 }
 
-/** What Holdfast remembers of a snapshot beyond restic's record. */
+/** What Holdfast records of a snapshot beyond restic's fields. */
 export interface HoldfastJson {
   readonly format: 1;
   /** Where the volume's root is in the tree. */
   readonly dataPath: string;
-  /** Undefined when the record was lost: the grade is then unknown. */
+  /** Undefined when the record was lost, so that the grade is unknown. */
   readonly grade?: Grade;
   readonly problemCount: number;
   readonly limits?: readonly string[];
-  /** What the application's own client dumped beside the data. */
+  /** Dumps by the application's own client, stored beside the data. */
   readonly dumps?: readonly { readonly name: string; readonly size: number }[];
-  /** The small files that its containers need: those in `NAME.config` beside the data, and those that are left out. */
+  /**
+   * The small files that the volume's containers need: those in `NAME.config` beside the data, and those left
+   * out.
+   */
   readonly config?: ConfigRecord;
-  /** Why it has its grade. */
+  /** The reasons for the grade. */
   readonly evidence?: GradeEvidence;
-  /** What the snapshots share that were taken behind one barrier. */
+  /** The id shared by snapshots of one still moment. */
   readonly restorePoint?: string;
-  /** Names of the volumes that belong behind the same barrier and could not be saved. */
+  /** Names of the restore point's volumes that could not be saved. */
   readonly missing?: readonly string[];
   readonly directories?: number;
   readonly others?: number;
@@ -97,7 +100,7 @@ function isText(value: unknown): value is string {
   return typeof value === 'string';
 }
 
-/** The record for people and for commands. */
+/** The record as commands use it. */
 export function snapshotOf(id: string, json: SnapshotJson): Snapshot {
   const own = isOurs(json.holdfast) ? json.holdfast : undefined;
   return {
@@ -139,12 +142,12 @@ function isLeftOut(value: unknown): boolean {
   return isText(path) && isText(reason);
 }
 
-/** A record of a format that is not known yet, or of something else, is as good as none. */
+/** A record of an unknown format, or anything else, counts as missing. */
 function isOurs(record: HoldfastJson | undefined): boolean {
   return record?.format === 1 && isText((record.volume as Partial<VolumeDescription> | undefined)?.name);
 }
 
-/** The record of a snapshot that lost it, from the description that its tree holds. */
+/** The record of a snapshot that lost it, from the description in its tree. */
 export function describedAgain(dataPath: string, volume: VolumeDescription): HoldfastJson {
   return { format: 1, dataPath, problemCount: 0, volume };
 }

@@ -6,19 +6,19 @@ import { type KeyFile, openMasterKey, sealMasterKey, workOf } from '../crypto/ke
 import type { MasterKey } from '../crypto/seal.ts';
 import type { Store, StoreOptions } from '../stores/store.ts';
 
-/** A key file with the name it has in the store. */
+/** A key file with its name in the store. */
 export interface StoredKey {
   readonly id: string;
   /** Undefined when the file is damaged. */
   readonly file: KeyFile | undefined;
 }
 
-/** Some hundred bytes are usual. */
+/** A usual key file has some hundred bytes. */
 const mostBytes = 64 << 10;
 
 /**
- * All key files. One that is removed by another process meanwhile is left out; one that cannot be read is damaged, and
- * keeps no other from being read.
+ * All key files. One that another process removes meanwhile is left out; an unreadable one counts as damaged,
+ * and does not prevent reading the others.
  */
 export async function loadKeys(store: Store, options: StoreOptions = {}): Promise<StoredKey[]> {
   const keys: StoredKey[] = [];
@@ -35,7 +35,7 @@ async function loadKeyBytes(store: Store, name: string, options: StoreOptions): 
     return await store.load('keys', name, undefined, options);
   } catch (error) {
     if (isAppError(error, 'not-found')) return undefined;
-    // A disk's fault in one file; what is away or refuses is so for all of them.
+    // These are faults of one file; an unreachable or refusing store fails for all of them.
     if (isAppError(error, 'failed') || isAppError(error, 'integrity')) return Buffer.alloc(0);
     throw error;
   }
@@ -55,13 +55,13 @@ interface OpenedKey {
   readonly masterKey: MasterKey;
 }
 
-/** Each takes a moment; restic tries 20. */
+/** Each try takes time; restic tries 20. */
 const triedAtMost = 100;
 
 /**
- * The first key that the password opens, the cheap ones first: a user who can add files to the store cannot put dear ones
- * before those that are used. One that asks for what is unknown or unreasonable keeps no other from being tried; it is
- * named in an `unsupported` error when none opens.
+ * The first key that the password opens, cheap ones first: a user who can add files to the store cannot put
+ * expensive ones before the real ones. A key with unknown or unreasonable parameters is skipped; it is named
+ * in an `unsupported` error when no key opens.
  */
 export async function tryKeys(
   keys: readonly StoredKey[],
@@ -77,7 +77,7 @@ export async function tryKeys(
       const masterKey = file && (await openMasterKey(file, password));
       if (masterKey) return { id, masterKey };
     } catch (error) {
-      // Its fields make no sense: no password opens it.
+      // Its fields are invalid: no password opens it.
       if (isAppError(error, 'integrity')) continue;
       const reason = isAppError(error, 'unsupported') ? error.message : 'it cannot be tried';
       unsupported ??= new AppError(
@@ -106,7 +106,10 @@ function compare(a: number, b: number): number {
   return a === b ? 0 : a < b ? -1 : 1;
 }
 
-/** Seals the master key with a password and stores it. When it returns, the file is durable, and read back and opened. */
+/**
+ * Seals the master key with a password and stores it. On return the file is durable, and was read back and
+ * opened.
+ */
 export async function storeKey(
   store: Store,
   { masterKey, password }: { readonly masterKey: MasterKey; readonly password: Uint8Array },
@@ -130,7 +133,10 @@ export async function storeKey(
   return { id, file: stored[0]?.file };
 }
 
-/** The key that the password opens. `wrong-password` when there is none, `integrity` when no key file is whole. */
+/**
+ * The key that the password opens. `wrong-password` when there is none, `integrity` when no key file is
+ * intact.
+ */
 export async function findKey(
   store: Store,
   password: () => Promise<Uint8Array>,

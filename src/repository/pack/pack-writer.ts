@@ -4,26 +4,28 @@ import { type Sealer, sealOverhead } from '../crypto/seal.ts';
 import type { FileInMaking, Store, StoreOptions } from '../stores/store.ts';
 import { type BlobPlace, type BlobType, encodePackHeader } from './pack-header.ts';
 
-/** A pack is closed when it has at least this much. */
+/** A pack is closed when it has at least this size. */
 export const packTargetBytes = 16 * 1024 * 1024;
 const maxBlobBytes = 8 * 1024 * 1024;
 const maxBlobs = 20_000;
 const headerRoomBytes = maxBlobs * 41 + sealOverhead + 4;
-/** Where packs go out as they are made, so much is put together first. */
+/** Where packs are written as they are filled, this much is collected before each write. */
 const spillBytes = 512 * 1024;
 
 /** A finished pack. */
 export interface FinishedPack {
   readonly id: string;
   readonly blobs: readonly BlobPlace[];
-  /** All of it; or a file that has all of it, and not yet its name. */
+  /** The whole content, or a complete file that does not have its name yet. */
   readonly content: Buffer | FileInMaking;
 }
 
 interface PackTools {
   readonly sealer: Sealer;
   readonly compressor: Compressor;
-  /** Where it can begin files, packs go there as they are made, and no writer holds a whole one. */
+  /**
+   * Where the store can begin files, packs are written as they are filled, and no writer holds a whole one.
+   */
   readonly store?: Pick<Store, 'begin'> | undefined;
 }
 
@@ -35,7 +37,7 @@ export class PackWriter {
   #used = 0;
   #file: FileInMaking | undefined;
   #hash: Hash = createHash('sha256');
-  /** Bytes that are in the file already. */
+  /** Bytes already written to the file. */
   #spilled = 0;
   #failure: { readonly cause: unknown } | undefined;
   #blobs: BlobPlace[] = [];
@@ -45,10 +47,10 @@ export class PackWriter {
     this.#tools = tools;
   }
 
-  /** Adds a blob of at most 8 MiB, whose id (SHA-256 in hex) is known already. Returns its stored length. */
+  /** Adds a blob of at most 8 MiB with a known id (SHA-256 in hex). Returns its stored length. */
   add(id: string, content: Buffer): number {
     const { compressor, sealer } = this.#tools;
-    // Trees of very large directories are larger than any chunk.
+    // The tree of a very large directory is larger than any chunk.
     const buffer = this.#reserve(content.length);
     const start = this.#used;
     const room = buffer.subarray(start + 16, start + 16 + content.length);
@@ -78,7 +80,7 @@ export class PackWriter {
     return this.#blobs.length === 0;
   }
 
-  /** Closes the pack and starts an empty one. What the writer filled is the pack's until `takeBack`. */
+  /** Closes the pack and starts an empty one. The buffer belongs to the finished pack until `takeBack`. */
   finish(): FinishedPack {
     const blobs = this.#blobs;
     const header = encodePackHeader(blobs);
@@ -95,14 +97,14 @@ export class PackWriter {
     return pack;
   }
 
-  /** Fills the memory of a pack that has been stored again. */
+  /** Reuses the buffer of a pack that has been stored. */
   takeBack({ content }: FinishedPack): void {
     if (!Buffer.isBuffer(content)) return;
     const { buffer } = content;
     if (buffer.byteLength <= this.#bufferBytes) this.#buffer ??= Buffer.from(buffer, 0, buffer.byteLength);
   }
 
-  /** Leaves nothing of a pack that is not finished. */
+  /** Discards an unfinished pack. */
   abandon(): void {
     this.#file?.abandon();
     this.#startEmpty();
@@ -132,7 +134,7 @@ export class PackWriter {
       this.#file ??= this.#tools.store?.begin?.();
       this.#file?.write(bytes);
     } catch (error) {
-      // What lacks a part must never become a pack.
+      // An incomplete file must never become a pack.
       this.#failure = { cause: error };
       this.abandon();
       throw error;
@@ -140,7 +142,7 @@ export class PackWriter {
     this.#hash.update(bytes);
     this.#spilled += this.#used;
     this.#used = 0;
-    // One that a huge tree needed is not kept.
+    // A buffer that was enlarged for a huge tree is not kept.
     if ((this.#buffer?.length ?? 0) > this.#bufferBytes) this.#buffer = undefined;
   }
 
@@ -149,7 +151,7 @@ export class PackWriter {
     return most + maxBlobBytes + sealOverhead + headerRoomBytes;
   }
 
-  /** The buffer, with room for so much after what is in it. */
+  /** The buffer, with room for this many bytes after its content. */
   #reserve(length: number): Buffer {
     if (this.#failure) throw this.#failure.cause;
     const needed = this.#used + length + sealOverhead;
@@ -162,7 +164,7 @@ export class PackWriter {
   }
 }
 
-/** Stores a finished pack. A store that keeps copies at hand is told when it is one of trees. */
+/** Stores a finished pack. A caching store is told when it is a pack of trees. */
 export async function storePack(store: Store, pack: FinishedPack, options?: StoreOptions): Promise<void> {
   if (!Buffer.isBuffer(pack.content)) return await pack.content.finish(pack.id);
   const holds = pack.blobs[0]?.type === 'tree' ? 'trees' : undefined;

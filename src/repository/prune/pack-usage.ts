@@ -177,7 +177,7 @@ class BlobCopyList {
   }
 }
 
-/** Copies in the order of their packs. */
+/** Where each pack begins in `#order`. */
 class CopiesByPack {
   readonly #list: BlobCopyList;
   /** Where each pack begins in `#order`. */

@@ -4,27 +4,30 @@ import type { StoredFile } from '../stores/store.ts';
 import type { PackUsage } from './pack-usage.ts';
 import type { Amount, PruneLimits, PruneSummary } from '../requests.ts';
 
-/** What a prune looks at: how much of each pack is used, and what is stored. */
+/** The input of a plan: how much of each pack is used, and what is stored. */
 export interface PruneState {
   readonly packs: readonly PackUsage[];
   /** The files in `data`. */
   readonly stored: readonly StoredFile[];
 }
 
-/** What is to be done with each pack, by its id. Those that are named nowhere here stay as they are. */
+/** What to do with each pack, by id. Packs in no list stay as they are. */
 export interface PrunePlan {
-  /** In the index, and nothing of them is used. */
+  /** Indexed, with nothing used. */
   readonly remove: readonly string[];
-  /** In the index, stored no more, and nothing of them is used: only the index has to forget them. */
+  /** Indexed and no longer stored, with nothing used: only their index entries are dropped. */
   readonly absent: readonly string[];
   /** Stored, and in no index. */
   readonly unreferenced: readonly string[];
-  /** Their used blobs are copied, then they are removed. */
+  /** Their used blobs are copied before they are removed. */
   readonly repack: readonly string[];
   readonly summary: PruneSummary;
 }
 
-/** Decides what a prune does; pure. `integrity` when a pack with used data is missing or has another size than the index says. */
+/**
+ * Decides what a prune does; pure. `integrity` when a pack with used data is missing or differs in size from
+ * the index.
+ */
 export function planPrune({ packs, stored }: PruneState, limits: PruneLimits): PrunePlan {
   const sizes = new Map(stored.map(({ name, sizeBytes }) => [name, sizeBytes]));
   refuseDamaged(packs, sizes);
@@ -61,7 +64,7 @@ export function planPrune({ packs, stored }: PruneState, limits: PruneLimits): P
   };
 }
 
-/** Nothing is removed while something that a snapshot needs is missing: what is left may be all that can save it. */
+/** Nothing is removed while a snapshot lacks data: the rest may be all that can repair it. */
 function refuseDamaged(packs: readonly PackUsage[], sizes: ReadonlyMap<string, number>): void {
   const damaged = packs.filter(({ id, usedBlobs, sizeBytes }) => {
     const size = sizes.get(id);
@@ -77,7 +80,7 @@ function refuseDamaged(packs: readonly PackUsage[], sizes: ReadonlyMap<string, n
   });
 }
 
-/** Packs that are used in part, those with the largest unused part first, until what stays unused is little enough. */
+/** Partly used packs, those with the largest unused part first, until the unused rest is within the limit. */
 function choosePacksToRepack(packs: readonly PackUsage[], limits: PruneLimits): PackUsage[] {
   if (limits.maxUnused.kind === 'unlimited') return [];
   const candidates = packs
@@ -103,12 +106,12 @@ function choosePacksToRepack(packs: readonly PackUsage[], limits: PruneLimits): 
   });
 }
 
-/** Packs of trees are small, and read whole by every restore. */
+/** Packs of trees are small, and every restore reads them whole. */
 function isAlwaysTidied(pack: PackUsage): boolean {
   return pack.kind !== 'data';
 }
 
-/** A percentage is that of all data once it is pruned. */
+/** A percentage refers to all data after the prune. */
 function toleratedUnused(limit: Exclude<UnusedLimit, { kind: 'unlimited' }>, usedBytes: number): number {
   if (limit.kind === 'bytes') return limit.bytes;
   return limit.percent >= 100

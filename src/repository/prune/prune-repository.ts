@@ -16,15 +16,15 @@ interface PreparedPrune {
 }
 
 /**
- * Finds what the snapshots need and decides what goes; changes nothing. Everything must be readable for it: what is
- * damaged or missing throws, because without knowing what is needed nothing may be deleted.
+ * Finds what the snapshots need and decides what to remove; changes nothing. Throws when anything relevant is
+ * damaged or missing: nothing may be deleted without knowing what is needed.
  */
 export async function preparePrune(
   parts: Omit<PruneWork, 'index' | 'marks' | 'indexFiles'>,
   limits: PruneLimits,
 ): Promise<PreparedPrune> {
   const { codec, signal } = parts;
-  // Packs first: one that a backup stores after this is none that could be removed.
+  // Packs are listed first: one that a backup stores afterwards must not be considered for removal.
   const stored = await codec.store.list('data', { signal });
   const { index, indexFiles } = await readWholeIndex(parts);
   const marks = new BlobMarks(index.slotCount);
@@ -36,9 +36,9 @@ export async function preparePrune(
 }
 
 /**
- * Carries a plan out. Each step leaves a whole repository, wherever it is killed: leftovers go first; what is used of
- * the packs that are repacked is copied and named by new index files; index files without the packs that go are written
- * and read back; the old index files are removed, and last the packs, which no index names any more.
+ * Carries out a plan. A kill after any step leaves an intact repository: leftovers are removed first; used
+ * blobs of the packs to repack are copied and indexed; index files without the removed packs are written and
+ * read back; then the old index files are removed, and last the packs, which no index names any more.
  */
 export async function applyPrune({ work, plan }: PreparedPrune): Promise<void> {
   const { codec, lock } = work;
@@ -95,7 +95,7 @@ async function rootOf({ codec, signal }: PruneWork, name: string): Promise<strin
   return await explaining(async () => (await loadSnapshot(codec, name, { signal })).tree);
 }
 
-/** What is damaged may be what tells that something is needed. */
+/** The damaged part may be what shows that something is needed. */
 async function explaining<T>(read: () => Promise<T>): Promise<T> {
   try {
     return await read();

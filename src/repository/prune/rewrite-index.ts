@@ -14,8 +14,8 @@ import type { Progress } from '../types.ts';
 import type { BlobMarks } from './blob-marks.ts';
 
 /**
- * Writes new index files for all that is to be forgotten of the old ones, and returns the names of those that are no
- * longer needed. They are still there: until they are removed, both say where everything is.
+ * Writes new index files with the remaining entries of the old ones, and returns the names of those no longer
+ * needed. These still exist: until they are removed, both versions are valid.
  */
 export async function writeNewIndex(work: PruneWork, doomed: ReadonlySet<string>): Promise<string[]> {
   const replaced = await chooseIndexFiles(work, doomed);
@@ -32,7 +32,10 @@ export async function writeNewIndex(work: PruneWork, doomed: ReadonlySet<string>
   return replaced;
 }
 
-/** Each backup leaves a small index file: when they are many, or others are rewritten anyway, they become one. */
+/**
+ * Each backup leaves a small index file: when there are many, or others are rewritten anyway, they are
+ * merged.
+ */
 const manySmallFiles = 16;
 
 async function chooseIndexFiles(work: PruneWork, doomed: ReadonlySet<string>): Promise<string[]> {
@@ -47,15 +50,15 @@ async function chooseIndexFiles(work: PruneWork, doomed: ReadonlySet<string>): P
 }
 
 /**
- * Reads the index as it will be, once the replaced files are gone, back from the store, and makes sure that every blob
- * which a snapshot needs is in it. Throws before anything is removed.
+ * Reads back from the store the index as it will be after the removal, and checks that it has every blob that
+ * a snapshot needs. Throws before anything is removed.
  */
 export async function proveNewIndex(
   work: PruneWork,
   { doomed, replaced }: { readonly doomed: ReadonlySet<string>; readonly replaced: readonly string[] },
 ): Promise<void> {
   const gone = new Set(replaced);
-  // Past the cache, which keeps what was written as it was written.
+  // Bypasses the cache, which holds what was sent, not what was stored.
   const { store } = work.codec;
   const codec = { ...work.codec, store: store.direct ?? store };
   const listed = await codec.store.list('index', { signal: work.signal });
@@ -80,13 +83,13 @@ function brokenIndex(detail: string): AppError {
   });
 }
 
-/** Gathers packs for index files of a good size; only those of one are in memory. */
+/** Collects packs into index files of a good size; only those of one file are in memory. */
 export class IndexWriter {
   readonly #save: (packs: readonly IndexedPack[]) => Promise<void>;
   #packs: IndexedPack[] = [];
   #blobs = 0;
 
-  /** `save` makes one durable index file of packs. */
+  /** `save` writes one durable index file of packs. */
   constructor(save: (packs: readonly IndexedPack[]) => Promise<void>) {
     this.#save = save;
   }
@@ -97,7 +100,7 @@ export class IndexWriter {
     if (this.#blobs >= blobsPerIndexFile) await this.finish();
   }
 
-  /** When it returns, every pack is in a durable index file. */
+  /** On return every pack is in a durable index file. */
   async finish(): Promise<void> {
     const packs = this.#packs;
     if (packs.length === 0) return;
@@ -109,12 +112,15 @@ export class IndexWriter {
 
 interface IndexFiles {
   readonly codec: FileCodec;
-  /** Their names. */
+  /** The names of the files. */
   readonly indexFiles: readonly string[];
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Reads the named index files one after the other, so that one of them is in memory at a time. One that is damaged or gone ends it. */
+/**
+ * Reads the named index files one after another, so that one at a time is in memory. A damaged or missing one
+ * throws.
+ */
 export async function* readIndexFiles({
   codec,
   indexFiles,
@@ -130,7 +136,7 @@ async function load(codec: FileCodec, name: string, signal: AbortSignal | undefi
   try {
     return await loadIndexFile(codec, name, { signal });
   } catch (error) {
-    // The repository is held alone, so all that was listed is found.
+    // Under an exclusive lock, every listed file still exists.
     if (!isAppError(error, 'not-found')) throw error;
     throw new AppError('conflict', `Index file "${name.slice(0, 8)}" vanished while it was needed`, {
       hint: 'Another program works in the repository without a lock. Find it before you run this again.',
@@ -144,9 +150,9 @@ export interface PruneWork {
   readonly codec: FileCodec;
   readonly address: StoreAddress;
   readonly masterKey: MasterKey;
-  /** Asked before each step that cannot be taken back. */
+  /** Checked before each irreversible step. */
   readonly lock: Pick<RepositoryLock, 'assertHeld'>;
-  /** The index files that were there at the beginning. */
+  /** The index files that existed at the beginning. */
   readonly indexFiles: readonly string[];
   readonly index: BlobIndex;
   readonly marks: BlobMarks;

@@ -12,7 +12,7 @@ import type { BlobReader } from './blob-reader.ts';
 import { findNode, type Found } from './find-in-snapshot.ts';
 import { HardLinks, walkTreeNodes } from './walk-tree.ts';
 
-/** A node as an entry at `path`. Undefined for what no file system can hold again. */
+/** A node as an entry at `path`. Undefined for a node that no file system can hold. */
 export function entryOfNode(
   node: TreeNode,
   path: ByteString,
@@ -44,7 +44,10 @@ function deviceParts(device: bigint): { deviceMajor: number; deviceMinor: number
   return { deviceMajor: major, deviceMinor: minor };
 }
 
-/** What was found in a snapshot, and all below it: depth first, sorted by bytes. Paths are below what was found. */
+/**
+ * An entry of a snapshot and everything below it: depth first, sorted by bytes. Paths are relative to that
+ * entry.
+ */
 export async function* walkEntries(
   reader: BlobReader,
   found: Found,

@@ -11,9 +11,9 @@ import type { HeaderResult, HeaderTask, HeaderTaskResult } from './pack-headers.
 import { digestOf, type IndexSurvey, surveyIndex } from './survey-index.ts';
 
 /**
- * Makes the index say what the packs themselves say. What is right stays as it is. New index files are durable and read
- * back before any old one goes; a kill leaves both, which is harmless. A pack whose own header cannot be read keeps what
- * an index file says of it, because that is all that is known.
+ * Makes the index agree with the packs. Correct entries stay. New index files are durable and read back
+ * before any old one is removed; a kill leaves both, which is harmless. A pack with an unreadable header
+ * keeps its index entry, the only source on its content.
  */
 export async function repairIndex(
   work: RepairWork,
@@ -44,7 +44,7 @@ export async function repairIndex(
   };
 }
 
-/** The packs whose headers are to be read. */
+/** The packs whose headers must be read. */
 function chooseDoubtful(
   stored: readonly StoredFile[],
   { sound, doubtful }: IndexSurvey,
@@ -53,20 +53,20 @@ function chooseDoubtful(
   return readAllPacks ? stored : stored.filter(({ name }) => !sound.has(name) || doubtful.has(name));
 }
 
-/** What the headers say, compared with what the index files say. */
+/** Compares the headers with the index files. */
 class Findings {
   readonly #survey: IndexSurvey;
   readonly added: string[] = [];
   readonly corrected: string[] = [];
   readonly unreadable: UnreadablePack[] = [];
-  /** Packs of which every index file is to forget what it says: the header says it. */
+  /** Packs whose entries all index files must drop, because the header is authoritative. */
   readonly overruled = new Set<string>();
 
   constructor(survey: IndexSurvey) {
     this.#survey = survey;
   }
 
-  /** True when the index is to say what the header says. */
+  /** True when the index must take over the header's content. */
   judge(header: HeaderResult): boolean {
     const { sound, doubtful } = this.#survey;
     const { packId } = header;
@@ -84,7 +84,7 @@ class Findings {
   }
 }
 
-/** With all headers read, an index file may turn out to be wrong that looked right. */
+/** Once all headers are read, an index file that looked correct may turn out to be wrong. */
 async function filesNaming(work: RepairWork, packs: ReadonlySet<string>): Promise<string[]> {
   if (packs.size === 0) return [];
   const found: string[] = [];
@@ -102,7 +102,7 @@ interface Keeping {
   readonly rewriter: IndexRewriter;
 }
 
-/** Writes again what the files that go say rightly, or what no other says. */
+/** Writes again the correct entries of the removed index files, and those that no other file has. */
 async function keepWhatIsRight(work: RepairWork, parts: Keeping): Promise<void> {
   const { replaced, findings, survey, rewriter } = parts;
   const settled = new Set([...survey.missing, ...findings.overruled]);
@@ -121,16 +121,18 @@ async function packsOf(work: RepairWork, name: string): ReturnType<typeof loadIn
   try {
     return await loadIndexFile(work.codec, name, { signal: work.signal });
   } catch (error) {
-    // Those are read again from their packs.
+    // These are read again from their packs.
     if (isAppError(error, 'integrity') || isAppError(error, 'not-found')) return [];
     throw error;
   }
 }
 
-/** Packs of one task. */
+/** Packs in one task. */
 const batchSize = 16;
 
-/** Reads the headers of packs with several workers, and tells each; in no order, one after the other. */
+/**
+ * Reads the headers of packs with several workers, and reports them one at a time, in no particular order.
+ */
 async function readHeaders(
   work: RepairWork,
   packs: readonly StoredFile[],

@@ -13,7 +13,7 @@ export interface RepairWork {
   readonly codec: FileCodec;
   readonly address: StoreAddress;
   readonly masterKey: MasterKey;
-  /** Asked before each step that cannot be taken back. Undefined for a dry run, which takes none. */
+  /** Checked before each irreversible step. Undefined for a dry run, which has none. */
   readonly lock: Pick<RepositoryLock, 'assertHeld'> | undefined;
   readonly dryRun: boolean;
   readonly signal?: AbortSignal | undefined;
@@ -64,14 +64,14 @@ export async function removeFiles(
 
 type RepairParts = Pick<RepairWork, 'codec' | 'address' | 'masterKey'>;
 
-/** Does a repair with the repository for itself; a dry run only reads, beside others. */
+/** Runs a repair under an exclusive lock; a dry run only reads, alongside other processes. */
 export async function runRepair<Report>(
   parts: RepairParts,
   { signal, onProgress, dryRun = false }: RepairOptions,
   repair: (work: RepairWork) => Promise<Report>,
 ): Promise<Report> {
   const { masterKey } = parts;
-  // What is kept at hand of the store is no proof of what is there.
+  // A cached copy does not prove what is stored.
   const codec = { ...parts.codec, store: parts.codec.store.direct ?? parts.codec.store };
   const address = { ...parts.address, cache: undefined };
   const work = { codec, address, masterKey, signal, onProgress, dryRun };
@@ -83,7 +83,7 @@ export async function runRepair<Report>(
   return await repair({ ...work, lock });
 }
 
-/** Writes index files, each read back before it counts. A dry run writes none. */
+/** Writes index files, and reads each back before it counts. A dry run writes none. */
 export class IndexRewriter {
   readonly #work: RepairWork;
   readonly #names = new Set<string>();
@@ -93,7 +93,7 @@ export class IndexRewriter {
     this.#work = work;
   }
 
-  /** The files that were written: they are none of those that are to go. */
+  /** The files that were written, which must not be removed. */
   get names(): ReadonlySet<string> {
     return this.#names;
   }
@@ -102,7 +102,7 @@ export class IndexRewriter {
     if (!this.#work.dryRun) await this.#writer.add(pack);
   }
 
-  /** When it returns, every pack is in a durable index file. */
+  /** On return every pack is in a durable index file. */
   async finish(): Promise<void> {
     await this.#writer.finish();
   }

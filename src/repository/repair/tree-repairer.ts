@@ -8,21 +8,21 @@ import type { LostEntry } from '../requests.ts';
 
 export interface TreeRepairerOptions {
   readonly reader: BlobReader;
-  /** False for a blob that is nowhere. */
+  /** False for a blob that does not exist. */
   readonly hasContent: (id: string) => boolean;
   /** Stores a tree, and returns its id. */
   readonly saveTree: (text: Buffer) => Promise<string>;
   readonly signal: AbortSignal | undefined;
 }
 
-/** What became of a tree. */
+/** The result for one tree. */
 export interface RepairedTree {
   readonly id: string;
-  /** Relative to the tree; empty for one that is whole and stays as it is. */
+  /** Relative to the tree; empty for an intact tree, which stays as it is. */
   readonly lost: readonly LostEntry[];
 }
 
-/** What becomes of a node: its file is gone, its directory is empty, or it stays, with the tree that it has now. */
+/** The result for a node: its file is lost, its directory becomes empty, or it stays, with its new tree. */
 type Outcome = 'lost' | 'emptied' | { readonly id: string | undefined; readonly lost: readonly LostEntry[] };
 
 /** Makes trees without what is lost, each once. */

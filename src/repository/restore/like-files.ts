@@ -18,7 +18,7 @@ export interface FilePart {
 }
 
 export interface LikeFilesOptions {
-  /** A directory that is likely to have the same files as what is restored. It is only read. */
+  /** A directory that probably has the same files as the restored tree. It is only read. */
   readonly like: ByteString;
   /** Where it is restored to. */
   readonly places: OpenDirectories;
@@ -26,19 +26,19 @@ export interface LikeFilesOptions {
   readonly copies: boolean;
 }
 
-/** A smaller file is as quickly fetched as it is looked at. */
+/** Fetching a smaller file is as quick as examining it. */
 const worthLooking = 128 * 1024;
 
 /**
- * Takes what restored files have in common with files that are there from those, and not from the repository: blocks are
- * shared where the file system can do that. Nothing is believed of such a file: its name says where to look, and what is
- * taken has been read where it is now and has the hash that the snapshot says.
+ * Takes content that restored files share with existing ones from those, not from the repository: blocks are
+ * shared where the file system can. Existing files are not trusted: a name only says where to look, and
+ * everything taken is read at its new place and verified against the snapshot's hash.
  */
 export class LikeFiles implements Disposable {
   readonly #options: LikeFilesOptions;
   readonly #found: OpenDirectories;
   #canClone = true;
-  /** So much was taken. */
+  /** Bytes taken so far. */
   bytes = 0;
 
   private constructor(options: LikeFilesOptions, found: OpenDirectories) {
@@ -62,8 +62,8 @@ export class LikeFiles implements Disposable {
   }
 
   /**
-   * Makes the file at `path` with the parts that could be taken, and gives back the others. Undefined when there is
-   * nothing to take: no file was made then.
+   * Creates the file at `path` with the parts that could be taken, and returns the other parts. Undefined,
+   * without a file, when there is nothing to take.
    */
   async take<P extends FilePart>(
     node: TreeNode,
@@ -90,7 +90,8 @@ export class LikeFiles implements Disposable {
   async #openLike(path: ByteString): Promise<FileHandle | undefined> {
     try {
       const { folder, name } = placeOf(this.#found, path);
-      // To open a device can do something already, and what writes to the volume may put one there at any moment.
+      // Opening a device can have effects, and a program that writes to the volume may put one there at any
+      // moment.
       const { fd, stat } = openRegular(folder.fd, name);
       using _held = { [Symbol.dispose]: () => closeQuickly(fd) };
       if (stat.size > 0n) return await open(`/proc/self/fd/${fd}`, constants.O_RDONLY);

@@ -41,7 +41,7 @@ async function runTask(task: RestoreTask): Promise<RestoreTaskResult> {
   const problems: SaveProblem[] = [];
   let bytes = 0;
   let files = 0;
-  // The descriptors of a process belong to all of its threads: this one is open for as long as there are tasks.
+  // All threads share the process's descriptors: this one is open for as long as there are tasks.
   const root = `/proc/self/fd/${task.rootFd}`;
   using places = new OpenDirectories(root, { isStaged: true, keepsRoot: true });
   using inHand = new FileInHand(places);
@@ -58,7 +58,7 @@ async function runTask(task: RestoreTask): Promise<RestoreTaskResult> {
   return { bytes, files, problems };
 }
 
-/** A damaged blob means little to people; the file that it is part of does. */
+/** The user knows the file that a damaged blob belongs to, not the blob. */
 function explain({ targets: [first, ...others] }: BlobWork, error: AppError): AppError {
   const path = toPrintable(first?.path ?? '');
   const more = others.length > 0 ? ` and ${others.length} more places` : '';
@@ -117,10 +117,10 @@ function explained(path: ByteString, write: () => void): void {
   }
 }
 
-/** So much is worth asking the kernel to begin to write it down. */
+/** From this size on it is worth asking the kernel to start writeback. */
 const worthWriting = 4 * 1024 * 1024;
 
-/** A file that is there already, kept open from one blob to the next: most blobs of a pack belong to one file. */
+/** An existing file, kept open from one blob to the next: most blobs of a pack belong to one file. */
 class FileInHand implements Disposable {
   readonly #places: OpenDirectories;
   #path: ByteString | undefined;
@@ -132,7 +132,7 @@ class FileInHand implements Disposable {
     this.#places = places;
   }
 
-  /** Opens it for a write to these bytes. */
+  /** Opens the file for a write to these bytes. */
   open(path: ByteString, start: number, length: number): number {
     if (path !== this.#path) {
       this.release();
@@ -147,7 +147,7 @@ class FileInHand implements Disposable {
     return this.#fd;
   }
 
-  /** The disk begins with its work now, and not when everything has to be durable. */
+  /** Starts writeback now, rather than when everything has to be durable. */
   release(): void {
     if (this.#path === undefined) return;
     const length = this.#end - this.#start;

@@ -10,11 +10,11 @@ import { type ByteString, toPath } from '../../model/byte-string.ts';
 import { makeNameless } from './cloned-file.ts';
 import type { EarlyClone } from './renew-clone.ts';
 
-/** To clone fewer takes less than ten milliseconds. */
+/** Cloning fewer takes less than ten milliseconds. */
 const manyExtents = 250;
-/** Of all files together: what is to be compared is kept in memory. */
+/** For all files together, since the extents to compare are kept in memory. */
 const mostExtents = 200_000;
-/** Whoever writes to the file waits while a part of it is cloned. */
+/** Cloning a part blocks writers to the file. */
 const partBytes = 4 * 1024 * 1024;
 const mostFiles = 100;
 const mostMs = 3000;
@@ -26,20 +26,23 @@ interface Work {
 }
 
 /**
- * Clones of files in use, made part by part before they are still. XFS takes 40 to 60 microseconds for each extent of
- * a file that is cloned, btrfs about ten: one in ten thousand of them would keep its containers still for half a second,
- * or a tenth. To compare the places of both takes a sixth of that, and then only what has changed since is cloned while
- * they are still.
+ * Clones of files in use, made part by part before they are still. XFS takes 40 to 60 microseconds to clone
+ * each extent, btrfs about ten: a file of ten thousand would keep its containers still for half a second, or
+ * a tenth. Comparing the places of both takes a sixth of that, and then only the changed parts are cloned
+ * while the files are still.
  *
- * What is not taken is closed by the disposal, which takes as long as to clone it.
+ * Clones that were not used are closed by the disposal, which takes as long as cloning.
  */
 export class EarlyClones implements Disposable {
   readonly #clones = new Map<string, EarlyClone>();
-  /** Those that are no more what they were. To close them takes as long as to clone them. */
+  /** Clones that no longer match their files. Closing them takes as long as cloning them. */
   readonly #spoiled: number[] = [];
   #extents = 0;
 
-  /** Of the files at these paths below a folder. What cannot be had is left out: it is cloned as a whole when it is still. */
+  /**
+   * Clones the files at these paths below a folder. Files that cannot be cloned now are left out: they are
+   * cloned completely when they are still.
+   */
   async add(folder: ByteString, paths: Iterable<ByteString>, signal: AbortSignal | undefined): Promise<void> {
     using root = tryTo(() => DirectoryHandle.open(folder));
     if (root === undefined) return;
@@ -60,12 +63,12 @@ export class EarlyClones implements Disposable {
     return this.#clones.get(keyOf(original));
   }
 
-  /** It is somebody else's, who closes it. */
+  /** Gives the clone to the caller, who closes it. */
   letGo(original: number): void {
     this.#clones.delete(keyOf(original));
   }
 
-  /** It could not be made what the file is now: it is of no use any more. */
+  /** The clone could not be updated to the file's current state, and is useless. */
   spoil(original: number): void {
     const clone = this.of(original);
     if (clone === undefined) return;
@@ -89,7 +92,7 @@ export class EarlyClones implements Disposable {
     const clone = makeNameless(root.at('.'), original.fd);
     if (clone === undefined) return;
     made.adopt(clone, closeSync);
-    // What is beyond the last whole part differs, and is cloned when it is still.
+    // The rest after the last whole part differs, and is cloned when the file is still.
     const bytes = Math.floor(Number(statOpen(original.fd).size) / partBytes) * partBytes;
     const isLong = tryTo(() => (ftruncateSync(clone, bytes), true));
     if (isLong === undefined) return;
@@ -100,7 +103,7 @@ export class EarlyClones implements Disposable {
     const extents = tryTo(() => fileExtents(clone));
     if (extents === undefined || this.#extents + extents.length > mostExtents) return;
     await breather.breathe();
-    // For nothing but that it has run: code is compiled when it has, and later everybody waits for it.
+    // A warm-up: the code is compiled now, rather than while containers wait.
     differingRanges(tryTo(() => fileExtents(original.fd)) ?? [], extents, bytes);
     this.#extents += extents.length;
     this.#clones.set(keyOf(original.fd), { fd: clone, extents });
@@ -108,7 +111,7 @@ export class EarlyClones implements Disposable {
   }
 }
 
-/** Never through a symbolic link, which another user may have put in the place of a directory. */
+/** Never follows a symbolic link, which another user may have put in the place of a directory. */
 function openBelow(root: DirectoryHandle, path: ByteString): { readonly fd: number } & Disposable {
   const names = path.split('/');
   const name = names.pop() ?? '';

@@ -4,23 +4,23 @@ import { minChunkBytes } from '../chunker/chunker.ts';
 import { pieceBytesOf } from './piece-proof.ts';
 import { segmentBytes } from './save-task.ts';
 
-/** How a file is cut where it has nothing but zeros. */
+/** How a run of zeros is cut into chunks. */
 export interface ZeroCuts {
   readonly chunkBytes: number;
-  /** So many bytes are skipped at a time: one chunk, or as many as are proven together. */
+  /** The unit of skipping: one chunk, or as many as share a proof. */
   readonly unitBytes: number;
-  /** Where units begin. */
+  /** Units begin at multiples of this. */
   readonly alignBytes: number;
-  /** A chunk that begins before zeros ends before so many of them, counted from where a unit can begin. */
+  /** A chunk that begins before zeros ends before this many of them, counted from where a unit can begin. */
   readonly tailBytes: number;
 }
 
-/** What the fingerprint of the chunker is taken of. */
+/** The window of the chunker's fingerprint. */
 const windowBytes = 64;
 
 /**
- * The fingerprint of 64 zeros is zero, which is where a chunk ends, once it has the least size: over zeros each chunk has
- * that size. In a file of pages chunks have one size anyway.
+ * The fingerprint of 64 zeros is zero, which ends a chunk of at least the minimum size: over zeros, every
+ * chunk has the minimum size. A database file has chunks of one size anyway.
  */
 export function zeroCutsOf(chunkBytes: number | undefined): ZeroCuts {
   if (chunkBytes === undefined)
@@ -37,12 +37,12 @@ interface Hole {
   readonly to: number;
 }
 
-/** A smaller one is read as quickly as it is looked for. */
+/** A smaller hole is read as quickly as it is looked up. */
 const worthSkipping = 2 * 1024 * 1024;
 
 /**
- * The holes of an open file: what need not be read, since it is zeros. They are as they are when they are asked for, as
- * what is read is. Moves the file's offset.
+ * The holes of an open file, which need not be read. They are looked up when asked for, as data is read.
+ * Moves the file's offset.
  */
 export class FileHoles {
   readonly cuts: ZeroCuts;
@@ -50,7 +50,7 @@ export class FileHoles {
   readonly #end: number;
   readonly #least: number;
   #canSkip: boolean;
-  /** The first one that is worth it from `#seenFrom` on; none before `#seenTo`, where it is undefined. */
+  /** The first worthwhile hole from `#seenFrom` on; undefined when there is none before `#seenTo`. */
   #found: Hole | undefined;
   #seenFrom = 0;
   #seenTo = 0;
@@ -66,7 +66,7 @@ export class FileHoles {
     this.#canSkip = stat.size - stat.blocks * 512n >= BigInt(this.#least);
   }
 
-  /** How many bytes of a hole begin at `start`, in whole units; `start` is where a chunk begins. */
+  /** How many bytes of a hole follow `start`, in whole units; a chunk begins at `start`. */
   zerosAt(start: number): number {
     const hole = this.#holeFrom(start);
     if (hole === undefined || hole.from > start) return 0;
@@ -74,8 +74,8 @@ export class FileHoles {
   }
 
   /**
-   * Where reading from `start` on may end, since a chunk ends before it in the zeros that follow; undefined where there
-   * are none near.
+   * Where reading from `start` may end, because a chunk ends earlier in the zeros that follow; undefined
+   * without zeros nearby.
    */
   limitFrom(start: number): number | undefined {
     const hole = this.#holeFrom(start);
@@ -85,13 +85,13 @@ export class FileHoles {
     return limit < hole.to && limit > start ? limit : undefined;
   }
 
-  /** True when all of a part is in a hole now. */
+  /** True when a whole part is in a hole now. */
   isHole(start: number, bytes: number): boolean {
     if (!this.#canSkip || start + bytes > this.#end) return false;
     return (this.#dataFrom(start) ?? this.#end) >= start + bytes;
   }
 
-  /** What was seen is not so any more: all of it is read. */
+  /** The holes have changed: everything is read from now on. */
   give(): void {
     this.#canSkip = false;
   }

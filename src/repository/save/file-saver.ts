@@ -21,21 +21,24 @@ export interface FileSaverOptions {
   readonly tally: SaveTally;
   readonly parents: KnownTrees | undefined;
   readonly names: UserNames;
-  /** Files that are not known to be unchanged are counted by their sizes, and not read. */
+  /** Counts files that may have changed by their sizes instead of reading them. */
   readonly onlyLooks?: boolean | undefined;
-  /** Proofs of large files, from the pass before and for the next one. */
+  /** Proofs of large files, from the previous pass and for the next one. */
   readonly proofs?: ProofBook | undefined;
-  /** Large files are cloned at once, and read when `released` settles. Where that cannot be done they are read at once. */
+  /**
+   * Clones large files at once, and reads them when `released` resolves. Files that cannot be cloned are read
+   * at once.
+   */
   readonly clones?: { readonly released: Promise<void>; readonly early?: EarlyClones } | undefined;
 }
 
-/** To read less takes no longer than to make a file for it. */
+/** Reading less than this takes no longer than creating a file for the clone. */
 const clonedFromBytes = 256 * 1024;
 
-/** Saves the files that a walk comes to: as they were, in batches, piece by piece, or from clones. The workers read them. */
+/** Saves the files of a walk: by reuse, in batches, piece by piece, or from clones. The workers read them. */
 export class FileSaver implements Disposable {
   readonly #options: FileSaverOptions;
-  /** What is read from the files themselves, and not from clones of them. */
+  /** Reads of the files themselves, not of clones. */
   readonly #direct: Promise<unknown>[] = [];
   readonly #clones: StillClones;
 
@@ -44,7 +47,7 @@ export class FileSaver implements Disposable {
     this.#clones = new StillClones(options.clones?.early);
   }
 
-  /** Puts the node of an unchanged file in place. False when the file must be read. */
+  /** Reuses the node of an unchanged file. False when the file must be read. */
   reuse(place: Place, name: ByteString, stat: FileStat, slots: Slot[]): boolean {
     const { parents, names, tally } = this.#options;
     if (!place.parent || !parents?.trusts(stat.ctimeNs)) return false;
@@ -76,13 +79,13 @@ export class FileSaver implements Disposable {
       slots.push(this.#saveLarge(place, name));
       return;
     }
-    // They are proofs of what the pass before saved of it, and that is something else from now on.
+    // These prove what the previous pass saved, which is outdated from now on.
     this.#options.proofs?.delete(childPath(place, name));
     batch.add(name, Number(stat.size), slots.push(undefined) - 1);
     if (batch.isFull) await this.send(place, batch, slots);
   }
 
-  /** Those that have gathered. */
+  /** Sends a collected batch. */
   async send(place: Place, batch: FileBatch, slots: Slot[]): Promise<void> {
     const { scheduler, tally } = this.#options;
     const { names, slotNumbers } = batch.take();
@@ -105,7 +108,7 @@ export class FileSaver implements Disposable {
     });
   }
 
-  /** Returns when nothing has to stay as it is any more: the rest is read from clones in the folder. */
+  /** Returns when the data may change again: the rest is read from clones in the folder. */
   async letGo(folder: ByteString, done: Promise<unknown>): Promise<void> {
     const { tally } = this.#options;
     const cloned = await this.#clones.cloneAll(folder, () => tally.noteRead());
@@ -117,7 +120,7 @@ export class FileSaver implements Disposable {
     }
   }
 
-  /** For a walk that did not come to its end. */
+  /** For a walk that was not finished. */
   [Symbol.dispose](): void {
     this.#clones[Symbol.dispose]();
   }
@@ -169,7 +172,7 @@ export class FileSaver implements Disposable {
   }
 }
 
-/** One that was read because its times prove nothing may be as it was. */
+/** A file that was read because its times prove nothing may be unchanged. */
 function changeOfRead(place: Place, name: ByteString, node: NodeText): FileChange {
   const change = changeOf(place, name);
   return change === 'changed' && textOf(place, name) === node ? 'unmodified' : change;

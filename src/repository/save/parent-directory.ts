@@ -10,19 +10,19 @@ const separator = `},${startOfNode}`;
 const closing = `}${treeEnd}`;
 const endOfName = '","type":"';
 
-/** Where a node is in the text of its tree. */
+/** The position of a node in the text of its tree. */
 interface Span {
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * A directory as the parent snapshot has it. Its tree is compared as text where that is enough: an unchanged file's
- * node is found again byte for byte, and nothing of it is parsed.
+ * A directory of the parent snapshot. Its tree is compared as text where possible: an unchanged file's node
+ * is found byte for byte, without parsing.
  */
 export class ParentDirectory {
   readonly treeId: string;
-  /** All of it, once: that of a database of 20 GB has 44 MB. */
+  /** The text of the tree, kept once: for a database of 20 GB it has 44 MB. */
   readonly #text: ByteString;
   readonly #spans: ReadonlyMap<ByteString, Span> | undefined;
   #nodes: ReadonlyMap<ByteString, TreeNode> | undefined;
@@ -33,7 +33,7 @@ export class ParentDirectory {
     this.#spans = spansOf(this.#text);
   }
 
-  /** True when it is known without making the tree that it would be this one. */
+  /** True when a tree of these nodes is known to be this one, without building it. */
   isTreeOf(nodes: readonly NodeText[]): boolean {
     let at = treeStart.length;
     for (const [i, node] of nodes.entries()) {
@@ -69,7 +69,7 @@ export class ParentDirectory {
     return json === undefined ? undefined : parseIds(json);
   }
 
-  /** The tree of a directory in this one. */
+  /** The id of a subdirectory's tree. */
   subtreeOf(name: ByteString): string | undefined {
     if (!this.#spans) return this.node(name)?.subtree;
     return /,"subtree":"([0-9a-f]{64})"\}$/.exec(this.textOf(name) ?? '')?.[1];
@@ -81,7 +81,7 @@ export class ParentDirectory {
   }
 }
 
-/** A tree that makes no sense here, such as one of a newer program, is as good as none: then everything is read again. */
+/** An invalid tree, or one of a newer program, counts as none: everything is read again. */
 function readNodes(bytes: Buffer): TreeNode[] {
   try {
     return decodeTree(bytes);
@@ -103,8 +103,8 @@ function keyOf(name: ByteString): ByteString {
 }
 
 /**
- * The nodes by the names in them. Undefined for a tree that is not as we write it, and for one
- * with attributes: their names look like nodes' names. In a string a quote is escaped, so no name can look like it.
+ * The positions of nodes by name. Undefined for a tree that we did not write, and for one with attributes,
+ * whose names look like nodes' names. Quotes in strings are escaped, so no string can look like a name field.
  */
 function spansOf(text: ByteString): ReadonlyMap<ByteString, Span> | undefined {
   if (!text.startsWith(treeStart + startOfNode) || !text.endsWith(closing)) return undefined;

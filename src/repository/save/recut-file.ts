@@ -5,10 +5,10 @@ import type { FileHoles } from './file-holes.ts';
 import type { SaveTaskResult } from './save-task.ts';
 import { PieceStarter } from './start-piece.ts';
 
-/** A file that was saved before, and the blobs that it had. */
+/** A previously saved file with its blobs. */
 export interface KnownCuts {
   readonly fd: number;
-  /** Where the file ends now. */
+  /** The current end of the file. */
   readonly end: number;
   readonly holes: FileHoles;
   readonly known: CutProofs;
@@ -18,7 +18,7 @@ export interface KnownCuts {
 export interface RecutFile {
   readonly content: readonly IdList[];
   readonly size: number;
-  /** Of `size`: what is as it was. */
+  /** The unchanged part of `size`. */
   readonly knownBytes: number;
   readonly proofs: CutProofs;
 }
@@ -35,9 +35,9 @@ export function areProofsOf(known: CutProofs, content: IdList): boolean {
 }
 
 /**
- * Reads a file again whose chunks end where its content says, and stores what has changed: its blobs are those of a full
- * read. Where a chunk ends depends on nothing before its start. So a part that begins with a chunk and is as it was has
- * the chunks that it had; from one that has changed on, chunks are cut until one ends where an unchanged part begins.
+ * Reads a file again whose chunks are cut by content, and stores what has changed; the blobs are those of a
+ * full read. The end of a chunk depends on nothing before its start. So an unchanged part that begins with a
+ * chunk keeps its chunks; after a changed part, chunks are cut until one ends where an unchanged part begins.
  */
 export async function recutFile(scheduler: SaveScheduler, file: KnownCuts): Promise<RecutFile> {
   const same = await findSame(scheduler, file);
@@ -74,7 +74,7 @@ export async function recutFile(scheduler: SaveScheduler, file: KnownCuts): Prom
   }
 }
 
-/** Which parts are as they were, by where they start. */
+/** The unchanged parts, by their start. */
 async function findSame(
   scheduler: SaveScheduler,
   { fd, end, holes, known, content }: KnownCuts,
@@ -88,7 +88,7 @@ async function findSame(
       const place = { start, part, content: sliceIds(content, chunk, chunk + part.chunks) };
       start += part.bytes;
       chunk += part.chunks;
-      // The last chunk of a file ends where the file does.
+      // The last chunk of a file ends at the file's end.
       if (start > end || (part.isEnd && start !== end)) break;
       await scheduler.room();
       const { bytes, proof } = part;
@@ -120,7 +120,7 @@ async function inOrder(taken: readonly (Place | Promise<SaveTaskResult>)[]): Pro
       knownBytes += one.part.bytes;
     } else {
       const { content, bytes, proofs, isHole, isEnd } = await one;
-      // A window in which no chunk ends gives nothing.
+      // A window in which no chunk ends proves nothing.
       if (bytes === 0) continue;
       if (proofs !== undefined || isHole === true)
         parts.push({ bytes, chunks: countIds(content), proof: proofs, isEnd });

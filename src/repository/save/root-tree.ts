@@ -22,8 +22,8 @@ export interface RootTreeOptions {
 }
 
 /**
- * Where a volume's data is in the tree of its snapshots. A path keeps its place, a volume is at `/volume/NAME`. Of a single
- * file it is the folder that holds it.
+ * The place of a volume's data in the tree of its snapshots. A path keeps its place, a volume is at
+ * `/volume/NAME`. For a single file it is the containing folder.
  */
 export function dataParts(volume: VolumeDescription): ByteString[] {
   if (volume.kind === 'path') {
@@ -35,7 +35,7 @@ export function dataParts(volume: VolumeDescription): ByteString[] {
   return ['volume', safeName(fromText(volume.name))];
 }
 
-/** Other drivers' volumes may have names that no file can have. */
+/** Other drivers' volumes may have names that are no valid file names. */
 function safeName(name: ByteString): ByteString {
   const escaped = name.replace(
     /[/%\0]/g,
@@ -59,7 +59,7 @@ export async function saveRootTree(options: RootTreeOptions, dataTree: string): 
   return subtree;
 }
 
-/** The node of a directory, as it is where a symbolic link leads. */
+/** The node of a directory, after following symbolic links. */
 export function directoryNode(path: ByteString, names: UserNames): TreeNode {
   try {
     using handle = DirectoryHandle.open(path);
@@ -74,7 +74,7 @@ export function directoryNode(path: ByteString, names: UserNames): TreeNode {
   }
 }
 
-/** A plain directory for places that exist in the snapshot only, always the same so that its tree is. */
+/** A directory that exists only in the snapshot, always the same so that its tree is too. */
 export const plainDirectoryNode: TreeNode = {
   name: '',
   type: 'dir',
@@ -102,17 +102,17 @@ export function descriptionName(dataName: ByteString): ByteString {
   return `${dataName}.holdfast.json`;
 }
 
-/** The folder beside the data that holds what the application's own client dumped. */
+/** The folder beside the data with the dumps of the application's own client. */
 export function dumpsName(dataName: ByteString): ByteString {
   return `${dataName}.dump`;
 }
 
-/** The folder beside the data that holds the small files which its containers need. */
+/** The folder beside the data with the small files that its containers need. */
 export function configName(dataName: ByteString): ByteString {
   return `${dataName}.config`;
 }
 
-/** The file beside the data that describes the volume, for a snapshot whose record was rewritten by another program. */
+/** The file beside the data that describes the volume, for snapshots whose record another program rewrote. */
 export function descriptionNode(
   dataName: ByteString,
   content: { readonly id: string; readonly size: number },

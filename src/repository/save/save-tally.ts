@@ -5,7 +5,7 @@ import { NotKeptCounter } from './not-kept.ts';
 import type { FileChange, FileChanges } from './file-changes.ts';
 import { grainOf } from './time-grain.ts';
 
-/** Counts what a backup sees, and tells its progress at most ten times a second. */
+/** Counts what a backup sees, and reports progress at most ten times a second. */
 export class SaveTally {
   readonly problems: SaveProblem[] = [];
   readonly notKept = new NotKeptCounter();
@@ -17,9 +17,9 @@ export class SaveTally {
   readonly #changes: FileChanges | undefined;
   #bytes = 0;
   #lastTold = 0;
-  /** The first that was written to while it had to be still. */
+  /** The first path that was written to while it had to be still. */
   written: ByteString | undefined;
-  /** What was read, and not known from before. */
+  /** What was read because it was new or changed. */
   readonly read = { files: 0, bytes: 0 };
   /** How many files and directories may be of a later moment than the rest. */
   late = 0;
@@ -49,14 +49,14 @@ export class SaveTally {
     this.#tell(path);
   }
 
-  /** Bytes of a large file that is not counted as a file yet. */
+  /** Counts bytes of a large file that is not counted as a file yet. */
   countBytes(bytes: number, path: string): void {
     this.read.bytes += bytes;
     this.#bytes += bytes;
     this.#tell(path);
   }
 
-  /** The same, of what was read and is as it was known to be. */
+  /** The same for bytes that were read and found unchanged. */
   countKnownBytes(bytes: number, path: string): void {
     this.#bytes += bytes;
     this.#tell(path);
@@ -67,12 +67,15 @@ export class SaveTally {
     return this.#cutAtMs?.() !== undefined;
   }
 
-  /** Content was read from where it is written to. Counted when the data was no longer still by then. */
+  /** Content was read from the original. Counted when the data was no longer still by then. */
   noteRead(): void {
     if (this.isLate) this.late++;
   }
 
-  /** A directory was listed, or something was looked at that has no content. Counted when it changed since it was still. */
+  /**
+   * A directory was listed, or an entry without content examined. Counted when it changed after the still
+   * moment.
+   */
   noteSeen(ctimeNs: bigint): void {
     const cutAtMs = this.#cutAtMs?.();
     if (cutAtMs !== undefined && ctimeNs >= BigInt(Math.floor(cutAtMs) - grainOf(ctimeNs)) * 1_000_000n)

@@ -8,14 +8,14 @@ import type { BlobType } from '../pack/pack-header.ts';
 import type { IdList } from '../format/id-list.ts';
 import type { StoreAddress } from '../stores/open-store.ts';
 
-/** What a save worker is started with. */
+/** The data with which a save worker is started. */
 export interface SaveWorkerData {
   readonly store: StoreAddress;
   readonly masterKey: MasterKey;
   readonly polynomial: bigint;
   readonly tables: SharedTables;
   readonly dryRun: boolean;
-  /** For the proofs of pieces. */
+  /** Key of the proofs. */
   readonly proofKey: Uint8Array;
 }
 
@@ -25,27 +25,32 @@ export const wholeFileBytes = 8 * 1024 * 1024;
 /** A larger file is read in pieces of at most this size, by all workers in turn. */
 export const segmentBytes = 16 * 1024 * 1024;
 
-/** Where chunks end at known places, nothing is read twice for being small. */
+/** Where chunks end at known places, small pieces cause no double reading. */
 export const pagedSegmentBytes = 8 * 1024 * 1024;
 
 export type SaveTask =
-  /** Reads and stores small files of one directory, which is open. */
+  /** Reads and stores small files of an open directory. */
   | { readonly kind: 'files'; readonly directory: number; readonly names: readonly ByteString[] }
-  /** Reads a piece of an open file from where a chunk starts. Tells at once, as interim, where the next piece starts. */
+  /**
+   * Reads a piece of an open file from the start of a chunk. Reports the start of the next piece at once, as
+   * interim.
+   */
   | {
       readonly kind: 'segment';
       readonly fd: number;
       readonly start: number;
-      /** Where the file ended when it was opened. */
+      /** The end of the file when it was opened. */
       readonly end: number;
-      /** Nothing is read from there on: a place where a chunk may end. Undefined reads as much as there is room for. */
+      /** Reading stops here, where a chunk may end. Undefined reads until the buffer is full. */
       readonly limit?: number | undefined;
       /** For a file that is cut into chunks of one size. */
       readonly chunkBytes: number | undefined;
-      /** Gives the proofs of its pieces too. */
+      /** Also returns proofs of its pieces. */
       readonly prove: boolean;
     }
-  /** Reads a piece of an open file again, and stores what is not as its proofs say; what has no proof is new. */
+  /**
+   * Reads a piece of an open file again, and stores what differs from its proofs; what has no proof is new.
+   */
   | {
       readonly kind: 'recheck';
       readonly fd: number;
@@ -54,7 +59,7 @@ export type SaveTask =
       readonly chunkBytes: number;
       readonly proofs: Uint8Array;
     }
-  /** Reads a part of an open file again, and says whether it is as its proof says. */
+  /** Reads a part of an open file again, and compares it with its proof. */
   | {
       readonly kind: 'compare';
       readonly fd: number;
@@ -62,21 +67,21 @@ export type SaveTask =
       readonly bytes: number;
       readonly proof: Uint8Array;
     }
-  /** Stores bytes that are here already. The lengths cut `content` into blobs. */
+  /** Stores given bytes. The lengths cut `content` into blobs. */
   | {
       readonly kind: 'blobs';
       readonly type: BlobType;
       readonly content: Uint8Array;
       readonly lengths: readonly number[];
     }
-  /** Waits for the packs that are on their way to the store. */
+  /** Waits for the packs being uploaded. */
   | { readonly kind: 'drain' }
-  /** Stores the packs that are not full. */
+  /** Stores the partly filled packs. */
   | { readonly kind: 'flush' };
 
-/** What storing something did. */
+/** What was added by storing something. */
 export interface Stored {
-  /** Bytes that were not in the repository, before and after compression. */
+  /** Bytes that were new to the repository, before and after compression. */
   readonly addedBytes: number;
   readonly storedBytes: number;
 }
@@ -86,9 +91,9 @@ export interface FileOutcome {
   readonly node: ByteString | undefined;
   readonly size: number;
   readonly problem: SaveProblem | undefined;
-  /** Its attributes that are in no snapshot. */
+  /** Its attributes that no snapshot holds. */
   readonly flags?: number;
-  /** The file is too large for this way now. */
+  /** The file has grown too large for this task. */
   readonly tooLarge?: boolean;
 }
 
@@ -100,15 +105,17 @@ export interface SaveTaskResult extends Stored {
   readonly content: IdList;
   /** Bytes read, for 'segment' and 'recheck'. */
   readonly bytes: number;
-  /** For 'segment' that proves, one after the other; one for all of it where content says how it is cut. */
+  /**
+   * For 'segment' with `prove`: the proofs in order; one for the whole piece where content decides the cuts.
+   */
   readonly proofs: Uint8Array | undefined;
-  /** It was not read: it is a hole, and so zeros. */
+  /** The piece was not read, because it is a hole. */
   readonly isHole?: boolean;
   /** For 'segment': the file ends with it. */
   readonly isEnd: boolean;
   /** For 'compare'. */
   readonly isSame: boolean;
-  /** For 'recheck', in order: undefined for a piece that is as it was. */
+  /** For 'recheck', in order: undefined for an unchanged piece. */
   readonly pieces: readonly (ChangedPiece | undefined)[];
 }
 

@@ -16,9 +16,9 @@ import type { WorkOptions } from '../requests.ts';
 /** A tree that becomes a snapshot. */
 export interface TreeToSave {
   readonly source: TreeSource;
-  /** Dumps of what `source` is the files of. `conflict` when one was pruned meanwhile. */
+  /** Dumps of the database whose files `source` holds. `conflict` when one was pruned meanwhile. */
   readonly dumps?: readonly StoredDump[] | undefined;
-  /** Kept beside the data of a volume, with the record of what there is and what was left out. */
+  /** Stored beside the data of a volume, with the record of what exists and what was left out. */
   readonly config?: { readonly files: readonly ConfigFile[]; readonly record: ConfigRecord } | undefined;
   readonly volume: VolumeDescription;
   readonly parent?: Snapshot | undefined;
@@ -26,26 +26,31 @@ export interface TreeToSave {
   readonly hostname: string;
   /** When the backup began, in milliseconds since 1970. */
   readonly timeMs: number;
-  /** What the snapshots share that are taken at the same still moment. */
+  /** The id shared by snapshots of the same still moment. */
   readonly restorePoint?: string | undefined;
-  /** Names of the volumes that belong to the restore point and could not be taken for it; those that fail here are added. */
+  /**
+   * Names of the restore point's volumes that could not be saved; those that fail in this session are added.
+   */
   readonly missing?: readonly string[] | undefined;
   /** The patterns, as recorded in the snapshot. */
   readonly excludePatterns: readonly string[];
   /** True for a path, relative to the source's root, that is left out with everything below. */
   readonly isExcluded?: ((path: ByteString, isDirectory: boolean) => boolean) | undefined;
-  /** What the way to the data has lost; complete when everything is read. Becomes part of the result's problems. */
+  /** What the transport lost; complete when everything is read. Becomes part of the result's problems. */
   readonly lost?: readonly SaveProblem[] | undefined;
-  /** What the way to the data could not carry (`times are whole seconds`). */
+  /** What the transport could not carry (`times are whole seconds`). */
   readonly limits?: readonly string[] | undefined;
 }
 
 export interface SaveSessionOptions extends WorkOptions {
-  /** Clones what is large in the final pass, where the file system can, and reads it when the data need not be still. */
+  /**
+   * Clones large files in the final pass, where the file system can, and reads the clones after the data need
+   * not be still.
+   */
   readonly clones?: boolean | undefined;
   /**
-   * Count, and store nothing. Files of a directory are told from those of the parent by their times and sizes and not read:
-   * what would be added is at most what the summary says. A stream is read.
+   * Counts, and stores nothing. Files of a directory are compared with the parent's by time and size and not
+   * read: the summary is an upper bound of what would be added. A stream is read.
    */
   readonly dryRun?: boolean | undefined;
 }
@@ -70,26 +75,29 @@ export interface SaveOptions extends TreeToSave, Omit<SaveSessionOptions, 'clone
  */
 export interface SaveSession extends AsyncDisposable {
   /**
-   * Goes through directories while they are in use, once or several times, until what is left to read fits into the time
-   * that the data may be still. Returns how long the last time took: about as long as the final pass will.
+   * Passes over directories in use, once or several times, until the remaining reading fits into the time
+   * that the data may be still. Returns how long the last pass took: about as long as the final pass will.
    */
   livePass(maxStillMs: number | undefined): Promise<{ readonly tookMs: number }>;
 
-  /** Does what takes its time and need not be done while the data is still; as late as possible before that. */
+  /** Does slow preparations just before the data is made still. */
   prepareFinalPass(): Promise<void>;
 
   /**
-   * Reads what has changed since the live passes, or everything. When it returns, the data need not be still any more: what
-   * was cloned is read later. `late` counts what was read or looked at after `cutAtMs` and may be of a later moment.
+   * Reads what has changed since the live passes, or everything. On return the data need not be still: clones
+   * are read later. `late` counts what was read or examined after `cutAtMs` and may be of a later moment.
    */
   finalPass(options?: FinalPassOptions): Promise<{ readonly late: number }>;
 
-  /** Reads the rest from clones and stores all of it durably. Returns what the data showed, in the order of the trees. */
+  /**
+   * Reads the rest from clones and stores everything durably. Returns what the data showed, in the order of
+   * the trees.
+   */
   storeData(): Promise<SavedTree[]>;
 
   /**
-   * Writes the snapshots, all or none, and ends the session: durable when it returns. One for each tree, in their order; a
-   * dry run needs none.
+   * Writes the snapshots, all or none, and ends the session; durable on return. One snapshot for each tree,
+   * in their order; a dry run needs none.
    */
   finish(graded: readonly (GradedTree | undefined)[]): Promise<SaveResult[]>;
 }
@@ -97,64 +105,75 @@ export interface SaveSession extends AsyncDisposable {
 export interface FinalPassOptions {
   /** When the data became still, in milliseconds since 1970; undefined where it is not kept still. */
   readonly timeMs?: number | undefined;
-  /** When the data was let go before the pass was over, in milliseconds since 1970; undefined while it is still. */
+  /**
+   * When the data was released before the pass was over, in milliseconds since 1970; undefined while it is
+   * still.
+   */
   readonly cutAtMs?: (() => number | undefined) | undefined;
-  /** Told once, with the reason, that the pass waits for the store and the store takes nothing. */
+  /** Called once, with the reason, when the pass waits for a store that accepts nothing. */
   readonly onStall?: ((reason: string) => void) | undefined;
-  /** True when more passes follow, live and final, should the data not have been still for long enough. */
+  /** True when more passes, live and final, follow if the data was not still for long enough. */
   readonly mayRepeat?: boolean | undefined;
 }
 
-/** What the data itself shows of how still it was. */
+/** What the data itself shows about how still it was. */
 export interface SavedTree {
-  /** Why nothing of it is saved. */
+  /** Why nothing of the tree is saved. */
   readonly error: AppError | undefined;
   readonly problems: readonly SaveProblem[];
-  /** One that was written to though all had to be still, for people; undefined where none was seen. */
+  /**
+   * A path, printable, that was written to while everything had to be still; undefined when none was seen.
+   */
   readonly written: string | undefined;
   readonly inFlight: InFlight | undefined;
 }
 
 export interface GradedTree {
   readonly grade: Grade;
-  /** Why it has that grade, for the record. */
+  /** The reasons for the grade, for the record. */
   readonly evidence?: GradeEvidence | undefined;
 }
 
 /** A small file that the containers of a volume need, or a folder on the way to one. */
 export interface ConfigFile {
-  /** With its absolute path, without the first slash. */
+  /** Its path is absolute, without the leading slash. */
   readonly entry: Entry;
-  /** All of it; empty for what is no file. */
+  /** The whole content; empty for anything but a file. */
   readonly content: Uint8Array;
 }
 
-/** What a snapshot is made of. */
+/** Where the data of a snapshot comes from. */
 export type TreeSource =
   | {
       readonly kind: 'directory';
       readonly root: ByteString;
-      /** Of what is in the root only this name, whether it is there or not: a missing one is a problem. */
+      /** Saves only this name of the root; a missing one is a problem. */
       readonly only?: ByteString | undefined;
     }
-  /** Depth first, a directory before what is in it, the root ('') first; as tar streams of container engines are. */
+  /**
+   * Depth first, a directory before its entries, the root ('') first, like the tar streams of container
+   * engines.
+   */
   | {
       readonly kind: 'entries';
       readonly entries: AsyncIterable<{ entry: Entry; body: AsyncIterable<Uint8Array> }>;
-      /** For a stream whose times are whole seconds: the exact times, undefined for what is gone meanwhile. */
+      /**
+       * For a stream with times in whole seconds: returns the exact times, undefined for entries that are
+       * gone.
+       */
       readonly readTimes?:
         | ((paths: readonly ByteString[]) => Promise<readonly (bigint | undefined)[]>)
         | undefined;
     };
 
-/** What the client of a database prints: of unknown length, and whole only when it ends without an error. */
+/** The output of a database's client: of unknown length, and complete only when it ends without an error. */
 export interface DumpStream {
   /** File name in the snapshot. */
   readonly name: string;
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** A dump that is durable in the repository, until a prune finds that no snapshot has it. */
+/** A dump that is durable in the repository, until a prune finds that no snapshot refers to it. */
 export interface StoredDump {
   readonly name: string;
   readonly size: number;
@@ -163,22 +182,25 @@ export interface StoredDump {
 }
 
 export interface SaveResult {
-  /** Undefined for a dry run, and for what could not be read. */
+  /** Undefined for a dry run, and when the data could not be read. */
   readonly snapshot: Snapshot | undefined;
-  /** Why nothing of it was saved though others were that are saved together with it. */
+  /** Why this tree was not saved although others of the session were. */
   readonly error?: AppError | undefined;
   readonly summary: SnapshotSummary;
-  /** What was not saved as it is, or not at all. A result with problems is partly done. */
+  /** What was not saved exactly, or not at all. A result with problems is partial. */
   readonly problems: readonly SaveProblem[];
-  /** What of the things that were read is in no snapshot: what is unchanged is not read, and not told again. */
+  /**
+   * What no snapshot can hold of the entries that were read; unchanged files are not read, and not reported
+   * again.
+   */
   readonly notKept?: readonly NotKept[];
 }
 
 /** Files and directories with an attribute that is not kept. */
 export interface NotKept {
-  /** In words: what they are. */
+  /** A description of the attribute's files. */
   readonly what: string;
   readonly count: number;
-  /** One of them, safe to print. */
+  /** One of the paths, safe to print. */
   readonly example: string;
 }

@@ -12,23 +12,23 @@ import type { SaveScheduler } from './save-scheduler.ts';
 import type { GradedTree, SaveResult, TreeToSave } from './save-types.ts';
 
 export interface SnapshotRecord extends Omit<SaveResult, 'snapshot'> {
-  /** Undefined for a dry run, and for what could not be read. */
+  /** Undefined for a dry run, and when the data could not be read. */
   readonly json: SnapshotJson | undefined;
 }
 
 interface StoredTree {
   readonly work: DataSave;
   readonly treeId: string;
-  /** The moment of the snapshot. */
+  /** The snapshot's time. */
   readonly timeMs: number;
   readonly durationMs: number;
-  /** Names of those that could not be read. */
+  /** Names of the volumes that could not be read. */
   readonly missing: readonly string[];
   readonly dryRun: boolean;
   readonly graded: GradedTree | undefined;
 }
 
-/** What a snapshot says of a tree that is stored. */
+/** The snapshot record of a stored tree. */
 export function recordOf({ work, durationMs, dryRun, graded, ...stored }: StoredTree): SnapshotRecord {
   const { tally, tree, notKept, problems } = work;
   const { bytes } = tally.read;
@@ -42,7 +42,7 @@ export function recordOf({ work, durationMs, dryRun, graded, ...stored }: Stored
   return { json: describe({ ...stored, tree, summary, graded, problems }), summary, problems, notKept };
 }
 
-/** Saves what is above and beside the data of a tree; the id of its root. */
+/** Saves the nodes above and beside the data; returns the id of the root tree. */
 export async function saveTrees(work: DataSave, scheduler: SaveScheduler): Promise<string> {
   const { tree, parts, names } = work;
   const { dataTree, dataNode } = await work.finish();

@@ -6,7 +6,7 @@ import type { ZeroChunks } from './zero-chunks.ts';
 
 export interface FileToCut {
   readonly fd: number;
-  /** What is added to a file while it is read is left out, or reading a busy log might never end. */
+  /** Data appended during the read is left out; reading a busy log might never end otherwise. */
   readonly end: number;
   readonly chunkBytes: number | undefined;
   readonly prove: boolean;
@@ -14,17 +14,20 @@ export interface FileToCut {
 
 export interface StartedPiece {
   readonly piece: Promise<SaveTaskResult>;
-  /** Where its last chunk ends: it may be where it starts, when a limit is too near. */
+  /** The end of its last chunk; equal to its start when the limit is too near. */
   readonly next: number;
   readonly isLast: boolean;
-  /** It was read up to the limit that was given. */
+  /** The piece was read up to the given limit. */
   readonly isUpToLimit: boolean;
 }
 
-/** The list of a file's chunks is part of a tree, which is read into one string: it must not be longer than one can be. */
+/**
+ * The list of a file's chunks is part of a tree, which is read into one string and bounded by its maximum
+ * length.
+ */
 const mostZeroChunks = 7_000_000;
 
-/** Has the workers read a file piece by piece and store it, and says of its holes what they would read. */
+/** Has the workers read and store a file piece by piece, and computes the result for its holes. */
 export class PieceStarter {
   readonly #scheduler: SaveScheduler;
   readonly #file: FileToCut;
@@ -38,7 +41,7 @@ export class PieceStarter {
     this.#holes = holes;
   }
 
-  /** Starts the piece at a place where a chunk begins. Nothing is read from `limit` on. */
+  /** Starts the piece at the start of a chunk. Nothing is read from `limit` on. */
   async start(start: number, limit?: number): Promise<StartedPiece> {
     const { end } = this.#file;
     const zeroBytes = this.#zerosAt(start, limit);
@@ -50,7 +53,7 @@ export class PieceStarter {
     const holeLimit = this.#holes.limitFrom(start);
     const nearest = Math.min(limit ?? Infinity, holeLimit ?? Infinity);
     const started = await this.#segment(start, nearest === Infinity ? undefined : nearest);
-    // A chunk ends before the limit, unless the hole was written to since it was seen.
+    // A chunk ends before the limit, unless the hole was written to after it was found.
     if (started.next === start && !started.isLast && nearest === holeLimit) this.#holes.give();
     const isUpToLimit = limit === nearest && start + segmentBytes >= limit;
     return { ...started, isUpToLimit };
@@ -94,7 +97,7 @@ export class PieceStarter {
   async #segment(start: number, limit: number | undefined): Promise<Omit<StartedPiece, 'isUpToLimit'>> {
     const { fd, end, chunkBytes, prove } = this.#file;
     const segment: SaveTask = { kind: 'segment', fd, start, end, limit, chunkBytes, prove };
-    // It is known where its last chunk ends before the chunks are stored.
+    // The end of its last chunk is known before the chunks are stored.
     const { promise: boundary, resolve, reject } = Promise.withResolvers<SegmentBoundary>();
     const piece = this.#scheduler.run(segment, { onInterim: resolve });
     piece.catch(reject);
@@ -102,10 +105,10 @@ export class PieceStarter {
   }
 }
 
-/** Of one piece: enough that a file of a TiB has few, and little for all files together. */
+/** For one piece: enough that a file of a TiB has few pieces, and small in memory for all files together. */
 const mostUnits = 4096;
 
-/** Told as a problem of the file. */
+/** Reported as a problem of the file. */
 function tooManyZeros(): Error {
   return Object.assign(new Error('The file has more zeros than a tree has room for.'), { code: 'EFBIG' });
 }

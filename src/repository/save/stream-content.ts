@@ -13,14 +13,14 @@ interface PendingFile {
   readonly reject: (error: unknown) => void;
 }
 
-/** Small files travel to a worker together, and chunks of a large one as well. */
+/** Small files are sent to a worker together, as are chunks of a large one. */
 const parcelBytes = 2 * 1024 * 1024;
-/** A task may not claim more blobs than the index has room for until it can grow. */
+/** A task may not claim more blobs than the index has room for before it can grow. */
 const parcelFiles = 1000;
 const groupBytes = 4 * 1024 * 1024;
 const underWayBytes = 32 * 1024 * 1024;
 
-/** What is in the buffer of a file under way. */
+/** The buffered part of a file. */
 interface Piece {
   readonly used: number;
   readonly isLast: boolean;
@@ -28,7 +28,7 @@ interface Piece {
   readonly ids: Promise<string[]>[];
 }
 
-/** Cuts files that arrive as streams into chunks, and has the workers store them. */
+/** Cuts streamed files into chunks and has the workers store them. */
 export class StreamContent {
   readonly #scheduler: SaveScheduler;
   readonly #chunker: Chunker;
@@ -42,7 +42,7 @@ export class StreamContent {
     this.#chunker = new Chunker(polynomial, segmentBytes);
   }
 
-  /** Reads a body to its end. The ids follow when the workers have stored it. */
+  /** Reads a body to its end. `pending` resolves to the ids when the workers have stored it. */
   async save(entry: Entry, body: AsyncIterable<Uint8Array>): Promise<{ pending: Promise<string[]> }> {
     const { pending, size } = await this.#save(withHoles(entry, body), entry.size);
     if (size !== entry.size) throw wrongLength(entry);
@@ -87,7 +87,7 @@ export class StreamContent {
     return { pending, size: total };
   }
 
-  /** Sends the small files that wait for more. */
+  /** Sends the collected small files. */
   sendParcel(): void {
     const parcel = this.#parcel;
     const files = this.#parcelFiles;
@@ -101,7 +101,9 @@ export class StreamContent {
     );
   }
 
-  /** Sends the chunks that end in the buffer, and moves what is left to its start. Returns how much that is. */
+  /**
+   * Sends the chunks that end in the buffer, and moves the rest to its start. Returns the length of the rest.
+   */
   async #storeChunks({ used, isLast, cutter, ids }: Piece): Promise<number> {
     const { buffer } = this.#chunker;
     let start = 0;
@@ -120,7 +122,7 @@ export class StreamContent {
     return used - start;
   }
 
-  /** A stream of unknown length is no database file. */
+  /** A stream of unknown length is not a database file. */
   #cutterOf(used: number, fileBytes: number | undefined): Cutter {
     if (fileBytes === undefined) return this.#chunker;
     const chunkBytes = chunkBytesOf(this.#chunker.buffer.subarray(0, Math.min(used, headBytes)), fileBytes);
@@ -160,7 +162,7 @@ function wrongLength({ path, size }: Entry): AppError {
   );
 }
 
-/** The lengths of the next chunks, until they make a good load for a worker. */
+/** The lengths of the next chunks, enough for one task. */
 function cutGroup(start: number, { used, isLast, cutter }: Omit<Piece, 'ids'>): number[] {
   const lengths: number[] = [];
   for (let at = start; at < used && at - start < groupBytes;) {
@@ -172,7 +174,10 @@ function cutGroup(start: number, { used, isLast, cutter }: Omit<Piece, 'ids'>): 
   return lengths;
 }
 
-/** The bytes of a file as a program reads it: a sparse file's stream has its data only, and must have all of it. */
+/**
+ * The bytes of a file as a program reads it: the stream of a sparse file has only its data, and must have all
+ * of it.
+ */
 async function* withHoles(entry: Entry, body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   if (entry.dataRuns === undefined) {
     yield* body;

@@ -19,17 +19,17 @@ import type { RemoveSnapshotsOptions, TagChange } from '../types.ts';
 
 interface SnapshotRecords {
   readonly codec: FileCodec;
-  /** As it is now: what was known before may not have the blobs of a new snapshot. */
+  /** The current index: an older one may lack the blobs of a new snapshot. */
   readonly currentIndex: () => Promise<BlobIndex>;
 }
 
-/** Oldest first. One whose record is damaged is left out, and told. */
+/** Oldest first. A snapshot with a damaged record is left out, and reported. */
 export async function listSnapshots(
   { codec, currentIndex }: SnapshotRecords,
   options: ListOptions,
 ): Promise<Snapshot[]> {
   const snapshots: Snapshot[] = [];
-  // Looked at once for all of them, and only where one needs it.
+  // Loaded once for all snapshots, and only when one needs it.
   let index: Promise<BlobIndex> | undefined;
   const records = { codec, currentIndex: () => (index ??= currentIndex()) };
   for (const { name, modifiedMs } of await codec.store.list('snapshots', options)) {
@@ -39,14 +39,14 @@ export async function listSnapshots(
       if (modifiedMs !== undefined) options.onStored?.(name, modifiedMs);
     } catch (error) {
       if (isAppError(error, 'integrity')) options.onDamaged?.(name, error);
-      // Else it was removed by another process since the listing.
+      // Otherwise another process removed it after the listing.
       else if (!isAppError(error, 'not-found')) throw error;
     }
   }
   return snapshots.sort((a, b) => Date.parse(a.time) - Date.parse(b.time) || (a.id < b.id ? -1 : 1));
 }
 
-/** A program that rewrites a snapshot, as "restic tag" does, drops the field that is ours; the tree has a copy of it. */
+/** A program that rewrites a snapshot, as "restic tag" does, drops our field; the tree has a copy. */
 async function withDescription(
   { codec, currentIndex }: SnapshotRecords,
   json: SnapshotJson,
@@ -63,7 +63,7 @@ interface SnapshotWork {
   readonly lock: Pick<RepositoryLock, 'assertHeld'>;
 }
 
-/** Removes the records of snapshots, unless one that is meant to stay is gone. */
+/** Removes snapshot records, unless one of `staying` no longer exists. */
 export async function removeSnapshots(
   { codec, lock }: SnapshotWork,
   ids: readonly string[],
@@ -93,7 +93,7 @@ export async function removeSnapshots(
   }
 }
 
-/** Writes the record anew with other tags, and removes the old one when the new one is durable. */
+/** Writes the record with other tags, and removes the old one when the new one is durable. */
 export async function changeTags(
   { codec, lock }: SnapshotWork,
   { id, change }: { readonly id: string; readonly change: TagChange },
@@ -111,7 +111,7 @@ export async function changeTags(
   return snapshotOf(newId, after);
 }
 
-/** In their order, each once. */
+/** In their order, without repetitions. */
 function tagsAfter(before: readonly string[], { set, add, remove }: TagChange): string[] {
   const tags = new Set(set ?? before);
   for (const tag of add) tags.add(tag);

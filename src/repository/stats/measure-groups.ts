@@ -10,7 +10,10 @@ import type { GroupStats, RepositoryStats } from '../requests.ts';
 import type { StoreOptions } from '../stores/store.ts';
 import type { StatsOptions } from '../types.ts';
 
-/** Adds up what groups of snapshots need. It takes a few bytes for each blob, however many snapshots there are. */
+/**
+ * Adds up what groups of snapshots need. Takes a few bytes of memory for each blob, however many snapshots
+ * there are.
+ */
 export async function measureGroups(
   parts: { readonly codec: FileCodec; readonly index: BlobIndex },
   options: StatsOptions,
@@ -50,7 +53,7 @@ function emptyUsage(): Usage {
   return { blobs: 0, uncompressedBytes: 0, storedBytes: 0, ownBytes: 0 };
 }
 
-/** Counts blobs for one group after the other. */
+/** Counts blobs for one group after another. */
 class GroupUsage {
   readonly groups: Usage[] = [];
   readonly total = emptyUsage();
@@ -58,7 +61,7 @@ class GroupUsage {
   readonly #index: BlobIndex;
   readonly #options: StatsOptions;
   readonly #sizes: RestorableSizes;
-  /** By slot: the number of the group that counted the blob last, from 1; 0 is none. */
+  /** By slot: the number, from 1, of the last group that counted the blob; 0 for none. */
   readonly #last: Uint32Array;
   /** By slot: 1 when several groups need the blob. */
   readonly #isShared: Uint8Array;
@@ -84,7 +87,7 @@ class GroupUsage {
     for (const { id, summary } of snapshots) {
       const { tree } = await loadSnapshot(this.#codec, id, { signal });
       roots.push(tree);
-      // The record says it, unless an old program wrote it.
+      // Records of old programs lack it.
       newestBytes = summary?.bytes ?? (await this.#sizes.sizeOf(tree, { signal }));
       restorableBytes += newestBytes;
     }
@@ -100,7 +103,7 @@ class GroupUsage {
     return { snapshots: snapshots.length, newestBytes, restorableBytes };
   }
 
-  /** True the first time that this group mentions the blob. */
+  /** True the first time that this group names the blob. */
   #count(
     slot: number,
     blob: { readonly id: string; readonly type: BlobType; readonly number: number },
@@ -150,7 +153,7 @@ function sum<T>(things: readonly T[], valueOf: (thing: T) => number): number {
 
 const unknownSize = -1;
 
-/** How many bytes the files below trees have; what snapshots share is read once. */
+/** The size of the files below trees; what snapshots share is read once. */
 class RestorableSizes {
   readonly #reader: BlobReader;
   readonly #index: BlobIndex;

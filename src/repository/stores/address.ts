@@ -1,10 +1,10 @@
 import type { PaceState } from './pace.ts';
 
-/** Where a repository lies, as its location says it: without secrets. */
+/** Where a repository lies, as parsed from its location: without secrets. */
 export type StoreLocation = LocalLocation | S3Location | SftpLocation | RestLocation | RcloneLocation;
 
 interface Located {
-  /** The one way of writing it, for messages and the catalog. Never holds a secret. */
+  /** The canonical form, for messages and the catalog. Never holds a secret. */
   readonly text: string;
 }
 
@@ -19,7 +19,7 @@ export interface S3Location extends Located {
   /** `https://host:port`; undefined for Amazon's own, which depends on the region. */
   readonly endpoint: string | undefined;
   readonly bucket: string;
-  /** Without a slash at either end; '' for the whole bucket. */
+  /** Without leading or trailing slash; '' for the whole bucket. */
   readonly prefix: string;
 }
 
@@ -45,29 +45,29 @@ export interface RcloneLocation extends Located {
   readonly remote: string;
 }
 
-/** How a store is used, whatever its kind. */
+/** How to use a store of any kind. */
 export interface StoreTuning {
-  /** Requests at once; a thread has at least one. */
+  /** Concurrent requests; each thread may make at least one. */
   readonly connections?: number | undefined;
   readonly upload?: PaceState | undefined;
   readonly download?: PaceState | undefined;
   readonly retry?: RetryTuning | undefined;
   readonly cache?: CacheTuning | undefined;
-  /** Room that a cache of this store may have, where there is to be one. */
+  /** Size of the cache of this store, if there is one. */
   readonly cacheBytes?: number | undefined;
-  /** After this long without a byte, an answer is given up and asked for again. */
+  /** A response is abandoned and requested again after this long without a byte. */
   readonly stallMs?: number | undefined;
 }
 
 export interface RetryTuning {
-  /** How long a call is tried again in all. */
+  /** How long a call is retried in total. */
   readonly deadlineMs: number;
-  /** The same while the store has not answered once: a wrong name or a server that is off is told soon. */
+  /** The same before the store's first response: a wrong name or a server that is off is reported soon. */
   readonly firstDeadlineMs: number;
 }
 
 export interface CacheTuning {
-  /** A folder for this one repository. */
+  /** A folder for this repository only. */
   readonly directory: string;
   readonly maxBytes: number;
 }
@@ -96,7 +96,7 @@ export interface S3Settings {
 export interface TlsSettings {
   /** Certificates in PEM that are trusted instead of the usual ones. */
   readonly ca: string | undefined;
-  /** Certificate and key in PEM that show who we are. */
+  /** Client certificate and key in PEM. */
   readonly clientCertificate: string | undefined;
 }
 
@@ -123,7 +123,7 @@ export type RcloneAddress = RcloneLocation & {
 } & StoreTuning;
 
 /**
- * How to open a store, as plain data that goes to worker threads. It holds secrets that references led to: it is
- * never printed, logged or stored.
+ * How to open a store, as plain data for worker threads. It holds resolved secrets: never print, log or store
+ * it.
  */
 export type StoreAddress = LocalAddress | S3Address | SftpAddress | RestAddress | RcloneAddress;

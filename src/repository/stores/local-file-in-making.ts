@@ -9,7 +9,7 @@ import { filePath } from './layout.ts';
 import { missingFile, noRepository } from './store-errors.ts';
 import type { FileInMaking } from './store.ts';
 
-/** A pack on its way into a local directory: a temporary file until it is finished. */
+/** A pack being written into a local directory: a temporary file until it is finished. */
 export class LocalFileInMaking implements FileInMaking {
   readonly #location: string;
   readonly #writer: DurableWriter;
@@ -37,7 +37,7 @@ export class LocalFileInMaking implements FileInMaking {
       await putInPlace({ location: this.#location, path }, () => this.#writer.moveTo(path));
     } catch (error) {
       this.#writer.abandon();
-      // Its folder is there, or was made: what is missing is the file.
+      // The folder exists or was created, so the file is missing.
       if (errnoOf(error) === 'ENOENT' && isRepository(this.#location)) throw takenAway(this.#location, error);
       throw explainLocal(error, this.#location);
     }
@@ -55,7 +55,10 @@ function takenAway(location: string, cause: unknown): AppError {
   });
 }
 
-/** In any of the folders of packs, since the name is not known yet, or where they are missing in the one above all. */
+/**
+ * Writes into any of the pack folders, since the name is not known yet; where they are missing, into their
+ * parent.
+ */
 function openWriter(location: string): DurableWriter {
   try {
     return new DurableWriter(`${location}/data/${randomBytes(1).toString('hex')}`);
@@ -65,7 +68,10 @@ function openWriter(location: string): DurableWriter {
   }
 }
 
-/** What a system error means for a repository in a local directory. `file` is what was looked for, if it was one file. */
+/**
+ * Explains a system error for a repository in a local directory. `file` is the file in question, if there was
+ * one.
+ */
 export function explainLocal(error: unknown, location: string, file?: string): unknown {
   const where = `repository "${location}"`;
   switch (errnoOf(error)) {
@@ -101,8 +107,8 @@ export function explainLocal(error: unknown, location: string, file?: string): u
 }
 
 /**
- * Puts a file where it belongs in a local repository. One that was copied without its empty folders gets them back; one
- * that is gone as a whole is never made anew in its place.
+ * Moves a file to its place in a local repository. A missing folder is created, as a copy may lack empty
+ * ones; a repository that is missing entirely is never created anew.
  */
 export async function putInPlace(
   { location, path }: { readonly location: string; readonly path: string },
@@ -124,21 +130,21 @@ function isRepository(location: string): boolean {
 const syncFile = promisify(fsync);
 
 /**
- * A file that is written as it comes, for those who never have all of it in memory. Its name and its durability come at
- * the end, all or nothing as with `writeDurably`.
+ * A file written piece by piece, for a caller that never has all of it in memory. It gets its name and
+ * becomes durable at the end, all or nothing as with `writeDurably`.
  */
 export class DurableWriter {
   readonly #temporary: string;
   #fd: number;
   #isAbandoned = false;
 
-  /** Makes a temporary file in a folder, which must be on the file system where the file is to be. */
+  /** Creates a temporary file in a folder, which must be on the file system of the final path. */
   constructor(folder: string, mode = 0o600) {
     this.#temporary = temporaryIn(folder);
     this.#fd = openSync(this.#temporary, 'wx', mode);
   }
 
-  /** The bytes are the caller's again when it returns. When it throws, the file is gone. */
+  /** On return the caller may reuse the bytes. When it throws, the file is gone. */
   write(bytes: Uint8Array): void {
     try {
       for (let done = 0; done < bytes.length;) done += writeSync(this.#fd, bytes, done);
@@ -149,9 +155,9 @@ export class DurableWriter {
   }
 
   /**
-   * When it returns, the file is there completely and durably. Where it throws because the folder is missing, it can be
-   * tried again with the folder. What could not be written down is gone: the disk is not asked twice, since Linux tells of
-   * the bytes that it lost once only.
+   * On return the file is complete and durable. When it throws because the folder is missing, the caller can
+   * create that and try again. After a failed sync the file is gone: Linux reports lost writes only once, so
+   * a second sync would prove nothing.
    */
   async moveTo(path: string): Promise<void> {
     if (this.#isAbandoned) throw new Error(`An abandoned file cannot become "${path}"`);
@@ -166,18 +172,18 @@ export class DurableWriter {
     await syncDirectory(dirname(path));
   }
 
-  /** Removes what was written, unless it has its name already. */
+  /** Removes the file, unless it already has its final name. */
   abandon(): void {
     this.#isAbandoned = true;
     try {
       this.#close();
     } catch {
-      // Its bytes are not wanted any more.
+      // Its content is no longer needed.
     }
     try {
       unlinkSync(this.#temporary);
     } catch {
-      // It has its name, or is one more leftover: its name says so.
+      // The file has its final name, or is a leftover, recognizable by its name.
     }
   }
 

@@ -17,13 +17,13 @@ import { cacheStore } from './decorators/cache-store.ts';
 export type { StoreAddress } from './address.ts';
 
 interface StoreHooks {
-  /** Told of each failure that is followed by another attempt. */
+  /** Called for each failure that is retried. */
   readonly onRetry?: ((error: AppError) => void) | undefined;
 }
 
 /**
- * Opens a store at an address, with everything that its tuning asks for. It connects when it is first used; dispose of
- * it to close what it opened.
+ * Opens a store at an address, with the decorators that its tuning asks for. It connects on first use;
+ * dispose of it to close what it opened.
  */
 export function openStore(address: StoreAddress, hooks: StoreHooks = {}): Store {
   if (address.kind === 'local' && !isTuned(address)) return openLocalStore(address.directory);
@@ -31,7 +31,10 @@ export function openStore(address: StoreAddress, hooks: StoreHooks = {}): Store 
   return new LazyStore(location, async () => decorate(await openPlain(address), address, hooks));
 }
 
-/** The one list of stores. Each is loaded when it is used: every worker opens one, and most need the local one only. */
+/**
+ * The one list of stores. Each is loaded on use: every worker opens a store, and most need only the local
+ * one.
+ */
 async function openPlain(address: StoreAddress): Promise<Store> {
   switch (address.kind) {
     case 'local':
@@ -47,7 +50,10 @@ async function openPlain(address: StoreAddress): Promise<Store> {
   }
 }
 
-/** Limits inside, so that a call that waits for its next try holds up no other; the cache outside, so that it spares all of it. */
+/**
+ * Limits are innermost, so that a call waiting to retry blocks no other; the cache is outermost, so that a
+ * hit skips everything.
+ */
 function decorate(plain: Store, tuning: StoreTuning, { onRetry }: StoreHooks): Store {
   const limits = limitsOf(tuning);
   let store = limits === undefined ? plain : limitStore(plain, limits);
@@ -60,7 +66,7 @@ function isTuned({ connections, upload, download, retry, cache }: StoreTuning): 
   return [connections, upload, download, retry, cache].some((value) => value !== undefined);
 }
 
-/** A store that is opened with its first call. */
+/** Opens the store with the first call. */
 class LazyStore implements Store {
   readonly location: string;
   readonly #open: () => Promise<Store>;
@@ -102,7 +108,7 @@ class LazyStore implements Store {
     await (await this.#store()).remove(type, name, options);
   }
 
-  /** Every store that is opened lazily tells the time at least. */
+  /** Every lazily opened store has `times`. */
   async times(type: FileType, name: string, options?: StoreOptions): Promise<StoreTimes> {
     const times = await (await this.#store()).times?.(type, name, options);
     if (times !== undefined) return times;
@@ -116,7 +122,7 @@ class LazyStore implements Store {
   async [Symbol.asyncDispose](): Promise<void> {
     const opened = this.#opened;
     this.#opened = undefined;
-    // One that could not be opened has nothing to close, and has told why already.
+    // A store that failed to open has nothing to close, and its error was already thrown.
     const store = await opened?.catch(() => undefined);
     await store?.[Symbol.asyncDispose]?.();
   }

@@ -6,9 +6,9 @@ import type { RcloneLocation, RestLocation, S3Location, SftpLocation, StoreLocat
 const controls = /[\0-\x1f\x7f]/;
 
 /**
- * Reads where a repository lies: a directory, `s3:https://host/bucket/prefix`, `s3:bucket/prefix`,
- * `sftp:user@host:/path`, `sftp://user@host:port/path`, `rest:https://host/path/`, `rclone:remote:path`. Secrets are
- * refused, and repeated in no message.
+ * Parses a repository's location: a directory, `s3:https://host/bucket/prefix`, `s3:bucket/prefix`,
+ * `sftp:user@host:/path`, `sftp://user@host:port/path`, `rest:https://host/path/`, `rclone:remote:path`.
+ * Secrets are refused, and never repeated in a message.
  */
 export function parseLocation(text: string, cwd = process.cwd()): StoreLocation {
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(text)?.[1]?.toLowerCase();
@@ -41,7 +41,7 @@ function parseS3(rest: string, text: string): S3Location {
   const plain = rest.replace(/^\/\//, '');
   const isUrl = /^https?:\/\//i.test(plain);
   const [host = '', ...others] = plain.split('/');
-  // As restic has it, what looks like a host is one.
+  // As in restic, the first part counts as a host if it looks like one.
   const namesHost = isUrl || (/[.:]|^localhost$/.test(host) && others.length > 0);
   const url = namesHost ? parseUrl(isUrl ? plain : `https://${plain}`, text) : undefined;
   if (url) refuseLogin(url, s3Hint);
@@ -60,14 +60,14 @@ function parseS3(rest: string, text: string): S3Location {
 
 function parseSftp(rest: string, text: string): SftpLocation {
   if (rest.startsWith('//')) return parseSftpUrl(text);
-  // An address of IPv6 stands in brackets.
+  // IPv6 addresses are in brackets.
   const found = /^(?:([^@/]*)@)?(\[[^\]/]+\]|[^:/[\]]+):(.*)$/.exec(rest);
   if (!found) throw invalid(text, 'it is written "sftp:user@host:/path"');
   const [, user, host = '', directory = ''] = found;
   return sftpLocation({ user, host, port: undefined, path: directory }, text);
 }
 
-/** As restic has it, one slash ends the host: what begins with a second one is absolute. */
+/** As in restic, one slash ends the host: a path with a second one is absolute. */
 function parseSftpUrl(text: string): SftpLocation {
   const url = parseUrl(text, text);
   if (url.password !== '') throw holdsSecret('sftp:', sftpHint);
@@ -113,7 +113,7 @@ function parseRest(rest: string, text: string): RestLocation {
 
 function parseRclone(rest: string, text: string): RcloneLocation {
   if (!/^:?[^:/,-][^:]*:/.test(rest)) throw invalid(text, 'it is written "rclone:remote:path"');
-  // A remote that is described on the spot may hold anything.
+  // The parameters of a remote given inline may include secrets.
   if (/[,:][^,:=]*(pass|secret|token|key|auth|credential)[^,:=]*=/i.test(rest))
     throw holdsSecret('rclone:', rcloneHint);
   return { kind: 'rclone', text: `rclone:${rest}`, remote: rest };
@@ -135,7 +135,7 @@ function safeDecode(text: string, whole: string): string {
   }
 }
 
-/** Without what changes nothing; a slash at the start stays. */
+/** Drops redundant slashes; a leading one stays. */
 function normalizePath(text: string): string {
   if (text === '') return '';
   const normal = path.posix.normalize(text).replace(/(?<=.)\/$/, '');
@@ -159,7 +159,7 @@ function holdsSecret(scheme: string, hint: string): AppError {
   });
 }
 
-/** The text may hold a secret in a place where none was looked for: what stands before an "@" is left out. */
+/** The text may hold a secret in an unexpected place, so everything before an "@" is left out. */
 function invalid(text: string, why: string): AppError {
   const shown = text.replace(/\/\/[^/]*@/, '//…@').replaceAll(new RegExp(controls, 'g'), '?');
   return new AppError('usage', `Cannot read the location "${shown}": ${why}`, {

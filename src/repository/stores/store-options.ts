@@ -2,7 +2,7 @@ import path from 'node:path';
 import { AppError } from '../../model/errors.ts';
 import type { StoreLocation } from './address.ts';
 
-/** Options of a repository's store by name, as they are given on the command line and kept in the catalog. */
+/** Options of a repository's store by name, as on the command line and in the catalog. */
 export type StoreOptionValues = Readonly<Record<string, string>>;
 
 type Kind = StoreLocation['kind'];
@@ -10,18 +10,18 @@ type Kind = StoreLocation['kind'];
 interface OptionMeaning {
   readonly kinds: readonly Kind[];
   readonly brief: string;
-  /** It takes a reference (`file:`, `env:`, `exec:`), never the secret itself. */
+  /** Takes a reference (`file:`, `env:`, `exec:`), never the secret itself. */
   readonly isSecret?: boolean;
-  /** It names a file. */
+  /** The value names a file. */
   readonly isPath?: boolean;
-  /** It names a program, or a file that can name one, which is run as this user. */
+  /** The value names a program, or a file that can name one, which runs as this user. */
   readonly isProgram?: boolean;
 }
 
 const everywhere: readonly Kind[] = ['local', 's3', 'sftp', 'rest', 'rclone'];
 const remote: readonly Kind[] = ['s3', 'sftp', 'rest', 'rclone'];
 
-/** All options that there are. */
+/** All store options. */
 export const storeOptions: Readonly<Record<string, OptionMeaning>> = {
   'limit-upload': { kinds: everywhere, brief: 'Bytes a second at most, such as "2MiB"' },
   'limit-download': { kinds: everywhere, brief: 'Bytes a second at most, such as "10MiB"' },
@@ -75,8 +75,8 @@ export const storeOptions: Readonly<Record<string, OptionMeaning>> = {
 };
 
 /**
- * True for what has a program of its choice run as this user: by an option, or by a remote of rclone that is set up in its
- * own name (`rclone::sftp,ssh=PROGRAM:`).
+ * True for a location or options that can run a chosen program as this user: by an option, or by an inline
+ * rclone remote (`rclone::sftp,ssh=PROGRAM:`).
  */
 export function namesProgram(location: StoreLocation, values: StoreOptionValues): boolean {
   if (location.kind === 'rclone' && /^(?::|[^:]*,)/.test(location.remote)) return true;
@@ -85,7 +85,9 @@ export function namesProgram(location: StoreLocation, values: StoreOptionValues)
 
 const referencePattern = /^(?:file|env|exec):./s;
 
-/** Throws for an option that the kind of store does not have, and for a secret where a reference belongs. */
+/**
+ * Throws for an option that this kind of store does not have, and for a secret in the place of a reference.
+ */
 export function checkStoreOptions(kind: Kind, values: StoreOptionValues): void {
   for (const [name, value] of Object.entries(values)) {
     const meaning = Object.hasOwn(storeOptions, name) ? storeOptions[name] : undefined;
@@ -104,7 +106,7 @@ export function checkStoreOptions(kind: Kind, values: StoreOptionValues): void {
   }
 }
 
-/** The same options, checked, with every file by its absolute path: they are used from other folders later. */
+/** The same options, checked, with absolute paths: they are used from other folders later. */
 export function absoluteStoreOptions(
   kind: Kind,
   values: StoreOptionValues,

@@ -6,32 +6,32 @@ import type { CacheTuning } from '../address.ts';
 import { filePath, isFileName } from '../layout.ts';
 import type { ByteRange } from '../store.ts';
 
-/** What is kept at hand: files that are named by the hash of their content, so that each proves itself. */
+/** The cached types: their files are named by the hash of their content, so each can be verified. */
 export type CachedType = 'index' | 'snapshots' | 'data';
 
 const usedAgainMs = 60 * 60_000;
-/** After so much of its room is filled anew, it is looked at what must go. */
+/** Trimming is due whenever this share of the cache was written. */
 const trimShare = 1 / 16;
 const oldTemporaryMs = 60 * 60_000;
 
 /**
- * Copies of a repository's files in a folder of this machine, for several processes at once: a file appears complete
- * or not at all, and any of them may go at any time. Nothing here ever fails: what is not there is fetched again.
+ * Copies of a repository's files in a local folder, shared by several processes: a file appears complete or
+ * not at all, and may disappear at any time. Nothing here ever fails: a missing copy is fetched again.
  */
 export class CacheFolder {
   readonly #tuning: CacheTuning;
-  /** Packs whose content was found to be what their name says, with the file that it was found in. */
+  /** Packs whose content was verified, with the fingerprint of the file that was read. */
   readonly #proven = new Map<string, string>();
   #filledBytes: number;
   #trimming: Promise<void> | undefined;
 
   constructor(tuning: CacheTuning) {
     this.#tuning = tuning;
-    // The first file that is put there looks after those that other processes have left.
+    // So that the first file put there trims what other processes have left.
     this.#filledBytes = tuning.maxBytes;
   }
 
-  /** The whole file, when a copy is there and its content is what its name says. */
+  /** The whole file, when a copy exists and its content matches its name. */
   async read(type: CachedType, name: string): Promise<Buffer | undefined> {
     const file = this.#path(type, name);
     try {
@@ -42,12 +42,12 @@ export class CacheFolder {
       }
       await this.remove(type, name);
     } catch {
-      // Not there, or not readable: as good as none.
+      // Missing or unreadable: no copy.
     }
     return undefined;
   }
 
-  /** A part of a copy that was proven before, read at once: to hand so little to another thread takes longer. */
+  /** A range of a verified copy, read synchronously: handing so little to another thread takes longer. */
   readRange(type: CachedType, name: string, { offset, length }: ByteRange): Buffer | undefined {
     const proof = this.#proven.get(`${type}/${name}`);
     if (proof === undefined) return undefined;
@@ -71,13 +71,13 @@ export class CacheFolder {
     }
   }
 
-  /** Reads a copy through once, so that parts of it can be read from then on. */
+  /** Reads a whole copy once, so that ranges of it can be read from then on. */
   async prove(type: CachedType, name: string): Promise<boolean> {
     try {
       const before = fingerprint(await stat(this.#path(type, name)));
       if ((await this.read(type, name)) === undefined) return false;
       const after = fingerprint(await stat(this.#path(type, name)));
-      // To have used it changes its time.
+      // Reading it changed its time.
       if (before.split(' ')[0] !== after.split(' ')[0]) return false;
       this.#proven.set(`${type}/${name}`, after);
       return true;
@@ -86,7 +86,7 @@ export class CacheFolder {
     }
   }
 
-  /** Keeps a copy, when the content is what the name says. */
+  /** Keeps a copy, if the content matches the name. */
   async put(type: CachedType, name: string, content: Uint8Array): Promise<void> {
     if (content.length > this.#tuning.maxBytes / 4 || hash('sha256', content) !== name) return;
     const file = this.#path(type, name);
@@ -111,14 +111,14 @@ export class CacheFolder {
     await rm(this.#path(type, name), { force: true }).catch(() => undefined);
   }
 
-  /** Removes the copies of a type that the repository does not have any more. */
+  /** Removes the copies of a type that the repository no longer has. */
   async keepOnly(type: 'index' | 'snapshots', names: ReadonlySet<string>): Promise<void> {
     const found = await readdir(path.join(this.#tuning.directory, type)).catch(() => []);
     const gone = found.filter((name) => isFileName(name) && !names.has(name));
     await Promise.all(gone.map((name) => this.remove(type, name)));
   }
 
-  /** What was used longest ago goes first. */
+  /** Removes the least recently used files first. */
   async #trim(): Promise<void> {
     const files = await this.#files();
     let bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
@@ -160,7 +160,7 @@ async function removeIfOld(file: string, stats: Stats): Promise<void> {
   if (Date.now() - stats.mtimeMs > oldTemporaryMs) await rm(file, { force: true }).catch(() => undefined);
 }
 
-/** Changes when a file is another one, or was written to. */
+/** Changes when a file is replaced or written to. */
 function fingerprint(stats: Stats): string {
   return `${stats.dev}:${stats.ino}:${stats.size} ${stats.mtimeMs}`;
 }

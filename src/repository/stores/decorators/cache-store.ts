@@ -5,8 +5,8 @@ import type { ByteRange, FileType, LoadOptions, Store, StoredFile, StoreOptions 
 import { CacheFolder, type CachedType } from './cache-folder.ts';
 
 /**
- * Keeps copies of indexes, snapshots and packs of trees in a folder of this machine: what every backup and every
- * listing reads again. Lists always come from the store, so that a copy is used only for what is still there.
+ * Keeps copies of indexes, snapshots and packs of trees in a local folder: every backup and every listing
+ * reads them again. Lists always come from the store, so a copy is used only while the file is still stored.
  */
 export function cacheStore(store: Store, tuning: CacheTuning): Store {
   return new CacheStore(store, tuning);
@@ -73,7 +73,7 @@ class CacheStore implements Store {
     await this.#store[Symbol.asyncDispose]?.();
   }
 
-  /** The first part of a pack that is wanted brings all of it: the others will be wanted too. */
+  /** The first wanted range of a pack fetches the whole pack, since more ranges will follow. */
   async #loadRange(
     type: CachedType,
     name: string,
@@ -87,12 +87,12 @@ class CacheStore implements Store {
     }
     const content = await this.#fetch(type, name, options);
     const end = range.offset + range.length;
-    // One that is too short is damaged; the store says so in its own words.
+    // A pack that is too short is damaged; the store reports it in its own words.
     if (content.length < end) return await this.#store.load(type, name, range, options);
     return Buffer.from(content.subarray(range.offset, end));
   }
 
-  /** Several that want parts of one pack at the same time wait for the same bytes. */
+  /** Concurrent requests for ranges of one pack share one download. */
   async #fetch(type: CachedType, name: string, { signal }: LoadOptions): Promise<Buffer> {
     const label = `${type}/${name}`;
     const running = this.#fetching.get(label);

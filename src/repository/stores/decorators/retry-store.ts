@@ -8,13 +8,13 @@ export interface RetryOptions extends RetryTuning {
   /** From 0 to 1, for the jitter. */
   readonly random?: () => number;
   readonly firstDelayMs?: number;
-  /** Told of each failure that is followed by another attempt. */
+  /** Called for each failure that is retried. */
   readonly onRetry?: ((error: AppError, delayMs: number) => void) | undefined;
 }
 
 /**
- * Tries again what failed with `unavailable`, with growing pauses, until the deadline: not what is missing, denied,
- * full or damaged, which would be the same the next time. The last failure is thrown as it is.
+ * Retries calls that fail with `unavailable`, with growing pauses, until the deadline. Missing, denied, full
+ * or damaged would be the same the next time. The last failure is thrown unchanged.
  */
 export function retryStore(store: Store, options: RetryOptions): Store {
   return new RetryStore(store, options);
@@ -22,7 +22,7 @@ export function retryStore(store: Store, options: RetryOptions): Store {
 
 const defaultFirstDelayMs = 500;
 const maxDelayMs = 30_000;
-/** A server that answers, and says that it failed, is asked this often in all. */
+/** Attempts in total when a server responds with a fault of its own. */
 const faultAttempts = 4;
 
 class RetryStore implements Store {
@@ -37,7 +37,7 @@ class RetryStore implements Store {
     this.location = store.location;
     this.#store = store;
     this.#options = options;
-    // It never fails, and what it misses the next one finds.
+    // It never fails, and the next call finds what it missed.
     if (store.removeLeftovers)
       this.removeLeftovers = (given) => store.removeLeftovers?.(given) ?? Promise.resolve();
     const times = store.times?.bind(store);
@@ -81,7 +81,7 @@ class RetryStore implements Store {
         return result;
       } catch (error) {
         if (!isAppError(error, 'unavailable')) {
-          // "No" is an answer too.
+          // A refusal is a response too.
           this.#hasAnswered = true;
           throw error;
         }
@@ -93,7 +93,7 @@ class RetryStore implements Store {
     }
   }
 
-  /** How long to wait before the next attempt; undefined when there is to be none. */
+  /** How long to wait before the next attempt; undefined for none. */
   #delayAfter(error: AppError, attempt: number, elapsedMs: number): number | undefined {
     if (error.cause instanceof ServerFault && attempt >= faultAttempts) return undefined;
     const {
@@ -103,7 +103,7 @@ class RetryStore implements Store {
       firstDelayMs = defaultFirstDelayMs,
     } = this.#options;
     const backoffMs = Math.min(maxDelayMs, firstDelayMs * 2 ** Math.min(attempt - 1, 16));
-    // Many that failed at the same moment must not come back at the same moment.
+    // Jitter: calls that failed at the same moment must not all return at the same moment.
     const delayMs = backoffMs * (0.5 + random());
     const limitMs = this.#hasAnswered ? deadlineMs : firstDeadlineMs;
     return elapsedMs + delayMs > limitMs ? undefined : delayMs;

@@ -25,7 +25,7 @@ export interface HttpConnectionsOptions {
 
 const keptSockets = 16;
 
-/** Requests over connections that are kept open between them. */
+/** Sends requests over persistent connections. */
 export class HttpConnections implements HttpTransport {
   readonly #options: HttpConnectionsOptions;
   readonly #origin: URL;
@@ -65,8 +65,8 @@ export class HttpConnections implements HttpTransport {
   }
 
   /**
-   * Node.js brings a list of authorities of its own. Those that the machine's owner trusts count as well, and are read
-   * only when they are needed: it takes longer than the connection. True when there is more to trust than before.
+   * Adds the machine's certificate authorities to those of Node.js. They are loaded only when needed, since
+   * that takes longer than connecting. True when there are more than before.
    */
   #trustMore(error: unknown): boolean {
     if (!isUnknownAuthority(error) || this.#options.tls.ca !== undefined || this.#trustsSystem) return false;
@@ -82,7 +82,7 @@ export class HttpConnections implements HttpTransport {
     const { hostname, port } = this.#origin;
     return (secure ? https : http).request({
       agent: this.#agent,
-      // A literal address of IPv6 stands in brackets in a URL only.
+      // Only a URL has an IPv6 address in brackets.
       hostname: hostname.replace(/^\[(.*)\]$/, '$1'),
       port,
       method,
@@ -134,7 +134,9 @@ export class HttpConnections implements HttpTransport {
   }
 }
 
-/** A connection that was kept has ended before an answer began. Each request to a store may be sent twice. */
+/**
+ * A persistent connection was closed before the response began. Every request to a store may be sent twice.
+ */
 class KeptConnectionEnded extends Error {}
 
 function isEndOfKept({ reusedSocket }: http.ClientRequest, error: Error): boolean {
@@ -147,7 +149,7 @@ async function readAnswer(response: http.IncomingMessage, request: HttpRequest):
   const length = declaredBytes(request.method, status, headers['content-length']);
   const isGood = status >= 200 && status < 300;
   const { pace, signal, room } = request;
-  // A pace is for data; what was sent with one is paced already.
+  // The pace is for data; a request with a body was paced already.
   const reading = request.body === undefined && isGood ? { pace, signal, room } : { signal };
   return { status, headers, body: await readBody(response, length, reading) };
 }

@@ -5,13 +5,13 @@ import type { ByteRange, Pace, StoreTimes } from '../store.ts';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
-  /** Path and query, as they stand in the request. */
+  /** Path and query, as sent in the request. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly pace?: Pace | undefined;
-  /** Where the body of a good answer may lie. */
+  /** Where the body of a successful response may be put. */
   readonly room?: Room | undefined;
 }
 
@@ -23,14 +23,14 @@ export interface HttpResponse {
 }
 
 /**
- * How requests reach a server. Any answer is an answer; what brings none throws `unavailable`, or `denied` when the
- * server cannot show who it is.
+ * Sends requests to a server. Any response is returned; without one it throws `unavailable`, or `denied` when
+ * the server cannot prove its identity.
  */
 export interface HttpTransport extends AsyncDisposable {
   request(request: HttpRequest): Promise<HttpResponse>;
 }
 
-/** What the answer to a request for a file says of the server's clock, and of when the file was written. */
+/** The server's clock and the file's time of writing, from the response to a request for a file. */
 export function answerTimes({ headers }: HttpResponse, location: string): StoreTimes {
   const nowMs = Date.parse(headers['date'] ?? '');
   const writtenMs = Date.parse(headers['last-modified'] ?? '');
@@ -39,33 +39,33 @@ export function answerTimes({ headers }: HttpResponse, location: string): StoreT
 }
 
 interface WantedContent {
-  /** Undefined is the whole file. */
+  /** Undefined for the whole file. */
   readonly range: ByteRange | undefined;
   readonly location: string;
-  /** The file, for people. */
+  /** The file, for messages. */
   readonly label: string;
-  /** What an answer means that brings nothing. */
+  /** The error for an unsuccessful response. */
   readonly explain: (response: HttpResponse) => AppError;
 }
 
-/** The header that asks for a range, which is not empty: no range of HTTP is. */
+/** The header that asks for a range, which must not be empty: HTTP has no empty range. */
 export function rangeHeaders(range: ByteRange | undefined): Record<string, string> {
   return range === undefined ? {} : { Range: `bytes=${range.offset}-${range.offset + range.length - 1}` };
 }
 
-/** What the answer to a request for a file that is there brings. */
+/** The content from the response to a request for an existing file. */
 export function loadedContent(response: HttpResponse, wanted: WantedContent): Buffer {
   const { range, location, label, explain } = wanted;
   if (response.status === 416) throw tooShort(location, label);
   if (response.status !== 200 && response.status !== 206) throw explain(response);
   if (!range) return response.body;
-  // A server that knows no ranges sends it all.
+  // A server without ranges sends the whole file.
   const cut = cutRange(response.body, range, response.status === 206 ? range.offset : 0);
   if (!cut) throw tooShort(location, label);
   return cut;
 }
 
-/** Why a request brought no answer. */
+/** Why a request got no response. */
 export function connectionError(location: string, error: unknown): AppError {
   if (error instanceof AppError) return error;
   if (error instanceof Error && error.name === 'AbortError') return cancelled(error);
@@ -75,7 +75,7 @@ export function connectionError(location: string, error: unknown): AppError {
   return unavailable(location, words[code] ?? errorMessage(error), error);
 }
 
-/** True for a server whose certificate is of an authority that we do not know. */
+/** True for a server certificate of an unknown authority. */
 export function isUnknownAuthority(error: unknown): boolean {
   return /^(UNABLE_TO_GET_ISSUER_CERT|UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT)/.test(
     codeOf(error),
@@ -101,7 +101,7 @@ function untrusted(location: string, error: unknown): AppError {
   });
 }
 
-/** Waiting changes nothing about what the two ends speak. */
+/** The two ends have no TLS version in common, which retrying does not change. */
 function noCommonTls(location: string, error: unknown): AppError {
   const said = error instanceof Error ? error.message.trim().replaceAll(/\s+/g, ' ') : undefined;
   const isPlain = /wrong version number|packet length too long/.test(said ?? '');
@@ -114,7 +114,7 @@ function noCommonTls(location: string, error: unknown): AppError {
   });
 }
 
-/** Node.js gives what OpenSSL says of a certificate as a code of its own, without a common start. */
+/** Node.js turns OpenSSL's certificate errors into codes without a common prefix. */
 function isCertificateProblem(code: string): boolean {
   return (
     code.startsWith('ERR_TLS_CERT') ||
@@ -125,7 +125,7 @@ function isCertificateProblem(code: string): boolean {
 }
 
 function codeOf(error: unknown): string {
-  // One error for each address that a name has; they say much the same.
+  // One error for each address of the name; they say much the same.
   if (error instanceof AggregateError && error.errors.length > 0) return codeOf(error.errors[0]);
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }

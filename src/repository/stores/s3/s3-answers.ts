@@ -2,12 +2,12 @@ import { AppError } from '../../../model/errors.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import { fullStore, ServerFault, unavailable } from '../store-errors.ts';
 
-/** What an error answer of S3 says. */
+/** The content of an S3 error response. */
 interface S3Fault {
-  /** `NoSuchKey`, `SlowDown`, …; '' where the answer has no words. */
+  /** `NoSuchKey`, `SlowDown`, …; '' for a response without a body. */
   readonly code: string;
   readonly message: string;
-  /** The region that the bucket is in, when the request went to another. */
+  /** The bucket's region, when the request went to another. */
   readonly region: string | undefined;
 }
 
@@ -19,7 +19,7 @@ export interface S3Object {
 
 export interface S3Page {
   readonly objects: readonly S3Object[];
-  /** What the keys go on with after a delimiter. */
+  /** The common prefixes of the keys, up to a delimiter. */
   readonly prefixes: readonly string[];
   /** Undefined on the last page. */
   readonly next: string | undefined;
@@ -41,12 +41,12 @@ export function parseFault(body: Buffer, headers: Readonly<Record<string, string
 }
 
 /**
- * A page of `ListObjectsV2` with `encoding-type=url`; undefined for an answer that is none. A list that is taken for
- * shorter than it is would be taken for files that are gone.
+ * A page of `ListObjectsV2` with `encoding-type=url`; undefined for any other response. A truncated list
+ * would make stored files look missing.
  */
 export function parsePage(body: Buffer): S3Page | undefined {
   const text = body.toString('utf8');
-  // Cut short, it has lost its end.
+  // A truncated page lacks its end tag.
   if (!/<ListBucketResult[\s>]/.test(text) || !/<\/ListBucketResult>\s*$/.test(text)) return undefined;
   const isTruncated = textOf(text, 'IsTruncated')?.trim();
   if (isTruncated !== 'true' && isTruncated !== 'false') return undefined;
@@ -77,7 +77,7 @@ function timeOf(text: string | undefined): number | undefined {
   return Number.isNaN(ms) ? undefined : ms;
 }
 
-/** The text of the first element of that name, which has no elements in it. */
+/** The text of the first element of that name without child elements. */
 export function textOf(xml: string, name: string): string | undefined {
   const found = new RegExp(`<${name}(?:\\s[^>]*)?>([^<]*)</${name}>`).exec(xml)?.[1];
   return found === undefined ? undefined : decodeEntities(found);
@@ -87,7 +87,7 @@ function elements(xml: string, name: string): string[] {
   return Array.from(xml.matchAll(new RegExp(`<${name}>(.*?)</${name}>`, 'gs')), ([, inside]) => inside ?? '');
 }
 
-/** Keys that are no UTF-8 belong to others; they keep their escapes and match nothing of ours. */
+/** Keys that are not UTF-8 are not ours; they keep their escapes and match nothing. */
 function decodeKey(key: string): string {
   try {
     return decodeURIComponent(key.replaceAll('+', ' '));
@@ -106,7 +106,7 @@ function decodeEntities(text: string): string {
   });
 }
 
-/** What an answer means that is no good one. The caller knows what 404 means for it. */
+/** The error for a failed response. The caller handles 404, whose meaning it knows. */
 export function s3Error(location: string, response: HttpResponse): AppError {
   const { status } = response;
   const { code, message } = parseFault(response.body, response.headers);
@@ -116,7 +116,7 @@ export function s3Error(location: string, response: HttpResponse): AppError {
     return new AppError('not-found', `The bucket of repository "${location}" does not exist`, { cause });
   if (fullCodes.has(code) || status === 507) return fullStore(location, cause);
   if (isOverload(status, code)) return unavailable(location, words);
-  // Any other fault of the server may be gone the next time; one that is not is told soon.
+  // Most server faults are temporary; one that is not is reported soon.
   if (status >= 500 && status !== 501) return unavailable(location, words, cause);
   if (status === 401 || status === 403 || hints[code] !== undefined) return denied(location, code, words);
   if (status === 501 || code === 'NotImplemented')

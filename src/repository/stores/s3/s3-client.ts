@@ -7,18 +7,18 @@ import { parseFault } from './s3-answers.ts';
 import { bucketEndpoint, encodeKey, encodeQuery } from './s3-endpoint.ts';
 
 export interface S3Request extends Pick<HttpRequest, 'method' | 'body' | 'signal' | 'pace' | 'room'> {
-  /** Of the object, from the bucket's root; '' is the bucket itself. */
+  /** The object's key in the bucket; '' for the bucket itself. */
   readonly key: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
-  /** SHA-256 of the body in hex, where it is known already. */
+  /** SHA-256 of the body in hex, if already known. */
   readonly bodyHash?: string | undefined;
 }
 
 const emptyHash = hash('sha256', '');
 const defaultStallMs = 120_000;
 
-/** Signed requests to one bucket. Any answer is returned; only what brings none throws. */
+/** Sends signed requests to one bucket. Any response is returned; without one it throws. */
 export class S3Client implements AsyncDisposable {
   readonly #address: S3Address;
   #region: string;
@@ -31,7 +31,10 @@ export class S3Client implements AsyncDisposable {
     this.#region = address.region;
   }
 
-  /** The signature covers the body's hash: a server that checks it stores nothing that was changed on the way. */
+  /**
+   * The signature covers the body's hash, so a server that checks it stores nothing that was altered in
+   * transit.
+   */
   async request(request: S3Request): Promise<HttpResponse> {
     const response = await this.#send(request);
     if (response.status < 300 || !this.#adjustTo(response)) return response;
@@ -81,7 +84,10 @@ export class S3Client implements AsyncDisposable {
     });
   }
 
-  /** Learns the bucket's region and the server's time from an answer; true when the request is worth sending again. */
+  /**
+   * Learns the bucket's region and the server's time from a response; true when the request is worth
+   * repeating.
+   */
   #adjustTo(response: HttpResponse): boolean {
     const { code, region } = parseFault(response.body, response.headers);
     if (this.#clockOffsetMs === 0 && isSkewed(response, code)) {
@@ -91,16 +97,19 @@ export class S3Client implements AsyncDisposable {
     const isElsewhere = [301, 307, 400, 403].includes(response.status) && region !== undefined;
     if (!isElsewhere || region === this.#region || !/^[a-z0-9-]{1,40}$/.test(region)) return false;
     this.#region = region;
-    // The host of another region may be another one.
+    // Another region may have another host.
     const old = this.#connections;
     this.#connections = undefined;
-    // Given up: how its closing ends changes nothing.
+    // The old connections are abandoned, so a failure to close them does not matter.
     old?.[Symbol.asyncDispose]().catch(() => undefined);
     return true;
   }
 }
 
-/** Servers refuse signatures that are a quarter of an hour off. The answer to a HEAD, which comes first, has no words. */
+/**
+ * Servers refuse signatures that are a quarter of an hour off. The first request is a HEAD, whose response
+ * has no body to say so.
+ */
 const skewMs = 5 * 60_000;
 
 function isSkewed(response: HttpResponse, code: string): boolean {
@@ -108,7 +117,7 @@ function isSkewed(response: HttpResponse, code: string): boolean {
   return code === '' && response.status === 403 && Math.abs(aheadMs(response)) > skewMs;
 }
 
-/** How far the server's clock is ahead of ours; 0 where it does not tell. */
+/** How far the server's clock is ahead of ours; 0 when the response does not say. */
 function aheadMs({ headers }: HttpResponse): number {
   const serverMs = Date.parse(headers['date'] ?? '');
   return Number.isNaN(serverMs) ? 0 : serverMs - Date.now();

@@ -7,11 +7,11 @@ import type { S3Client } from './s3-client.ts';
 
 export interface ObjectLockRequest {
   readonly location: string;
-  /** Undefined sets no retention; what others have set is respected. */
+  /** Undefined sets no retention; existing retention is respected. */
   readonly objectLock: ObjectLock | undefined;
 }
 
-/** A repository's own locks come and go; everything else may be kept from being removed. */
+/** A repository's own locks must be removable; all other files may be retained. */
 export function isLockable(type: FileType): boolean {
   return type !== 'locks';
 }
@@ -22,7 +22,7 @@ export function contentMd5(content: Uint8Array): string {
 
 const dayMs = 24 * 60 * 60_000;
 
-/** Retention of objects: sets it on what is written, makes sure that it holds, and refuses to remove what is held. */
+/** Sets retention on written objects, verifies that it holds, and refuses to remove retained objects. */
 export class ObjectLocks {
   readonly #client: S3Client;
   readonly #asked: ObjectLockRequest;
@@ -47,7 +47,7 @@ export class ObjectLocks {
     };
   }
 
-  /** A service that knows no retention may take the request for it and forget it: the first file is looked at. */
+  /** A service without retention may accept the request and ignore it, so the first file is checked. */
   async assertHonoured(key: string, options: StoreOptions): Promise<void> {
     if (!this.isWanted || this.#isHonoured) return;
     const until = await this.#retention(key, options);
@@ -65,8 +65,8 @@ export class ObjectLocks {
   }
 
   /**
-   * Throws `denied` for an object whose retention has not ended. The service itself would only hide it behind a mark,
-   * and go on charging for it.
+   * Throws `denied` for an object whose retention has not ended. The service itself would only hide it behind
+   * a delete marker, and keep charging for it.
    */
   async assertRemovable(key: string, label: string, options: StoreOptions): Promise<void> {
     this.#isOnBucket ??= this.isWanted || (await this.#bucketHasLock(options));
@@ -84,7 +84,10 @@ export class ObjectLocks {
     );
   }
 
-  /** When the retention of an object ends, in milliseconds since 1970; undefined when it has none or is not there. */
+  /**
+   * The end of an object's retention, in milliseconds since 1970; undefined when it has none or does not
+   * exist.
+   */
   async #retention(key: string, { signal }: StoreOptions): Promise<number | undefined> {
     const response = await this.#client.request({ method: 'HEAD', key, signal });
     if (response.status === 404) return undefined;
@@ -94,7 +97,7 @@ export class ObjectLocks {
     return Number.isNaN(until) ? undefined : until;
   }
 
-  /** Services without it, and keys that may not ask, have other ways to say no. */
+  /** Services without object lock, and keys without the permission to ask, refuse in other ways. */
   async #bucketHasLock({ signal }: StoreOptions): Promise<boolean> {
     const response = await this.#client.request({
       method: 'GET',

@@ -15,7 +15,10 @@ export interface UploadRequest {
 
 const partsAtOnce = 3;
 
-/** Stores a large object in parts. It is there when all of them are; a failure takes back those that were sent. */
+/**
+ * Stores a large object in parts. The object appears when all parts are stored; a failure removes the parts
+ * sent so far.
+ */
 export async function uploadInParts(
   client: S3Client,
   asked: UploadRequest,
@@ -27,7 +30,7 @@ export async function uploadInParts(
     await completeUpload(client, { ...asked, uploadId, tags }, options);
   } catch (error) {
     const query = { uploadId };
-    // The error that ended the upload is the one to hear; a part that stays is removed by `removeOldUploads`.
+    // The user must see the error that ended the upload; `removeOldUploads` removes any remaining part.
     await client.request({ method: 'DELETE', key: asked.key, query }).catch(() => undefined);
     throw error;
   }
@@ -35,7 +38,7 @@ export async function uploadInParts(
 
 const leftoverAgeMs = 24 * 60 * 60_000;
 
-/** Takes back the parts of uploads that were never ended: they cost room and are seen by no listing. */
+/** Removes the parts of unfinished uploads: they cost space and appear in no listing. */
 export async function removeOldUploads(
   client: S3Client,
   root: string,
@@ -90,7 +93,7 @@ async function sendParts(
       throw error;
     }),
   );
-  // Nothing may be under way when the upload is taken back.
+  // No request may be under way when the upload is aborted.
   await Promise.allSettled(sending);
   await Promise.all(sending);
   return tags;
@@ -107,7 +110,8 @@ async function completeUpload(
   );
   const body = Buffer.from(`<CompleteMultipartUpload>${parts.join('')}</CompleteMultipartUpload>`);
   const response = await client.request({ method: 'POST', key, query: { uploadId }, body, signal });
-  // An answer that starts well may end in an error: the service sends blanks to keep the connection while it works.
+  // A response with status 200 may still end in an error: the service sends blanks to keep the connection
+  // alive while it works.
   const text = response.body.toString('utf8');
   // An answer may have been lost, and the request sent again: what is done is known no more. All of it may be sent again.
   if (response.status === 404 && parseFault(response.body, response.headers).code === 'NoSuchUpload')

@@ -37,7 +37,7 @@ const attribute = { size: 1, owner: 2, permissions: 4, times: 8, extended: 0x800
 
 export interface SftpAttributes {
   readonly sizeBytes: number | undefined;
-  /** With the type's bits, as `st_mode` has them. */
+  /** With the file type's bits, as in `st_mode`. */
   readonly mode: number | undefined;
   readonly modifiedMs: number | undefined;
 }
@@ -47,7 +47,7 @@ export interface SftpEntry {
   readonly attributes: SftpAttributes;
 }
 
-/** Puts a packet's fields one after the other. Large ones are not copied. */
+/** Writes the fields of a packet. Large ones are not copied. */
 export class PacketWriter {
   readonly #parts: Uint8Array[] = [];
 
@@ -84,7 +84,7 @@ export class PacketWriter {
     return this.uint32(attribute.permissions).uint32(mode);
   }
 
-  /** The packet with its length in front, in pieces. */
+  /** The packet, preceded by its length, in pieces. */
   finish(): Uint8Array[] {
     const length = Buffer.allocUnsafe(4);
     length.writeUInt32BE(this.#parts.reduce((sum, part) => sum + part.length, 0));
@@ -92,7 +92,7 @@ export class PacketWriter {
   }
 }
 
-/** Takes a packet's fields one after the other. One that is too short throws. */
+/** Reads the fields of a packet. Throws when the packet is too short. */
 export class PacketReader {
   readonly #bytes: Buffer;
   #at = 0;
@@ -149,7 +149,7 @@ export class PacketReader {
     const entries: SftpEntry[] = [];
     for (let count = this.uint32(); count > 0; count--) {
       const name = this.text();
-      // As `ls -l` would show it.
+      // A line in the form of `ls -l`.
       this.bytes();
       entries.push({ name, attributes: this.attributes() });
     }
@@ -167,12 +167,12 @@ export class PacketReader {
 
 const maxPacketBytes = 1 << 20;
 
-/** Cuts a stream of bytes into packets, without their length. */
+/** Splits a stream of bytes into packets, without their lengths. */
 export class PacketSplitter {
   #chunks: Buffer[] = [];
   #bytes = 0;
 
-  /** The packets that are complete with this chunk. */
+  /** The packets that this chunk completes. */
   add(chunk: Buffer): Buffer[] {
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;

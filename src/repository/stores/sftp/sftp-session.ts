@@ -8,7 +8,7 @@ export interface SftpReply {
   readonly body: PacketReader;
 }
 
-/** An answer of the server that says no. */
+/** A negative status from the server. */
 export class SftpStatus extends Error {
   readonly code: number;
 
@@ -27,7 +27,10 @@ interface Waiting {
 const protocolVersion = 3;
 const defaultStallMs = 60_000;
 
-/** One connection: many requests may be under way, answers come in any order. When it breaks, all that wait are told. */
+/**
+ * One connection: many requests may be under way, and responses come in any order. When it breaks, all
+ * pending requests fail.
+ */
 export class SftpSession implements AsyncDisposable {
   readonly #ssh: SshProcess;
   readonly #stallMs: number;
@@ -63,7 +66,7 @@ export class SftpSession implements AsyncDisposable {
     return this.#failure !== undefined;
   }
 
-  /** Sends a request and waits for its answer. `write` puts the fields behind the request's number. */
+  /** Sends a request and waits for its response. `write` adds the fields after the request's number. */
   async send(type: number, write: (packet: PacketWriter) => PacketWriter): Promise<SftpReply> {
     if (this.#failure) throw await this.#explained(this.#failure);
     using _hold = this.#ssh.hold.take();

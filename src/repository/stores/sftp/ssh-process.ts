@@ -10,9 +10,9 @@ import { unavailable } from '../store-errors.ts';
 
 export interface SshProcess extends AsyncDisposable {
   readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
-  /** Taken for as long as an answer is waited for. */
+  /** Held while a response is pending. */
   readonly hold: ChildHold;
-  /** What went wrong, from ssh's own words and how it ended. */
+  /** Explains the failure, from ssh's own output and its exit. */
   explain(cause: unknown): Promise<AppError>;
 }
 
@@ -20,11 +20,12 @@ const stderrLimit = 4096;
 const endMs = 3000;
 
 /**
- * The system's own `ssh` with the server's SFTP on its pipes: the user's configuration, keys, agent and known hosts
- * count. Nothing is asked, and no key of a server is taken on trust.
+ * Runs the system's `ssh` with the server's SFTP on its pipes: the user's configuration, keys, agent and
+ * known hosts apply. It never prompts, and accepts no unknown host key.
  */
 export function startSsh(address: SftpAddress): SshProcess {
-  // A process group of its own: Ctrl-C at the terminal must not cut the connection before we have cleaned up over it.
+  // A process group of its own: Ctrl-C at the terminal must not cut the connection before our cleanup over
+  // it.
   const child = spawn('ssh', sshArguments(address), {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: userEnvironment(),
@@ -57,7 +58,7 @@ export function startSsh(address: SftpAddress): SshProcess {
   };
 }
 
-/** The arguments of `ssh` for an address. What is said here wins over the user's configuration. */
+/** The arguments of `ssh` for an address. They override the user's configuration. */
 export function sshArguments(address: SftpAddress): string[] {
   const { user, host, port, configFile, identityFile } = address;
   const options = [
@@ -84,7 +85,7 @@ export function sshArguments(address: SftpAddress): string[] {
   ];
 }
 
-/** What ssh's words mean. Those that waiting does not mend are no reason to try again. */
+/** Translates ssh's messages. Errors that waiting does not cure are not retried. */
 export function sshError(location: string, said: string, cause: unknown): AppError {
   const words = said.trim().split('\n').slice(-3).join(' ').trim();
   const message = (text: string): string => `Cannot reach repository "${location}": ${text}`;
