@@ -1,7 +1,8 @@
 /**
- * Repositories in restic's format, version 2, as a library of its own: save, read, restore, prune, copy, repair, over the
- * stores in `stores/`. Knows nothing of volumes, containers or Holdfast's state, and calls no caller back but for progress.
- * Begin with `types.ts`, the contract, and `restic-repository.ts`; what a store promises is in `stores/store.ts`.
+ * Repositories in restic's format, version 2, as a library of its own: save, read, restore, prune, copy,
+ * repair, over the stores in `stores/`. It knows nothing of volumes, containers or Holdfast's state, and
+ * calls back only to report progress. Begin with `types.ts`, the contract, and `restic-repository.ts`; the
+ * contract of stores is in `stores/store.ts`.
  */
 export type {
   Amount,

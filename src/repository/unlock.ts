@@ -3,7 +3,7 @@ import type { FileCodec } from './format/repository-file.ts';
 import { loadLock, whyStale } from './lock.ts';
 import type { LockHolder, UnlockOptions, UnlockReport } from './types.ts';
 
-/** Removes the locks that no process can hold any more, or all of them. */
+/** Removes the locks that no process can still hold, or all of them. */
 export async function unlockRepository(codec: FileCodec, options: UnlockOptions): Promise<UnlockReport> {
   const removed: LockHolder[] = [];
   const kept: LockHolder[] = [];
@@ -20,7 +20,7 @@ export async function unlockRepository(codec: FileCodec, options: UnlockOptions)
   return { removed, kept };
 }
 
-/** Undefined for a lock that is gone since the listing. */
+/** Undefined for a lock that was removed after the listing. */
 async function describeLock(codec: FileCodec, id: string): Promise<LockHolder | undefined> {
   try {
     const lock = await loadLock(codec, id);
@@ -30,7 +30,7 @@ async function describeLock(codec: FileCodec, id: string): Promise<LockHolder | 
   } catch (error) {
     if (isAppError(error, 'not-found')) return undefined;
     if (!(error instanceof AppError) || error.code !== 'integrity') throw error;
-    // Whose it is cannot be told, so neither can it be told that they are gone.
+    // An unreadable lock has no known owner, so it cannot be known to be dead.
     const unknown = { time: '', exclusive: true, hostname: '', username: '', pid: 0 };
     return { id, ...unknown, isReadable: false, stale: undefined };
   }

@@ -2,18 +2,18 @@ import { randomFillSync } from 'node:crypto';
 import { AppError } from '../../model/errors.ts';
 import type { BlobType } from '../pack/pack-header.ts';
 
-/** What tables know a blob by: 126 bits that are made of its id under a key, and its type. Four words. */
+/** The key of a blob in tables: 126 bits derived from its id under a key, and its type. Four words. */
 export type BlobPrint = Int32Array;
 
 export const printWords = 4;
 
-/** The first word of a print has this bit, so that it is never 0 or 1. */
+/** Set in the first word of a print, so that it is never 0 or 1. */
 const isPrint = 2;
 
 /**
- * Makes prints. Half of an id's length is as good as all of it against accidents: among a billion blobs, two are alike
- * once in 10^19 times. The key is one of this process alone: an attacker who fills volumes with files on purpose cannot know
- * which would be alike, and one that is taken for another would be missing in its snapshot.
+ * Makes prints. Half of an id is enough against accidents: among a billion blobs, two collide once in 10^19
+ * times. The key is private to this process: an attacker who fills volumes with chosen files cannot know
+ * which would collide, and a blob mistaken for another would be missing from its snapshot.
  */
 export class BlobPrinter {
   readonly #key: Int32Array;

@@ -5,10 +5,13 @@ import { type FileCodec, loadJson, saveText } from '../format/repository-file.ts
 import type { BlobPlace } from '../pack/pack-header.ts';
 import type { StoreOptions } from '../stores/store.ts';
 
-/** An index file has about this many blobs at most; restic's have twice as many. To write one takes three times its size of memory. */
+/**
+ * An index file has at most about this many blobs; restic's have twice as many. Writing one takes three times
+ * its size in memory.
+ */
 export const blobsPerIndexFile = 25_000;
 
-/** What a pack holds, as an index file says it. */
+/** The content of a pack according to an index file. */
 export interface IndexedPack {
   readonly id: string;
   readonly blobs: readonly BlobPlace[];
@@ -22,7 +25,7 @@ interface BlobJson {
   readonly uncompressed_length?: number;
 }
 
-/** A pack's part of an index file, as bytes: objects for each of its blobs would take four times the memory. */
+/** A pack's part of an index file, as bytes: an object for each blob would take four times the memory. */
 export interface IndexEntry {
   readonly blobCount: number;
   readonly json: Uint8Array;
@@ -72,7 +75,7 @@ export async function loadIndexFile(
   options?: StoreOptions,
 ): Promise<IndexedPack[]> {
   const what = `File "index/${name}" in "${codec.store.location}"`;
-  // A caller that reads one reads them all, one after the other, and does something else afterwards.
+  // A caller reads all index files in a row, and then does something else.
   giveBackFrom(largeBytes);
   const json = await loadJson<unknown>(codec, 'index', name, options);
   return new JsonFields(json, what).list('packs').map((pack) => decodePack(pack, what));
@@ -85,7 +88,7 @@ function decodePack(json: unknown, what: string): IndexedPack {
   return { id, blobs: fields.list('blobs').map((blob) => decodeBlob(blob, what)) };
 }
 
-/** By hand and not with `JsonFields`: there are millions of them. */
+/** Decoded by hand instead of with `JsonFields`: there are millions. */
 function decodeBlob(json: unknown, what: string): BlobPlace {
   const { id, type, offset, length, uncompressed_length: uncompressedLength = 0 } = (json ?? {}) as BlobJson;
   const isSound =

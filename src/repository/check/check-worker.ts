@@ -12,7 +12,7 @@ import type { RestoreWorkerData } from '../restore/restore-task.ts';
 import { openStore } from '../stores/open-store.ts';
 import { isOutOfReach } from '../out-of-reach.ts';
 
-/** Reads whole packs and verifies every byte of them. */
+/** Reads whole packs and verifies every byte. */
 
 export interface CheckTask {
   readonly packId: string;
@@ -21,10 +21,10 @@ export interface CheckTask {
 export interface CheckTaskResult {
   readonly bytes: number;
   readonly errors: readonly string[];
-  /** Nothing of the pack can be trusted. */
+  /** No part of the pack can be trusted. */
   readonly isLost: boolean;
   readonly damagedBlobs: readonly string[];
-  /** What the pack's own header says it holds. */
+  /** The content according to the pack's own header. */
   readonly blobs: readonly BlobPlace[];
 }
 

@@ -1,11 +1,11 @@
 import { type Polynomial, rollingTables } from './polynomial.ts';
 import { assembleScanner, dataStart, laneBytes, laneCount, type ScannerExports } from './scanner-module.ts';
 
-/** Tells where chunks end. */
+/** Finds the ends of chunks. */
 export interface Cutter {
   /**
-   * The end of the chunk that starts at `start`, where data ends at `end` (offsets in a buffer). Undefined when more
-   * data is needed to tell; with `isLast` the end of the data ends the chunk.
+   * The end of the chunk that starts at `start`, where data ends at `end` (offsets in a buffer). Undefined
+   * when that takes more data; with `isLast` the end of the data ends the chunk.
    */
   findEnd(start: number, end: number, isLast: boolean): number | undefined;
 }
@@ -27,8 +27,8 @@ export const maxChunkBytes = 8 * 1024 * 1024;
 const splitMask = (1n << 20n) - 1n;
 
 /**
- * Finds where content-defined chunks end, as restic's chunker does with the same polynomial. The data lies in
- * `buffer`, which is the scanner's own memory: read files straight into it, nothing is copied.
+ * Finds the ends of content-defined chunks, as restic's chunker does with the same polynomial. The data lies
+ * in `buffer`, the scanner's own memory: read files straight into it, so that nothing is copied.
  */
 export class Chunker implements Cutter {
   readonly buffer: Buffer;
@@ -46,8 +46,8 @@ export class Chunker implements Cutter {
   }
 
   /**
-   * The end of the chunk that starts at `start`, where data ends at `end` (offsets in `buffer`). Undefined when more
-   * data is needed to tell; with `isLast` the end of the data ends the chunk.
+   * The end of the chunk that starts at `start`, where data ends at `end` (offsets in `buffer`). Undefined
+   * when that takes more data; with `isLast` the end of the data ends the chunk.
    */
   findEnd(start: number, end: number, isLast: boolean): number | undefined {
     const limit = Math.min(end, start + maxChunkBytes);

@@ -1,27 +1,27 @@
 import { maxChunkBytes } from './chunker.ts';
 
 /**
- * Databases write whole pages in place. Content-defined chunks of a MiB make one changed page cost a MiB; chunks that
- * are small and lie on page borders cost what has changed. Files are known by what is in them, not by their names.
+ * Databases write whole pages in place. With content-defined chunks of a MiB, one changed page costs a MiB;
+ * with small chunks on page borders it costs what has changed. Files are recognized by content, not by name.
  */
 
-/** What is cut from a file of pages: a multiple of every page size below. */
+/** The chunk size in files of pages: a multiple of every page size below. */
 export const pagedChunkBytes = 32 * 1024;
 
-/** All ids of a file are in one tree, which must be held in memory, and above half a gigabyte cannot be read again. */
+/** All ids of a file are in one tree, which must fit in memory, and cannot be read above half a gigabyte. */
 const maxChunks = 2 ** 20;
 
-/** How much of a file's beginning tells what it is. */
+/** How much of a file's beginning is needed to recognize it. */
 export const headBytes = 64 * 1024;
 
-/** The chunk size for a file whose beginning is `head`; undefined for a file that is cut by its content. */
+/** The chunk size for a file that begins with `head`; undefined for a file that is cut by content. */
 export function chunkBytesOf(head: Buffer, fileBytes: number): number | undefined {
   if (fileBytes < 2 * headBytes || head.length < headBytes) return undefined;
   const isPaged = isSqlite(head) || isPostgres(head, fileBytes) || isInnoDb(head, fileBytes) || isLmdb(head);
   return isPaged ? pagedChunkBytesFor(fileBytes) : undefined;
 }
 
-/** Twice as large for each doubling above 32 GiB, up to the largest chunk that there is. */
+/** Doubles for each doubling above 32 GiB, up to the largest possible chunk. */
 function pagedChunkBytesFor(fileBytes: number): number {
   const doublings = Math.ceil(Math.log2(fileBytes / (maxChunks * pagedChunkBytes)));
   return Math.min(maxChunkBytes, pagedChunkBytes * 2 ** Math.max(0, doublings));
@@ -37,8 +37,8 @@ function isSqlite(head: Buffer): boolean {
 const postgresPageBytes = 8192;
 
 /**
- * A segment of a PostgreSQL relation with the usual page size: every page in the head is empty or has a sound
- * PageHeaderData, layout version 4. Source: postgresql.org/docs, "Database Page Layout".
+ * A segment of a PostgreSQL relation with the default page size: every page in the head is empty or has a
+ * valid PageHeaderData, layout version 4. Source: postgresql.org/docs, "Database Page Layout".
  */
 function isPostgres(head: Buffer, fileBytes: number): boolean {
   if (fileBytes % postgresPageBytes !== 0) return false;

@@ -12,11 +12,11 @@ export interface StoredReadTools extends BlobTools {
   readonly contentRoom: Room;
 }
 
-/** A blob that was verified. Its bytes are valid until the next step. */
+/** A verified blob. Its bytes are valid until the next step. */
 export interface VerifiedBlob {
   readonly blob: BlobPlace;
   readonly content: Buffer;
-  /** The content as it was compressed; the content itself when it was not. */
+  /** The compressed content; the content itself when it was not compressed. */
   readonly stored: Buffer;
 }
 
@@ -26,8 +26,8 @@ export interface UnverifiedBlob {
 }
 
 /**
- * Reads blobs of a pack in the order in which they lie, in few requests, and verifies each. One that cannot be read or is
- * damaged keeps none of the others from being read: where a request fails, each of its blobs is asked for alone.
+ * Reads blobs of a pack in stored order, in few requests, and verifies each. A damaged or unreadable blob
+ * does not prevent reading the others: when a request fails, each of its blobs is requested alone.
  */
 export async function* readStored(
   tools: StoredReadTools,
@@ -89,7 +89,7 @@ function open(
   try {
     const room = tools.contentRoom.take(Math.min(uncompressedLength, maxRoomBytes));
     const content = openBlob(tools, { id, sealed, place: { packId, uncompressedLength } }, room);
-    // It was opened in place.
+    // It was decrypted in place.
     const stored = sealed.subarray(sealOverhead / 2, sealed.length - sealOverhead / 2);
     return { blob, content, stored };
   } catch (error) {
@@ -98,5 +98,5 @@ function open(
   }
 }
 
-/** A header that lies must not make us take all memory before the blob itself is known to be whole. */
+/** A lying header must not make us allocate all memory before the blob itself is verified. */
 const maxRoomBytes = 64 * 1024 * 1024;

@@ -17,7 +17,9 @@ import type {
   TransferWorkerData,
 } from './transfer.ts';
 
-/** Copies blobs into new packs of another key or another store. Each is verified on the way; what is compressed stays so. */
+/**
+ * Copies blobs into new packs of another key or store. Each is verified; compressed content stays compressed.
+ */
 
 limitMallocArenas(2);
 
@@ -76,7 +78,7 @@ async function transfer(packId: string, blobs: readonly BlobPlace[]): Promise<Tr
   return { copied, bytes, failed };
 }
 
-/** Returns the length as it is stored. */
+/** Returns the stored length. */
 function add(writer: PackWriter, { blob, content, stored }: VerifiedBlob): number {
   if (blob.uncompressedLength === 0) return writer.add(blob.id, content);
   const sealed = sealingRoom.take(stored.length + sealOverhead);

@@ -11,7 +11,7 @@ interface TransferOptions extends TransferWorkerData {
   readonly onPack: (pack: IndexEntry) => void;
 }
 
-/** Workers that copy blobs into new packs. What is under way is bounded by those who wait for `run`. */
+/** Workers that copy blobs into new packs. Callers of `run` bound the work under way by awaiting it. */
 export class Transfer implements AsyncDisposable {
   readonly #pool: WorkerPool<TransferTask, TransferResult, never, TransferredPack>;
 
@@ -24,17 +24,17 @@ export class Transfer implements AsyncDisposable {
     });
   }
 
-  /** How many may wait for `run` at once without a worker ever having to wait for them. */
+  /** How many concurrent calls of `run` keep every worker busy. */
   get lanes(): number {
     return this.#pool.size * 2;
   }
 
-  /** When it returns, the blobs are on their way into packs; they are durable after `flush`. */
+  /** On return the blobs are being packed; they are durable after `flush`. */
   async run(packId: string, blobs: readonly BlobPlace[]): Promise<TransferResult> {
     return await this.#pool.run({ kind: 'transfer', packId, blobs });
   }
 
-  /** When it returns, every pack is durable and told. */
+  /** On return every pack is durable and reported. */
   async flush(): Promise<void> {
     await Promise.all(this.#pool.started.map((pinTo) => this.#pool.run({ kind: 'flush' }, { pinTo })));
   }
@@ -44,13 +44,13 @@ export class Transfer implements AsyncDisposable {
   }
 }
 
-/** A store with the key that opens what is in it. */
+/** A store with the key that opens its content. */
 interface Side {
   readonly store: StoreAddress;
   readonly masterKey: MasterKey;
 }
 
-/** What a transfer worker is started with. Both sides may be the same repository. */
+/** The data with which a transfer worker is started. Both sides may be the same repository. */
 export interface TransferWorkerData {
   readonly source: Side;
   readonly target: Side;
@@ -61,21 +61,21 @@ export interface TransferWorkerData {
 export type TransferTask =
   /** Copies blobs of one pack into new packs. */
   | { readonly kind: 'transfer'; readonly packId: string; readonly blobs: readonly BlobPlace[] }
-  /** Stores the packs that are not full. */
+  /** Stores the partly filled packs. */
   | { readonly kind: 'flush' };
 
-/** A blob that is not what it should be, or cannot be read. */
+/** A blob that is damaged or cannot be read. */
 export interface FailedBlob {
   readonly id: string;
   readonly type: 'data' | 'tree';
   readonly message: string;
-  /** False when the store fails to give it: another time it may. */
+  /** False when the store failed to return it, which may work another time. */
   readonly isDamaged: boolean;
 }
 
 export interface TransferResult {
   readonly copied: number;
-  /** As they are stored in the target. */
+  /** Stored size in the target. */
   readonly bytes: number;
   readonly failed: readonly FailedBlob[];
 }

@@ -3,24 +3,30 @@ import { isMainThread } from 'node:worker_threads';
 import koffi from 'koffi';
 import { AppError } from '../../model/errors.ts';
 
-/** Compresses whole messages with zstd. It reuses its contexts. */
+/** Compresses whole messages with zstd, reusing its contexts. */
 export interface Compressor {
   /** Writes a zstd frame of `from` into `to` and returns its length, or 0 when it does not fit. */
   compress(from: Buffer, to: Buffer): number;
-  /** Writes what the frame holds into `to`, which has exactly its size. `integrity` when the frame is damaged. */
+  /** Decompresses the frame into `to`, which has exactly its size. `integrity` when the frame is damaged. */
   decompressInto(frame: Buffer, to: Buffer): void;
-  /** For frames whose size is not known beforehand; at most `limitBytes`. */
+  /** For frames of unknown size; at most `limitBytes`. */
   decompress(frame: Buffer, limitBytes: number): Buffer;
 }
 
 const level = 1;
 
-/** The zstd inside this process with reused contexts where it can be called, else `node:zlib`, which sets up a new one for each message. */
+/**
+ * Uses the zstd inside this process with reused contexts where it can be called, otherwise `node:zlib`, which
+ * creates a new context for each message.
+ */
 export function openCompressor(): Compressor {
   return (ofThisThread ??= openNativeCompressor() ?? portableCompressor);
 }
 
-/** Its contexts are a megabyte that nothing collects: a process that opens repositories for days must not have one for each. */
+/**
+ * The contexts take a megabyte that is never collected: a process that opens repositories for days must not
+ * create one for each.
+ */
 let ofThisThread: Compressor | undefined;
 
 export function openNativeCompressor(): Compressor | undefined {
@@ -39,7 +45,7 @@ export function openNativeCompressor(): Compressor | undefined {
     const freeD = self.func('size_t ZSTD_freeDCtx(void *ctx)');
     const compressing: unknown = createC();
     const decompressing: unknown = createD();
-    // The process goes on when a worker thread ends, and so would its contexts.
+    // The process outlives a worker thread, and its contexts would too.
     if (!isMainThread)
       process.once('exit', () => {
         freeC(compressing);

@@ -3,12 +3,12 @@ import { AppError } from '../../model/errors.ts';
 import { jsonLengthOf, writeIds } from './id-list.ts';
 import type { NodeText } from './node.ts';
 
-/** Longer text would be no string any more, and the tree could not be read again. */
+/** A longer text does not fit into a string, so the tree could not be read again. */
 const maxTreeBytes = 2 ** 29 - 1024;
 
 /**
- * A tree blob, in an ArrayBuffer of its own. Nodes must be sorted by name and encoded. `unsupported` for a directory of
- * over a million files.
+ * A tree blob, in its own ArrayBuffer. Nodes must be sorted by name and encoded. `unsupported` for a
+ * directory of over a million files.
  */
 export function encodeTree(nodes: readonly NodeText[]): Buffer {
   const nodeBytes = nodes.reduce((sum, node) => sum + lengthOf(node) + 1, 0);
@@ -41,7 +41,10 @@ export const treeStart = '{"nodes":[';
 export const treeEnd = ']}\n';
 const comma = 0x2c;
 
-/** The nodes of a tree blob as they are written, so that what is unknown here stays as it is. `integrity` for what is no tree. */
+/**
+ * The nodes of a tree blob as text, so that unknown fields are preserved. `integrity` for anything but a
+ * tree.
+ */
 export function splitTree(text: Uint8Array): ByteString[] {
   const json = fromBytes(text);
   const start = /^\s*\{\s*"nodes"\s*:\s*\[/.exec(json)?.[0].length;
@@ -70,7 +73,7 @@ function skipBlanks(json: string, from: number): number {
 const significant = /["{}]/g;
 const endOfString = /(?:[^"\\]|\\[\s\S])*"/y;
 
-/** Where the object that begins here ends. Braces in strings are none. */
+/** The end of the object that begins here, ignoring braces in strings. */
 function endOfObject(json: string, from: number): number {
   if (json[from] !== '{') throw damaged();
   let depth = 0;

@@ -1,10 +1,13 @@
 import type { ByteString } from '../../model/byte-string.ts';
 
-/** Ids of blobs, one after the other, as bytes: a database of 20 GB has 650,000 of them, and their text is twice as long. */
+/**
+ * Ids of blobs, concatenated as bytes: a database of 20 GB has 650,000, and as text they take twice the
+ * space.
+ */
 export type IdList = Uint8Array;
 
 const idBytes = 32;
-/** In the JSON of a node: the digits, the quotes and the comma after it. */
+/** In the JSON of a node: the digits, the quotes and a comma. */
 const charsPerId = 2 * idBytes + 3;
 
 export function idListOf(ids: readonly string[]): IdList {
@@ -17,7 +20,7 @@ export function countIds(list: IdList): number {
   return list.length / idBytes;
 }
 
-/** As `subarray` does with arrays, for numbers that are not negative. */
+/** Like `subarray`, counted in ids; indexes must not be negative. */
 export function sliceIds(list: IdList, from: number, to: number): IdList {
   return list.subarray(from * idBytes, to * idBytes);
 }
@@ -34,13 +37,13 @@ export function parseIds(json: ByteString): IdList | undefined {
   return list;
 }
 
-/** How long the lists are as JSON, without the brackets. */
+/** The length of the lists as JSON, without the brackets. */
 export function jsonLengthOf(lists: readonly IdList[]): number {
   const ids = lists.reduce((sum, list) => sum + countIds(list), 0);
   return Math.max(0, ids * charsPerId - 1);
 }
 
-/** Writes the lists as JSON, without the brackets; there must be room. Returns where it ends. */
+/** Writes the lists as JSON, without the brackets; there must be room. Returns the end offset. */
 export function writeIds(lists: readonly IdList[], target: Buffer, start: number): number {
   let at = start;
   for (const list of lists) {

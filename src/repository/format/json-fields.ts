@@ -1,8 +1,8 @@
 import { AppError } from '../../model/errors.ts';
 
 /**
- * Reads the fields of JSON that anyone may have written: each has the type that is asked for, or is absent (null counts
- * as absent), or `integrity` is thrown.
+ * Reads the fields of untrusted JSON: each has the requested type, or is absent (null counts as absent), or
+ * `integrity` is thrown.
  */
 export class JsonFields {
   readonly #fields: Readonly<Record<string, unknown>>;

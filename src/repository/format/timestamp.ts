@@ -5,7 +5,7 @@ const lastYearNs = 253_402_300_799n * billion + 999_999_999n;
 let cachedSecond = Number.NaN;
 let cachedText = '';
 
-/** RFC 3339 in UTC with as many digits as needed, as Go writes it. Years outside 1 to 9999 are moved to the border. */
+/** RFC 3339 in UTC with as many digits as needed, as Go writes it. Years outside 1 to 9999 are clamped. */
 export function formatTime(ns: bigint): string {
   const bounded = ns < firstYearNs ? firstYearNs : ns > lastYearNs ? lastYearNs : ns;
   const rest = ((bounded % billion) + billion) % billion;
@@ -20,7 +20,7 @@ export function formatTime(ns: bigint): string {
 
 const pattern = /^(\d{4,})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:\d\d)$/;
 
-/** Nanoseconds since 1970; undefined when the text is no RFC 3339 time. */
+/** Nanoseconds since 1970; undefined when the text is not an RFC 3339 time. */
 export function parseTime(text: string): bigint | undefined {
   const match = pattern.exec(text);
   if (!match) return undefined;
@@ -41,7 +41,7 @@ function offsetMs(zone: string): number {
 
 const strict = /^\d{4}-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:Z|[+-](\d\d):(\d\d))$/;
 
-/** Whether restic reads a time: RFC 3339 to the letter, a day that is there, and a year of four digits. */
+/** True for a time that restic can read: strict RFC 3339, an existing day, and a year of four digits. */
 export function isStrictTime(text: string): boolean {
   const match = strict.exec(text);
   if (!match) return false;

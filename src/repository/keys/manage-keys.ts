@@ -19,7 +19,7 @@ export async function listKeys(context: KeyContext, options: WorkOptions): Promi
   return keys.sort((a, b) => Date.parse(a.created) - Date.parse(b.created) || (a.id < b.id ? -1 : 1));
 }
 
-/** Undefined when the password opens none. */
+/** Undefined when the password opens no key. */
 export async function keyOf(
   { codec }: KeyContext,
   password: Uint8Array,
@@ -37,13 +37,13 @@ export async function addKey(
   return describeKey(await storeKey(codec.store, { masterKey, password }, options), keyId);
 }
 
-/** Removes a key, and returns the id of the one that is in use from now on. */
+/** Removes a key, and returns the id of the current key from then on. */
 export async function removeKey(
   { codec, keyId }: KeyContext,
   id: string,
   { instead, signal }: RemoveKeyOptions,
 ): Promise<string | undefined> {
-  // Two that each remove one of two keys would leave none.
+  // Two processes that each remove one of two keys would leave none.
   await using lock = await lockRepository(codec, { exclusive: true, signal });
   const keys = await loadKeys(codec.store, { signal });
   if (!keys.some((key) => key.id === id))

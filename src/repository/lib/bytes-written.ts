@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * How many bytes this process has handed to files, pipes and sockets so far, by all of its threads. 0 where the kernel does
- * not count them.
+ * How many bytes all threads of this process have written to files, pipes and sockets so far. 0 where the
+ * kernel does not count them.
  */
 export function bytesWritten(): number {
   try {

@@ -4,8 +4,8 @@ import { runInNewContext } from 'node:vm';
 let collect: (() => void) | undefined;
 
 /**
- * Frees the memory that is not used any more, now: it takes some ten milliseconds, and then no such pause comes in the
- * moments that a caller is about to wait for. Only where V8 lets itself be asked; elsewhere nothing happens.
+ * Frees unused memory now, which takes some ten milliseconds, so that no such pause occurs while a caller is
+ * waiting. Does nothing where V8 cannot be asked.
  */
 export function collectGarbage(): void {
   collect ??= findCollector();
@@ -13,7 +13,7 @@ export function collectGarbage(): void {
 }
 
 function findCollector(): () => void {
-  // The function is there for contexts that are made while the flag is set.
+  // The function exists in contexts created while the flag is set.
   setFlagsFromString('--expose-gc');
   const found: unknown = runInNewContext('globalThis.gc');
   setFlagsFromString('--no-expose-gc');

@@ -5,7 +5,10 @@ const setAttributes = 0x401c_5820;
 const attributesBytes = 28;
 const projectAt = 12;
 
-/** A file of our own takes nothing of what a folder's project may have: the folder's programs would lack it. Where there are no projects, or we may not, nothing happens. */
+/**
+ * Takes our own file out of the folder's project, so that it does not use the quota of the folder's programs.
+ * Does nothing where there are no projects, or without the right.
+ */
 export function leaveProject(fd: number): void {
   const attributes = Buffer.alloc(attributesBytes);
   if (ioctl(fd, getAttributes, 'void *', attributes) !== 0) return;

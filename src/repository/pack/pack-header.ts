@@ -3,7 +3,7 @@ import { sealOverhead } from '../crypto/seal.ts';
 
 export type BlobType = 'data' | 'tree';
 
-/** Where a blob lies in its pack. */
+/** The place of a blob in its pack. */
 export interface BlobPlace {
   /** 32 bytes in hex. */
   readonly id: string;
@@ -19,7 +19,7 @@ const plainEntryBytes = 1 + 4 + 32;
 const compressedEntryBytes = plainEntryBytes + 4;
 const lengthFieldBytes = 4;
 
-/** The header of a pack before it is sealed: one entry for each blob, in order of their offsets. */
+/** The header of a pack before it is sealed: one entry for each blob, by offset. */
 export function encodePackHeader(blobs: readonly BlobPlace[]): Buffer {
   const header = Buffer.allocUnsafe(blobs.reduce((sum, blob) => sum + entryBytes(blob), 0));
   let at = 0;
@@ -33,7 +33,7 @@ export function encodePackHeader(blobs: readonly BlobPlace[]): Buffer {
   return header;
 }
 
-/** The blobs of an opened header; offsets follow from the lengths. */
+/** The blobs of a decrypted header; offsets follow from the lengths. */
 export function decodePackHeader(header: Buffer): BlobPlace[] {
   const blobs: BlobPlace[] = [];
   let offset = 0;
@@ -60,7 +60,7 @@ function entryBytes(blob: Pick<BlobPlace, 'uncompressedLength'>): number {
   return blob.uncompressedLength > 0 ? compressedEntryBytes : plainEntryBytes;
 }
 
-/** The size that a pack of these blobs has as a file. */
+/** The file size of a pack with these blobs. */
 export function packSize(blobs: Iterable<Pick<BlobPlace, 'length' | 'uncompressedLength'>>): number {
   let size = sealOverhead + lengthFieldBytes;
   for (const blob of blobs) size += blob.length + entryBytes(blob);

@@ -5,17 +5,17 @@ const kept = 8;
 const copied = 16;
 const covered = 32;
 
-/** What a prune remembers of each blob: one byte, by the blob's slot in the index, so that millions fit. */
+/** What a prune records about each blob: one byte, by the blob's slot in the index, so that millions fit. */
 export class BlobMarks {
   readonly #marks: Uint8Array;
-  /** The pack whose copy stays, for blobs that have several; made when there is one. */
+  /** The pack whose copy stays, for blobs with several; created on demand. */
   #keepers: Uint32Array | undefined;
 
   constructor(slotCount: number) {
     this.#marks = new Uint8Array(slotCount);
   }
 
-  /** A snapshot needs the blob. True the first time. */
+  /** Marks a blob that a snapshot needs. True the first time. */
   use(slot: number): boolean {
     return this.#set(slot, used);
   }
@@ -24,17 +24,17 @@ export class BlobMarks {
     return this.#has(slot, used);
   }
 
-  /** The blob is stored somewhere. True the first time: for its first copy. */
+  /** Marks a stored blob. True the first time: for its first copy. */
   see(slot: number): boolean {
     return this.#set(slot, seen);
   }
 
-  /** The blob is stored somewhere else, too. True the first time: for its second copy. */
+  /** Marks a blob with another copy. True the first time: for its second copy. */
   seeCopy(slot: number): boolean {
     return this.#set(slot, hasCopies);
   }
 
-  /** Of several copies, the one in this pack stays. False when another one was chosen already. */
+  /** Chooses this pack's copy to stay. False when another was already chosen. */
   keep(slot: number, pack: number): boolean {
     if (!this.#set(slot, kept)) return false;
     this.#keepers ??= new Uint32Array(this.#marks.length);
@@ -42,27 +42,27 @@ export class BlobMarks {
     return true;
   }
 
-  /** True when a snapshot needs the blob, and it is this pack's copy that stays. */
+  /** True when a snapshot needs the blob, and this pack's copy stays. */
   isKeptIn(slot: number, pack: number): boolean {
     return this.#has(slot, used) && (!this.#has(slot, hasCopies) || this.#keepers?.[slot] === pack);
   }
 
-  /** The blob is on its way into a new pack. True the first time. */
+  /** Marks a blob that is being copied into a new pack. True the first time. */
   copy(slot: number): boolean {
     return this.#set(slot, copied);
   }
 
-  /** The blob is found in the index as it will be. */
+  /** Marks a blob that the future index has. */
   cover(slot: number): void {
     this.#set(slot, covered);
   }
 
-  /** How many blobs a snapshot needs. */
+  /** The number of blobs that a snapshot needs. */
   countUsed(): number {
     return this.#count((mark) => (mark & used) !== 0);
   }
 
-  /** How many blobs a snapshot needs that the index as it will be does not have. */
+  /** The number of needed blobs that the future index lacks. */
   countUncovered(): number {
     return this.#count((mark) => (mark & used) !== 0 && (mark & covered) === 0);
   }

@@ -11,20 +11,20 @@ export interface CrawlOptions {
   readonly codec: FileCodec;
   readonly index: BlobIndex;
   readonly signal?: AbortSignal | undefined;
-  /** Told each tree, and its slot in the index, whenever it is mentioned: true when it is to be read. */
+  /** Called with each reference to a tree, and its slot in the index: true when it must be read. */
   readonly onTree: (slot: number, id: string) => boolean;
-  /** Told each blob of a file, and its slot, whenever it is mentioned. */
+  /** Called with each reference to a file's blob, and its slot. */
   readonly onBlob: (slot: number, id: string) => void;
-  /** Told after each batch how many trees were read. */
+  /** Called after each batch with the number of trees read. */
   readonly onBatch?: ((trees: number) => void) | undefined;
 }
 
-/** Trees are read this many at once, those of one pack in few requests. */
+/** Trees read at once; those of one pack need few requests. */
 const batchSize = 256;
 
 /**
- * Reads the trees below the given ones, and tells every blob that they need. A caller that asks for what is used may delete
- * the rest, so anything that is missing or makes no sense throws `integrity` or `unsupported`.
+ * Reads the trees below the given ones, and reports every blob that they need. The caller may delete
+ * everything else, so anything missing or invalid throws `integrity` or `unsupported`.
  */
 export async function crawlTrees(roots: readonly string[], options: CrawlOptions): Promise<void> {
   const stack = roots.filter((id) => options.onTree(slotOf(id, 'tree', options), id));

@@ -83,7 +83,7 @@ export class UsageCounter {
     this.#copies.add({ slot, pack: number, bytes: blob.length });
   }
 
-  /** The first place was counted as used; which of the copies stays is decided at the end. */
+  /** The first copy was counted as used; which copy stays is decided at the end. */
   #takeBackFirst(blob: IndexedPack['blobs'][number], slot: number): void {
     const first = this.#index.find(blob.id, blob.type);
     const pack = first && this.#index.packNumber(first.packId);
@@ -96,7 +96,9 @@ export class UsageCounter {
   }
 }
 
-/** The cleanest packs keep their copies, so that what an interrupted prune has copied already is not copied again. */
+/**
+ * The most used packs keep their copies, so that data which an interrupted prune copied is not copied again.
+ */
 function chooseCopies(packs: PackUsage[], copies: BlobCopyList, marks: BlobMarks): void {
   const byPack = copies.byPack(packs.length);
   const order = byPack.packs();
@@ -134,13 +136,13 @@ function contradiction(id: string): AppError {
 interface BlobCopy {
   readonly slot: number;
   readonly pack: number;
-  /** As it is stored. */
+  /** Stored size. */
   readonly bytes: number;
 }
 
 const fields = 3;
 
-/** A long list of copies in flat memory: after a prune that was killed, every blob may have two. */
+/** A long list of copies in flat memory: after a killed prune, every blob may have two. */
 class BlobCopyList {
   #values = new Uint32Array(1024 * fields);
   #length = 0;
@@ -171,13 +173,13 @@ class BlobCopyList {
     };
   }
 
-  /** The same by pack; `packCount` is one more than the largest number of a pack. */
+  /** The copies grouped by pack; `packCount` is one more than the highest pack number. */
   byPack(packCount: number): CopiesByPack {
     return new CopiesByPack(this, packCount);
   }
 }
 
-/** Where each pack begins in `#order`. */
+/** Copies in the order of their packs. */
 class CopiesByPack {
   readonly #list: BlobCopyList;
   /** Where each pack begins in `#order`. */
@@ -199,7 +201,7 @@ class CopiesByPack {
     }
   }
 
-  /** The packs that hold any. */
+  /** The packs that hold any of the copies. */
   packs(): number[] {
     const found: number[] = [];
     for (let pack = 0; pack + 1 < this.#starts.length; pack++)

@@ -12,7 +12,7 @@ import type { RestoreWorkerData } from '../restore/restore-task.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { PackStoredEvent, RepackTask, RepackTaskResult } from './repack.ts';
 
-/** Copies blobs into new packs. Each is opened and verified on the way, and copied as it was sealed. */
+/** Copies blobs into new packs. Each is decrypted and verified, and copied in sealed form. */
 
 limitMallocArenas(2);
 
@@ -46,7 +46,7 @@ async function runTask(task: RepackTask): Promise<RepackTaskResult> {
 async function copyBlobs(packId: string, blobs: readonly BlobPlace[]): Promise<RepackTaskResult> {
   let copy: Buffer = Buffer.alloc(0);
   let bytes = 0;
-  // Opening a blob destroys what was sealed.
+  // Decrypting a blob destroys its sealed form.
   const onSealed = (sealed: Buffer): void => {
     copy = sealedCopy.take(sealed.length);
     sealed.copy(copy);

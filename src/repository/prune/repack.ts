@@ -9,8 +9,8 @@ import { WorkerPool } from '../workers/worker-pool.ts';
 import { type PruneWork, readIndexFiles } from './rewrite-index.ts';
 
 /**
- * Copies what is used of some packs into new ones. When it returns, the new packs are durable and index files name them;
- * the old packs are still there and named, too.
+ * Copies the used blobs of some packs into new ones. On return the new packs are durable and indexed; the old
+ * packs still exist and are indexed, too.
  */
 export async function repack(work: PruneWork, packIds: ReadonlySet<string>): Promise<void> {
   if (packIds.size === 0) return;
@@ -32,7 +32,7 @@ export async function repack(work: PruneWork, packIds: ReadonlySet<string>): Pro
   await recorder.finish();
 }
 
-/** A task for each pack, from the index files in turn: only the packs of one are in memory at once. */
+/** A task for each pack, one index file after another: only the packs of one are in memory. */
 async function* copyTasks(work: PruneWork, packIds: ReadonlySet<string>): AsyncGenerator<RepackTask> {
   const left = new Set(packIds);
   for await (const { packs } of readIndexFiles(work)) {
@@ -81,11 +81,11 @@ class RepackProgress {
 export type RepackTask =
   /** Copies these blobs of a pack into new packs. */
   | { readonly kind: 'copy'; readonly packId: string; readonly blobs: readonly BlobPlace[] }
-  /** Stores the packs that are not full. */
+  /** Stores the partly filled packs. */
   | { readonly kind: 'flush' };
 
 export interface RepackTaskResult {
-  /** Blobs that were copied, and their stored bytes. */
+  /** Copied blobs, and their stored bytes. */
   readonly blobs: number;
   readonly bytes: number;
 }

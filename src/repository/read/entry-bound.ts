@@ -2,16 +2,16 @@ import { randomInt } from 'node:crypto';
 import { AppError } from '../../model/errors.ts';
 import type { BlobReader } from './blob-reader.ts';
 
-/** As many as ext4 has inodes at most. */
+/** The maximum number of inodes of ext4. */
 export const mostEntries = 2 ** 32;
 
 const firstLook = 2 ** 14;
 const keptIds = 2 ** 16;
 
 /**
- * Refuses a tree with more entries than can exist: a few trees that name each other many times stand for so many that
- * going through them never ends. They are counted once, each tree by itself, when hardly any of those that were walked
- * was another one.
+ * Refuses a tree with more entries than can exist: a few trees that refer to each other many times can stand
+ * for so many that a walk never ends. Entries are counted, each tree once, when hardly any of the walked
+ * trees were distinct.
  */
 export class EntryBound {
   readonly #reader: BlobReader;
@@ -55,9 +55,9 @@ export class EntryBound {
 }
 
 /**
- * About how many different ids there were, within a few percent, in the memory of some: when those that are kept become too
- * many, only every second id counts, by its own bits, and stands for two. Which of the two is drawn anew for each walk: trees
- * that were made so that all of them count would stand for any number.
+ * Estimates the number of distinct ids within a few percent, in the memory of some: when too many are kept,
+ * only every second id counts, by its bits, for two. Which half counts is random for each walk: otherwise
+ * trees could be crafted so that all of them count.
  */
 class DistinctIds {
   readonly #drawn = randomInt(2 ** 32);

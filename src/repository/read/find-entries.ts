@@ -5,7 +5,7 @@ import type { FindOptions, SnapshotEntry } from '../types.ts';
 import type { BlobReader } from './blob-reader.ts';
 import { entryOfNode } from './entries.ts';
 
-/** Looks for entries in the trees of several snapshots. A tree that holds none is not read for the next one again. */
+/** Searches the trees of several snapshots. A shared tree without matches is read only once. */
 export class EntryFinder {
   readonly #reader: BlobReader;
   readonly #index: BlobIndex;

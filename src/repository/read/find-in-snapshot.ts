@@ -8,18 +8,18 @@ import { configName, dataParts, descriptionName } from '../save/root-tree.ts';
 import type { StoreOptions } from '../stores/store.ts';
 import type { BlobReader } from './blob-reader.ts';
 
-/** What a path of a snapshot leads to. The root of a snapshot that another program made has no node of its own. */
+/** The node at a path of a snapshot. The root of a snapshot by another program has no node of its own. */
 export type Found = Pick<TreeNode, 'type' | 'subtree'> & Partial<TreeNode>;
 
 interface PlaceInSnapshot {
   readonly snapshot: Snapshot;
   /** Below the snapshot's data root. */
   readonly path: ByteString;
-  /** Below the folder of what its containers need instead: an absolute path without the first slash. */
+  /** Relative to the folder of saved configuration instead: an absolute path without the leading slash. */
   readonly inConfig?: boolean | undefined;
 }
 
-/** `not-found` when there is no such path. */
+/** `not-found` when the path does not exist. */
 export async function findInSnapshot(
   codec: FileCodec,
   reader: BlobReader,
@@ -54,7 +54,9 @@ export async function findNode(
   return found;
 }
 
-/** The description that lies beside a volume's data in a snapshot. Undefined when there is none, or it can't be read. */
+/**
+ * The description beside a volume's data in a snapshot. Undefined when there is none, or it cannot be read.
+ */
 export async function readDescription(
   reader: BlobReader,
   tree: string,

@@ -5,7 +5,7 @@ import { type BlobTools, loadPartOfPack, openBlob, runsOfBlobs } from './stored-
 
 export interface BlobReadTools extends BlobTools {
   readonly store: Store;
-  /** Two, since the next part is read while what is in one of them is used. */
+  /** Two, because the next part is read while the content of one is used. */
   readonly sealedRooms: readonly [Room, Room];
   readonly contentRoom: Room;
 }
@@ -18,8 +18,8 @@ export interface WantedBlob {
 }
 
 /**
- * Reads the wanted blobs of a pack in the order in which they lie, in few requests, each while the blobs of the one
- * before are used, and verifies each blob. The content is valid until the next step.
+ * Reads the wanted blobs of a pack in stored order, in few requests, each during the use of the previous
+ * blobs, and verifies each blob. The content is valid until the next step.
  */
 export async function* readBlobs<Blob extends WantedBlob>(
   tools: BlobReadTools,
@@ -27,7 +27,7 @@ export async function* readBlobs<Blob extends WantedBlob>(
   blobs: readonly Blob[],
   options: StoreOptions & {
     readonly explain?: (blob: Blob, error: AppError) => AppError;
-    /** Told each blob's bytes as they are stored, before they are opened in place. */
+    /** Called with each blob's stored bytes, before they are decrypted in place. */
     readonly onSealed?: (sealed: Buffer) => void;
   } = {},
 ): AsyncGenerator<{ blob: Blob; content: Buffer }> {
@@ -36,7 +36,7 @@ export async function* readBlobs<Blob extends WantedBlob>(
   const load = (run: readonly Blob[], number: number): Promise<Buffer> => {
     const room = tools.sealedRooms[number % 2 === 0 ? 0 : 1];
     const loading = loadPartOfPack(tools.store, packId, rangeOf(run), { signal, room });
-    // It is awaited when its turn comes, or given up.
+    // Awaited in its turn, or abandoned.
     loading.catch(() => undefined);
     return loading;
   };
@@ -56,7 +56,7 @@ export async function* readBlobs<Blob extends WantedBlob>(
       }
     }
   } finally {
-    // The next user of the rooms must not find this read still writing into them.
+    // This read must not write into the rooms while their next user has them.
     await next?.catch(() => undefined);
   }
 }

@@ -7,7 +7,7 @@ import type { ByteRange, Store, StoreOptions } from '../stores/store.ts';
 
 interface SealedBlob {
   readonly id: string;
-  /** Opened in place: the bytes are changed. */
+  /** Decrypted in place, which changes the bytes. */
   readonly sealed: Buffer;
   readonly place: { readonly packId: string; readonly uncompressedLength: number };
 }
@@ -20,7 +20,10 @@ export interface BlobTools {
 /** Larger than any chunk and than the tree of any sane directory. */
 const maxBlobBytes = 2 ** 31 - 1;
 
-/** Decrypts, decompresses and verifies a blob. Into `room`, when it is given and large enough. `integrity` names pack and blob. */
+/**
+ * Decrypts, decompresses and verifies a blob, into `room` when that is given and large enough. `integrity`
+ * names pack and blob.
+ */
 export function openBlob(tools: BlobTools, blob: SealedBlob, room?: Buffer): Buffer {
   const { uncompressedLength, packId } = blob.place;
   try {
@@ -51,7 +54,7 @@ function inflate(compressor: Compressor, frame: Buffer, length: number, room: Bu
   return target;
 }
 
-/** A part of a pack that the index names. When there is no such pack, that is damage. */
+/** A part of an indexed pack. A missing pack is damage. */
 export async function loadPartOfPack(
   store: Store,
   packId: string,
@@ -69,11 +72,11 @@ export async function loadPartOfPack(
   }
 }
 
-/** Blobs that lie closer than this are read together with what is between them. */
+/** Blobs closer together than this are read in one request, with the bytes in between. */
 const gapBytes = 64 * 1024;
 const readBytes = 4 * 1024 * 1024;
 
-/** Blobs of one pack in the order in which they lie, in runs that are worth one request each. */
+/** Blobs of one pack in stored order, in runs worth one request each. */
 export function runsOfBlobs<Blob extends { readonly offset: number; readonly length: number }>(
   blobs: readonly Blob[],
 ): Blob[][] {

@@ -7,7 +7,7 @@ import { EntryBound } from './entry-bound.ts';
 
 interface WalkedNode {
   readonly node: TreeNode;
-  /** Relative to where the walk began. */
+  /** Relative to the root of the walk. */
   readonly path: ByteString;
 }
 
@@ -15,7 +15,7 @@ interface WalkOptions extends StoreOptions {
   readonly depth?: number | undefined;
 }
 
-/** A tree on the way down, and how far it is walked. */
+/** A tree on the current path, and how far it is walked. */
 interface Frame {
   readonly nodes: readonly TreeNode[];
   readonly path: ByteString;
@@ -23,9 +23,8 @@ interface Frame {
 }
 
 /**
- * Every node below a tree, depth first, a directory before what is in it. `depth` 1 is the tree itself only. However deep:
- * what is walked is remembered in a list, as generators in generators would be the slower the deeper they go, and end the
- * stack of calls.
+ * Every node below a tree, depth first, a directory before its entries. `depth` 1 is the tree itself only.
+ * Uses an explicit stack: nested generators would slow down with depth and overflow the call stack.
  */
 export async function* walkTreeNodes(
   reader: BlobReader,
@@ -42,7 +41,7 @@ export async function* walkTreeNodes(
       frames.pop();
       continue;
     }
-    // Trees come from memory as often as not, so that nothing else would ever get its turn.
+    // Trees often come from memory, so that other work would never get a turn.
     breather.check();
     if (breather.isDue()) await breather.breathe();
     const path = frame.path === '' ? node.name : `${frame.path}/${node.name}`;
@@ -57,10 +56,10 @@ export async function* walkTreeNodes(
 export class HardLinks {
   readonly #first = new Map<string, ByteString>();
 
-  /** The path of an earlier node that is the same file; undefined for the first and for files with one link. */
+  /** The path of an earlier node of the same file; undefined for the first and for files with one link. */
   linkTo(node: TreeNode, path: ByteString): ByteString | undefined {
     if (node.links < 2 || node.type === 'dir' || node.inode === 0n) return undefined;
-    // With the content, so that numbers that are equal by chance never make one file of two.
+    // Includes the content, so that equal numbers by chance never merge two files.
     const key = `${node.deviceId}:${node.inode}:${node.type}:${node.size}:${node.content[0] ?? ''}:${node.content.at(-1) ?? ''}`;
     const first = this.#first.get(key);
     if (first === undefined) this.#first.set(key, path);

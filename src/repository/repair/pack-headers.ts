@@ -3,13 +3,16 @@ import { type Sealer, sealOverhead } from '../crypto/seal.ts';
 import { type BlobPlace, decodePackHeader } from '../pack/pack-header.ts';
 import type { Store, StoredFile, StoreOptions } from '../stores/store.ts';
 
-/** Most headers are no longer, so that one request is enough. */
+/** Most headers are shorter, so that one request is enough. */
 const guessBytes = 64 * 1024;
-/** As restic's limit. */
+/** Restic's limit. */
 const maxHeaderBytes = 16 * 1024 * 1024;
 const lengthFieldBytes = 4;
 
-/** What a pack's own header says that it holds, from its last bytes. `integrity` when it says nothing that can be true. */
+/**
+ * The content of a pack according to its own header, which is at its end. `integrity` when the header is
+ * invalid.
+ */
 export async function readPackHeader(
   { store, sealer }: { readonly store: Store; readonly sealer: Sealer },
   { name, sizeBytes }: StoredFile,
@@ -45,7 +48,10 @@ export interface HeaderTaskResult {
   readonly headers: readonly HeaderResult[];
 }
 
-/** True for what is wrong with one file only. Anything else, such as a store that does not answer, ends the work: nothing may be taken for lost because of it. */
+/**
+ * True for a fault of one file only. Any other error, such as a store that does not respond, ends the work:
+ * it must not make anything count as lost.
+ */
 export function isOfThisFile({ code }: AppError): boolean {
   return code === 'integrity' || code === 'not-found' || code === 'failed';
 }

@@ -4,23 +4,23 @@ import { type IndexedPack, loadIndexFile } from '../blob-index/index-file.ts';
 import { type BlobPlace, encodePackHeader, packSize } from '../pack/pack-header.ts';
 import { type RepairWork, tellProgress, throwIfStopped } from './repair-work.ts';
 
-/** What the index files say, compared with the packs that are stored. Holds no blobs: one index file at a time is in memory. */
+/** The index files compared with the stored packs. Holds no blobs: one index file at a time is in memory. */
 export interface IndexSurvey {
-  /** Packs that are named rightly as far as their size tells. */
+  /** Packs whose index entry agrees with their size. */
   readonly sound: ReadonlyMap<string, SoundPack>;
-  /** Packs of which something is said that cannot be true, or two things. */
+  /** Packs with an impossible entry, or contradictory ones. */
   readonly doubtful: ReadonlySet<string>;
-  /** Packs that are named and not stored. */
+  /** Packs that are indexed but not stored. */
   readonly missing: ReadonlySet<string>;
   readonly damagedFiles: readonly string[];
-  /** Files that name what is gone, or what others name too. */
+  /** Index files that name missing packs, or packs that others name too. */
   readonly staleFiles: ReadonlySet<string>;
 }
 
 interface SoundPack {
-  /** Of what is said of it. */
+  /** The digest of its index entry. */
   readonly digest: string;
-  /** The index file that says it first. */
+  /** The first index file with this entry. */
   readonly file: string;
 }
 
@@ -85,7 +85,7 @@ async function loadOrUndefined(work: RepairWork, name: string): Promise<IndexedP
   }
 }
 
-/** In a pack, each blob begins where the one before ends. */
+/** In a pack, each blob begins where the previous one ends. */
 function areAdjacent(blobs: readonly BlobPlace[]): boolean {
   let end = 0;
   for (const { offset, length } of byOffset(blobs)) {

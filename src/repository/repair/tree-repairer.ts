@@ -25,7 +25,7 @@ export interface RepairedTree {
 /** The result for a node: its file is lost, its directory becomes empty, or it stays, with its new tree. */
 type Outcome = 'lost' | 'emptied' | { readonly id: string | undefined; readonly lost: readonly LostEntry[] };
 
-/** Makes trees without what is lost, each once. */
+/** Rebuilds trees without the lost entries, each once. */
 export class TreeRepairer {
   readonly #options: TreeRepairerOptions;
   readonly #whole = new Set<string>();
@@ -99,7 +99,7 @@ export class TreeRepairer {
 
 const emptyTree = Buffer.from('{"nodes":[]}\n');
 
-/** Nodes that stay are kept byte for byte but for this: another program may have written what is unknown here. */
+/** Other fields are kept byte for byte, since another program may have written some that are unknown here. */
 function withSubtree(text: ByteString, old: string | undefined, id: string | undefined): ByteString {
   if (id === undefined) return text;
   if (old === undefined) return `${text.slice(0, -1)},"subtree":"${id}"}`;

@@ -9,20 +9,20 @@ import { errnoOf } from '../../model/errors.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import type { Metadata } from './restore-task.ts';
 
-/** Where metadata goes: an open file or directory, or a name that is never followed. */
+/** The target of metadata: an open file or directory, or a name that is never followed. */
 export type MetadataTarget = {
-  /** Below the target, for people. */
+  /** Below the target, for messages. */
   readonly path: ByteString;
 } & (
   | { readonly fd: number }
-  /** A path that goes from an open directory to this name. */
+  /** A path that leads from an open directory to this name. */
   | { readonly at: ByteString; readonly isSymlink: boolean }
 );
 
 /**
- * Gives a new file its owner, attributes, mode and times, in the order that lets each survive: a change of owner clears
- * setuid and capabilities, a mode may forbid attributes, an ACL is more than a mode, and everything changes times. What
- * this process may not do is told, not thrown.
+ * Sets a new file's owner, attributes, mode and times, in an order in which each survives: changing the owner
+ * clears setuid and capabilities, a mode may forbid attributes, an ACL is more than a mode, and everything
+ * changes times. What this process may not do is reported, not thrown.
  */
 export function applyMetadata(target: MetadataTarget, metadata: Metadata, problems: SaveProblem[]): void {
   const { path } = target;
@@ -36,7 +36,7 @@ export function applyMetadata(target: MetadataTarget, metadata: Metadata, proble
   });
   for (const attribute of metadata.xattrs) if (!isAcl(attribute)) setAttribute(attribute);
   if ('fd' in target || !target.isSymlink) {
-    // Who could not become the owner must not lend the wrong owner's rights.
+    // Without the right owner, setuid and setgid would grant the rights of the wrong one.
     const mode = isOwned ? metadata.mode : metadata.mode & 0o1777;
     attempt('mode', () => {
       if (typeof thing === 'number') fchmodSync(thing, mode);
@@ -47,7 +47,7 @@ export function applyMetadata(target: MetadataTarget, metadata: Metadata, proble
   attempt('time', () => setTimes(thing, metadata.mtimeNs));
 }
 
-/** The same for a directory that is open as a place only. */
+/** The same for a directory that is open by O_PATH only. */
 export function applyToDirectory(
   { folder, path }: { readonly folder: DirectoryHandle; readonly path: ByteString },
   metadata: Metadata,
@@ -62,8 +62,8 @@ export function applyToDirectory(
 }
 
 /**
- * What is not permitted, not supported or does not fit here is a difference worth telling; anything else is an error.
- * ext4 says ENOSPC for an attribute that does not fit.
+ * Errors for metadata that is not permitted, not supported or does not fit, which is only reported; any other
+ * error throws. ext4 returns ENOSPC for an attribute that does not fit.
  */
 const bearable = new Set(['EPERM', 'EACCES', 'EOPNOTSUPP', 'ENOTSUP', 'EINVAL', 'ENOSPC', 'E2BIG', 'ERANGE']);
 
@@ -93,7 +93,10 @@ function isAcl({ name }: { readonly name: ByteString }): boolean {
   return name === 'system.posix_acl_access' || name === 'system.posix_acl_default';
 }
 
-/** Takes away ACLs that a new thing got from the directory above: everything made in it would get them too. True if there were any. */
+/**
+ * Removes ACLs that a new entry inherited from its directory; everything created in it would inherit them
+ * too. True if there were any.
+ */
 export function dropInheritedAcls(at: ByteString): boolean {
   const acls = listXattrs(at).filter(isAcl);
   for (const { name } of acls) removeXattr(at, name);

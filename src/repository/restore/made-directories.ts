@@ -4,9 +4,10 @@ import type { Metadata } from './restore-task.ts';
 const blockBytes = 64 * 1024;
 
 /**
- * The directories of a restore, which get their metadata when all that is in them is done. As text outside the heap, of
- * each path only what the one before it does not begin with: there may be hundreds of thousands, which as objects are ten
- * times as large and keep what lies between them from being freed.
+ * The directories of a restore, which get their metadata when everything in them is done. Kept as text
+ * outside the heap, each path without the prefix that it shares with the previous one: there may be hundreds
+ * of thousands, which as objects would take ten times the memory and keep the garbage between them from being
+ * freed.
  */
 export class MadeDirectories {
   readonly #blocks: Buffer[] = [];
@@ -18,13 +19,13 @@ export class MadeDirectories {
     return this.#count;
   }
 
-  /** Without metadata for one that keeps what it has. */
+  /** Without metadata for a directory that keeps what it has. */
   add(path: ByteString, metadata: Metadata | undefined): void {
     this.#count++;
     if (metadata === undefined) return;
     let line = encode(path, this.#before, metadata);
     if (this.#used + line.length > (this.#blocks.at(-1)?.length ?? 0)) {
-      // Each block can be read by itself.
+      // Each block can be decoded by itself.
       line = encode(path, '', metadata);
       this.#blocks.push(Buffer.alloc(Math.max(blockBytes, line.length)));
       this.#used = 0;
@@ -33,7 +34,7 @@ export class MadeDirectories {
     this.#before = path;
   }
 
-  /** Those that get metadata; what lies in a directory comes before it. */
+  /** The directories that get metadata; children come before their parents. */
   *deepestFirst(): Generator<MadeDirectory> {
     for (const block of this.#blocks.toReversed()) {
       const lines = block.toString('latin1').split('\n').slice(0, -1);
@@ -58,7 +59,7 @@ type Fields = readonly [
   ...xattrs: (readonly [name: string, value: string])[],
 ];
 
-/** A line of JSON of bytes as characters: no line break is in it. */
+/** A line of JSON with bytes as characters, without line breaks. */
 function encode(path: ByteString, before: ByteString, { mode, uid, gid, mtimeNs, xattrs }: Metadata): string {
   let same = 0;
   while (same < before.length && before[same] === path[same]) same++;

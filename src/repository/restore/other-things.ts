@@ -17,20 +17,23 @@ export interface Link {
 }
 
 export interface OtherThingsOptions {
-  /** Where they are made. */
+  /** Where the entries are created. */
   readonly places: OpenDirectories;
-  /** The same tree, for the first names of links: they may lie far from the further ones. */
+  /** The same tree, for the first names of hard links: these may lie far from the later ones. */
   readonly firsts: OpenDirectories;
   readonly metadataOf: (node: TreeNode) => Metadata;
-  /** Where it is told what could not be made. */
+  /** Collects what could not be created. */
   readonly problems: SaveProblem[];
 }
 
-/** Makes what is no file and no directory: symbolic links, devices, fifos, sockets, and further names of anything. */
+/**
+ * Creates everything but files and directories: symbolic links, devices, fifos, sockets, and hard links to
+ * anything.
+ */
 export class OtherThings {
   readonly #options: OtherThingsOptions;
   readonly #notMade = new Set<ByteString>();
-  /** So many were made. */
+  /** Number of entries created. */
   count = 0;
 
   constructor(options: OtherThingsOptions) {
@@ -75,7 +78,7 @@ export class OtherThings {
     this.#options.problems.push({ path, reason: 'unreadable', message });
   }
 
-  /** False when its first name could not be made. */
+  /** False when its first name could not be created. */
   link({ path, first }: Link): boolean {
     if (this.#notMade.has(first)) {
       this.#leaveOut(path, `is the same as "${toPrintable(first)}"`);
@@ -85,13 +88,13 @@ export class OtherThings {
     return true;
   }
 
-  /** A single thing is made in a directory that is not ours, whose default ACL it gets. */
+  /** A single file is created in a directory that is not ours, and inherits its default ACL. */
   dropInherited(node: TreeNode, path: ByteString): void {
     if (node.type === 'symlink' || this.#notMade.has(path)) return;
     const isOwn = node.xattrs.some(({ name }) => name === 'system.posix_acl_access');
     const at = this.#at(path);
     if (isOwn || !dropInheritedAcls(at)) return;
-    // Without its ACL the group's bits mean the group again, and not the ACL's mask.
+    // Without the ACL, the group bits mean the group again instead of the ACL's mask.
     const { metadataOf, problems } = this.#options;
     applyMetadata({ path, at, isSymlink: false }, metadataOf(node), problems);
   }

@@ -8,11 +8,11 @@ import type { BlobReader } from '../read/blob-reader.ts';
 import type { FilePart } from './like-files.ts';
 import type { BlobTarget, BlobWork, Metadata, PackWork } from './restore-task.ts';
 
-/** Work is handed out when this many blobs wait, or this many for one pack. */
+/** A task is made when this many blobs wait, or this many for one pack. */
 const maxWaitingBlobs = 8_000;
 const maxBlobsPerTask = 500;
 
-/** Gathers what is wanted of each pack, so that a pack is read once for all files near each other. */
+/** Collects the blobs wanted of each pack, so that a pack is read once for all nearby files. */
 export class RestorePlan {
   readonly #packs = new Map<string, Map<string, BlobWork>>();
   #waiting = 0;
@@ -31,7 +31,7 @@ export class RestorePlan {
       : undefined;
   }
 
-  /** Tasks to make room, oldest packs first; with `all` everything that is left. */
+  /** Tasks that make room, oldest packs first; with `all` everything remaining. */
   *drain(all: boolean): Generator<PackWork> {
     if (!all && this.#waiting < maxWaitingBlobs) return;
     for (const packId of [...this.#packs.keys()]) {
@@ -63,14 +63,14 @@ export function runsOfBlob(runs: readonly DataRun[], offset: number, length: num
   return parts;
 }
 
-/** A file whose blobs are written by several tasks; it gets its metadata when all are done. */
+/** A file whose blobs are written by several tasks; it gets its metadata after the last. */
 export interface OpenFile {
   readonly path: ByteString;
   readonly metadata: Metadata;
   left: number;
 }
 
-/** A blob of a file, and where it goes. */
+/** A blob of a file with its destination. */
 export interface Piece extends FilePart {
   readonly place: LocatedBlob;
   readonly target: BlobTarget;
@@ -79,11 +79,11 @@ export interface Piece extends FilePart {
 interface FileToRestore {
   readonly node: TreeNode;
   readonly path: ByteString;
-  /** Else a blob that lies in a hole is left out. */
+  /** Otherwise blobs inside holes are left out. */
   readonly withHoles: boolean;
 }
 
-/** Where each blob of a file goes. `integrity` when they are not the whole file. */
+/** The destinations of a file's blobs. `integrity` when they do not add up to the file. */
 export function filePieces(reader: BlobReader, { node, path, withHoles }: FileToRestore): Piece[] {
   const pieces: Piece[] = [];
   let fileOffset = 0;

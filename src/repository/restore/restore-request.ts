@@ -7,17 +7,20 @@ import type { RestoreOptions, WorkOptions } from '../requests.ts';
 import type { LikeFilesOptions } from './like-files.ts';
 
 export interface RestoreRequest extends WorkOptions {
-  /** What is restored, as `target`. The root of a snapshot has no metadata of its own. */
+  /** The node restored as `target`. The root of a snapshot has no metadata of its own. */
   readonly node: Pick<TreeNode, 'type' | 'subtree'> & Partial<TreeNode>;
   readonly target: ByteString;
   readonly mapOwner?: OwnerMap | undefined;
-  /** Where the same files may lie, see `LikeFiles`. */
+  /** A directory that may have the same files, see `LikeFiles`. */
   readonly like?: Pick<LikeFilesOptions, 'like' | 'copies'> | undefined;
   readonly expectedBytes: number | undefined;
   readonly expectedFiles: number | undefined;
 }
 
-/** The work that a request is, when what it names was found. From a far repository, what is there already is rather copied than fetched. */
+/**
+ * The work for a request whose source was found. From a remote repository, existing data is copied rather
+ * than fetched.
+ */
 export function restoreRequest(
   { snapshot, path, target, mapOwner, like, signal, onProgress }: RestoreOptions,
   { node, isFar }: { readonly node: Found; readonly isFar: boolean },
@@ -35,7 +38,7 @@ export function restoreRequest(
   };
 }
 
-/** Tells people what the operating system had against writing to a target. */
+/** Explains operating system errors about writing to a target. */
 export async function explainingSystemErrors<T>(target: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

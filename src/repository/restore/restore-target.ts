@@ -7,15 +7,20 @@ import { type ByteString, toPath, toPrintable } from '../../model/byte-string.ts
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { dropInheritedAcls } from './apply-metadata.ts';
 
-/** Where a restore goes, held open from the beginning to the end: whatever gets its name meanwhile, nothing leads elsewhere. */
+/**
+ * The target of a restore, held open from beginning to end: replacing its name meanwhile leads nowhere else.
+ */
 export interface HeldTarget extends Disposable {
-  /** What everything is made below: the target itself, or the directory that a single thing is in. */
+  /** The directory that everything is created below: the target itself, or the parent of a single file. */
   readonly root: DirectoryHandle;
-  /** The name of the single thing; undefined for a directory. */
+  /** The name of the single file; undefined for a directory. */
   readonly single: ByteString | undefined;
 }
 
-/** Makes the target directory, or takes an empty one: restoring never merges. For a single thing, opens where it comes to. */
+/**
+ * Creates the target directory, or accepts an empty one: restoring never merges. For a single file, opens its
+ * parent.
+ */
 export function holdTarget(
   target: ByteString,
   { isDirectory }: { readonly isDirectory: boolean },
@@ -64,7 +69,7 @@ function cannotTake(target: ByteString, reason: string): AppError {
   });
 }
 
-/** The open directory of a path below the target, until the next one is asked for, and the name in it. */
+/** The open parent of a path below the target, valid until the next call, and the name in it. */
 export function placeOf(
   places: OpenDirectories,
   path: ByteString,

@@ -9,7 +9,7 @@ export interface RestoreWorkerData {
   readonly masterKey: MasterKey;
 }
 
-/** What a restored thing has besides its bytes. */
+/** What a restored entry has besides its bytes. */
 export interface Metadata {
   readonly mode: number;
   readonly uid: number;
@@ -18,16 +18,16 @@ export interface Metadata {
   readonly xattrs: readonly ExtendedAttribute[];
 }
 
-/** Where a blob goes. */
+/** The destination of a blob. */
 export interface BlobTarget {
   /** Below the root. */
   readonly path: ByteString;
   readonly fileOffset: number;
-  /** Present when the blob is the whole file: the worker makes the file and gives it all it has. */
+  /** Present when the blob is the whole file: the worker then creates the file with its metadata. */
   readonly whole?: Metadata;
   /** The parts of the blob to write, relative to it, for a sparse file. */
   readonly runs?: readonly DataRun[];
-  /** Bytes of the file, for a sparse file that is made whole. */
+  /** Size of the file, for a sparse file made from one blob. */
   readonly fileSize: number;
 }
 
@@ -39,14 +39,14 @@ export interface BlobWork {
   readonly targets: BlobTarget[];
 }
 
-/** All that is wanted of one pack. */
+/** Everything wanted from one pack. */
 export interface PackWork {
   readonly packId: string;
   readonly blobs: readonly BlobWork[];
 }
 
 export interface RestoreTask extends PackWork {
-  /** The open directory that everything is made below. */
+  /** The open directory that everything is created below. */
   readonly rootFd: number;
 }
 

@@ -5,7 +5,9 @@ import type { MasterKey } from '../crypto/seal.ts';
 import type { StoreAddress } from '../stores/open-store.ts';
 import type { RestoreTask, RestoreTaskResult } from './restore-task.ts';
 
-/** The workers of a restore. They can be started before the repository's key is known, and are told it when it is. */
+/**
+ * The workers of a restore. They can be started before the repository's key is known, and receive it later.
+ */
 export type RestoreWorkers = WorkerPool<RestoreTask, RestoreTaskResult, never, never, MasterKey>;
 
 export function openRestoreWorkers(store: StoreAddress): RestoreWorkers {
@@ -16,7 +18,7 @@ export function openRestoreWorkers(store: StoreAddress): RestoreWorkers {
   });
 }
 
-/** The same, at work on their code already: who has two processors does not wait for them after the key is derived. */
+/** The same, with their code already loading: on two processors they are ready when the key is derived. */
 export function warmRestoreWorkers(store: StoreAddress): RestoreWorkers | undefined {
   if (availableParallelism() < 2) return undefined;
   const workers = openRestoreWorkers(store);

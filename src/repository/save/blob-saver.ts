@@ -14,13 +14,16 @@ export interface BlobSaverOptions {
   readonly tables: BlobTables;
   /** Counts what would be stored, and stores nothing. */
   readonly dryRun: boolean;
-  /** How many packs are being made durable while the thread fills the next. Each is held in memory, unless the store takes it as it is made. */
+  /**
+   * How many packs are being stored while the thread fills the next. Each is held in memory, unless the store
+   * takes it as it is filled.
+   */
   readonly packsUnderWay: number;
   /** Called when a pack is durable. */
   readonly onPack: (pack: IndexedPack) => void;
 }
 
-/** Hashes blobs, and stores those that the repository has not, in packs of this thread's own. */
+/** Hashes blobs, and stores those that are new to the repository in this thread's own packs. */
 export class BlobSaver {
   readonly #options: BlobSaverOptions;
   readonly #writers: Readonly<Record<BlobType, PackWriter>>;
@@ -39,7 +42,7 @@ export class BlobSaver {
     this.#writers = { data: new PackWriter('data', tools), tree: new PackWriter('tree', tools) };
   }
 
-  /** The blob's id in hex. After it, `isFull` may say that `storeFull` is due. */
+  /** Returns the blob's id in hex. Afterwards `isFull` may say that `storeFull` is due. */
   add(content: Buffer, type: BlobType): string {
     const id = hash('sha256', content, 'hex');
     this.#id.write(id, 'hex');
@@ -54,26 +57,26 @@ export class BlobSaver {
     return this.#writers.data.isFull || this.#writers.tree.isFull;
   }
 
-  /** Stores the packs that are full, while the thread fills the next. Throws what went wrong with the one before. */
+  /** Stores the full packs while the thread fills the next. Throws the error of the previous store. */
   async storeFull(): Promise<void> {
     for (const writer of [this.#writers.data, this.#writers.tree])
       if (writer.isFull) await this.#finish(writer);
   }
 
-  /** Stores all that is left. When it returns, every pack is durable and told. */
+  /** Stores all remaining packs. On return every pack is durable and reported. */
   async flush(): Promise<void> {
     for (const writer of [this.#writers.data, this.#writers.tree])
       if (!writer.isEmpty) await this.#finish(writer);
     while (this.#pending.length > 0) await this.#pending.shift();
   }
 
-  /** When it returns, what was full is durable and told. */
+  /** On return every full pack is durable and reported. */
   async drain(): Promise<void> {
     await this.storeFull();
     while (this.#pending.length > 0) await this.#pending.shift();
   }
 
-  /** Leaves nothing of packs that are not finished. */
+  /** Discards unfinished packs. */
   abandon(): void {
     for (const writer of [this.#writers.data, this.#writers.tree]) writer.abandon();
   }
@@ -84,7 +87,8 @@ export class BlobSaver {
     const spare = this.#spares.pop();
     if (spare) writer.takeBack(spare);
     const stored = this.#store(pack);
-    // It is awaited before a later one and at the flush; until then its failure is no unhandled one.
+    // Awaited before the next store and at the flush; until then a failure must not count as an unhandled
+    // rejection.
     stored.catch(() => undefined);
     this.#pending.push(stored);
   }
@@ -98,7 +102,7 @@ export class BlobSaver {
   }
 }
 
-/** Takes files, and keeps nothing of them. */
+/** Accepts files and discards them. */
 const nowhere = {
   begin: () => ({ write: () => undefined, finish: () => Promise.resolve(), abandon: () => undefined }),
 };

@@ -6,30 +6,30 @@ import { type ByteString, toPath } from '../../model/byte-string.ts';
 import { errnoOf } from '../../model/errors.ts';
 
 /**
- * Has the kernel write down what programs have written through memory maps, on the file system of a directory. A write
- * to a page that is dirty already changes no time of the file; to a page that was written down it does. So a file that
- * stays as it is seen from here on keeps its times, and the next backup may go by them.
+ * Has the kernel write to disk what programs have written through memory maps, on the file system of a
+ * directory. A write to a dirty page changes no time of the file; a write to a clean page does. So a file
+ * that does not change from here on keeps its times, and the next backup may rely on them.
  */
 export async function cleanPages(directory: ByteString): Promise<void> {
   const fd = tryToOpen(directory);
   if (fd === undefined) return;
   try {
-    // An error is one of an earlier write, of whatever file: to those who read now it says nothing.
+    // An error belongs to an earlier write to any file, and means nothing to a reader.
     await syncFilesystemLater(fd);
   } finally {
     closeSync(fd);
   }
 }
 
-/** A file's time of change is not trusted by the next backup when it is this near to the snapshot's. */
+/** The next backup does not trust a file's change time this close to the snapshot's. */
 const recentMs = 900;
 
 const soonCleanMs = 40;
 const maxCleanings = 4;
 
 /**
- * The file systems whose pages were written down just before their data was made still, so that nobody stands still for
- * it: what other programs have written to the same disk may take seconds.
+ * The file systems whose pages were written to disk just before their data was made still, so that containers
+ * do not stand still for it: other programs' writes to the same disk may take seconds.
  */
 export class CleanedFilesystems {
   readonly #cleanedAt = new Map<bigint, number>();
@@ -53,7 +53,7 @@ export class CleanedFilesystems {
   }
 }
 
-/** What cannot be opened cannot be listed either: the walk tells of it. */
+/** A directory that cannot be opened cannot be listed either, which the walk reports. */
 function tryToOpen(directory: ByteString): number | undefined {
   try {
     return openSync(toPath(directory), constants.O_RDONLY | constants.O_DIRECTORY);

@@ -8,20 +8,23 @@ import type { ExtendedAttribute } from '../../model/entry.ts';
 import { flagsNotKept } from './not-kept.ts';
 import { type EarlyClone, renewClone } from './renew-clone.ts';
 
-/** A file as it was at one moment: its blocks are shared with the file, which may be written to again. */
+/** A file as it was at one moment: it shares blocks with the original, which may be written to again. */
 export interface ClonedFile extends Disposable {
-  /** Holds the content, and no name, time or attribute of the file. */
+  /** Has the content, but not the name, times or attributes of the original. */
   readonly fd: number;
   readonly stat: FileStat;
   readonly xattrs: readonly ExtendedAttribute[];
-  /** Attributes of the file that are in no snapshot. */
+  /** Attributes of the original that no snapshot holds. */
   readonly flags: number;
 }
 
-/** Linux's O_TMPFILE: a file without a name, which is gone with the process however that ends. */
+/** Linux's O_TMPFILE: a file without a name, which disappears with the process however that ends. */
 const withoutName = 0o20000000 | constants.O_DIRECTORY;
 
-/** Of an open file, by a clone of before. Undefined where that cannot be told: that clone is still the caller's then. */
+/**
+ * Clones an open file by updating an earlier clone. Undefined where that is impossible; the caller then still
+ * owns the earlier clone.
+ */
 export function cloneAgain(original: number, before: EarlyClone): ClonedFile | undefined {
   const renewed = renewClone(before, original);
   if (renewed === undefined) return undefined;
@@ -36,7 +39,7 @@ export function cloneAgain(original: number, before: EarlyClone): ClonedFile | u
   };
 }
 
-/** Of an open file. Undefined where the file system cannot do that. */
+/** Clones an open file. Undefined where the file system cannot. */
 export function cloneOpen(original: number, folder: ByteString): ClonedFile | undefined {
   const fd = makeNameless(folder, original);
   if (fd === undefined) return undefined;
@@ -58,26 +61,32 @@ export function cloneOpen(original: number, folder: ByteString): ClonedFile | un
   return undefined;
 }
 
-/** An empty file in a folder, that may share the blocks of an open one. Undefined where that cannot be. */
+/**
+ * An empty, nameless file in a folder that may share blocks with an open one. Undefined where that is
+ * impossible.
+ */
 export function makeNameless(folder: ByteString, original: number): number | undefined {
   try {
     const fd = openSync(toPath(folder), withoutName | constants.O_RDWR, 0o600);
-    // XFS counts shared blocks as if each file had its own.
+    // XFS charges shared blocks to each file's project in full.
     leaveProject(fd);
     overwriteAs(fd, original);
     return fd;
   } catch {
-    // A full or read-only disk, or a file system that has no such files: then the file itself is read.
+    // The disk is full or read-only, or the file system has no nameless files: the original is read instead.
     return undefined;
   }
 }
 
-/** Databases are often told to overwrite in place on btrfs (chattr +C): their files share blocks with such files only. */
+/**
+ * On btrfs, databases are often set to overwrite in place (chattr +C): such files share blocks only with
+ * files of the same setting.
+ */
 function overwriteAs(fd: number, original: number): void {
   const flags = readInodeFlags(original);
   if (flags === undefined) return;
   const isInPlace = (flags & inodeFlag.noCopyOnWrite) !== 0;
-  // What a folder says of compression is in the way.
+  // A compression setting inherited from the folder prevents it.
   if (isInPlace)
     for (const other of [inodeFlag.compressed, inodeFlag.notCompressed]) setInodeFlag(fd, other, false);
   setInodeFlag(fd, inodeFlag.noCopyOnWrite, isInPlace);

@@ -7,7 +7,7 @@ import { configName, plainDirectoryNode } from './root-tree.ts';
 import type { ConfigFile } from './save-types.ts';
 
 interface ConfigFolder {
-  /** By their absolute paths without the first slash, with all folders that they are in. */
+  /** By absolute path without the leading slash, with all their parent folders. */
   readonly files: readonly ConfigFile[];
   readonly dataName: ByteString;
   readonly names: UserNames;
@@ -15,7 +15,7 @@ interface ConfigFolder {
   readonly saveTree: (text: Uint8Array) => Promise<string>;
 }
 
-/** The folder beside the data's root that holds the small files which the volume's containers need. */
+/** Saves the folder beside the data's root with the small files that the volume's containers need. */
 export async function saveConfigFolder({ dataName, ...work }: ConfigFolder): Promise<TreeNode> {
   const subtree = await saveBelow('', work);
   return { ...plainDirectoryNode, name: configName(dataName), mode: 0o700, subtree };

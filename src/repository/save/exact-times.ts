@@ -9,10 +9,10 @@ interface Question {
 }
 
 const pathsAtOnce = 512;
-/** A stream is held up when this many answers are missing. */
+/** The stream pauses when this many responses are outstanding. */
 const maxWaiting = 4096;
 
-/** Asks for exact times beside a stream that has whole seconds only, many paths at once. */
+/** Requests exact times for a stream that has whole seconds only, many paths at once. */
 export class ExactTimes {
   readonly #read: ReadTimes;
   readonly #questions: Question[] = [];
@@ -29,13 +29,13 @@ export class ExactTimes {
     });
   }
 
-  /** Waits until the answers have nearly caught up with the questions. */
+  /** Waits until few responses are outstanding. */
   async room(): Promise<void> {
     while (this.#questions.length >= maxWaiting && this.#asking) await this.#asking;
   }
 
   async #askAll(): Promise<void> {
-    // What comes in the same turn goes together.
+    // Requests of the same turn are sent together.
     await new Promise((resolve) => setImmediate(resolve));
     const batch = this.#questions.splice(0, pathsAtOnce);
     try {

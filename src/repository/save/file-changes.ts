@@ -4,13 +4,13 @@ import type { ByteString } from '../../model/byte-string.ts';
 const changes = ['unmodified', 'new', 'changed'] as const;
 export type FileChange = (typeof changes)[number];
 
-/** Each is two numbers of 32 bits. */
+/** Each place is two numbers of 32 bits. */
 const firstPlaces = 1024;
 
 /**
- * What became of files since the parent snapshot, when they are looked at in several passes. Of each file that is new or
- * has changed it keeps eight bytes, by a hash of its path, so that a change of millions of files is counted as such. Two
- * paths of one hash would make an unmodified file count as changed, never a changed one as unmodified.
+ * How files changed since the parent snapshot, over several passes. Keeps eight bytes for each new or changed
+ * file, a hash of its path, so that millions of changes can be counted. A hash collision makes an unmodified
+ * file count as changed, never a changed one as unmodified.
  */
 export class FileChanges {
   readonly #hasParent: boolean;
@@ -22,7 +22,7 @@ export class FileChanges {
     this.#hasParent = hasParent;
   }
 
-  /** The change since the parent snapshot. `change` is that since the last pass. */
+  /** The change since the parent snapshot. `change` is the one since the last pass. */
   since(path: ByteString, change: FileChange): FileChange {
     if (!this.#hasParent) return 'new';
     const { place, low, high } = this.#find(path);
@@ -34,7 +34,7 @@ export class FileChanges {
     return change;
   }
 
-  /** Where it is, or would be. */
+  /** The place of the path, or the free one for it. */
   #find(path: ByteString): { readonly place: number; readonly low: number; readonly high: number } {
     let low = this.#seed.readUInt32LE(0);
     let high = this.#seed.readUInt32LE(4);
@@ -61,7 +61,10 @@ export class FileChanges {
   }
 }
 
-/** The place of these in the table, or the free one where they belong. The two lowest bits of `high` are not compared. */
+/**
+ * The place of this hash in the table, or the free one for it. The two lowest bits of `high` are not
+ * compared.
+ */
 function placeOf(places: Uint32Array, low: number, high: number): number {
   const last = places.length - 1;
   for (let place = (low * 2) % places.length; ; place = (place + 2) & last) {

@@ -22,7 +22,7 @@ export function openDisposable(
   return { fd, stat, [Symbol.dispose]: () => closeSync(fd) };
 }
 
-/** True when a file was written to between two looks at it. */
+/** True when a file was written to between two stats. */
 export function hasChanged(before: FileStat, after: FileStat): boolean {
   return before.size !== after.size || before.mtimeNs !== after.mtimeNs || before.ctimeNs !== after.ctimeNs;
 }

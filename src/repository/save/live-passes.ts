@@ -12,22 +12,22 @@ export interface LiveWork extends Omit<
   readonly root: ByteString;
   readonly parents: KnownTrees | undefined;
   readonly parentTreeId: string | undefined;
-  /** A tally for each pass. */
+  /** Returns a tally for each pass. */
   readonly tally: () => SaveTally;
   readonly now: () => number;
-  /** What takes no longer may be read while it is still. */
+  /** A pass that takes no longer than this may be done while the data is still. */
   readonly fitsMs: number;
-  /** What was seen of it before, to go on from. */
+  /** An earlier live save to continue from. */
   readonly before?: LiveSave | undefined;
 }
 
-/** What was seen of data in use. */
+/** The result of reading data in use. */
 export interface LiveSave {
   readonly treeId: string;
   readonly trees: LiveTrees;
-  /** In all. */
+  /** In total. */
   readonly passes: number;
-  /** How long the last of them took. */
+  /** Duration of the last pass, in milliseconds. */
   readonly lastPassMs: number;
   readonly proofs: ProofBook;
 }
@@ -35,8 +35,9 @@ export interface LiveSave {
 const maxPasses = 6;
 
 /**
- * Goes through a directory while it is in use, and again until that takes no longer than it may be still, or hardly less
- * than the pass before: what is left to read when it is still is then as little as it gets. All that is read is stored.
+ * Reads a directory in use, again and again until a pass takes no longer than the data may be still, or
+ * hardly less than the previous one: then as little as possible is left for the final pass. Everything that
+ * is read is stored.
  */
 export async function saveLive(work: LiveWork): Promise<LiveSave> {
   const { before, fitsMs } = work;
@@ -57,9 +58,9 @@ export async function saveLive(work: LiveWork): Promise<LiveSave> {
       onTree: (id, text) => trees.keep(id, text),
     });
     const treeId = await saver.save(work.root, parentTreeId);
-    // What other programs have written to the same disk is written down before it is still.
+    // Excludes the wait for other programs' writes to the same disk, which is done before the data is still.
     const tookMs = performance.now() - began - saver.cleanedMs;
-    // Where as much changes as is read, another pass only stores what nobody will restore.
+    // When as much changes as is read, another pass would only store data that no snapshot uses.
     const converges = tookMs < beforeMs / 2;
     if (tookMs <= fitsMs || !converges || passes === maxPasses)
       return { treeId, trees, passes: passesBefore + passes, lastPassMs: tookMs, proofs };

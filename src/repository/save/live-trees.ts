@@ -3,13 +3,13 @@ import { ParentDirectory } from './parent-directory.ts';
 import type { KnownTrees } from './parent-trees.ts';
 import { grainOf } from './time-grain.ts';
 
-/** To open a smaller one takes no time that anybody notices. */
+/** Unpacking a smaller tree takes negligible time. */
 const largeTreeBytes = 128 * 1024;
 const maxOpenBytes = 48 * 1024 * 1024;
 
 /**
- * The trees of data that was just gone through while it was in use. They are not stored anywhere yet, and the next pass
- * over the same data has to have them at hand: containers stand still for it.
+ * The trees of a live pass. They are not stored yet, and the next pass over the same data needs them in
+ * memory, since containers stand still for it.
  */
 export class LiveTrees implements KnownTrees {
   readonly #beganAtMs: number;
@@ -19,19 +19,22 @@ export class LiveTrees implements KnownTrees {
   readonly #fresh = new Map<string, Buffer>();
   readonly #open = new Map<string, ParentDirectory>();
 
-  /** `before` are those of the pass before, where only trees are kept that it has not. */
+  /** `before` holds the trees of the previous pass; only new trees are kept here. */
   constructor(beganAtMs: number, before?: LiveTrees) {
     this.#beganAtMs = beganAtMs;
     this.#before = before;
   }
 
-  /** Trees are much alike, and shrink to a tenth: a million files need about as many bytes as a few workers. */
+  /**
+   * Trees are repetitive and compress to a tenth: for a million files they take about as many bytes as a few
+   * workers.
+   */
   keep(id: string, text: Uint8Array): void {
     if (this.#trees.has(id)) return;
     this.#trees.set(id, { packed: zstdCompressSync(text), sizeBytes: text.length });
   }
 
-  /** The same, while containers are still: it is packed by `packFresh`. */
+  /** The same while containers are still: `packFresh` compresses the tree later. */
   keepFresh(id: string, text: Uint8Array): void {
     if (!this.#trees.has(id)) this.#fresh.set(id, Buffer.from(text));
   }
@@ -41,7 +44,7 @@ export class LiveTrees implements KnownTrees {
     this.#fresh.clear();
   }
 
-  /** Opens the large ones, before anybody stands still. A database of 2 GB has one of 4 MB. */
+  /** Unpacks the large trees before containers stand still. A database of 2 GB has one of 4 MB. */
   openLarge(): void {
     this.#before?.openLarge();
     let openBytes = 0;
@@ -62,12 +65,12 @@ export class LiveTrees implements KnownTrees {
     return new ParentDirectory(treeId, zstdDecompressSync(kept.packed));
   }
 
-  /** Whoever writes within the same tick as a write before leaves the time as it is. */
+  /** A write within the same clock tick as an earlier one leaves the time unchanged. */
   trusts(ctimeNs: bigint): boolean {
     return ctimeNs !== 0n && ctimeNs < BigInt(this.#beganAtMs - grainOf(ctimeNs)) * 1_000_000n;
   }
 
-  /** This backup has stored them itself, or found them there. */
+  /** This backup has stored them, or found them in the repository. */
   hasBlobs(): boolean {
     return true;
   }

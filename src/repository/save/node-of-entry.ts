@@ -6,7 +6,7 @@ import type { Entry } from '../../model/entry.ts';
 import type { TreeNode } from '../format/node.ts';
 import { plainDirectoryNode } from './root-tree.ts';
 
-/** The node of what no file system of this machine was asked about, without content and subtree. */
+/** The node of an entry that is not on a local file system, without content and subtree. */
 export function nodeOfEntry(entry: Entry, names: UserNames): TreeNode {
   const isDirectory = entry.type === 'dir';
   const { deviceMajor = 0, deviceMinor = 0 } = entry;
@@ -22,7 +22,8 @@ export function nodeOfEntry(entry: Entry, names: UserNames): TreeNode {
     user: names.user(entry.uid),
     group: names.group(entry.gid),
     size: entry.size,
-    // A stream tells of a file's other names only later: every file is written as if it had one, under a number of its own.
+    // A stream names a file's hard links only later: every file is written as if it had one link, under a
+    // number of its own.
     inode: isDirectory ? 0n : inodeOf(entry.path),
     deviceId: isDirectory ? 0n : 1n,
     links: isDirectory ? 0 : 2,

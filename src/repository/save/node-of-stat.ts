@@ -17,7 +17,7 @@ export interface NodeParts {
   readonly subtree?: string;
 }
 
-/** A node from what stat(2) tells, and what it does not. */
+/** A node from the result of stat(2) and the extras. */
 export function nodeOfStat(parts: NodeParts): TreeNode {
   const { stat, names } = parts;
   const type = typeOfStat(stat);
@@ -28,7 +28,7 @@ export function nodeOfStat(parts: NodeParts): TreeNode {
     type,
     mode: Number(stat.mode) & 0o7777,
     mtimeNs: stat.mtimeNs,
-    // As restic does: reading a file for a backup must not make its node new.
+    // As in restic: reading a file for a backup must not make its node new.
     atimeNs: stat.mtimeNs,
     ctimeNs: stat.ctimeNs,
     uid,
@@ -58,7 +58,7 @@ export function typeOfStat(stat: FileStat): TreeNode['type'] {
   return stat.isBlockDevice() ? 'blockdev' : 'irregular';
 }
 
-/** What an open file has besides its stat, and besides the `length` bytes that were read of it. */
+/** What an open file has besides its stat and the `length` bytes that were read. */
 export function extrasOfFile(
   fd: number,
   stat: FileStat,
@@ -70,14 +70,16 @@ export function extrasOfFile(
   return { xattrs, dataRuns: runs && hasHoles(runs, length) ? runs : undefined };
 }
 
-/** Where a file was cut off while it was read there is nothing now, but what was read must not be taken for a hole. */
+/**
+ * A file truncated during the read has nothing there now, but data that was read must not count as a hole.
+ */
 function runsOf(fd: number, length: number): DataRun[] | undefined {
   const end = Math.min(length, fstatSync(fd).size);
   const runs = dataRuns(fd, end);
   return runs && end < length ? [...runs, { offset: end, length: length - end }] : runs;
 }
 
-/** File systems with compression or inline data need fewer blocks than bytes and have no holes. */
+/** File systems with compression or inline data use fewer blocks than bytes without having holes. */
 function hasHoles(runs: readonly DataRun[], size: number): boolean {
   return runs.reduce((sum, run) => sum + run.length, 0) < size;
 }

@@ -2,7 +2,7 @@ import { inodeFlag, readInodeFlags } from '../../lib/ioctl.ts';
 import { type ByteString, toPrintable } from '../../model/byte-string.ts';
 import type { NotKept } from './save-types.ts';
 
-/** Attributes of chattr(1) that a snapshot has no place for, and that files on several file systems have. */
+/** Attributes of chattr(1) that snapshots cannot hold, and that several file systems have. */
 const kinds = [
   { flag: inodeFlag.immutable, what: 'immutable (chattr +i)' },
   { flag: inodeFlag.appendOnly, what: 'append-only (chattr +a)' },
@@ -12,12 +12,15 @@ const kinds = [
 
 const all = kinds.reduce((mask, { flag }) => mask | flag, 0);
 
-/** Those of an open file or directory. 0 where there are none, and where the file system knows of none. */
+/**
+ * The attributes of an open file or directory. 0 where it has none, and where the file system has no such
+ * attributes.
+ */
 export function flagsNotKept(fd: number): number {
   return (readInodeFlags(fd) ?? 0) & all;
 }
 
-/** Counts what has such attributes: many files, and one line for each kind. */
+/** Counts entries with such attributes, for one line of each kind. */
 export class NotKeptCounter {
   readonly #found = new Map<number, { count: number; readonly example: ByteString }>();
 
@@ -31,7 +34,7 @@ export class NotKeptCounter {
     }
   }
 
-  /** With what another pass over the same data has found: it may have read less. */
+  /** Merges the findings of several passes over the same data: a later one may have read less. */
   static list(counters: readonly NotKeptCounter[]): NotKept[] {
     return kinds.flatMap(({ flag, what }) => {
       const found = counters.flatMap((counter) => counter.#found.get(flag) ?? []);

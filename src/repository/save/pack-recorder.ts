@@ -4,10 +4,10 @@ import type { FileCodec } from '../format/repository-file.ts';
 import type { RepositoryLock } from '../lock.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 
-/** What a killed backup has stored for longer than this is indexed, so that the next one need not store it again. */
+/** Packs are indexed at this interval, so that after a kill the next backup need not store them again. */
 const saveEveryMs = 20_000;
 
-/** Collects packs that are durable and writes the index files that name them. */
+/** Collects durable packs and writes the index files that name them. */
 export class PackRecorder {
   readonly #codec: FileCodec;
   readonly #lock: Pick<RepositoryLock, 'assertHeld'> | undefined;
@@ -16,7 +16,7 @@ export class PackRecorder {
   #lastSaved = performance.now();
   #saving: Promise<unknown> = Promise.resolve();
 
-  /** Without the lock, packs may have been taken for leftovers and removed: then no index may name them. */
+  /** Without the lock, another program may have removed packs as leftovers: then no index may name them. */
   constructor(codec: FileCodec, lock?: Pick<RepositoryLock, 'assertHeld'>) {
     this.#codec = codec;
     this.#lock = lock;
@@ -27,11 +27,11 @@ export class PackRecorder {
     this.#blobs += pack.blobCount;
     if (this.#blobs < blobsPerIndexFile && performance.now() - this.#lastSaved < saveEveryMs) return;
     this.#saving = Promise.all([this.#saving, this.#save()]);
-    // `finish` reports what went wrong.
+    // `finish` reports the error.
     this.#saving.catch(() => undefined);
   }
 
-  /** When it returns, every pack is in a durable index file. */
+  /** On return every pack is in a durable index file. */
   async finish(): Promise<void> {
     await Promise.all([this.#saving, this.#save()]);
   }
@@ -47,7 +47,7 @@ export class PackRecorder {
   }
 }
 
-/** After a cancel or a failure, indexes what is stored already, so that the next run goes on from it. */
+/** After a cancel or a failure, indexes what is already stored, so that the next run continues from it. */
 export async function keepOnFailure<T>(
   recorder: PackRecorder,
   scheduler: Pick<SaveScheduler, 'flush'>,
@@ -56,7 +56,7 @@ export async function keepOnFailure<T>(
   try {
     return await work();
   } catch (error) {
-    // The error that ended the backup is what the user must hear; this is a courtesy to the next run.
+    // The user must see the error that ended the backup; flushing here only saves work for the next run.
     if (isAppError(error, 'cancelled')) await scheduler.flush().catch(() => undefined);
     await recorder.finish().catch(() => undefined);
     throw error;

@@ -3,19 +3,19 @@ import type { BlobIndex } from '../blob-index/blob-index.ts';
 import type { BlobReader } from '../read/blob-reader.ts';
 import { ParentDirectory } from './parent-directory.ts';
 
-/** Trees of the same data at an earlier time, to go by. */
+/** Trees of the same data at an earlier time, for comparison. */
 export interface KnownTrees {
   /** Undefined when there is no such directory: then everything is read again. */
   load(treeId: string | undefined): Promise<ParentDirectory | undefined>;
-  /** True when an unchanged time of change means an unchanged file. */
+  /** True when an unchanged change time means an unchanged file. */
   trusts(ctimeNs: bigint): boolean;
-  /** True when all of a file's blobs are stored. The ids are asked for only where that is not known anyway. */
+  /** True when all of a file's blobs are stored. `ids` is called only where that is not known anyway. */
   hasBlobs(ids: () => Iterable<string>): boolean;
 }
 
 /**
- * What the last backup saw. Only a file that was quiet for a while before that backup began is trusted by its times:
- * a write within the clock's grain could leave them as they were.
+ * The trees of the last backup. Only a file that was quiet for a while before that backup is trusted by its
+ * times: a write within the clock's grain could leave them unchanged.
  */
 export class ParentTrees implements KnownTrees {
   readonly #reader: BlobReader;
@@ -39,7 +39,7 @@ export class ParentTrees implements KnownTrees {
     }
   }
 
-  /** True when an unchanged time of change means an unchanged file. */
+  /** True when an unchanged change time means an unchanged file. */
   trusts(ctimeNs: bigint): boolean {
     return ctimeNs !== 0n && ctimeNs < this.#trustBeforeNs;
   }

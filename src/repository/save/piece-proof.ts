@@ -5,15 +5,15 @@ export function pieceBytesOf(chunkBytes: number): number {
   return Math.max(leastPieceBytes, chunkBytes);
 }
 
-/** What a file was when it was read: enough to find the pieces that have changed since. */
+/** A file as it was read: enough to find the pieces that have changed since. */
 export interface FileProofs {
   readonly chunkBytes: number;
   readonly sizeBytes: number;
-  /** One for each piece, one after the other, from the file's beginning. */
+  /** One for each piece, concatenated, from the file's beginning. */
   readonly proofs: Uint8Array;
 }
 
-/** The same of a file whose chunks end where its content says: it is proven in parts that begin and end with chunks. */
+/** The same for a file whose chunks are cut by content: its proven parts begin and end with chunks. */
 export interface CutProofs {
   readonly parts: readonly ProvenPart[];
 }
@@ -23,9 +23,12 @@ export interface ProvenPart {
   readonly chunks: number;
   /** Undefined for a hole. */
   readonly proof: Uint8Array | undefined;
-  /** The file ended here: its last chunk ends for no other reason. */
+  /** The file ended here, which is why its last chunk ends. */
   readonly isEnd: boolean;
 }
 
-/** The proofs of large files, by their paths. A few bytes for each piece: up to 256 GiB take 16 MiB, and no more up to 8 TiB. */
+/**
+ * The proofs of large files, by path. A few bytes for each piece: up to 256 GiB take 16 MiB, and no more up
+ * to 8 TiB.
+ */
 export type ProofBook = Map<string, FileProofs | CutProofs>;

@@ -4,18 +4,18 @@ import type { NodeText } from '../format/node.ts';
 import type { ParentDirectory } from './parent-directory.ts';
 import type { FileChange } from './file-changes.ts';
 
-/** A directory under way: what it was walked from, and where its tree's nodes will be. */
+/** A directory being walked, and where its tree's nodes will be. */
 export interface Place {
-  /** Open until all that is in it has been read: a directory that another program swaps for a link leads nowhere else. */
+  /** Open until everything in it has been read: swapping the directory for a link then leads nowhere else. */
   readonly handle: DirectoryHandle;
-  /** The root of the backup, for people. */
+  /** The root of the backup, for messages. */
   readonly directory: ByteString;
   /** Relative to the root of the backup. */
   readonly path: ByteString;
   readonly parent: ParentDirectory | undefined;
 }
 
-/** A node's text, undefined for what has none, or a promise of it. */
+/** A node's text, undefined when there is none, or a promise of it. */
 export type Slot = NodeText | undefined | Promise<NodeText | undefined>;
 
 export function childPath({ path }: Pick<Place, 'path'>, name: ByteString): ByteString {

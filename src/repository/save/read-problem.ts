@@ -3,7 +3,10 @@ import type { ByteString } from '../../model/byte-string.ts';
 import { errnoOf } from '../../model/errors.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 
-/** The problem of something that could not be read, from the system's error. Throws what is none: that is no fault of the thing. */
+/**
+ * Turns a system error into the problem of something that could not be read. Throws any other error, which is
+ * not a fault of the file.
+ */
 export function readProblem(path: ByteString, error: unknown): SaveProblem {
   const code = errnoOf(error);
   if (code === undefined) throw error;

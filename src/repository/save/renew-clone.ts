@@ -4,30 +4,30 @@ import { differingRanges, type Extent, fileExtents } from '../extents/file-exten
 import { type FileStat, statOpen } from '../../lib/posix-at.ts';
 import { hasChanged } from './file-reader.ts';
 
-/** No file system has larger ones. */
+/** No file system has larger blocks. */
 const blockBytes = 64 * 1024;
 
-/** A file as it was, but for what is behind its last whole part. */
+/** A file as it was, without what follows its last whole part. */
 export interface EarlyClone {
   readonly fd: number;
-  /** Where it is on the disk. */
+  /** Its places on the disk. */
   readonly extents: readonly Extent[];
 }
 
 export interface Renewed {
-  /** How much is shared anew. */
+  /** Bytes shared anew. */
   readonly bytes: number;
-  /** Of the file. */
+  /** Of the original. */
   readonly stat: FileStat;
 }
 
 /**
- * Makes a clone what its file has become since, by what is in other places on the disk now: a place that the clone
- * holds on to is given to nobody else, and who writes to the file there is given another one. Undefined where that is not
- * to be told, or not worth it, or where the file is not still: the clone is of no use then.
+ * Updates a clone to its file's current state, by the places on disk that differ: a place that the clone
+ * refers to is not reused, and a write to the file there gets another. Undefined where that cannot be
+ * determined or does not pay, or where the file is not still: the clone is then useless.
  */
 export function renewClone({ fd: clone, extents }: EarlyClone, original: number): Renewed | undefined {
-  // What is written past the cache and under way is waited for, as for a clone of all of it.
+  // Waits for direct writes under way, as cloning the whole file does.
   if (!cloneRange(clone, original, { offset: 0, length: blockBytes })) return undefined;
   const before = statOpen(original);
   const sizeBytes = Number(before.size);
@@ -35,7 +35,7 @@ export function renewClone({ fd: clone, extents }: EarlyClone, original: number)
   const now = fileExtents(original);
   if (now === undefined) return undefined;
   const ranges = differingRanges(now, extents, sizeBytes);
-  // Each takes about as long as an extent of a whole clone.
+  // Each range takes about as long as one extent of a whole clone.
   if (ranges.length > now.length / 2) return undefined;
   for (const range of ranges) if (!cloneRange(clone, original, range)) return undefined;
   if (hasChanged(before, statOpen(original))) return undefined;

@@ -4,8 +4,8 @@ import { idsIn, type ParentDirectory } from './parent-directory.ts';
 import type { KnownTrees } from './parent-trees.ts';
 
 /**
- * The text of an unchanged file's node, or undefined. Unchanged by size, times and inode: a change that keeps all of
- * these does not happen by writing. `fresh` is the node as it is now, without content.
+ * The text of an unchanged file's node, or undefined. Size, times and inode decide: no write keeps all of
+ * these. `fresh` is the current node, without content.
  */
 export function reusableNode(
   parent: ParentDirectory,

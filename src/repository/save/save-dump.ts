@@ -11,7 +11,9 @@ import { type LockedContext, openScheduler, type SaveScheduler } from './save-sc
 import { SaveTally } from './save-tally.ts';
 import { StreamContent } from './stream-content.ts';
 
-/** Stores a stream of unknown length as a file that a snapshot can have beside its data. Durable when it returns. */
+/**
+ * Stores a stream of unknown length as a file that a snapshot can have beside its data. Durable on return.
+ */
 export async function saveDump(
   context: LockedContext,
   dump: DumpStream,
@@ -74,7 +76,7 @@ export async function saveDumpFolder({ dumps, dataName, saveTree }: DumpFolder):
   return { ...plainDirectoryNode, name: dumpsName(dataName), mode: 0o700, subtree };
 }
 
-/** Between the dump and the snapshot that names it, another process may have removed what no snapshot needed yet. */
+/** Between the dump and the snapshot that refers to it, another process may have pruned its blobs. */
 export function assertDumpsThere(index: BlobIndex, dumps: readonly StoredDump[]): void {
   for (const { name, content } of dumps) {
     if (content.every((id) => index.has(id, 'data'))) continue;

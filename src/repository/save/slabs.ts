@@ -1,4 +1,4 @@
-/** A piece of shared memory that is lent out. */
+/** A piece of shared memory on loan. */
 export interface Slab {
   readonly bytes: Uint8Array;
   release(): void;
@@ -7,8 +7,8 @@ export interface Slab {
 const smallestBytes = 2 * 1024 * 1024;
 
 /**
- * Shared memory for bytes on their way to a worker, used again and again: buffers that are handed over would pile up
- * until the worker's collector comes by. When too much is lent out, the next one waits.
+ * Reused shared memory for bytes on their way to a worker: transferred buffers would pile up until the
+ * worker's garbage collection. When too much is on loan, the next caller waits.
  */
 export class Slabs {
   readonly #limitBytes: number;
@@ -20,7 +20,7 @@ export class Slabs {
     this.#limitBytes = limitBytes;
   }
 
-  /** A slab whose `bytes` are `length` long. One that is larger than the limit is lent when nothing else is. */
+  /** A slab whose `bytes` are `length` long. One larger than the limit is lent when nothing else is. */
   async take(length: number): Promise<Slab> {
     const size = Math.max(smallestBytes, 2 ** Math.ceil(Math.log2(Math.max(length, 1))));
     while (this.#lentBytes > 0 && this.#lentBytes + size > this.#limitBytes) {

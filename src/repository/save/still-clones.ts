@@ -12,15 +12,15 @@ interface Pending {
   readonly clone: PromiseWithResolvers<ClonedFile | undefined>;
 }
 
-/** Each is an open file, and another for its clone. */
+/** Each clone takes two open files: the original and itself. */
 const maxClones = 400;
-/** A timer waits no longer than that, and than one file takes. */
+/** Cloning yields to timers after this long, or after one longer file. */
 const sliceMs = 15;
 
 /**
- * Files that are cloned while the data is still. A file system writes down what of a file is not on its disk yet before it
- * shares its blocks, and waits for that; so the disk is told of all of them while the walk goes on, and they are cloned
- * when it is over.
+ * Files that are cloned while the data is still. Before sharing a file's blocks, a file system writes its
+ * dirty pages to disk and waits for that. So writeback of all files starts during the walk, and they are
+ * cloned after it.
  */
 export class StillClones implements Disposable {
   #pending: Pending[] = [];
@@ -31,7 +31,10 @@ export class StillClones implements Disposable {
     this.#early = early;
   }
 
-  /** The clone follows with `cloneAll()`, undefined where it cannot be had. Undefined at once for what cannot be opened. */
+  /**
+   * The clone follows with `cloneAll()`: undefined where cloning fails. Undefined at once for a file that
+   * cannot be opened.
+   */
   open(file: ByteString): Promise<ClonedFile | undefined> | undefined {
     if (this.#count >= maxClones) return undefined;
     try {
@@ -43,14 +46,14 @@ export class StillClones implements Disposable {
       this.#pending.push({ fd, clone });
       return clone.promise;
     } catch {
-      // The one who reads the file itself says what is wrong with it.
+      // The code that then reads the file itself reports the error.
       return undefined;
     }
   }
 
   /**
-   * Nothing that was opened has to stay as it is afterwards, but for what could not be cloned. Returns how many could. Each
-   * of them is told, and between two of them what is due is done: the time for it may be over.
+   * Afterwards the opened files may change, except for those that could not be cloned. Returns how many were
+   * cloned. Calls `onClone` for each, and lets due timers run in between: the time for stillness may be over.
    */
   async cloneAll(folder: ByteString, onClone: () => void): Promise<number> {
     let cloned = 0;
@@ -81,13 +84,13 @@ export class StillClones implements Disposable {
         return made;
       }
     } catch {
-      // Cloned as a whole, it may still be had.
+      // Cloning it completely may still work.
     }
     this.#early?.spoil(fd);
     return undefined;
   }
 
-  /** For a walk that did not come to its end. */
+  /** For a walk that was not finished. */
   [Symbol.dispose](): void {
     for (const { fd, clone } of this.#pending) {
       closeSync(fd);

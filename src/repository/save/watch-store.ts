@@ -1,14 +1,14 @@
 import { bytesWritten } from '../lib/bytes-written.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 
-/** A store that takes nothing for so long is not waited for by containers that stand still. */
+/** Containers do not stand still longer than this for a store that accepts nothing. */
 const storeStallMs = 20_000;
 /** More than this process writes for anything else meanwhile. */
 const leastBytes = 256 * 1024;
 
 /**
- * Tells once, in words, when what is read waits for the store and the store takes nothing: a store that cannot be reached
- * is tried again for many minutes. A slow store takes long to end a piece of work, but its bytes go out all the while. Ends
+ * Reports once, in words, when reading waits for a store that accepts nothing: an unreachable store is
+ * retried for many minutes. A slow store takes long for a piece of work, but bytes go out all the while. Ends
  * with its disposal.
  */
 export function watchStore(

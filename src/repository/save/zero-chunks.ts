@@ -2,14 +2,14 @@ import { proofOf } from '../../lib/keyed-proof.ts';
 import { idListOf, type IdList } from '../format/id-list.ts';
 import type { ZeroCuts } from './file-holes.ts';
 
-/** What chunks of zeros are, many times over: parts of it are part of files. */
+/** The ids and proofs of repeated chunks of zeros, used in parts for files. */
 export interface ZeroChunks {
   readonly ids: IdList;
-  /** Of each unit, one after the other. */
+  /** For each unit, concatenated. */
   readonly proofs: Uint8Array;
 }
 
-/** Of so many units, of which a chunk has this id. */
+/** For that many units of chunks with this id. */
 export function zeroChunksOf(
   id: string,
   {

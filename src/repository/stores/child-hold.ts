@@ -1,8 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 
 /**
- * Keeps this thread alive for a child process only while it is waited for. A thread that has nothing else to do ends
- * then, and its end closes the child's pipes: a child that reads its standard input ends too.
+ * Keeps this thread alive for a child process only while something awaits it. Otherwise an idle thread ends,
+ * which closes the child's pipes: a child that reads its standard input ends too.
  */
 export class ChildHold {
   readonly #child: ChildProcess;
@@ -30,7 +30,8 @@ export class ChildHold {
     const { stdin, stdout, stderr } = this.#child;
     this.#child[what]();
     for (const stream of [stdin, stdout, stderr]) {
-      // They are sockets, which the types do not know. One that is closed would wait for a connection to do it.
+      // They are sockets, which the types do not say. Calling this on a closed one would wait for a
+      // connection.
       if (stream?.destroyed === false) (stream as Partial<Record<typeof what, () => void>>)[what]?.();
     }
   }

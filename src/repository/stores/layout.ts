@@ -7,7 +7,7 @@ export const namedTypes = ['keys', 'locks', 'snapshots', 'index', 'data'] as con
 const namePattern = /^[0-9a-f]{64}$/;
 const shardPattern = /^[0-9a-f]{2}$/;
 
-/** Where a file lies in restic's default layout, below the repository's root. */
+/** The path of a file in restic's default layout, below the repository's root. */
 export function filePath(type: FileType, name: string): string {
   if (type === 'config') return 'config';
   if (!isFileName(name)) throw new AppError('failed', `"${name}" is no name of a file in a repository`);
@@ -28,16 +28,16 @@ export function shardNames(): string[] {
   return Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
 }
 
-/** The name of the file at a path below the root; undefined for what is no file of that kind. */
+/** The name of the file at a path below the root; undefined for a path of another kind. */
 export function nameAtPath(type: Exclude<FileType, 'config'>, path: string): string | undefined {
   const parts = path.split('/');
   const name = parts.at(-1) ?? '';
   return isFileName(name) && path === filePath(type, name) ? name : undefined;
 }
 
-/** What may stand at the root of a repository; anything else there is foreign. */
+/** Names that may stand at the root of a repository; anything else is foreign. */
 export function isOwnRootName(name: string): boolean {
-  // A fresh ext4 disk is as good as empty, and a file that was being written when its writer was killed is nothing.
+  // A fresh ext4 disk counts as empty, and the temporary file of a killed writer as nothing.
   const isNothing = name === 'lost+found' || name.startsWith('tmp-');
   return isNothing || name === 'config' || (namedTypes as readonly string[]).includes(name);
 }

@@ -1,8 +1,8 @@
 import { noRepository } from './store-errors.ts';
 
 /**
- * Whether a repository has been made in a place that has no folders, where every key can be written: a store that has
- * gone must not be made anew by a backup that goes on. Found out once.
+ * Whether a repository exists in a place without folders, where every key can be written: a running backup
+ * must not recreate a store that has disappeared. Looked up once.
  */
 export class MadeMark {
   readonly #location: string;

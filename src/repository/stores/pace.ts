@@ -2,14 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pace } from './store.ts';
 import { cancelled } from './store-errors.ts';
 
-/** What a rate limit is, as plain data that threads share. */
+/** A rate limit, as plain data that threads share. */
 export interface PaceState {
   readonly bytesPerSecond: number;
   /** Nanoseconds of the machine's monotonic clock at which the next byte may go. */
   readonly nextFree: SharedArrayBuffer;
 }
 
-/** Pieces in which data is sent and received under a limit, so that the rate is even and not only right on average. */
+/**
+ * Data is sent and received under a limit in pieces of this size, so that the rate is even, not only right on
+ * average.
+ */
 export const paceBytes = 32 * 1024;
 
 export function newPaceState(bytesPerSecond: number): PaceState {
@@ -17,8 +20,8 @@ export function newPaceState(bytesPerSecond: number): PaceState {
 }
 
 /**
- * All threads that open the same state share its rate. Time is reserved, not taken: a thread that is ended while it
- * waits holds up no other.
+ * All threads that open the same state share its rate. Time is reserved in advance: a thread that ends while
+ * it waits blocks no other.
  */
 export function openPace({ bytesPerSecond, nextFree }: PaceState): Pace {
   const next = new BigInt64Array(nextFree);

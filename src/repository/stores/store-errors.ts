@@ -30,7 +30,7 @@ export function alreadyThere(location: string): AppError {
   return new AppError('exists', `Cannot make a repository in "${location}": there is one already`);
 }
 
-/** Of a file that is never replaced. */
+/** For a file that is never replaced. */
 export function anotherThere(location: string, label: string): AppError {
   return new AppError(
     'exists',
@@ -38,7 +38,7 @@ export function anotherThere(location: string, label: string): AppError {
   );
 }
 
-/** A place that holds things of others is no place for a repository. */
+/** A place with foreign content is not a place for a repository. */
 export function refuseForeign(location: string, foreign: readonly string[]): void {
   if (foreign.length === 0) return;
   throw new AppError('exists', `Cannot make a repository in "${location}": it is not empty`, {
@@ -59,8 +59,8 @@ export function fullStore(location: string, cause?: unknown): AppError {
 }
 
 /**
- * The cause of an error of a server that may pass or may not: it is tried again a few times only, where a server that
- * cannot be reached is tried until the deadline.
+ * The cause of a server error that may be permanent: it is retried only a few times, whereas an unreachable
+ * server is retried until the deadline.
  */
 export class ServerFault extends Error {
   constructor(message: string) {
@@ -69,7 +69,7 @@ export class ServerFault extends Error {
   }
 }
 
-/** Bytes `offset` to `offset + length` of what an answer holds from `start` on. */
+/** Bytes `offset` to `offset + length` of a response that begins at `start`. */
 export function cutRange(bytes: Buffer, range: ByteRange, start: number): Buffer | undefined {
   const from = range.offset - start;
   return bytes.length >= from + range.length ? bytes.subarray(from, from + range.length) : undefined;

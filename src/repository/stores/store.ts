@@ -1,19 +1,22 @@
 import type { Room } from '../lib/room.ts';
 
-/** The kinds of files that a repository has. `config` is a single file; the others are named by the SHA-256 of their content. */
+/**
+ * The kinds of files in a repository. `config` is a single file; the others are named by the SHA-256 of their
+ * content.
+ */
 export type FileType = 'config' | 'keys' | 'locks' | 'snapshots' | 'index' | 'data';
 
-/** A limit of the rate at which bytes go. */
+/** A rate limit. */
 export interface Pace {
-  /** Returns when that many bytes may go. */
+  /** Resolves when that many bytes may be transferred. */
   take(bytes: number, signal?: AbortSignal): Promise<void>;
 }
 
 export interface StoreOptions {
   readonly signal?: AbortSignal | undefined;
-  /** A file of `data` that holds trees: it is read again and again, so that a copy at hand is worth its room. */
+  /** A file of `data` that holds trees, which is read so often that it is worth caching. */
   readonly holds?: 'trees' | undefined;
-  /** Bytes go no faster than this lets them. */
+  /** Limits the rate of the transfer. */
   readonly pace?: Pace | undefined;
 }
 
@@ -25,14 +28,17 @@ export interface StoredFile {
   /** 64 hex digits; '' for the config. */
   readonly name: string;
   readonly sizeBytes: number;
-  /** When it was written, by the store's clock; milliseconds since 1970. Absent where the store does not say. */
+  /**
+   * When the file was written, by the store's clock; milliseconds since 1970. Absent where the store does not
+   * say.
+   */
   readonly modifiedMs?: number | undefined;
 }
 
-/** In milliseconds since 1970, by a clock that may be another than this machine's. */
+/** In milliseconds since 1970, by a clock that may differ from this machine's. */
 export interface StoreTimes {
   readonly nowMs: number;
-  /** Undefined where the store tells the time only. */
+  /** Undefined where the store gives only the current time. */
   readonly writtenMs: number | undefined;
 }
 
@@ -41,65 +47,75 @@ export interface ByteRange {
   readonly length: number;
 }
 
-/** A file that is sent as it is made. */
+/** A file that is sent while it is being made. */
 export interface FileInMaking {
-  /** The bytes are the caller's again when it returns. When it throws, nothing is left of the file. */
+  /** On return the caller may reuse the bytes. When it throws, nothing is left of the file. */
   write(bytes: Uint8Array): void;
-  /** Gives the file its name. What `save` promises is true of it: complete and durable, or not to be seen. */
+  /** Gives the file its name, with the guarantees of `save`: complete and durable, or not visible. */
   finish(name: string): Promise<void>;
-  /** Removes what was written; harmless once the file is finished. */
+  /** Removes the file; harmless once it is finished. */
   abandon(): void;
 }
 
 /**
  * Where a repository's files live. Implementations are siblings of this file.
  *
- * Files are written once and never changed. `save` is all or nothing: when it returns, the file is complete and
- * durable, and when it throws or is killed, no file of that name can be seen. Saving a file that exists, with the
- * same content, is harmless. A config that is there is not replaced by another:
- * `exists`. Behind a server that knows no such condition (rclone) the last of two at the same moment stays. Every call may be repeated. A file that is missing throws `not-found`.
+ * Files are written once and never changed. `save` is all or nothing: on return the file is complete and
+ * durable, and when it throws or is killed, no file of that name is visible. Saving an existing file again,
+ * with the same content, is harmless. An existing config is not replaced by another: `exists`. Behind a
+ * server without such a condition (rclone) the last of two concurrent writes wins. Every call may be
+ * repeated. A missing file throws `not-found`.
  *
- * What may pass by itself (no connection, a server that is overloaded) throws `unavailable`; nothing else is worth
- * trying again. What the store does not allow throws `denied`. A store that holds connections opens them when they are
- * needed and closes them when it is disposed; it can be used again after that.
+ * Failures that may pass by themselves (no connection, an overloaded server) throw `unavailable`; nothing
+ * else is worth retrying. A refusal by the store throws `denied`. A store with connections opens them on
+ * demand and closes them when it is disposed; it can be used again after that.
  */
 export interface Store {
   /** For messages: a path or URL without secrets. */
   readonly location: string;
 
-  /** The same store without what is kept of it at hand, for those who must see what is really there. */
+  /** The same store without its cache, for callers that must see what is really stored. */
   readonly direct?: Store;
 
-  /** Makes the layout of an empty repository. Fails with `exists` when a config, or something foreign, is there. */
+  /**
+   * Creates the layout of an empty repository. Fails with `exists` when there is a config, or anything
+   * foreign.
+   */
   create(options?: StoreOptions): Promise<void>;
 
   save(type: FileType, name: string, content: Uint8Array, options?: StoreOptions): Promise<void>;
 
   /**
-   * Begins a file of `data` whose name is known at its end only, so that all of it need not be in memory. Absent where
-   * a file has to be there as a whole before it is sent.
+   * Begins a file of `data` whose name is known only at its end, so that it need not be in memory as a whole.
+   * Absent where a file can only be sent complete.
    */
   begin?(): FileInMaking;
 
-  /** The whole file, or exactly the range: a file that is too short for it throws `integrity`. In `room` where that is given and serves. */
+  /**
+   * The whole file, or exactly the range: a file that is too short for it throws `integrity`. Uses `room`
+   * when that is given and suitable.
+   */
   load(type: FileType, name: string, range?: ByteRange, options?: LoadOptions): Promise<Buffer>;
 
-  /** In no order. Files that are not of the repository are left out. */
+  /** In no particular order, without files that do not belong to a repository. */
   list(type: FileType, options?: StoreOptions): Promise<StoredFile[]>;
 
   exists(type: FileType, name: string, options?: StoreOptions): Promise<boolean>;
 
-  /** When a file was written, and what time it is, by the store's own clock. Absent where the store tells neither. */
+  /**
+   * When a file was written, and the current time, both by the store's clock. Absent where the store gives
+   * neither.
+   */
   times?(type: FileType, name: string, options?: StoreOptions): Promise<StoreTimes>;
 
   /**
-   * Removes what writes that were killed have left, where such a thing can be seen; the caller holds a lock. A file in the
-   * making may be as old as the work that makes it: where its age alone does not tell it from a leftover, everything stays
-   * while another program holds a lock. Never fails for it.
+   * Removes the leftovers of killed writes, where these can be recognized; the caller holds a lock. A file
+   * being made may be as old as the work that makes it: where age alone does not distinguish it from a
+   * leftover, everything stays while another program holds a lock. Never throws because of leftovers.
    */
   removeLeftovers?(options?: StoreOptions): Promise<void>;
 
-  /** Permanent. Removing what is not there is no error. */
+  /** Permanent. Removing a missing file is no error. */
   remove(type: FileType, name: string, options?: StoreOptions): Promise<void>;
 
   [Symbol.asyncDispose]?(): Promise<void>;

@@ -6,7 +6,10 @@ export interface WorkerSide<Task, Result, Interim, Notice> {
   readonly onNotice?: (notice: Notice) => void;
 }
 
-/** Serves the tasks of a `WorkerPool` in this worker thread, one after the other. Returns how to send events. */
+/**
+ * Serves the tasks of a `WorkerPool` in this worker thread, one after another. Returns a function that sends
+ * events.
+ */
 export function serveTasks<Task, Result, Interim = never, Event = never, Notice = never>(
   side: WorkerSide<Task, Result, Interim, Notice>,
 ): (event: Event) => void {

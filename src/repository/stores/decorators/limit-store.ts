@@ -5,13 +5,13 @@ import { cancelled } from '../store-errors.ts';
 import type { ByteRange, FileType, LoadOptions, Pace, Store, StoredFile, StoreOptions } from '../store.ts';
 
 export interface StoreLimits {
-  /** Requests at once in this thread. */
+  /** Concurrent requests of this thread. */
   readonly connections: number | undefined;
   readonly upload: Pace | undefined;
   readonly download: Pace | undefined;
 }
 
-/** The limits of one thread. Rates are shared by all threads, and requests are divided among them. */
+/** The limits of one thread. All threads share the rates, and divide the requests among them. */
 export function limitsOf({ connections, upload, download }: StoreTuning): StoreLimits | undefined {
   if (connections === undefined && upload === undefined && download === undefined) return undefined;
   const threads = Math.min(8, availableParallelism());
@@ -22,7 +22,7 @@ export function limitsOf({ connections, upload, download }: StoreTuning): StoreL
   };
 }
 
-/** Lets bytes go no faster, and no more requests at once, than the limits allow. */
+/** Limits the rate of transfers and the number of concurrent requests. */
 export function limitStore(store: Store, limits: StoreLimits): Store {
   return new LimitStore(store, limits);
 }

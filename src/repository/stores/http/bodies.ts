@@ -4,15 +4,18 @@ import { paceBytes } from '../pace.ts';
 import type { Pace } from '../store.ts';
 import type { HttpRequest } from './transport.ts';
 
-/** The longest answer whose length is not told before: a list of some ten million files. */
+/** The longest response of undeclared length: a list of some ten million files. */
 const maxUnknownBytes = 1 << 30;
 
-/** No pack is as long. Memory for more is taken as it comes: a server can declare what it never sends. */
+/**
+ * Larger than any pack. Beyond this, memory is allocated as data arrives: a server may declare more than it
+ * sends.
+ */
 const mostAtOnce = 256 << 20;
 
 /**
- * Reads an answer to its end. One that ends early throws: half an answer is none. It listens at once: HTTP/2 lets a
- * stream go whose end has come before its data was asked for.
+ * Reads a response to its end. A truncated one throws. It listens at once: HTTP/2 drops a stream that has
+ * ended before its data was requested.
  */
 export function readBody(
   stream: Readable,
@@ -44,7 +47,7 @@ export function readBody(
   });
 }
 
-/** The length that an answer to `method` declares for its body. */
+/** The body length that a response to `method` declares. */
 export function declaredBytes(
   method: string,
   status: number,
@@ -55,9 +58,9 @@ export function declaredBytes(
 }
 
 interface Sink {
-  /** False for more than there may be. */
+  /** False when the body exceeds its allowed length. */
   add(chunk: Buffer): boolean;
-  /** Undefined for less than there must be. */
+  /** Undefined when the body is too short. */
   finish(): Buffer | undefined;
 }
 
@@ -86,7 +89,7 @@ function growing(declared: number | undefined): Sink {
   };
 }
 
-/** Sends a body and ends the request. Its failures reach the listeners of the stream. */
+/** Sends a body and ends the request. Failures reach the stream's listeners. */
 export async function writeBody(
   stream: Writable,
   body: Uint8Array | undefined,
@@ -100,7 +103,7 @@ export async function writeBody(
     const piece = body.subarray(at, at + paceBytes);
     await pace.take(piece.length, signal);
     if (stream.destroyed) return;
-    // One that was destroyed meanwhile never drains.
+    // A destroyed stream never drains.
     if (!stream.write(piece)) await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
   }
   stream.end();

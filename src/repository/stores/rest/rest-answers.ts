@@ -4,12 +4,12 @@ import { isFileName } from '../layout.ts';
 import { fullStore, ServerFault, unavailable } from '../store-errors.ts';
 import type { StoredFile } from '../store.ts';
 
-/** What a list of version 2 holds; names alone, for a server that knows version 1 only. */
+/** The content of a list of version 2; names alone from a server that supports only version 1. */
 type RestList =
   | { readonly version: 2; readonly files: StoredFile[] }
   | { readonly version: 1; readonly names: string[] };
 
-/** Reads a server's list of files. What is no file of a repository is left out. */
+/** Parses a server's list of files, without those that do not belong to a repository. */
 export function parseList(location: string, body: Buffer): RestList {
   const entries = parseArray(location, body);
   if (entries.every((entry) => typeof entry === 'string') && entries.length > 0)
@@ -25,7 +25,7 @@ export function parseList(location: string, body: Buffer): RestList {
 }
 
 function parseArray(location: string, body: Buffer): unknown[] {
-  // Some servers say "nothing" so.
+  // Some servers return this for an empty list.
   const text = body.toString('utf8').trim();
   if (text === '' || text === 'null') return [];
   try {
@@ -48,14 +48,14 @@ function strange(location: string, cause?: unknown): AppError {
   );
 }
 
-/** What an answer means that is no good one. The caller knows what 404 means for it. */
+/** The error for a failed response. The caller handles 404, whose meaning it knows. */
 export function restError(location: string, { status, headers, body }: HttpResponse): AppError {
   const said = body.subarray(0, 200).toString('utf8').trim().replaceAll(/\s+/g, ' ');
   const words = said === '' ? `status ${status}` : `status ${status}, "${said}"`;
   const cause = new ServerFault(words);
   if (status === 413 || status === 507) return fullStore(location, cause);
   if ([408, 429, 502, 503, 504].includes(status)) return unavailable(location, words);
-  // Any other fault of the server may be gone the next time; one that is not is told soon.
+  // Most server faults are temporary; one that is not is reported soon.
   if (status >= 500 && status !== 501) return unavailable(location, words, cause);
   if (status === 401) {
     return new AppError('denied', `Repository "${location}" does not know this user or password`, {

@@ -5,7 +5,7 @@ import type { S3Credentials } from '../address.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What Amazon's own tools read: variables and files. */
+/** The variables and files that Amazon's own tools read. */
 export interface AwsSettings {
   readonly credentials: S3Credentials | undefined;
   readonly region: string | undefined;
@@ -13,7 +13,7 @@ export interface AwsSettings {
 
 export interface CredentialsRequest {
   readonly env: Environment;
-  /** Wins over AWS_PROFILE, and over keys in the environment. */
+  /** Takes precedence over AWS_PROFILE, and over keys in the environment. */
   readonly profile: string | undefined;
 }
 
@@ -69,7 +69,7 @@ async function readSections(file: string): Promise<Map<string, Map<string, strin
   }
 }
 
-/** Sections and their fields, as Amazon's tools write them. */
+/** Parses sections and their fields, as Amazon's tools write them. */
 export function parseSections(text: string): Map<string, Map<string, string>> {
   const sections = new Map<string, Map<string, string>>();
   let current: Map<string, string> | undefined;
@@ -81,7 +81,7 @@ export function parseSections(text: string): Map<string, Map<string, string>> {
       sections.set(name, current);
       continue;
     }
-    // What is indented belongs to the field above it, and is none of ours.
+    // Indented lines belong to the field above, and are ignored.
     const [, name, value] = /^([A-Za-z_][\w-]*)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
     if (name !== undefined && value !== undefined) current?.set(name.toLowerCase(), value);
   }

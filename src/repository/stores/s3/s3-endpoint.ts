@@ -5,11 +5,11 @@ export interface BucketEndpoint {
   /** `https://host:port`. */
   readonly origin: string;
   readonly host: string;
-  /** What stands before an object's key in the path: `/` or `/bucket/`. */
+  /** The path before an object's key: `/` or `/bucket/`. */
   readonly root: string;
 }
 
-/** The bucket's name goes into the host where the service wants it there, and into the path otherwise. */
+/** The bucket's name goes into the host where the service requires that, and into the path otherwise. */
 export function bucketEndpoint(
   { endpoint, bucket, pathStyle }: Pick<S3Address, 'endpoint' | 'bucket' | 'pathStyle'>,
   region: string,
@@ -30,14 +30,14 @@ function isAmazon(hostname: string): boolean {
   return /(^|\.)amazonaws\.com(\.cn)?$/.test(hostname);
 }
 
-/** The region that a host of Amazon's names. */
+/** The region named in a host of Amazon's. */
 export function regionOfHost(hostname: string): string | undefined {
   return /(?:^|\.)s3[.-](?:dualstack\.)?([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(?:\.cn)?$/.exec(
     hostname,
   )?.[1];
 }
 
-/** As signatures of version 4 want it: everything but letters, digits, `-_.~` and the slashes. */
+/** Encoded for signatures of version 4: everything but letters, digits, `-_.~` and slashes. */
 export function encodeKey(key: string): string {
   return key.split('/').map(encodeStrictly).join('/');
 }

@@ -9,14 +9,17 @@ import type { S3Client } from './s3-client.ts';
 export interface ListRequest {
   readonly prefix: string;
   readonly location: string;
-  /** The names below the prefix begin with hex digits, evenly spread. */
+  /** The names below the prefix begin with hex digits, evenly distributed. */
   readonly isSpread: boolean;
 }
 
 const hexDigits = '0123456789abcdef';
 const listsAtOnce = 4;
 
-/** All objects below a prefix. Many that are spread evenly are listed from sixteen places, several at a time. */
+/**
+ * All objects below a prefix. Many evenly distributed ones are listed from sixteen starting points, several
+ * at a time.
+ */
 export async function listObjects(
   client: S3Client,
   { prefix, location, isSpread }: ListRequest,
@@ -40,7 +43,7 @@ export async function listObjects(
   return found;
 }
 
-/** What lies at the repository's root, one level deep; undefined when there is no bucket. */
+/** The names at the repository's root, one level deep; undefined when the bucket does not exist. */
 export async function namesAtRoot(
   client: S3Client,
   { prefix, text }: Pick<S3Address, 'prefix' | 'text'>,
@@ -55,7 +58,7 @@ export async function namesAtRoot(
   if (response.status !== 200) throw s3Error(text, response);
   const { objects, prefixes } = pageOf(response, text);
   const keys = [...objects.map(({ key }) => key), ...prefixes];
-  // Some programs make an empty object for the folder itself.
+  // Some programs create an empty object for the folder itself.
   return keys.map((key) => key.slice(root.length).replace(/\/$/, '')).filter((name) => name !== '');
 }
 
