@@ -7,13 +7,13 @@ import { removeXattr, setTimes, setXattr } from './posix.ts';
 import { type ProblemReporter, reasonText } from './tree-problem.ts';
 
 export interface MetadataTarget {
-  /** Names the thing itself for system calls; for a directory it ends in `/.`. */
+  /** The path for system calls; for a directory it ends in `/.`. */
   readonly at: ByteString;
   /** The open file, for files. */
   readonly fd?: number | undefined;
-  /** The thing got its directory's default ACL when it was made, which an entry without ACLs must lose. */
+  /** The entry inherited its directory's default ACL, which must be removed if it should have none. */
   readonly inheritedAcl?: boolean | undefined;
-  /** Default true. Otherwise it stays its maker's own, and without setuid and setgid. */
+  /** Default true. Otherwise it keeps its creator as owner, and gets no setuid and setgid. */
   readonly setsOwner?: boolean | undefined;
 }
 
@@ -21,9 +21,9 @@ const openPath = 0o10000000;
 const aclNames = ['system.posix_acl_access', 'system.posix_acl_default'] as const;
 
 /**
- * Gives a thing the owner, attributes, mode and times of its entry, in the one order that works: a change of owner
- * clears setuid and capabilities, an ACL changes the mode, and everything changes the times. What cannot be set is
- * reported. Nothing is set through a symbolic link.
+ * Sets the owner, attributes, mode and times of an entry, in the one order that works: changing the owner
+ * clears setuid and capabilities, an ACL changes the mode, and everything changes the times. What cannot be
+ * set is reported. Nothing is set through a symbolic link.
  */
 export function applyMetadata(target: MetadataTarget, entry: Entry, report: ProblemReporter): void {
   using held = holdNode(target, entry);
@@ -41,7 +41,7 @@ export function applyMetadata(target: MetadataTarget, entry: Entry, report: Prob
     attempt(`extended attribute "${toPrintable(attribute.name)}"`, () => setXattr(thing, attribute));
   }
   if (entry.type !== 'symlink') {
-    // Who could not become the owner must not lend the wrong owner's rights.
+    // Without the right owner, setuid and setgid would grant the rights of the wrong one.
     const mode = isOwned ? entry.mode : entry.mode & 0o1777;
     attempt('mode', () => {
       if (target.fd !== undefined) fchmodSync(target.fd, mode);
@@ -52,8 +52,8 @@ export function applyMetadata(target: MetadataTarget, entry: Entry, report: Prob
 }
 
 /**
- * Holds on to what is neither a file nor a directory, which were opened before: another user who owns the directory can
- * give its name to a file of root's that lies there.
+ * Holds an entry other than a file or a directory, which are already open: another user who owns the
+ * directory can give its name to a file of root's.
  */
 function holdNode(
   { at, fd }: MetadataTarget,
@@ -69,7 +69,7 @@ function holdNode(
   throw new AppError('conflict', message);
 }
 
-/** The mode of what is neither a symbolic link nor behind one: `EOPNOTSUPP` then. */
+/** Sets the mode, but never of a symbolic link or through one: `EOPNOTSUPP` then. */
 export function chmodNoFollow(at: ByteString, mode: number): void {
   const fd = openSync(toPath(at), openPath | constants.O_NOFOLLOW);
   try {
@@ -79,7 +79,7 @@ export function chmodNoFollow(at: ByteString, mode: number): void {
   }
 }
 
-/** Removes ACLs that are there and that the entry does not have. */
+/** Removes existing ACLs that the entry does not have. */
 export function removeAcls(at: ByteString, entry: { readonly xattrs?: readonly ExtendedAttribute[] }): void {
   for (const name of aclNames) {
     if (entry.xattrs?.some((attribute) => attribute.name === name) === true) continue;
@@ -97,7 +97,7 @@ interface Attempt {
   readonly report: ProblemReporter;
 }
 
-/** ext4 says ENOSPC for an attribute that does not fit, so even that is no reason to give up the rest. */
+/** ext4 returns ENOSPC for an attribute that does not fit, so even that must not end the rest. */
 function attemptTo(action: () => void, { what, entry, report }: Attempt): boolean {
   try {
     action();

@@ -3,7 +3,7 @@ import { AppError } from '../model/errors.ts';
 
 const sliceMs = 15;
 
-/** Lets long work with synchronous calls give way to timers, signals and streams now and then. */
+/** Lets long work of synchronous calls yield regularly to timers, signals and streams. */
 export class Breather {
   readonly #signal: AbortSignal | undefined;
   readonly #what: string;
@@ -16,13 +16,13 @@ export class Breather {
     this.#signal = signal;
   }
 
-  /** Cheap enough to ask for every file. */
+  /** Cheap enough to call for every file. */
   isDue(): boolean {
     if ((++this.#calls & 15) !== 0) return false;
     return performance.now() - this.#last > sliceMs;
   }
 
-  /** Throws `cancelled` when the signal says so. */
+  /** Throws `cancelled` when the signal is aborted. */
   async breathe(): Promise<void> {
     this.check();
     await setImmediate();

@@ -3,18 +3,19 @@ type Variables = Readonly<Record<string, string | undefined>>;
 const sbin = '/usr/local/sbin:/usr/sbin:/sbin';
 
 /**
- * What the machine's own tools go by. None of it is a secret. In a container without udev, cryptsetup waits for it for ever
- * unless DM_DISABLE_UDEV says that there is none.
+ * Variables that the machine's own tools use, none of them secret. In a container without udev, cryptsetup
+ * waits for it for ever unless DM_DISABLE_UDEV says that there is none.
  */
 const plain =
   /^(?:HOME|USER|LOGNAME|TMPDIR|TZ|XDG_RUNTIME_DIR|XDG_CONFIG_HOME|XDG_CACHE_HOME|LD_LIBRARY_PATH|KRB5_CONFIG|KRB5CCNAME|BLKID_FILE|(?:DM|LIBMOUNT|MKE2FS)_[A-Z_]+)$/;
 
-/** What opens repositories. */
+/** Variables that open repositories. */
 const ours = /^(?:HOLDFAST|RESTIC)_(?:.*_)?PASSWORD/;
 
 /**
- * For programs of the machine (mount, mkfs, cryptsetup, xz): little, and neither passwords nor keys of clouds. Their
- * messages are in English, as they are looked for, and they are found where a user's PATH may lack them.
+ * For system programs (mount, mkfs, cryptsetup, xz): few variables, and neither passwords nor cloud keys.
+ * Their messages are in English, because they are parsed, and they are found where a user's PATH may lack
+ * them.
  */
 export function toolEnvironment(env: Variables = process.env): Record<string, string> {
   return {
@@ -25,8 +26,8 @@ export function toolEnvironment(env: Variables = process.env): Record<string, st
 }
 
 /**
- * For programs that the user sets up by variables of any name (ssh, rclone, a password's command, what "run" runs): all but
- * what opens repositories, which only this process needs.
+ * For programs that the user configures by variables of any name (ssh, rclone, a password command, what "run"
+ * runs): all but those that open repositories, which only this process needs.
  */
 export function userEnvironment(env: Variables = process.env): Record<string, string> {
   return chosen(env, (name) => !ours.test(name));

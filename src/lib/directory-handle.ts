@@ -3,8 +3,8 @@ import { type ByteString, fromBytes, toPrintable } from '../model/byte-string.ts
 import { closeQuickly, openAt, openFlag, openFromHere } from './posix-at.ts';
 
 /**
- * An open directory to reach things from, name by name. However long the path to it is, and whatever another program
- * puts in the place of its parents meanwhile, names below it are looked up in this very directory.
+ * An open directory from which to reach entries, name by name. However long its path, and whatever replaces
+ * its parents meanwhile, names are looked up in this very directory.
  */
 export class DirectoryHandle implements Disposable {
   /** Open by O_PATH: for the calls of posix-at.ts. */
@@ -26,7 +26,10 @@ export class DirectoryHandle implements Disposable {
     return new DirectoryHandle(openAt(this.fd, name, flags));
   }
 
-  /** Opens a directory below this one, name by name. Throws a system error; what was opened on the way is closed. */
+  /**
+   * Opens a directory below this one, name by name. Throws a system error, after closing what was opened on
+   * the way.
+   */
   openBelow(names: readonly ByteString[]): DirectoryHandle {
     let handle = this.openChild('.');
     for (const name of names) {
@@ -36,12 +39,12 @@ export class DirectoryHandle implements Disposable {
     return handle;
   }
 
-  /** A path for system calls that names a thing in this directory, or the directory itself by `.`. */
+  /** A path for system calls to an entry of this directory, or to the directory itself by `.`. */
   at(name: ByteString): ByteString {
     return `/proc/self/fd/${this.fd}/${name}`;
   }
 
-  /** A path for system calls that names this directory itself, also where its mode keeps everybody from entering it. */
+  /** A path for system calls to this directory itself, even where its mode forbids entering it. */
   get self(): ByteString {
     return `/proc/self/fd/${this.fd}`;
   }
@@ -53,12 +56,12 @@ export class DirectoryHandle implements Disposable {
   [Symbol.dispose](): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    // Not by `node:fs`: it warns of what another thread, or another library, has opened.
+    // `node:fs` would warn about a descriptor that another thread or library opened.
     closeQuickly(this.fd);
   }
 }
 
-/** A path for people: one through a descriptor is shown as where that leads. */
+/** A path for messages: one through a descriptor is resolved. */
 export function shownPath(path: ByteString): string {
   const held = /^\/proc\/self\/fd\/\d+/.exec(path)?.[0] ?? '';
   try {

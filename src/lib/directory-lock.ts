@@ -7,8 +7,8 @@ const flock = koffi.load(null).func('int flock(int fd, int operation)');
 const exclusiveWithoutWaiting = 2 | 4;
 
 /**
- * An exclusive hold on a directory among programs that ask for it, without a trace in it. The kernel lets it go when
- * the process ends, however it ends. Undefined when another process has it.
+ * An exclusive hold on a directory among cooperating programs, which leaves no trace in it. The kernel
+ * releases it when the process ends, however it ends. Undefined when another process has it.
  */
 export function tryLockDirectory(path: ByteString): Disposable | undefined {
   const fd = openSync(toPath(path), constants.O_RDONLY | constants.O_DIRECTORY);

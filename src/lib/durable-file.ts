@@ -8,17 +8,17 @@ import { errnoOf } from '../model/errors.ts';
 interface DurableFileOptions {
   /** Default 0o600. */
   readonly mode?: number;
-  /** Where the temporary file is made; the folder of the file unless it is given. Must be on the same file system. */
+  /** The folder of the temporary file; by default that of the file. Must be on the same file system. */
   readonly temporaryDir?: string;
-  /** False for a file that need not outlive the machine's running: whole or not there, but not waited for. */
+  /** False for a file that need not survive a power cut: complete or absent, but not synced. */
   readonly sync?: boolean;
-  /** Throws `EEXIST` when there is a file of that name, and replaces none. */
+  /** Throws `EEXIST` when a file of that name exists, and replaces none. */
   readonly isNew?: boolean;
 }
 
 /**
- * Writes a whole file so that it is there completely and durably when this returns, and not at all (or as it was
- * before) when it throws or the process is killed: temporary file, fsync, rename, fsync of the folder.
+ * Writes a whole file: complete and durable on return, and absent (or unchanged) when it throws or the
+ * process is killed. Temporary file, fsync, rename, fsync of the folder.
  */
 export async function writeDurably(
   path: string,
@@ -40,7 +40,7 @@ export async function writeDurably(
 
 async function renameToNew(temporary: string, path: string): Promise<void> {
   try {
-    // Of two at the same moment one fails, which a look before a rename does not promise.
+    // Of two concurrent writers one fails, which checking before a rename would not ensure.
     await link(temporary, path);
     await rm(temporary, { force: true });
   } catch (error) {
@@ -51,7 +51,7 @@ async function renameToNew(temporary: string, path: string): Promise<void> {
   }
 }
 
-/** What a kill leaves behind is known by this name, and by the process that it says. */
+/** A leftover of a kill is recognized by this name, and by the process in it. */
 export function temporaryIn(folder: string): string {
   return `${folder}/tmp-${process.pid}-${randomBytes(8).toString('hex')}`;
 }
@@ -72,7 +72,7 @@ export async function syncDirectory(path: string): Promise<void> {
   await folder.sync();
 }
 
-/** Makes a directory and those above it; when it returns, a power cut does not take them away again. */
+/** Creates a directory and its parents; on return they survive a power cut. */
 export async function makeDurably(directory: string): Promise<void> {
   const first = await makeFolders(directory, { mode: 0o700 });
   if (first === undefined) return;
@@ -84,8 +84,8 @@ export async function makeDurably(directory: string): Promise<void> {
 const sync = promisify(fsync);
 
 /**
- * Makes what was done in several folders, or with several files, durable: all at once, because a file system with a
- * journal writes it down once for all who wait for it together.
+ * Makes the changes in several folders or files durable, all at once: a journaling file system writes them
+ * together for everyone who waits.
  */
 export async function syncAll(paths: readonly string[]): Promise<void> {
   using opened = new DisposableStack();
@@ -93,15 +93,16 @@ export async function syncAll(paths: readonly string[]): Promise<void> {
   await settled(fds);
 }
 
-/** No descriptor is closed while it is waited for. */
+/** No descriptor may be closed while a sync of it is pending. */
 async function settled(fds: readonly number[]): Promise<void> {
   const ends = await Promise.allSettled(fds.map((fd) => sync(fd)));
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
 }
 
 /**
- * Makes a folder and those above it that are missing; gives back the first that was made. Node's own recursive one goes
- * on for ever where a folder is there and what is made in it is said not to be (`/proc`, an automounter's folder).
+ * Creates a folder and its missing parents; returns the first that was created. Node's own recursive version
+ * loops for ever where a folder exists and creating an entry in it fails with ENOENT (`/proc`, an
+ * automounter's folder).
  */
 export async function makeFolders(
   folder: string,

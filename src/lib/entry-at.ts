@@ -5,14 +5,14 @@ import { sparseRuns } from './file-content.ts';
 import { listXattrs, unpackDevice } from './posix.ts';
 
 export interface EntryPlace {
-  /** Names the thing for system calls. */
+  /** The path for system calls. */
   readonly at: ByteString;
-  /** What the entry is to be called. */
+  /** The path of the entry. */
   readonly path: ByteString;
   readonly stat: BigIntStats;
 }
 
-/** What `stat` tells of a thing, without attributes and runs. */
+/** The part of an entry that `stat` gives, without attributes and runs. */
 export function plainEntryAt({ at, path, stat }: EntryPlace): Entry {
   const type = typeOf(stat);
   return {
@@ -27,7 +27,7 @@ export function plainEntryAt({ at, path, stat }: EntryPlace): Entry {
   };
 }
 
-/** The rest of it, which takes more time than `stat`. Throws a system error. */
+/** The rest of it, which takes more time. Throws a system error. */
 export function detailsAt(plain: Entry, { at, stat }: EntryPlace): Entry {
   const xattrs = listXattrs(at);
   const dataRuns = plain.type === 'file' ? sparseRuns(at, stat) : undefined;

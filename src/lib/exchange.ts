@@ -12,14 +12,17 @@ const exchangeFlag = 2;
 const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));
 
 /**
- * Swaps two paths in one step: there is no moment at which either is missing. Both must exist, on one file system.
- * Throws an Error with `code`, like `node:fs`; `EINVAL` or `ENOSYS` where the file system can't do it.
+ * Swaps two paths atomically: neither is ever missing. Both must exist, on one file system. Throws an Error
+ * with `code`, like `node:fs`; `EINVAL` or `ENOSYS` where the file system cannot.
  */
 export function exchange(first: ByteString, second: ByteString): void {
   rename(first, second, exchangeFlag);
 }
 
-/** Gives something a name that nothing has. Throws an Error with `code`: `EEXIST` where something has it, else as `exchange()`. */
+/**
+ * Renames to a free name. Throws an Error with `code`: `EEXIST` when the name is taken, otherwise as
+ * `exchange()`.
+ */
 export function renameToNew(from: ByteString, to: ByteString): void {
   rename(from, to, noReplaceFlag);
 }
@@ -41,7 +44,7 @@ function rename(first: ByteString, second: ByteString, flags: number): void {
   });
 }
 
-/** False where the two cannot change places, as on two file systems: nothing has happened then. */
+/** False, with no effect, where the two cannot be swapped, as on two file systems. */
 export function tryExchange(first: ByteString, second: ByteString): boolean {
   try {
     exchange(first, second);

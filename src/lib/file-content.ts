@@ -10,12 +10,12 @@ import type { ProblemReporter } from './tree-problem.ts';
 
 const readAsync = promisify(readCallback);
 
-/** What is read in one go, without giving way to anything else. */
+/** Read synchronously up to this size. */
 const smallBytes = 128 * 1024;
 const chunkBytes = 1024 * 1024;
 
 /**
- * Opens the regular file that `stat` was taken of. Anything else that took its place since is an error (`ENOTDIR`, or
+ * Opens the regular file that `stat` describes. Anything else in its place is an error (`ENOTDIR`, or
  * `ENOENT` for another file), and is not opened.
  */
 export function openRegularFile(path: ByteString, stat: FileStat): number {
@@ -25,7 +25,7 @@ export function openRegularFile(path: ByteString, stat: FileStat): number {
   throw Object.assign(new Error('The file was replaced.'), { code: 'ENOENT' });
 }
 
-/** Where a file that takes less room than its size has data; undefined for a file without holes. */
+/** The data runs of a file that uses less space than its size; undefined for a file without holes. */
 export function sparseRuns(path: ByteString, stat: FileStat): DataRun[] | undefined {
   if (stat.blocks * 512n >= stat.size) return undefined;
   const fd = openRegularFile(path, stat);
@@ -41,13 +41,16 @@ export function sparseRuns(path: ByteString, stat: FileStat): DataRun[] | undefi
 
 export interface ReadContentOptions {
   readonly entry: Entry;
-  /** Taken before; a file that differs from it at the end was changed meanwhile. */
+  /** Taken before the read; a difference at the end means that the file changed meanwhile. */
   readonly stat: FileStat;
   readonly signal?: AbortSignal | undefined;
   readonly onProblem?: ProblemReporter | undefined;
 }
 
-/** The bytes of a file, or of its data runs, as far as they are there, and a report when it changed. Opens it when asked for the first. */
+/**
+ * The bytes of a file, or of its data runs, as far as they exist, and a report when it changed. Opens the
+ * file with the first read.
+ */
 export async function* readContent(
   path: ByteString,
   options: ReadContentOptions,
@@ -66,13 +69,13 @@ export async function* readContent(
   }
 }
 
-/** The bytes of an open file, or of its data runs, as far as they are there. */
+/** The bytes of an open file, or of its data runs, as far as they exist. */
 export async function* readRuns(fd: number, entry: Entry): AsyncGenerator<Uint8Array, void, undefined> {
   for (const run of entry.dataRuns ?? [{ offset: 0, length: entry.size }]) {
     const end = run.offset + run.length;
     for (let at = run.offset; at < end;) {
       const bytes = await readChunk(fd, at, Math.min(end - at, chunkBytes));
-      // The file became shorter: the reader misses the rest.
+      // The file became shorter, which the reader notices.
       if (bytes.length === 0) return;
       at += bytes.length;
       yield bytes;
@@ -90,8 +93,8 @@ async function readChunk(fd: number, position: number, length: number): Promise<
 }
 
 /**
- * Reports a file that was written to since `stat` was taken: its content may be of several moments. One that became
- * shorter is left to the receiver to report, who misses bytes.
+ * Reports a file that was written to since `stat` was taken: its content may be of several moments. A file
+ * that became shorter is reported by the receiver, who misses bytes.
  */
 function reportChange(fd: number, { entry, stat, onProblem }: ReadContentOptions): void {
   const now = fstatSync(fd, { bigint: true });

@@ -12,28 +12,31 @@ const shared = 1;
 const exclusive = 2;
 const withoutWaiting = 4;
 const triesAtMost = 10;
-/** A holder that shares a lock asks for all of it for a moment when it ends. */
+/** A shared holder briefly requests the exclusive lock when it ends, so a refusal is retried. */
 const patience = { tries: 3, eachMs: 5 };
 const ownersBytesAtMost = 4096;
 const ended = '-';
 
-/** A hold on a file. The kernel lets it go when the process ends, however it ends. */
+/** A hold on a file. The kernel releases it when the process ends, however it ends. */
 export interface FileLock extends AsyncDisposable {
   readonly path: string;
 }
 
 export interface FileLockOptions {
-  /** Written into the file, for those who find it locked. */
+  /** Written into the file, for processes that find it locked. */
   readonly owner: string;
-  /** The file goes when it is let go. Otherwise it stays. */
+  /** Removes the file on release. Otherwise it stays. */
   readonly isRemoved?: boolean | undefined;
-  /** Held together with others that share it, and against those that do not. Each adds its line to the file. */
+  /**
+   * Shares the lock with other shared holders, and excludes the rest. Each holder adds its line to the file.
+   */
   readonly isShared?: boolean | undefined;
 }
 
 /**
- * Takes the lock, or returns what its holder wrote into the file. Never waits. The folder must exist. A link in the file's
- * place is not followed, and nothing is locked or written but a plain file that has no other name: `denied`.
+ * Takes the lock, or returns what its holder wrote into the file. Never waits. The folder must exist. A
+ * symbolic link is not followed, and only a regular file with a single name is locked or written: otherwise
+ * `denied`.
  */
 export async function tryLockFile(
   path: string,
@@ -95,13 +98,13 @@ function notPlain(path: string): AppError {
   });
 }
 
-/** Its last holder may have removed it between our opening and our lock. */
+/** The last holder may have removed the file between our opening and our lock. */
 async function isStillThere(file: FileHandle, path: string): Promise<boolean> {
   const [held, named] = await Promise.all([file.stat(), lstat(path).catch(() => undefined)]);
   return held.ino === named?.ino && held.dev === named.dev;
 }
 
-/** The last owner that a lock's file names and that has not ended; one whose process lives goes before. */
+/** The last owner named in a lock file that has not ended; one whose process is alive goes first. */
 export function ownerIn<T extends { readonly pid: number }>(
   heldBy: string,
   read: (line: string) => T | undefined,
@@ -116,7 +119,7 @@ export function ownerIn<T extends { readonly pid: number }>(
   return owners.findLast(({ pid }) => isProcessAlive(pid)) ?? owners.at(-1);
 }
 
-/** The same on a file or a folder that is there, without writing anything: its holder has no name. */
+/** The same for an existing file or folder, without writing anything: its holder has no name. */
 export async function tryLockUnwritten(
   path: string,
   options: Pick<FileLockOptions, 'isShared'> = {},
@@ -138,7 +141,7 @@ export async function tryLockUnwritten(
   throw isAnother(path);
 }
 
-/** False when another one has it. */
+/** False when another process holds it. */
 function tryFlock(
   file: FileHandle,
   path: string,
@@ -151,7 +154,10 @@ function tryFlock(
   return false;
 }
 
-/** It is there for the process that finds the file locked: a full disk, on which recovery must work, keeps none away. */
+/**
+ * The owner is information for processes that find the file locked: a full disk, on which recovery must work,
+ * does not prevent locking.
+ */
 async function writeOwner(file: FileHandle, { owner, isShared }: FileLockOptions): Promise<void> {
   try {
     if (isShared === true) {
@@ -184,7 +190,8 @@ function asLock(file: FileHandle, path: string, options: FileLockOptions): FileL
     path,
     async [Symbol.asyncDispose]() {
       if (isShared === true && !tryFlock(file, path)) {
-        // Others share it still. A full disk keeps the name of one that has ended there, and nothing else.
+        // Others still share it. On a full disk the name of an ended holder stays in the file, which is
+        // harmless.
         await writeOwner(file, { ...options, owner: `${ended}${owner}` }).catch(() => undefined);
         return await file.close();
       }

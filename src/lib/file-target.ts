@@ -18,10 +18,13 @@ import type { ProblemReporter } from './tree-problem.ts';
 
 const writeAsync = promisify(writeCallback);
 
-/** Larger pieces are written without holding up everything else. */
+/** Larger pieces are written without blocking this thread. */
 const syncLimit = 256 * 1024;
 
-/** What goes into a file: its bytes (those of its data runs, for a sparse file), or an open file to share blocks with. */
+/**
+ * The content of a file: its bytes (those of its data runs, for a sparse file), or an open file to share
+ * blocks with.
+ */
 export type FileContent = AsyncIterable<Uint8Array> | { readonly fd: number };
 
 export interface FileTargetOptions {
@@ -31,7 +34,7 @@ export interface FileTargetOptions {
   readonly onBytes: (bytes: number) => void;
 }
 
-/** Makes a new file with content and metadata. `EEXIST` when there is something of that name. */
+/** Creates a new file with content and metadata. `EEXIST` when the name is taken. */
 export async function writeFileContent(
   at: ByteString,
   content: FileContent | undefined,

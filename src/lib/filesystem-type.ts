@@ -3,7 +3,7 @@ import { type ByteString, toPath } from '../model/byte-string.ts';
 
 /** The kernel's numbers for file systems, as statfs(2) gives them. */
 export const filesystemType = {
-  /** And ext2 and ext3. */
+  /** Also ext2 and ext3. */
   ext4: 0xef53,
   xfs: 0x5846_5342,
   btrfs: 0x9123_683e,
@@ -13,7 +13,10 @@ export const filesystemType = {
   zfs: 0x2fc1_2fc1,
 } as const;
 
-/** True where a thing keeps its inode number: some file systems, those of programs above all, give it another now and then. */
+/**
+ * True where files keep their inode numbers: some file systems, above all FUSE ones, change them now and
+ * then.
+ */
 export function hasLastingInodes(path: string): boolean {
   const { type } = statfsSync(path);
   return Object.values<number>(filesystemType).includes(type);
@@ -22,14 +25,14 @@ export function hasLastingInodes(path: string): boolean {
 const { ext4, xfs, btrfs, f2fs, tmpfs, overlayfs, zfs } = filesystemType;
 const timely = new Set<number>([ext4, xfs, btrfs, f2fs]);
 
-/** True where the first write to a page that is clean changes the file's times at once, even through a memory map. */
+/** True where the first write to a clean page changes the file's times at once, even through a memory map. */
 export function isTimely(directory: ByteString): boolean {
   return timely.has(statfsSync(toPath(directory)).type);
 }
 
 const local = new Set<number>([...timely, tmpfs, overlayfs, zfs]);
 
-/** True where the times of files are of this machine's clock, and not of a server's. */
+/** True where file times come from this machine's clock, not a server's. */
 export function hasLocalClock(directory: ByteString): boolean {
   return local.has(statfsSync(toPath(directory)).type);
 }

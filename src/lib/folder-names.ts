@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { errnoOf } from '../model/errors.ts';
 import { knownError } from './known-error.ts';
 
-/** The names in a folder; none where it was never made. */
+/** The names in a folder; none where it does not exist. */
 export async function namesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder);
@@ -13,7 +13,10 @@ export async function namesIn(folder: string): Promise<string[]> {
   }
 }
 
-/** Which folder it is, whatever name it has now or later; undefined for none. The inode alone is given to the next one. */
+/**
+ * Identifies a folder independently of its name; undefined when there is none. An inode number alone is
+ * reused.
+ */
 export function folderIdentity(path: string | Buffer): string | undefined {
   const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
   return found === undefined ? undefined : `${found.ino}:${found.birthtimeNs}`;

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 
-/** Undefined for a user whom this machine does not know, and who says nothing of one. */
+/** Undefined for a user unknown to this machine without a home folder in the environment. */
 export function homeFolder(env: Readonly<Record<string, string | undefined>>): string | undefined {
   try {
     return env['HOME'] || homedir();

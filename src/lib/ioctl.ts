@@ -7,8 +7,8 @@ const ficlone = 0x4004_9409;
 const ficloneRange = 0x4020_940d;
 
 /**
- * Makes one open file share all blocks of another, holes included: at once, whatever its size. False where the file
- * system cannot do that, or the two are on different ones; nothing has happened then.
+ * Makes one open file share all blocks of another, holes included: at once, whatever its size. False, with no
+ * effect, where the file system cannot, or the two are on different ones.
  */
 export function cloneFile(toFd: number, fromFd: number): boolean {
   return ioctl(toFd, ficlone, 'int', fromFd) === 0;
@@ -19,7 +19,10 @@ export interface FileRange {
   readonly length: number;
 }
 
-/** The same of a part, which begins and ends with blocks, or ends where both files do. False leaves the rest of both as it was. */
+/**
+ * The same for a range, which begins and ends on blocks, or ends where both files do. On false, the rest of
+ * both is unchanged.
+ */
 export function cloneRange(toFd: number, fromFd: number, { offset, length }: FileRange): boolean {
   const range = Buffer.alloc(32);
   range.writeBigInt64LE(BigInt(fromFd), 0);
@@ -32,7 +35,7 @@ export function cloneRange(toFd: number, fromFd: number, { offset, length }: Fil
 const getFlags = 0x8008_6601;
 const setFlags = 0x4008_6602;
 
-/** Of linux/fs.h. */
+/** From linux/fs.h. */
 export const inodeFlag = {
   compressed: 0x4,
   immutable: 0x10,
@@ -41,13 +44,13 @@ export const inodeFlag = {
   noCopyOnWrite: 0x80_0000,
 } as const;
 
-/** What chattr(1) shows of an open file or directory. Undefined where the file system has nothing of the kind. */
+/** The chattr(1) attributes of an open file or directory. Undefined where the file system has none. */
 export function readInodeFlags(fd: number): number | undefined {
   const flags = Buffer.alloc(8);
   return ioctl(fd, getFlags, 'void *', flags) === 0 ? flags.readUInt32LE() : undefined;
 }
 
-/** Sets or takes away one of them. False where that cannot be, or this user may not. */
+/** Sets or clears one attribute. False where that is impossible or not permitted. */
 export function setInodeFlag(fd: number, flag: number, isSet: boolean): boolean {
   const now = readInodeFlags(fd);
   if (now === undefined) return false;

@@ -5,7 +5,10 @@ import { writeDurably } from './durable-file.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 
-/** Makes a file with a key of 256 random bits, as text that can be printed and typed. `exists` when the file is there. */
+/**
+ * Creates a file with a key of 256 random bits, as text that can be printed and typed. `exists` when the file
+ * exists.
+ */
 export async function makeKeyFile(file: string): Promise<void> {
   if (await exists(file)) {
     throw new AppError('exists', `Cannot make the key file ${quote(file)}: it is there already`, {
@@ -21,7 +24,7 @@ export async function makeKeyFile(file: string): Promise<void> {
   }
 }
 
-/** The first name in the state folder's `keys/` that is free for another key of a repository. */
+/** The first free name in the state folder's `keys/` for another key of a repository. */
 export async function freeKeyFile(stateDir: string, repositoryName: string): Promise<string> {
   const folder = path.join(stateDir, 'keys');
   await mkdir(folder, { recursive: true, mode: 0o700 });

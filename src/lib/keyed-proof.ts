@@ -3,9 +3,9 @@ import { createCipheriv, randomBytes } from 'node:crypto';
 export const proofBytes = 16;
 
 /**
- * The code of a piece of data under a key that is kept in memory only: GMAC, which takes a third of the time of hashing.
- * An attacker without the key cannot make another piece with the same code, so one nonce for all of them gives nothing
- * away.
+ * A code for a piece of data under a key that is kept only in memory: GMAC, which takes a third of the time
+ * of hashing. Without the key an attacker cannot make another piece with the same code, so using one nonce
+ * for all reveals nothing.
  */
 export function proofOf(key: Uint8Array, piece: Uint8Array): Buffer {
   const cipher = createCipheriv('aes-128-gcm', key, nonce);

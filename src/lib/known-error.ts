@@ -15,10 +15,13 @@ const meanings: Readonly<Record<string, Meaning>> = {
   EBUSY: { code: 'in-use', words: 'it is in use' },
 };
 
-/** Any error as an AppError: one that is none yet gets the code of its errno, and `action` put before its words. */
+/**
+ * Turns any error into an AppError: a system error gets the code of its errno, and `action` before its
+ * message.
+ */
 export function knownError(error: unknown, action?: string): AppError {
   if (isAppError(error)) return error;
-  // What failed first is what happened; that putting things away failed too is no news beside it.
+  // The first failure is what happened; that the cleanup failed too is secondary.
   if (error instanceof SuppressedError) return knownError(error.suppressed, action);
   if (error instanceof Error && error.name === 'AbortError')
     return new AppError('cancelled', 'Cancelled', { cause: error });
@@ -32,7 +35,10 @@ export function knownError(error: unknown, action?: string): AppError {
   });
 }
 
-/** Message and detail of an error in one line, for a sentence of another one: an engine's own reason is in the detail. */
+/**
+ * Message and detail of an error in one line, for use in another's sentence: an engine's own reason is in the
+ * detail.
+ */
 export function errorInWords(error: unknown): string {
   const message = errorMessage(error);
   const detail = isAppError(error) ? error.detail?.trim().replaceAll(/\s*\n\s*/g, '; ') : undefined;

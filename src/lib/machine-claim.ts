@@ -9,9 +9,9 @@ import { ownerIn, tryLockFile } from './file-lock.ts';
 import { whoElseWrites } from './own-path.ts';
 import { addressesBelow, peerCredentials, socketOwner } from './peer-process.ts';
 
-/** Who has what was to be claimed. */
+/** The holder of a claim. */
 export interface ClaimHolder {
-  /** Its process number; undefined when it cannot be told (another pid namespace, or one that cannot be asked). */
+  /** Its process number; undefined when unknown (another pid namespace, or one that cannot be asked). */
   readonly pid: number | undefined;
 }
 
@@ -25,19 +25,20 @@ type Claimed = AsyncDisposable | { readonly heldBy: ClaimHolder };
 const triesAtMost = 10;
 
 export interface ClaimOptions {
-  /** Together with others that share the name, and against those that do not. */
+  /** Shares the claim with other shared holders of the name, and excludes the rest. */
   readonly isShared?: boolean | undefined;
 }
 
 /**
- * Takes a name for this process alone, among all programs of this machine; or says who has it. Never waits for one that
- * has it. It ends with the process, however that ends.
+ * Claims a name for this process, among all programs of this machine; or returns its holder. Never waits for
+ * the holder. The claim ends with the process, however that ends.
  *
- * It is a lock on a file in a folder that no other user can open, so that none can take it first; and the address of a
- * socket in the kernel's abstract namespace, which is there for programs of another user and for older ones. Every user can
- * listen at that: only root and the same user are believed, and past all others this one works without the address.
- * Where there is neither, nothing is claimed, and no other process is kept away. Those that share a name have addresses of
- * their own below it: each kind takes its own first and looks for the other's then, so that of two at once none is missed.
+ * A claim is a lock on a file in a folder that no other user can open, so that none can take it first; and
+ * the address of a socket in the kernel's abstract namespace, for programs of another user and for older
+ * ones. Every user can listen at that address: only root and the same user are believed, and with any other
+ * listener this process goes on without the address. Where neither is available, nothing is claimed, and no
+ * other process is kept away. Shared holders have addresses of their own below the name: each kind takes its
+ * own first and then looks for the other's, so that of two concurrent claims none is missed.
  */
 export async function claimOnMachine(
   name: string,
@@ -71,21 +72,21 @@ function readPid(line: string): { readonly pid: number } | undefined {
 
 type LockTaken = Awaited<ReturnType<typeof tryLockFile>>;
 
-/** In the first folder that there is and that only this user can open; undefined where there is none. */
+/** Locks in the first existing folder that only this user can open; undefined where there is none. */
 async function lockInOwnFolder(id: string, { isShared }: ClaimOptions): Promise<LockTaken | undefined> {
   for (const folder of ownFolders()) {
     if (!(await isOwnFolder(folder))) continue;
     try {
       return await tryLockFile(join(folder, id), { owner: String(process.pid), isRemoved: true, isShared });
     } catch (error) {
-      // A full or read-only file system: what there is besides has to do.
+      // The file system is full or read-only, so only the socket protects the name.
       if (!['ENOSPC', 'EDQUOT', 'EROFS', 'ENOENT'].includes(errnoOf(error) ?? '')) throw error;
     }
   }
   return undefined;
 }
 
-/** Gone with the machine's run, as all claims are. */
+/** Folders that do not survive a reboot, like all claims. */
 function ownFolders(): string[] {
   const uid = process.geteuid?.() ?? 0;
   const own = process.env['XDG_RUNTIME_DIR'];
@@ -116,7 +117,7 @@ async function claimAddress(address: string, { isLocked }: { readonly isLocked: 
     wasSilent = holder === 'silent';
     await sleep(10);
   }
-  // One who is believed stays, and would have been seen: it is a stranger who comes and goes.
+  // A trusted holder would have stayed and been seen: this is a stranger who comes and goes.
   return wasSilent && !isLocked ? { heldBy: { pid: undefined } } : asClaim(undefined);
 }
 
@@ -132,7 +133,7 @@ async function tryToListen(path: string): Promise<Server | 'taken' | undefined> 
   }
 }
 
-/** The kernel knows whose it is; its process may refuse every connection. */
+/** The kernel knows the owner; the owning process may refuse every connection. */
 async function findHolder(path: string): Promise<ClaimHolder | 'gone' | 'strange' | 'silent'> {
   const owner = socketOwner(path);
   if (owner !== undefined && !isBelieved(owner)) return 'strange';

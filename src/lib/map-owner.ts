@@ -8,7 +8,7 @@ interface Owned {
   readonly xattrs?: readonly ExtendedAttribute[];
 }
 
-/** The same thing with other owners, those that its ACLs name included. */
+/** The same entry with other owners, including those named in its ACLs. */
 export function mapOwner<T extends Owned>(thing: T, map: OwnerMap | undefined): T {
   if (map === undefined) return thing;
   const uid = mapId(map.users, thing.uid);
@@ -27,7 +27,9 @@ function isAcl({ name }: ExtendedAttribute): boolean {
 const namedUser = 0x02;
 const namedGroup = 0x08;
 
-/** The kernel's form: a version, then entries of a tag, permissions and an id. What is not of that form stays. */
+/**
+ * The kernel's form: a version, then entries of a tag, permissions and an id. Any other form is unchanged.
+ */
 function mapAcl(value: Uint8Array, map: OwnerMap): Uint8Array {
   const bytes = Buffer.from(value);
   if (bytes.length < 4 || (bytes.length - 4) % 8 !== 0) return value;

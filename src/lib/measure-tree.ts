@@ -9,23 +9,23 @@ import { walkTree } from './tree-walk.ts';
 
 interface MeasureTreeOptions {
   readonly signal?: AbortSignal | undefined;
-  /** What vanished or cannot be read: it is left out, and the rest is measured. */
+  /** Called for what vanished or cannot be read: it is left out, and the rest is measured. */
   readonly onProblem?: ProblemReporter | undefined;
-  /** Now and then, with what was counted so far. */
+  /** Called regularly with the counts so far. */
   readonly onProgress?: ((usage: TreeUsage) => void) | undefined;
 }
 
 /**
- * What a tree holds at this moment, hard links counted once, without what is mounted in it. Everything is asked for its
- * size: a file that grows changes no directory, and nothing that the kernel tells is told of every way to write.
- * Throws as `walkTree` does.
+ * The current size of a tree, hard links counted once, without mounts in it. Every entry is examined: a
+ * growing file changes no directory, and no kernel notification covers every way to write. Throws as
+ * `walkTree` does.
  */
 export async function measureTree(root: ByteString, options: MeasureTreeOptions = {}): Promise<TreeUsage> {
   const quick = canScan ? await measureQuickly(root, options) : undefined;
   return quick ?? (await measureByWalk(root, options));
 }
 
-/** Each level keeps a directory open: deeper trees are for `walkTree`. */
+/** Each level keeps a directory open: `walkTree` handles deeper trees. */
 const deepest = 100;
 const openFlags = constants.O_RDONLY | constants.O_DIRECTORY;
 
@@ -36,7 +36,7 @@ async function measureQuickly(root: ByteString, options: MeasureTreeOptions): Pr
     fd = openSync(toPath(root), openFlags);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
-    // It knows the words.
+    // `walkTree` reports the reason.
     return undefined;
   }
   using _open = { [Symbol.dispose]: () => closeSync(fd) };
@@ -50,7 +50,7 @@ async function measureQuickly(root: ByteString, options: MeasureTreeOptions): Pr
 interface Folder {
   readonly fd: number;
   readonly path: ByteString;
-  /** The first name of its path. */
+  /** The first part of its path. */
   readonly first: ByteString;
   readonly depth: number;
 }
@@ -105,7 +105,7 @@ class Measure {
       },
       onFailed: (name) => {
         try {
-          // For the reason. When there is none any more, it was made anew in between.
+          // Throws the reason. If there is none any more, the entry was replaced in between.
           lstatSync(toPath(at(folder, name)));
         } catch (error) {
           this.#options.onProblem?.(readProblem(join(folder.path, name), error));
@@ -131,7 +131,7 @@ class Measure {
   #count({ type, links, inode, device, bytes, allocatedBytes }: Scanned, first: ByteString): void {
     if (links > 1 && type !== typeDirectory) {
       const link = `${device}/${inode}`;
-      // Another name of what has been counted.
+      // Another name of a file that was counted.
       if (this.#links.has(link)) return;
       this.#links.add(link);
     }
@@ -140,7 +140,7 @@ class Measure {
     this.usage.add({ kind, bytes: kind === 'file' ? bytes : 0, targetBytes, allocatedBytes }, first);
   }
 
-  /** Says why a directory cannot be read to its end. False leaves that to the next look. */
+  /** Reports why a directory cannot be read to its end. False leaves that to the next attempt. */
   #isExplained(folder: Folder): boolean {
     if (folder.path === '') return false;
     try {
@@ -180,29 +180,29 @@ async function measureByWalk(
   return usage;
 }
 
-/** Something in a tree, another name of the same file left out. */
+/** An entry of a tree, without further names of the same file. */
 interface CountedEntry {
   readonly kind: 'file' | 'dir' | 'other';
-  /** The length of a file; 0 for what is none. */
+  /** The length of a file; 0 for anything else. */
   readonly bytes: number;
-  /** The length of what a symbolic link says. */
+  /** The length of a symbolic link's target. */
   readonly targetBytes?: number | undefined;
   readonly allocatedBytes: number;
 }
 
-/** What a tree holds. */
+/** The size of a tree. */
 export class TreeUsage {
   bytes = 0;
-  /** Of symbolic links, which have no part in `bytes`. */
+  /** For symbolic links, which are not part of `bytes`. */
   targetBytes = 0;
   allocatedBytes = 0;
   files = 0;
   directories = 0;
   others = 0;
-  /** What lies at the top, with all that is below it. */
+  /** The root's entries, each with everything below it. */
   readonly top = new Map<ByteString, { bytes: number; files: number }>();
 
-  /** `first` is the first name of its path; '' for the root itself. */
+  /** `first` is the first part of its path; '' for the root itself. */
   add({ kind, bytes, targetBytes = 0, allocatedBytes }: CountedEntry, first: ByteString): void {
     this.bytes += bytes;
     this.targetBytes += targetBytes;

@@ -8,18 +8,22 @@ import { tryLockFile } from './file-lock.ts';
 import { bootId } from './process-identity.ts';
 
 /**
- * Who mounts the volumes of a state folder where not everybody sees it: a managed plugin, in its own mount namespace.
- * Another process that mounted them too would have a second tmpfs, or check a file system that is in use.
+ * The process that mounts the volumes of a state folder where not every process sees it: a managed plugin, in
+ * its own mount namespace. Another process that mounted them too would get a second tmpfs, or check a file
+ * system that is in use.
  */
 export interface MountClaim extends AsyncDisposable {
-  /** What was mounted is not used: the claim ends with this process, and not only with the machine's run. */
+  /** The mounts are not in use: the claim ends with this process, not only at the next boot. */
   forget(): Promise<void>;
 }
 
-/** A look takes the lock for a moment. */
+/** Reading the claim takes the lock for a moment. */
 const patienceMs = 2000;
 
-/** Claims all mounts for the mount namespace of this process. `locked` while a process of another one has them. */
+/**
+ * Claims all mounts for this process's mount namespace. `locked` while a process of another namespace has
+ * them.
+ */
 export async function claimMounts(stateDir: string): Promise<MountClaim> {
   const lock = await takeLock(stateDir);
   try {
@@ -35,14 +39,17 @@ export async function claimMounts(stateDir: string): Promise<MountClaim> {
   };
 }
 
-/** What a managed plugin has left behind goes. `locked` while it runs. */
+/** Removes what a managed plugin has left behind. `locked` while it runs. */
 export async function endClaim(stateDir: string): Promise<void> {
   if ((await foreignClaim(stateDir)) === undefined) return;
   await using _lock = await takeLock(stateDir);
   await rm(claimPath(stateDir), { force: true });
 }
 
-/** Throws `in-use`, with `action` before the reason, when the volumes are or may be mounted where this process does not see it. */
+/**
+ * Throws `in-use`, with `action` before the reason, when the volumes are or may be mounted where this process
+ * does not see it.
+ */
 export async function requireMountsHere(stateDir: string, action: string): Promise<void> {
   if ((await foreignClaim(stateDir)) === undefined) return;
   const lock = await tryLockFile(lockPath(stateDir), { owner: '' });
@@ -70,7 +77,7 @@ interface Claim {
   readonly boot: string;
 }
 
-/** The claim of another mount namespace in this run of the machine. */
+/** A claim of another mount namespace since the last boot. */
 async function foreignClaim(stateDir: string): Promise<Claim | undefined> {
   const claim = await readClaim(stateDir);
   if (claim === undefined || claim.boot !== bootId() || claim.namespace === mountNamespace())
@@ -89,7 +96,7 @@ async function readClaim(stateDir: string): Promise<Claim | undefined> {
   return parseClaim(text) ?? { namespace: 'unknown', boot: bootId() };
 }
 
-/** Undefined for a file that was damaged: it is a claim all the same. */
+/** Undefined for a damaged file, which still counts as a claim. */
 function parseClaim(text: string): Claim | undefined {
   try {
     const { namespace, boot } = JSON.parse(text) as Partial<Claim>;

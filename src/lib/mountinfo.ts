@@ -6,7 +6,7 @@ export interface MountPoint {
   readonly id: number;
   /** `major:minor` of the file system. */
   readonly device: string;
-  /** What of the file system is mounted: `/` is all of it, anything else is a bind mount's directory. */
+  /** The mounted part of the file system: `/` is all of it, anything else a bind mount's directory. */
   readonly root: ByteString;
   readonly path: ByteString;
   readonly type: string;
@@ -18,7 +18,7 @@ export async function readMounts(): Promise<MountPoint[]> {
   return parseMountinfo(await readFile('/proc/self/mountinfo', 'latin1'));
 }
 
-/** Parses the form of `/proc/PID/mountinfo`; lines that are none are left out. */
+/** Parses the format of `/proc/PID/mountinfo`; invalid lines are left out. */
 export function parseMountinfo(text: ByteString): MountPoint[] {
   const mounts: MountPoint[] = [];
   for (const line of text.split('\n')) {
@@ -40,7 +40,7 @@ export function parseMountinfo(text: ByteString): MountPoint[] {
   return mounts;
 }
 
-/** The mount that is visible at exactly `path`: the last one, as later mounts cover earlier ones. */
+/** The mount visible at exactly `path`: the last one, as later mounts cover earlier ones. */
 export function mountAt(mounts: readonly MountPoint[], path: ByteString): MountPoint | undefined {
   return mounts.findLast((mount) => mount.path === path);
 }

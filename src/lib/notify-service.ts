@@ -15,8 +15,8 @@ const noSignal = 0x4000;
 const withoutWaiting = 0x40;
 
 /**
- * Tells the service manager that started this process how it is (`READY=1`), as sd_notify(3) says. Nothing without a
- * service manager. Throws an Error when it cannot be told.
+ * Tells the service manager that started this process its state (`READY=1`), by sd_notify(3). Does nothing
+ * without a service manager. Throws an Error when the message cannot be sent.
  */
 export function notifyService(env: Readonly<Record<string, string | undefined>>, state: string): void {
   const path = env['NOTIFY_SOCKET'];
@@ -33,7 +33,7 @@ export function notifyService(env: Readonly<Record<string, string | undefined>>,
   }
 }
 
-/** The same; that it cannot be told is a warning. */
+/** The same, but a failure is only a warning. */
 export function tryNotifyService(
   env: Readonly<Record<string, string | undefined>>,
   state: string,
@@ -47,7 +47,9 @@ export function tryNotifyService(
   }
 }
 
-/** How often the service manager wants to hear `WATCHDOG=1`: half of its patience. Undefined when it does not watch. */
+/**
+ * How often the service manager expects `WATCHDOG=1`: half of its timeout. Undefined when it does not watch.
+ */
 export function watchdogIntervalMs(
   env: Readonly<Record<string, string | undefined>>,
   pid: number,

@@ -8,18 +8,18 @@ import { listXattrs } from './posix.ts';
 export interface OpenDirectory {
   readonly path: ByteString;
   readonly handle: DirectoryHandle;
-  /** What is made in it gets its default ACL. */
+  /** Entries created in it inherit its default ACL. */
   readonly inheritsAcl: boolean;
 }
 
 export interface EnterOptions {
-  /** Makes the directories that are missing. */
+  /** Creates missing directories. */
   readonly create: boolean;
-  /** Something else in the place of the last part is removed for the directory. */
+  /** Replaces anything else at the last part by a directory. */
   readonly replaces?: boolean | undefined;
 }
 
-/** A restore holds as many in each of up to eleven places, where a process may have no more than 1,024 files open. */
+/** A restore holds this many in each of up to eleven places, and a process may have only 1,024 files open. */
 const maxOpenHandles = 64;
 
 export interface TreeOptions {
@@ -29,11 +29,14 @@ export interface TreeOptions {
   readonly keepsRoot?: boolean | undefined;
 }
 
-/** The directories on the way to where a tree is being written, open, so that the next entry nearby costs nothing. */
+/**
+ * The directories on the path to the current entry, kept open, so that reaching the next entry nearby costs
+ * nothing.
+ */
 export class OpenDirectories implements Disposable {
   readonly #isStaged: boolean;
   readonly #root: OpenDirectory;
-  /** Below the root, each one within the one before. */
+  /** Below the root, each within the previous one. */
   readonly #stack: OpenDirectory[] = [];
 
   constructor(root: ByteString, { isStaged, keepsRoot }: TreeOptions) {
@@ -43,7 +46,10 @@ export class OpenDirectories implements Disposable {
     this.#root = { path: '', handle, inheritsAcl: !isStaged && hasDefaultAcl(handle) };
   }
 
-  /** The directory of a path from the root, which stays open until another one is asked for. Never through a symbolic link. */
+  /**
+   * The directory at a path below the root, open until another one is requested. Never follows a symbolic
+   * link.
+   */
   enter(path: ByteString, options: EnterOptions): OpenDirectory {
     let top = this.#unwindTo(path);
     if (top.path === path) return top;
@@ -52,13 +58,13 @@ export class OpenDirectories implements Disposable {
       const isLast = index === rest.length - 1;
       top = this.#openChild(top, name, { ...options, replaces: isLast && options.replaces === true });
       this.#stack.push(top);
-      // Far up they are closed again: a tree may be deeper than a process may have files open.
+      // Directories far up are closed again: a tree may be deeper than a process may have files open.
       if (this.#stack.length > maxOpenHandles) this.#stack.shift()?.handle[Symbol.dispose]();
     }
     return top;
   }
 
-  /** A handle of its own to an existing directory, for the caller to close. */
+  /** A separate handle of an existing directory; the caller closes it. */
   resolve(path: ByteString): DirectoryHandle {
     let handle = this.#root.handle.openChild('.');
     for (const name of path === '' ? [] : path.split('/')) {
@@ -100,7 +106,7 @@ export class OpenDirectories implements Disposable {
   }
 }
 
-/** True when it was not there. */
+/** True when it did not exist. */
 function makeDirectory(parent: OpenDirectory, name: ByteString, replaces: boolean): boolean {
   const at = toPath(parent.handle.at(name));
   try {

@@ -4,19 +4,19 @@ import type { ByteString } from '../model/byte-string.ts';
 import { closeQuickly, type FileStat, openAt, openFlag, reopen, statOpen } from './posix-at.ts';
 
 export interface OpenRegular {
-  /** For reading, for the caller to close. */
+  /** Open for reading; the caller closes it. */
   readonly fd: number;
-  /** Taken of the very file, before it was opened. */
+  /** Taken from the very file, before it was opened. */
   readonly stat: FileStat;
 }
 
 const fromCurrentFolder = -100;
 
 /**
- * Opens a regular file of an open directory for reading. To open a device, a FIFO or a tape already does something, and
- * what has the name may be another thing than a moment ago: so what is there is held first, without being opened, and
- * opened for real when it is a regular file. Anything else is an error: `ELOOP` for
- * a symbolic link, `ENOTDIR` for the rest.
+ * Opens a regular file of an open directory for reading. Opening a device, a FIFO or a tape has effects, and
+ * the name may belong to another file than a moment ago: so the entry is first held without being opened, and
+ * opened only if it is a regular file. Anything else is an error: `ELOOP` for a symbolic link, `ENOTDIR` for
+ * the rest.
  */
 export function openRegular(directory: number, name: ByteString, flags: number = readFlags): OpenRegular {
   const node = openAt(directory, name, openFlag.path | constants.O_NOFOLLOW);
@@ -29,7 +29,7 @@ export function openRegular(directory: number, name: ByteString, flags: number =
   }
 }
 
-/** The same by a path, of which only the last part may not be a symbolic link. */
+/** The same by path, of which only the last part may not be a symbolic link. */
 export function openRegularPath(path: ByteString, flags?: number): OpenRegular {
   return openRegular(fromCurrentFolder, path, flags);
 }
@@ -37,12 +37,12 @@ export function openRegularPath(path: ByteString, flags?: number): OpenRegular {
 const readFlags = constants.O_RDONLY | openFlag.noAccessTime;
 
 function openHeld(node: number, flags: number): number {
-  // Without waiting for another process to give up a lease.
+  // Does not wait for another process to give up a lease.
   const always = constants.O_NONBLOCK | constants.O_NOCTTY;
   try {
     return reopen(node, flags | always);
   } catch (error) {
-    // Only the owner may leave the access time alone.
+    // Only the owner may preserve the access time.
     if (errnoOf(error) !== 'EPERM' || (flags & openFlag.noAccessTime) === 0) throw error;
     return reopen(node, (flags & ~openFlag.noAccessTime) | always);
   }

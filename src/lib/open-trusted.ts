@@ -5,18 +5,18 @@ import { DirectoryHandle } from './directory-handle.ts';
 import { openRegular, type OpenRegular } from './open-regular.ts';
 import { closeQuickly, statAt, statOpen } from './posix-at.ts';
 
-/** As many as the kernel follows. */
+/** The kernel's limit. */
 const mostLinks = 40;
 
 const held = /^\/proc\/self\/fd\/\d+/;
 
 /**
- * Opens a directory by its absolute path, name by name, however long it is. A symbolic link is followed only where
- * only root and this process's own user can have put it: another user who owns a directory on the way would lead
- * root into any other. Throws `denied` for such a link, and a system error for everything else.
+ * Opens a directory by its absolute path, name by name, of any length. A symbolic link is followed only where
+ * only root and this process's own user can have created it: another user who owns a directory on the way
+ * could lead root anywhere. Throws `denied` for such a link, and a system error for everything else.
  */
 export function openTrusted(path: ByteString): DirectoryHandle {
-  // What is held open already is no link that could be changed.
+  // A path through an open descriptor contains no link that could be changed.
   const start = held.exec(path)?.[0];
   const names = path.slice(start?.length ?? 0).split('/');
   const way: Way = { handle: DirectoryHandle.open(start ?? '/'), left: names.filter(isName), links: 0 };
@@ -31,7 +31,7 @@ export function openTrusted(path: ByteString): DirectoryHandle {
 
 interface Way {
   handle: DirectoryHandle;
-  /** The names that are still to go. */
+  /** The remaining names. */
   left: ByteString[];
   links: number;
 }
@@ -49,7 +49,7 @@ function go(way: Way, name: ByteString, path: ByteString): void {
     const now = statAt(way.handle.fd, name);
     if (!now.isSymbolicLink() && !now.isDirectory()) throw error;
     if (++way.links > mostLinks) throw tooManyLinks(path);
-    // It was a link a moment ago: what is there now is opened.
+    // It was a link a moment ago: open what is there now.
     if (now.isDirectory()) return void way.left.unshift(name);
   }
   const target = trustedTarget(way.handle, name, path);
@@ -62,14 +62,14 @@ function move(way: Way, next: DirectoryHandle): void {
   way.handle = next;
 }
 
-/** What a link says, when only root and this user could have made or changed it. */
+/** The target of a link that only root and this user could have created or changed. */
 function trustedTarget(folder: DirectoryHandle, name: ByteString, path: ByteString): ByteString {
   const above = statOpen(folder.fd);
-  // The group of another user's own directories is that user's affair.
+  // Group access to another user's own directories is that user's decision.
   const others = isRoot() && above.gid !== 0n ? 0o022n : 0o002n;
   const isOpenToOthers = (above.mode & others) !== 0n;
   const isSticky = (above.mode & 0o1000n) !== 0n;
-  // In a sticky directory no user can replace what belongs to another.
+  // In a sticky directory no user can replace another's entries.
   const isTrusted =
     isOurs(above.uid) && (!isOpenToOthers || (isSticky && isOurs(statAt(folder.fd, name).uid)));
   if (isTrusted) return readlinkSync(toPath(folder.at(name)), { encoding: 'latin1' });
@@ -94,12 +94,12 @@ function tooManyLinks(path: ByteString): Error {
   return Object.assign(new Error(`ELOOP: too many symbolic links in '${path}'`), { code: 'ELOOP', path });
 }
 
-/** Where an open directory is: no link is on the way. */
+/** The real path of an open directory, without links. */
 export function realPathOf(folder: DirectoryHandle): ByteString {
   return fromBytes(readlinkSync(folder.self, { encoding: 'buffer' }));
 }
 
-/** True when an open directory is what a path leads to now. */
+/** True when a path currently leads to an open directory. */
 export function isStillAt(folder: DirectoryHandle, path: ByteString): boolean {
   let now: DirectoryHandle;
   try {
@@ -120,7 +120,10 @@ export function isSameFile(one: Identity, other: Identity): boolean {
   return one.dev === other.dev && one.ino === other.ino;
 }
 
-/** Opens a file that is there for writing: no link, no device, no further name of another file. The caller closes it. */
+/**
+ * Opens an existing file for writing: not a link, a device, or a further name of another file. The caller
+ * closes it.
+ */
 export function openOwnFile(folder: DirectoryHandle, name: ByteString): number {
   const { fd, stat } = openForWriting(folder, name);
   if (stat.nlink === 1n) return fd;

@@ -7,8 +7,8 @@ import { closeQuickly, openAt, removeDirectoryAt, statOpen, unlinkAt } from './p
 import { emptyDirectory } from './remove-tree.ts';
 
 /**
- * Makes a directory in an open one, and holds on to it. Its name ends in 16 random digits. Throws `conflict` when
- * another program has put something else in its place, and a system error for everything else.
+ * Creates a directory in an open one, and keeps it open. Its name ends in 16 random digits. Throws `conflict`
+ * when another program has put something else in its place, and a system error for everything else.
  */
 export function makeOwnDirectory(folder: DirectoryHandle, name: ByteString): DirectoryHandle {
   mkdirSync(toPath(folder.at(name)), { mode: 0o700 });
@@ -23,7 +23,10 @@ export function makeOwnDirectory(folder: DirectoryHandle, name: ByteString): Dir
   throw replacedDirectory(name);
 }
 
-/** Removes a directory that is held open, with all that is in it. What has its name by now stays, unless that is an empty directory. */
+/**
+ * Removes an open directory with its content. If its name now belongs to something else, that stays, unless
+ * it is an empty directory.
+ */
 export async function removeOwnDirectory(
   folder: DirectoryHandle,
   { name, made }: { readonly name: ByteString; readonly made: DirectoryHandle },
@@ -32,7 +35,7 @@ export async function removeOwnDirectory(
   try {
     removeDirectoryAt(folder.fd, name);
   } catch (error) {
-    // Its name was given to something else, which is not ours.
+    // The name now belongs to something else, which is not ours.
     if (!['ENOENT', 'ENOTDIR', 'ELOOP', 'ENOTEMPTY', 'EEXIST'].includes(errnoOf(error) ?? '')) throw error;
   }
 }
@@ -51,8 +54,8 @@ interface Place {
 }
 
 /**
- * True when a new directory is the one that this process has made: another user can put one of their own in its place,
- * and whatever is made in that would be theirs to change.
+ * True when a new directory is the one that this process created: another user could put one of their own in
+ * its place, and then change what is created in it.
  */
 function isOwn(made: DirectoryHandle, place: Place): boolean {
   const [stat, above] = [made.stat(), place.folder.stat()];
@@ -60,7 +63,7 @@ function isOwn(made: DirectoryHandle, place: Place): boolean {
   return stat.uid === BigInt(process.geteuid?.() ?? 0) || stat.uid === ownerOfNew(place);
 }
 
-/** Whose new files are in a folder: a file system may give them to another user than the one that makes them. */
+/** The owner of new files in a folder: a file system may assign another user than the creator. */
 function ownerOfNew({ folder, name }: Place): bigint {
   // A kill leaves it as one more of these directories, which are removed.
   const other = `${name.slice(0, -16)}${randomBytes(8).toString('hex')}`;

@@ -6,8 +6,8 @@ import { AppError } from '../model/errors.ts';
 const linksAtMost = 40;
 
 /**
- * Says for people why a user other than root and the one of this process can change what is at a path: the file or folder
- * itself, any folder above it, or a link on the way. Undefined when none can. Throws what lstat throws.
+ * Explains how a user other than root and this process's can change what is at a path: the file or folder
+ * itself, any parent folder, or a link on the way. Undefined when none can. Throws what lstat throws.
  */
 export async function whoElseWrites(path: string): Promise<string | undefined> {
   return (await findStranger(path))?.reason;
@@ -15,7 +15,7 @@ export async function whoElseWrites(path: string): Promise<string | undefined> {
 
 interface Stranger {
   readonly reason: string;
-  /** What keeps other users from it, by a command where there is one. */
+  /** How to prevent it, with a command where there is one. */
   readonly remedy: string;
 }
 
@@ -50,7 +50,7 @@ async function findStranger(path: string): Promise<Stranger | undefined> {
   }
 }
 
-/** Throws `denied` for a path that another user can change. `orElse` is another way out than to keep that user from it. */
+/** Throws `denied` for a path that another user can change. `orElse` is an alternative to preventing that. */
 export async function requireOwn(path: string, action: string, orElse?: string): Promise<void> {
   const stranger = await findStranger(path);
   if (stranger === undefined) return;
@@ -60,21 +60,21 @@ export async function requireOwn(path: string, action: string, orElse?: string):
   });
 }
 
-/** Who is to have it, as chown takes it. */
+/** The required owner, in chown's form. */
 function ownName(): string {
   const uid = process.geteuid?.() ?? 0;
   return uid === 0 ? 'root' : String(uid);
 }
 
-/** In a folder like /tmp, one user does not rename what is another's. */
+/** In a folder like /tmp, one user cannot rename another's files. */
 function othersWrite({ mode, uid, gid }: Stats, { isLast }: { readonly isLast: boolean }): boolean {
   const isShared = !isLast && (mode & 0o1000) !== 0;
   if (isShared) return false;
-  // A group of the owner alone has the owner's number by custom.
+  // By convention, a user's private group has the user's number.
   return (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== uid);
 }
 
-/** In a user namespace, owners of the outside are seen as one that no process in it has. */
+/** In a user namespace, all outside owners appear as one that no process in it has. */
 async function strangerTest(): Promise<(uid: number) => boolean> {
   const own = process.geteuid?.() ?? 0;
   const isWhole = (await readFile('/proc/self/uid_map', 'utf8').catch(() => '')).includes('4294967295');

@@ -6,7 +6,7 @@ type OwnershipOptions = Readonly<Record<string, string | undefined>>;
 
 export const ownershipOptions = ['owner', 'group', 'uid', 'gid', 'mode'] as const;
 
-/** Throws `usage` for what cannot be an owner, a group or a mode. Whether a name is known is seen when it is used. */
+/** Throws `usage` for an invalid owner, group or mode. Whether a name exists is checked on use. */
 export function checkOwnership(options: OwnershipOptions): void {
   for (const key of ['uid', 'gid'] as const) {
     const value = options[key];
@@ -23,7 +23,7 @@ export function parseMode(text: string): number {
   throw new AppError('usage', `invalid mode: ${quote(text)}`, { hint: 'Write it in octal, like 0750.' });
 }
 
-/** Sets what the options say of the root of the data, and leaves the rest as it is. */
+/** Applies the options to the root of the data, and leaves the rest as it is. */
 export async function applyOwnership(path: string, options: OwnershipOptions, name: string): Promise<void> {
   const user = options['owner'] ?? options['uid'];
   const group = options['group'] ?? options['gid'];
@@ -32,7 +32,7 @@ export async function applyOwnership(path: string, options: OwnershipOptions, na
       const now = await stat(path);
       const uid = user === undefined ? now.uid : await lookUp('/etc/passwd', user);
       const gid = group === undefined ? now.gid : await lookUp('/etc/group', group);
-      // Changing the owner takes set-id bits away, so it comes first.
+      // Changing the owner clears set-id bits, so it comes first.
       await chown(path, uid, gid);
     }
     if (options['mode'] !== undefined) await chmod(path, parseMode(options['mode']));

@@ -11,8 +11,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const commandLimitMs = 120_000;
 
 /**
- * The password that a reference names (`file:/path`, `env:NAME`, `exec:command`), without a line end. Never empty. A command
- * that is written down in a state folder is not run where other users can write to it: `denied`.
+ * The password at a reference (`file:/path`, `env:NAME`, `exec:command`), without a line end. Never empty. A
+ * command stored in a state folder that other users can write to is not run: `denied`.
  */
 export async function readPassword(
   reference: string,
@@ -68,7 +68,10 @@ async function readPasswordFile(path: string): Promise<Buffer> {
   }
 }
 
-/** Run without a shell; its standard output is the password, its messages are not shown since they may hold it. */
+/**
+ * Runs without a shell; the standard output is the password, and its messages are hidden since they may
+ * contain it.
+ */
 async function runPasswordCommand(command: string, env: Environment): Promise<Buffer> {
   const [program, ...args] = splitWords(command);
   if (program === undefined) throw new AppError('usage', 'The password command is empty');

@@ -11,12 +11,15 @@ const peerCredentialsOption = 17;
 const credentialsBytes = 12;
 
 interface PeerCredentials {
-  /** Undefined when it cannot be told (another pid namespace). */
+  /** Undefined when unknown (another pid namespace). */
   readonly pid: number | undefined;
   readonly uid: number;
 }
 
-/** The number of the process at the other end of a unix socket; undefined when it cannot be told (another pid namespace). */
+/**
+ * The number of the process at the other end of a unix socket; undefined when unknown (another pid
+ * namespace).
+ */
 export function peerProcess(socket: Socket): number | undefined {
   return peerCredentials(socket)?.pid;
 }
@@ -47,7 +50,10 @@ const showUid = 0x40;
 const uidAttribute = 7;
 const withoutWaiting = 0x40;
 
-/** The user who made the socket that listens at an abstract address; undefined when there is none, or it cannot be told. */
+/**
+ * The user who created the socket that listens at an abstract address; undefined when there is none, or it is
+ * unknown.
+ */
 export function socketOwner(address: string): number | undefined {
   const inode = inodeOf(address);
   return inode === undefined ? undefined : ownerOf(inode);
@@ -66,7 +72,7 @@ function inodeOf(wanted: string): number | undefined {
   return listening().find(({ address }) => address === wanted)?.inode;
 }
 
-/** The kernel's list has the name with an `@` for its first byte, and 10000 in the flags of one that listens. */
+/** The kernel's list shows the name with a leading `@`, and flags 10000 for a listening socket. */
 function listening(): { readonly address: string; readonly inode: number }[] {
   return [...readList().matchAll(/^\S+ \S+ \S+ 00010000 \S+ \S+ +(\d+) @(.*)$/gm)].map(
     ([, inode, name = '']) => ({ address: `\0${name}`, inode: Number(inode) }),
@@ -81,7 +87,9 @@ function readList(): string {
   }
 }
 
-/** The kernel answers in the call that asks: nothing is waited for, and the process that has the socket is not asked. */
+/**
+ * The kernel answers within the call: nothing waits, and the process that owns the socket is not involved.
+ */
 function ownerOf(inode: number): number | undefined {
   const fd = Number(socket(netlink, rawCloseOnExec, socketDiagnostics));
   if (fd < 0) return undefined;
@@ -104,7 +112,7 @@ function ownerOf(inode: number): number | undefined {
   }
 }
 
-/** Behind the header and what is said of every socket, attributes: length, type, value, each up to the next multiple of 4. */
+/** After the headers come attributes: length, type, value, each padded to a multiple of 4. */
 function uidIn(answer: Buffer): number | undefined {
   if (answer.length < 32 || answer.readUInt16LE(4) !== diagnoseByFamily) return undefined;
   for (let at = 32; at + 8 <= answer.length;) {

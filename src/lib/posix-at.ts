@@ -5,14 +5,14 @@ import { type ByteString, toPath } from '../model/byte-string.ts';
 import { packDevice } from './posix.ts';
 
 /**
- * The POSIX calls that start from an open directory, so that nothing that is put in the place of its parents meanwhile
- * leads anywhere else. The directory may be open by O_PATH. None follows a symbolic link at the end, all throw an Error
- * with `code`, `syscall` and `path`, like `node:fs`. They take about a microsecond besides the kernel's time: a walk
- * makes several of them for each file.
+ * POSIX calls that start from an open directory, so that replacing its parents meanwhile leads nowhere else.
+ * The directory may be open by O_PATH. None follows a symbolic link at the end, and all throw an Error with
+ * `code`, `syscall` and `path`, like `node:fs`. They take about a microsecond on top of the kernel's time: a
+ * walk makes several for each file.
  */
 
 const libc = koffi.load(null);
-/** Addresses as numbers: making a view for each name would cost more than the call. */
+/** Addresses as numbers: creating a view for each name would cost more than the call. */
 const openat = libc.func('int openat(int dirfd, uintptr_t path, int flags, unsigned int mode)');
 const unlinkat = libc.func('int unlinkat(int dirfd, uintptr_t path, int flags)');
 const close = libc.func('int close(int fd)');
@@ -21,7 +21,7 @@ const fchownat = libc.func(
 );
 const statx = statxOf();
 
-/** Glibc has it since 2.28. Undefined where `node:fs` has to do it. */
+/** In glibc since 2.28. Undefined where `node:fs` has to do it. */
 function statxOf(): ReturnType<typeof libc.func> | undefined {
   if (endianness() !== 'LE') return undefined;
   try {
@@ -31,9 +31,9 @@ function statxOf(): ReturnType<typeof libc.func> | undefined {
   }
 }
 
-/** Of linux/fcntl.h, for x64 and arm64 alike. */
+/** From linux/fcntl.h, the same for x64 and arm64. */
 export const openFlag = {
-  /** A place to start paths from: it needs no right to read, and nothing is opened that notices. */
+  /** A starting point for paths: needs no read permission, and opening it has no effect on a device. */
   path: 0o10000000,
   closeOnExec: 0o2000000,
   noAccessTime: 0o1000000,
@@ -51,7 +51,10 @@ const answer = Buffer.allocUnsafeSlow(256);
 const answerAt = Number(koffi.address(answer));
 const answerView = new DataView(answer.buffer);
 
-/** Opens what has a name in an open directory, or makes a file of that mode with `O_CREAT`. Never waits for a signal's handler: an interrupted call is made again. */
+/**
+ * Opens a name in an open directory, or creates a file of that mode with `O_CREAT`. Repeats an interrupted
+ * call.
+ */
 export function openAt(directory: number, name: ByteString, flags: number, mode = 0o600): number {
   const path = cPath(name, 'openat');
   for (let tries = 0; ; tries++) {
@@ -61,23 +64,26 @@ export function openAt(directory: number, name: ByteString, flags: number, mode 
   }
 }
 
-/** The same by a path of its own, symbolic links on the way followed; at the end too, unless the flags forbid it. */
+/** The same for a whole path. Symbolic links are followed, at the end too unless the flags forbid it. */
 export function openFromHere(path: ByteString, flags: number): number {
   return openAt(atFdCwd, path, flags);
 }
 
-/** Opens for real what is open by O_PATH: the very same thing, whatever has its name by now. */
+/** Opens for reading or writing what is open by O_PATH: the very same file, whatever has its name by now. */
 export function reopen(fd: number, flags: number): number {
   return openAt(atFdCwd, `/proc/self/fd/${fd}`, flags);
 }
 
-/** Gives what is open, if only by O_PATH, to another user: the very thing, whatever has its name by now. */
+/**
+ * Changes the owner of an open file, even one open by O_PATH: the very same file, whatever has its name by
+ * now.
+ */
 export function changeOwner(fd: number, { uid, gid }: { readonly uid: number; readonly gid: number }): void {
   text[0] = 0;
   if (fchownat(fd, textAt, uid, gid, emptyPath) !== 0) throw systemError('fchownat', `fd ${fd}`);
 }
 
-/** Removes a name that is not a directory's. */
+/** Removes a name other than a directory's. */
 export function unlinkAt(directory: number, name: ByteString): void {
   if (unlinkat(directory, cPath(name, 'unlinkat'), 0) !== 0) throw systemError('unlinkat', name);
 }
@@ -87,12 +93,12 @@ export function removeDirectoryAt(directory: number, name: ByteString): void {
     throw systemError('unlinkat', name);
 }
 
-/** Closes a descriptor in half the time that `closeSync` takes. What it says is of no use to a reader. */
+/** Closes a descriptor in half the time of `closeSync`. Ignores errors, which mean nothing to a reader. */
 export function closeQuickly(fd: number): void {
   close(fd);
 }
 
-/** What lstat(2) tells, and has in common with `BigIntStats`. */
+/** The result of lstat(2), as far as it is in common with `BigIntStats`. */
 export type FileStat = Pick<
   BigIntStats,
   | 'dev'
@@ -115,7 +121,7 @@ export type FileStat = Pick<
   | 'isBlockDevice'
 >;
 
-/** Of what has a name in an open directory. */
+/** Of a name in an open directory. */
 export function statAt(directory: number, name: ByteString): FileStat {
   const path = cPath(name, 'statx');
   if (statx?.(directory, path, symlinkNoFollow, statMask, answerAt) === 0) return new ReadStat();
@@ -123,7 +129,7 @@ export function statAt(directory: number, name: ByteString): FileStat {
   return lstatSync(toPath(`/proc/self/fd/${directory}/${name}`), { bigint: true });
 }
 
-/** Of what is open, if only by O_PATH. */
+/** Of an open file, even one open by O_PATH. */
 export function statOpen(fd: number): FileStat {
   text[0] = 0;
   const flags = emptyPath | symlinkNoFollow;
@@ -132,12 +138,12 @@ export function statOpen(fd: number): FileStat {
   return fstatSync(fd, { bigint: true });
 }
 
-/** As the seccomp profiles of older container engines forbid statx(2), which is never refused otherwise. */
+/** True where the seccomp profile of an older container engine forbids statx(2); nothing else refuses it. */
 function isForbidden(): boolean {
   return koffi.errno() === koffi.os.errno['EPERM'];
 }
 
-/** Which mount an open thing is on: a directory that is mounted elsewhere is on the device of what it is mounted on. */
+/** The mount of an open file: a directory bind-mounted elsewhere has the same device as its source. */
 export function mountOf(fd: number): bigint | undefined {
   text[0] = 0;
   if (statx === undefined) return mountInProc(fd);
@@ -150,7 +156,7 @@ export function mountOf(fd: number): bigint | undefined {
   return isTold ? answerView.getBigUint64(144, true) : mountInProc(fd);
 }
 
-/** The same number, where statx(2) cannot tell it: what is mounted in a tree must not be deleted with it there either. */
+/** The same number, where statx(2) cannot return it: a mount in a tree must not be deleted there either. */
 function mountInProc(fd: number): bigint | undefined {
   const [, id] = /^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1')) ?? [];
   return id === undefined ? undefined : BigInt(id);
@@ -163,7 +169,7 @@ const statMask = 0x7ff;
 const billion = 1_000_000_000n;
 const typeMask = 0o170000n;
 
-/** What statx(2) has just answered. */
+/** The latest result of statx(2). */
 class ReadStat implements FileStat {
   readonly dev = packDevice(answerView.getUint32(136, true), answerView.getUint32(140, true));
   readonly ino = answerView.getBigUint64(32, true);
@@ -200,7 +206,7 @@ class ReadStat implements FileStat {
   }
 }
 
-/** The address of a path, until the next call. */
+/** The address of a path, valid until the next call. */
 function cPath(path: ByteString, syscall: string): number {
   if (path.includes('\0')) throw errorOf('EINVAL', syscall, path);
   if (path.length >= pathBytes) throw errorOf('ENAMETOOLONG', syscall, path);

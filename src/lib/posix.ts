@@ -3,8 +3,9 @@ import { type ByteString, fromBytes, toBytes } from '../model/byte-string.ts';
 import type { DataRun, EntryType, ExtendedAttribute } from '../model/entry.ts';
 
 /**
- * The POSIX calls that `node:fs` lacks, from the C library of this process. All are synchronous, none follows a
- * symbolic link at the end of a path, and all throw an Error with `code` (`ENOENT`), `syscall` and `path`, like `node:fs`.
+ * POSIX calls that `node:fs` lacks, from the C library of this process. All are synchronous, none follows a
+ * symbolic link at the end of a path, and all throw an Error with `code` (`ENOENT`), `syscall` and `path`,
+ * like `node:fs`.
  */
 
 const libc = koffi.load(null);
@@ -37,7 +38,10 @@ const atSymlinkNoFollow = 0x100;
 const seekData = 3;
 const seekHole = 4;
 
-/** Extended attributes in the order in which the file system lists them. Empty where there are none or the file system has no such thing. */
+/**
+ * Extended attributes in the order of the file system. Empty where there are none or the file system does not
+ * support them.
+ */
 export function listXattrs(target: ByteString | number): ExtendedAttribute[] {
   const names = xattrNames(target);
   const found: ExtendedAttribute[] = [];
@@ -78,7 +82,8 @@ function xattrValue(target: ByteString | number, name: ByteString): Uint8Array |
     if (length >= 0) return new Uint8Array(buffer.subarray(0, length));
     const code = errnoName();
     if (code === 'ERANGE' && buffer.length < 1 << 20) buffer = Buffer.alloc(buffer.length * 4);
-    // Removed since the listing, or an attribute that may be named but not read (trusted.* without the right).
+    // Removed since the listing, or an attribute that may be listed but not read (trusted.* without the
+    // right).
     else if (code === 'ENODATA' || code === 'EOPNOTSUPP') return undefined;
     else throw systemError(code, 'lgetxattr', target);
   }
@@ -100,7 +105,10 @@ export function removeXattr(path: ByteString, name: ByteString): void {
 
 const timesBuffer = Buffer.alloc(32);
 
-/** Sets the modification time, and the access time to the same unless it is given. Nanoseconds since 1970, may be negative. */
+/**
+ * Sets the modification time, and by default the access time to the same. Nanoseconds since 1970, may be
+ * negative.
+ */
 export function setTimes(target: ByteString | number, mtimeNs: bigint, atimeNs: bigint = mtimeNs): void {
   writeTimespec(0, atimeNs);
   writeTimespec(16, mtimeNs);
@@ -133,7 +141,7 @@ export interface NodeSpec {
   readonly deviceMinor?: number | undefined;
 }
 
-/** Makes a fifo, a socket or a device. The mode is subject to the umask, as with mknod(2). */
+/** Creates a fifo, a socket or a device. The mode is subject to the umask, as with mknod(2). */
 export function makeNode(path: ByteString, spec: NodeSpec): void {
   const device = packDevice(spec.deviceMajor ?? 0, spec.deviceMinor ?? 0);
   if (mknod(cString(path), (spec.mode & 0o7777) | typeBits[spec.type], device) !== 0) {
@@ -155,7 +163,10 @@ export function unpackDevice(device: bigint): { major: number; minor: number } {
   };
 }
 
-/** The runs of an open file that hold data. Undefined when the file system can't tell. Moves the file's offset. */
+/**
+ * The runs of an open file that hold data. Undefined when the file system cannot tell. Moves the file's
+ * offset.
+ */
 export function dataRuns(fd: number, sizeBytes: number): DataRun[] | undefined {
   const runs: DataRun[] = [];
   let position = 0;
@@ -177,23 +188,23 @@ export function dataRuns(fd: number, sizeBytes: number): DataRun[] | undefined {
   return runs;
 }
 
-/** Where data begins from an offset on; undefined where there is none. Moves the file's offset. */
+/** The start of the next data from an offset on; undefined where there is none. Moves the file's offset. */
 export function nextData(fd: number, offset: number): number | undefined {
   const start = Number(lseek(fd, offset, seekData));
   if (start >= 0) return start;
   const code = errnoName();
   if (code === 'ENXIO') return undefined;
-  // The file system cannot tell: all of it is data.
+  // The file system cannot tell: everything is data.
   if (code === 'EINVAL') return offset;
   throw systemError(code, 'lseek', fd);
 }
 
-/** Where the data ends in which an offset is: at the end of the file at the latest. Moves the file's offset. */
+/** The end of the data that contains an offset, at most the end of the file. Moves the file's offset. */
 export function nextHole(fd: number, offset: number): number {
   const end = Number(lseek(fd, offset, seekHole));
   if (end >= 0) return end;
   const code = errnoName();
-  // The file was cut off meanwhile.
+  // The file was truncated meanwhile.
   if (code === 'ENXIO' || code === 'EINVAL') return Number.MAX_SAFE_INTEGER;
   throw systemError(code, 'lseek', fd);
 }
@@ -203,7 +214,7 @@ export function syncFilesystem(fd: number): void {
   if (syncfs(fd) !== 0) throw systemError(errnoName(), 'syncfs', fd);
 }
 
-/** The same without holding up this thread. Resolves to false when the file system reports an error. */
+/** The same without blocking this thread. Resolves to false when the file system reports an error. */
 export function syncFilesystemLater(fd: number): Promise<boolean> {
   return new Promise((resolve) => {
     syncfs.async(fd, (error: unknown, status: number) => resolve(error === null && status === 0));
@@ -212,7 +223,7 @@ export function syncFilesystemLater(fd: number): Promise<boolean> {
 
 const syncFileRangeWrite = 2;
 
-/** Asks the kernel to begin to write down a part of a file, and does not wait for it. Says nothing of success. */
+/** Asks the kernel to start writing a part of a file to disk, without waiting for it or for errors. */
 export function startWriteback(
   fd: number,
   { offset, length }: { readonly offset: number; readonly length: number },
@@ -226,8 +237,9 @@ export function limitMallocArenas(count: number): void {
 }
 
 /**
- * Has the C library map blocks of so much one by one, and give back what is free at the end of its heap from there on.
- * Left alone, it takes each large block that is freed for a sign that more will come, and keeps as much from then on.
+ * Has the C library map blocks of this size one by one, and return free memory at the end of its heap from
+ * this size on. By default, each large block that is freed raises its threshold, so that it keeps more and
+ * more.
  */
 export function giveBackFrom(bytes: number): void {
   mallopt(-3, bytes);

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
-/** The kernel's id of this run of the machine. */
+/** The kernel's id of the current boot. */
 export function bootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
@@ -9,7 +9,7 @@ export function bootId(): string {
   }
 }
 
-/** The number of this process's PID namespace: only in it do numbers of processes mean the same. '' where it is not known. */
+/** The number of this process's PID namespace, in which process numbers are valid. '' where unknown. */
 export function pidNamespace(): string {
   try {
     return /^pid:\[(\d+)\]$/.exec(readlinkSync('/proc/self/ns/pid'))?.[1] ?? '';
@@ -22,8 +22,8 @@ export function pidNamespace(): string {
 const initialNamespace = '4026531836';
 
 /**
- * True unless it is certain that no process of this machine has this number, in its own namespace or in any other, as
- * those in containers have. Certain is only who sees all processes.
+ * True unless certainly no process of this machine has this number, in its own namespace or any other, such
+ * as a container's. Only a process that sees all processes can be certain.
  */
 export function mayHaveNumber(pid: number): boolean {
   if (pidNamespace() !== initialNamespace || !existsSync('/proc/1/status')) return true;
@@ -32,7 +32,7 @@ export function mayHaveNumber(pid: number): boolean {
     .some((name) => numbersOf(name)?.includes(String(pid)) ?? existsSync(`/proc/${name}`));
 }
 
-/** The numbers that a process has in each of its namespaces; undefined where they cannot be read. */
+/** The numbers of a process in each of its namespaces; undefined where they cannot be read. */
 function numbersOf(process: string): string[] | undefined {
   try {
     return /^NSpid:\s*(.*)$/m.exec(readFileSync(`/proc/${process}/status`, 'utf8'))?.[1]?.split(/\s+/);
@@ -41,7 +41,10 @@ function numbersOf(process: string): string[] | undefined {
   }
 }
 
-/** When a process began, in the kernel's ticks since the machine's start: another process may get its number later. Undefined when there is none. */
+/**
+ * When a process began, in the kernel's ticks since boot: another process may get its number later. Undefined
+ * when there is none.
+ */
 export function processStart(pid: number): string | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
@@ -51,7 +54,7 @@ export function processStart(pid: number): string | undefined {
   }
 }
 
-/** True while a process of this machine has this number, of any user. */
+/** True while any user's process on this machine has this number. */
 export function isProcessAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -61,7 +64,7 @@ export function isProcessAlive(pid: number): boolean {
   }
 }
 
-/** A moment by a clock that nothing sets: how long the machine had run then, suspended times included. */
+/** A moment by a clock that cannot be set: the time since boot, including suspension. */
 export interface KeptSince {
   readonly boot: string;
   readonly uptimeMs: number;
@@ -75,8 +78,8 @@ export function keptSince(): KeptSince {
 }
 
 /**
- * True when less than `keepMs` has certainly passed since, whatever the clock on the wall says: it may have been slow
- * then, and right by now. Only for a moment of this run of the machine is that known.
+ * True when certainly less than `keepMs` has passed since, whatever the wall clock says: that may have been
+ * wrong then, and corrected since. Known only for moments since the last boot.
  */
 export function isKeptShorter(since: KeptSince | undefined, keepMs: number, now = keptSince()): boolean {
   return since !== undefined && since.boot === now.boot && now.uptimeMs - since.uptimeMs < keepMs;

@@ -3,7 +3,7 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { Misfit, type Reading, type Shape } from './shape.ts';
 
-/** A value as it stands in a file. */
+/** A value with its place in a file. */
 export interface PlacedValue {
   /** `policies.nightly.keep.daily`. */
   readonly name: string;
@@ -17,10 +17,13 @@ export interface DocumentReading<T> {
   readonly values: readonly PlacedValue[];
 }
 
-/** Problems that are told at once. */
+/** Maximum number of problems in one message. */
 const shownAtMost = 20;
 
-/** Reads YAML of a shape. All that is wrong is in one `usage` error, each with line and column. An empty document is undefined. */
+/**
+ * Reads YAML of a shape. All problems are in one `usage` error, each with line and column. An empty document
+ * is undefined.
+ */
 export function readDocument<T>(
   content: string,
   shape: Shape<T>,
@@ -41,7 +44,7 @@ export interface DocumentPart {
   readonly document: Document.Parsed;
   readonly lines: LineCounter;
   readonly file: string;
-  /** Where it stands in the document. */
+  /** Its place in the document. */
   readonly path: readonly string[];
 }
 

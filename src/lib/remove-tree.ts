@@ -11,10 +11,10 @@ export interface RemoveTreeOptions {
 }
 
 /**
- * Removes a directory with all that is in it, or any other thing, whatever bytes the names have, however deep it is and
- * whatever the modes are. It works from directory to directory by what is held open: a symbolic link is removed and never
- * followed, not even one that another user puts in the place of a directory meanwhile. What is mounted below the root is
- * not touched (`in-use`). What is gone already is fine. Lets other work go on. May be cancelled, and repeated.
+ * Removes a directory with its content, or anything else, for any names, depth and modes. It works from
+ * directory to directory by open handles: a symbolic link is removed and never followed, not even one that
+ * another user puts in the place of a directory meanwhile. A mount below the root is not touched (`in-use`).
+ * Missing entries are no error. Yields to other work. May be cancelled, and repeated.
  */
 export async function removeTree(root: ByteString, options: RemoveTreeOptions = {}): Promise<void> {
   const slash = root.lastIndexOf('/');
@@ -22,20 +22,20 @@ export async function removeTree(root: ByteString, options: RemoveTreeOptions = 
   if (parent !== undefined) await removeTreeIn(parent, root.slice(slash + 1), options);
 }
 
-/** The same of what has a name in an open directory. */
+/** The same for a name in an open directory. */
 export async function removeTreeIn(
   parent: DirectoryHandle,
   name: ByteString,
   options: RemoveTreeOptions = {},
 ): Promise<void> {
-  // The rights on the directory that it is in are not ours to change.
+  // The permissions of the parent directory are not ours to change.
   using root = openToRemove(parent, name, (work) => work());
   if (root === undefined) return;
   await emptyDirectory(root, options);
   orGone(() => unlessTaken(name, () => removeDirectoryAt(parent.fd, name)));
 }
 
-/** Another thing may have the name since it was looked at. */
+/** Another entry may have taken the name since it was examined. */
 function unlessTaken(name: ByteString, remove: () => void): void {
   try {
     remove();
@@ -50,33 +50,33 @@ function refilled(shown: string, errno: string): AppError {
   return new AppError('in-use', `Cannot delete "${shown}": another program writes to it`, { detail: errno });
 }
 
-/** The same of all that is in an open directory, which stays. */
+/** Removes the content of an open directory, which itself stays. */
 export async function emptyDirectory(root: DirectoryHandle, options: RemoveTreeOptions = {}): Promise<void> {
   using removal = new Removal(root, options);
   await removal.run();
 }
 
-/** A directory that is being emptied. Far up, its handle is closed, and opened again from below on the way back. */
+/** A directory being emptied. Far up, its handle is closed, and reopened from below on the way back. */
 interface Level {
   readonly name: ByteString;
   readonly stat: FileStat;
   handle: DirectoryHandle | undefined;
-  /** What has still to be removed of what was found in it. */
+  /** Found subdirectories that remain to be removed. */
   folders: ByteString[];
-  /** There may be more in it than was found. */
+  /** The directory may hold more than was found. */
   isUnread: boolean;
-  /** How often something was in it after all of it had been removed. */
+  /** How often it was not empty after everything had been removed. */
   refilled: number;
 }
 
 const maxOpenLevels = 128;
-/** Of one directory at a time, so that memory does not grow with it. */
+/** For one directory at a time, so that memory does not grow with its size. */
 const mostFolders = 1000;
-/** Another program that fills the directory is given in to after as many times. */
+/** Gives up after this many refills by another program. */
 const mostRefills = 20;
-/** To take away what a larger file takes on the disk holds up other work, and so another thread does it. */
+/** Freeing the disk space of a larger file blocks, so it is done in another thread. */
 const largeBytes = 32n << 20n;
-/** Of a path in a message. */
+/** The maximum length of a path in a message. */
 const mostShown = 1000;
 
 class Removal implements Disposable {
@@ -93,12 +93,12 @@ class Removal implements Disposable {
     this.#device = stat.dev;
     this.#mount = mountOf(root.fd);
     this.#signal = signal;
-    // The signal is asked for each directory: what it says is said in other words.
+    // The signal is checked for each directory, to throw an error in other words.
     this.#breather = new Breather('deleting', undefined);
     this.#levels = [levelOf('', root, stat)];
   }
 
-  /** The root's handle is the caller's. */
+  /** The caller owns the root's handle. */
   [Symbol.dispose](): void {
     for (const { handle } of this.#levels) if (handle !== this.#root) handle?.[Symbol.dispose]();
   }
@@ -128,7 +128,7 @@ class Removal implements Disposable {
     return new AppError('conflict', `Cannot delete "${this.#path()}": it was moved meanwhile`);
   }
 
-  /** Removes what is in it besides directories, and remembers some of those. */
+  /** Removes everything but directories, and remembers some of those. */
   async #read(level: Level, handle: DirectoryHandle): Promise<void> {
     using names = openNames(handle);
     level.isUnread = false;
@@ -152,7 +152,7 @@ class Removal implements Disposable {
       if (stat.nlink === 1n && stat.blocks * 512n >= largeBytes) await unlink(toPath(handle.at(name)));
       else withRights(handle, () => unlinkAt(handle.fd, name));
     } catch (error) {
-      // A directory took its place: it is found when this one proves not to be empty.
+      // A directory took its place: it is found when this one turns out not to be empty.
       if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'EISDIR') throw error;
     }
   }
@@ -180,7 +180,7 @@ class Removal implements Disposable {
       level.isUnread = true;
       return true;
     }
-    // Another thing has its name: what that is turns out when the directory above is read again.
+    // Another entry has the name: reading the parent again shows what it is.
     if (errno === 'ENOTDIR' && ++parent.refilled < mostRefills) parent.isUnread = true;
     else if (errno !== undefined && errno !== 'ENOENT') throw refilled(this.#path(), errno);
     this.#levels.pop();
@@ -199,7 +199,7 @@ class Removal implements Disposable {
     }
   }
 
-  /** A directory that was moved elsewhere meanwhile has another parent: nothing is done there. */
+  /** A directory that was moved away meanwhile has another parent, in which nothing is done. */
   #reopenParent(level: Level, parent: Level): DirectoryHandle {
     const handle = this.#handleOf(level).openChild('..');
     const now = statOpen(handle.fd);
@@ -218,7 +218,7 @@ function levelOf(name: ByteString, handle: DirectoryHandle, stat: FileStat): Lev
   return { name, stat, handle, folders: [], isUnread: true, refilled: 0 };
 }
 
-/** Undefined for what is no directory, which is removed at once, and for what is gone. */
+/** Undefined for anything but a directory, which is removed at once, and for a missing entry. */
 function openToRemove(
   parent: DirectoryHandle,
   name: ByteString,
@@ -243,7 +243,7 @@ interface Names extends Disposable {
 }
 
 function openNames(handle: DirectoryHandle): Names {
-  // Names are bytes with this encoding, whatever the types say.
+  // Names are bytes in this encoding, whatever the types say.
   const encoding = 'buffer' as BufferEncoding;
   const open = (): Dir => opendirSync(toPath(handle.at('.')), { encoding, bufferSize: 256 });
   const dir = orGone(() => withRights(handle, open));
@@ -256,7 +256,7 @@ function openNames(handle: DirectoryHandle): Names {
   };
 }
 
-/** A directory whose owner has locked himself out: a restored tree may have such. */
+/** For a directory whose owner has no access, as a restored tree may have. */
 function withRights<T>(handle: DirectoryHandle, work: () => T): T {
   try {
     return work();

@@ -8,20 +8,20 @@ import { type MountPoint, readMounts } from './mountinfo.ts';
 import { runProgram } from './run-program.ts';
 
 export interface AnswerQuestion {
-  /** Of the volume, for the message. */
+  /** Name of the volume, for the message. */
   readonly name: string;
   readonly signal?: AbortSignal | undefined;
   readonly patienceMs?: number | undefined;
-  /** Those of this process unless given. */
+  /** This process's own by default. */
   readonly mounts?: readonly MountPoint[] | undefined;
 }
 
 const patienceMs = 10_000;
 
 /**
- * Throws `unavailable` when a directory lies on a server, or behind a program, that does not answer: a thread that asks for
- * it hangs for good, and the command with it. So another process asks first. Symbolic links are followed. Costs next to
- * nothing for disks of this machine.
+ * Throws `unavailable` when a directory lies on a server, or behind a program, that does not respond: a
+ * thread that accesses it would hang for good, and the command with it. So another process tries first.
+ * Symbolic links are followed. Costs next to nothing for local disks.
  */
 export async function requireAnswer(root: ByteString, question: AnswerQuestion): Promise<void> {
   const place = ofDescriptor(root);
@@ -30,7 +30,7 @@ export async function requireAnswer(root: ByteString, question: AnswerQuestion):
   try {
     await runProgram('find', ['-H', toText(place), '-maxdepth', '0', '-empty'], { timeoutMs, signal });
   } catch (error) {
-    // Where there is no such program, nothing can ask first: a server that answers is read all the same.
+    // Without that program nothing can try first: a server that responds is still read.
     if (isAppError(error, 'unsupported')) return;
     if (!isAppError(error, 'unavailable')) throw error;
     const message = `Cannot read ${quote(name)}: its storage did not answer within ${Math.round(timeoutMs / 1000)} seconds`;
@@ -41,7 +41,10 @@ export async function requireAnswer(root: ByteString, question: AnswerQuestion):
   }
 }
 
-/** Other processes see nothing at a path through this one's descriptor; its link is read without asking the file system. */
+/**
+ * Other processes cannot use a path through this one's descriptor; reading its link does not access the file
+ * system.
+ */
 function ofDescriptor(root: ByteString): ByteString {
   const [descriptor] = /^\/proc\/self\/fd\/\d+/.exec(root) ?? [];
   if (descriptor === undefined) return root;
@@ -50,7 +53,10 @@ function ofDescriptor(root: ByteString): ByteString {
 
 const mostLinks = 40;
 
-/** True when the way to a path, symbolic links included, comes to a mount that may hang. Asks nothing of such a mount. */
+/**
+ * True when the way to a path, symbolic links included, reaches a mount that may hang. Never accesses such a
+ * mount.
+ */
 export async function leadsToServer(mounts: readonly MountPoint[], path: ByteString): Promise<boolean> {
   const left = path.split('/').filter(isName);
   let place: ByteString = '/';
@@ -79,14 +85,14 @@ function childOf(folder: ByteString, name: ByteString): ByteString {
   return `${folder === '/' ? '' : folder}/${name}`;
 }
 
-/** What a symbolic link says; undefined for everything else. */
+/** The target of a symbolic link; undefined for everything else. */
 async function linkAt(path: ByteString): Promise<ByteString | undefined> {
   return await readlink(toPath(path), { encoding: 'latin1' }).catch(() => undefined);
 }
 
 const servers = /^(?:nfs|cifs|smb|fuse|9p|ceph|afs|lustre|glusterfs|gfs2|ocfs2|virtiofs|beegfs|orangefs)/;
 
-/** Goes by the mount that a path lies on; pure. */
+/** Decides by the mount that a path lies on; pure. */
 export function mayHang(mounts: readonly MountPoint[], path: ByteString): boolean {
   let covering: MountPoint | undefined;
   for (const mount of mounts) {

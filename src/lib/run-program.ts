@@ -5,17 +5,20 @@ import { toolEnvironment, userEnvironment } from './child-environment.ts';
 
 export interface RunProgramOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Default 60 s. A program that hangs in the kernel is left behind then, and not waited for. */
+  /** Default 60 s. A program that hangs in the kernel is then abandoned. */
   readonly timeoutMs?: number;
-  /** What it reads on its standard input: secrets go this way, since arguments are seen by everybody. */
+  /** Standard input. Secrets go this way, since every user can see arguments. */
   readonly input?: Uint8Array | string | undefined;
   /** Added to the variables that every tool gets, which hold no secret. */
   readonly env?: Readonly<Record<string, string>> | undefined;
-  /** The user sets it up by variables of any name, as rclone: it gets all of them but our own secrets. */
+  /**
+   * For programs that the user configures by variables of any name, as rclone: passes all but our own
+   * secrets.
+   */
   readonly isUsers?: boolean | undefined;
-  /** It starts programs of its own, which are killed with it: a mount's helper must not mount what was given up. */
+  /** Kills the program's own children with it: a mount helper must not mount after the mount was given up. */
   readonly hasHelpers?: boolean | undefined;
-  /** The Debian package that it is in, for the hint when it is missing. */
+  /** The program's Debian package, for the hint when it is missing. */
   readonly debianPackage?: string | undefined;
 }
 
@@ -23,7 +26,7 @@ export interface ProgramResult {
   /** Undefined when a signal ended it. */
   readonly status: number | undefined;
   readonly stdout: string;
-  /** What it said, shortened, without blanks around it. */
+  /** Its error output, shortened and trimmed. */
   readonly stderr: string;
 }
 
@@ -31,8 +34,9 @@ const shownBytes = 4000;
 const keptBytes = 1 << 20;
 
 /**
- * Runs a program without a shell, to its end whatever its status. `unsupported` when there is no such program, `failed`
- * when it says more than a mebibyte, `unavailable` when it takes too long, `cancelled` by the signal; it is killed then.
+ * Runs a program without a shell, to its end whatever its status. `unsupported` when the program is missing,
+ * `failed` when it prints more than a mebibyte, `unavailable` when it takes too long, `cancelled` by the
+ * signal; in the last three cases it is killed.
  */
 export async function runProgram(
   program: string,
@@ -60,7 +64,7 @@ export async function runProgram(
     else resolve(result);
   });
   child.on('error', (error) => reject(startError(program, error, options)));
-  // A program that does not read its input is told by its status.
+  // A program that does not read its input reports that by its status.
   child.stdin.on('error', () => undefined);
   child.stdin.end(options.input ?? '');
   try {
@@ -79,7 +83,8 @@ function collect(child: ReturnType<typeof spawn>, resolve: (result: ProgramResul
   child.stderr
     ?.setEncoding('utf8')
     .on('data', (text: string) => (stderr = (stderr + text).slice(0, shownBytes)));
-  // Its daemons may keep its pipes: the end of the program itself counts, with a moment for its last words.
+  // Its daemons may keep its pipes open: the end of the program itself counts, with a moment for its last
+  // output.
   child.on('exit', (status) => {
     const done = (): void => {
       letGoOfPipes(child);
@@ -93,19 +98,19 @@ function collect(child: ReturnType<typeof spawn>, resolve: (result: ProgramResul
   });
 }
 
-/** Killed, and neither waited for nor keeping this process. */
+/** Kills the child, and neither waits for it nor lets it keep this process alive. */
 function letGo(child: ChildProcess): void {
   child.kill('SIGKILL');
   child.unref();
   letGoOfPipes(child);
 }
 
-/** Of a child that leads a group of its own. */
+/** For a child that leads its own group. */
 function killGroup({ pid }: ChildProcess): void {
   try {
     if (pid !== undefined) process.kill(-pid, 'SIGKILL');
   } catch {
-    // All of it has ended.
+    // The whole group has ended.
   }
 }
 
@@ -127,7 +132,7 @@ export function startError(
   return new AppError('failed', `The program ${quote(program)} cannot be started`, { cause: error });
 }
 
-/** The part that is kept may end in the middle of what matters. */
+/** The kept part may end in the middle of what matters. */
 function saysTooMuch(program: string): AppError {
   return new AppError('failed', `${quote(program)} says more than can be taken in`);
 }

@@ -14,23 +14,26 @@ const lockName = 'program.lock';
 const shownBytes = 4000;
 
 export interface RunToEndOptions {
-  /** Cancels before the program starts, and not afterwards. */
+  /** Cancels only before the program starts. */
   readonly signal?: AbortSignal | undefined;
-  /** What it reads on its standard input. */
+  /** Standard input. */
   readonly input?: string | undefined;
-  /** The Debian package that it is in, for the hint when it is missing. */
+  /** The program's Debian package, for the hint when it is missing. */
   readonly debianPackage?: string | undefined;
-  /** Of what the program changes. A file in it is locked while the program runs, also when this process has ended meanwhile. */
+  /**
+   * The folder of what the program changes. A file in it is locked while the program runs, even after this
+   * process has ended.
+   */
   readonly folder: string;
 }
 
-/** What the program said on both of its outputs, shortened. */
+/** The output of the program, both streams, shortened. */
 export type EndedProgram = Pick<ProgramResult, 'status'> & { readonly said: string };
 
 /**
- * Runs a program that must not be stopped in the middle, such as one that moves the data of a file system: without a
- * time limit, in a session of its own that Ctrl-C does not reach, and to its end even when this process is killed. A
- * caller that is cancelled waits for it all the same.
+ * Runs a program that must not be interrupted, such as one that moves the data of a file system: without a
+ * time limit, in a session of its own that Ctrl-C does not reach, and to its end even when this process is
+ * killed. A cancelled caller still waits for it.
  */
 export async function runToEnd(
   program: string,
@@ -38,7 +41,7 @@ export async function runToEnd(
   { signal, input, debianPackage, folder }: RunToEndOptions,
 ): Promise<EndedProgram> {
   if (signal?.aborted === true) throw cancelledProgram(program, signal);
-  // What it says goes into the file too: a pipe would break with this process, and the program with it.
+  // Its output goes into the file too: a pipe would break with this process, and the program with it.
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
   const lockFile = join(folder, lockName);
   await using file = await open(lockFile, flags, 0o600);
@@ -56,7 +59,7 @@ export async function runToEnd(
   const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
   child.on('error', (error) => reject(startError(program, error, { debianPackage })));
   child.on('exit', (status) => resolve(status ?? undefined));
-  // A program that does not read its input is told by its status.
+  // A program that does not read its input reports that by its status.
   child.stdin?.on('error', () => undefined);
   child.stdin?.end(input ?? '');
   try {
@@ -68,7 +71,7 @@ export async function runToEnd(
   }
 }
 
-/** Whether a program that was started for this folder still runs, as one does whose Holdfast was killed. */
+/** True while a program that was started for this folder still runs, even if its Holdfast was killed. */
 export function isStillRunning(folder: string): boolean {
   let fd: number;
   try {

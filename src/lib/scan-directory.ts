@@ -3,7 +3,7 @@ import koffi from 'koffi';
 import { type ByteString, fromBytes } from '../model/byte-string.ts';
 
 const libc = koffi.load(null);
-/** Addresses as numbers: making a view for each name would cost more than the call. */
+/** Addresses as numbers: creating a view for each name would cost more than the call. */
 const statx = functionOf(
   'int statx(int dirfd, uintptr_t path, int flags, unsigned int mask, uintptr_t into)',
 );
@@ -14,7 +14,7 @@ const symlinkNoFollow = 0x100;
 /** Type, permissions, number of links, time of modification, inode, length and blocks. */
 const mask = 0x1 | 0x2 | 0x4 | 0x40 | 0x100 | 0x200 | 0x400;
 
-/** Undefined where the C library has not got it: glibc has it since 2.30. */
+/** Undefined where the C library lacks it: glibc has it since 2.30. */
 function functionOf(prototype: string): ReturnType<typeof libc.func> | undefined {
   try {
     return libc.func(prototype);
@@ -39,11 +39,11 @@ export interface Scanned {
   links: number;
   /** Seconds since 1970. */
   modifiedAt: number;
-  /** Only of a directory and of what has several names, as is the device. */
+  /** Set only for directories and files with several names, as is the device. */
   inode: bigint;
   bytes: number;
   allocatedBytes: number;
-  /** Of the file system that it is on. */
+  /** The device of its file system. */
   device: string;
 }
 
@@ -52,7 +52,10 @@ export interface ScanHandlers {
   readonly onFailed: (name: ByteString) => void;
 }
 
-/** Reads directories with one system call for many names and one for each thing, and makes nothing of them on the way. For one walk at a time. */
+/**
+ * Reads directories with one system call for many names and one for each entry, without creating objects. For
+ * one walk at a time.
+ */
 export class DirectoryScanner {
   readonly #names = Buffer.allocUnsafeSlow(bufferBytes);
   readonly #namesAt = Number(koffi.address(this.#names));
@@ -66,8 +69,8 @@ export class DirectoryScanner {
   };
 
   /**
-   * Calls `visit` for the next names in an open directory, without the directory itself and its parent; what it is given
-   * is true until it returns. `onFailed` gets the names that cannot be asked about.
+   * Calls `visit` for the next names in an open directory, without `.` and `..`; its argument is valid until
+   * it returns. `onFailed` gets the names that cannot be examined.
    */
   next(fd: number, on: ScanHandlers): 'more' | 'end' | 'failed' {
     const length = Number(getdents?.(fd, this.#namesAt, bufferBytes));
@@ -85,11 +88,11 @@ export class DirectoryScanner {
     return 'more';
   }
 
-  /** Calls `visit` for what has these names in an open directory. Gives back how many cannot be asked about. */
+  /** Calls `visit` for these names in an open directory. Returns how many cannot be examined. */
   ask(fd: number, names: readonly ByteString[], visit: (found: Scanned) => void): number {
     let failed = 0;
     for (const name of names) {
-      // No name is longer than the buffer: the kernel allows 255 bytes.
+      // Every name fits the buffer: the kernel allows 255 bytes.
       this.#names[this.#names.write(name, 0, 'latin1')] = 0;
       const status: unknown = statx?.(fd, this.#namesAt, symlinkNoFollow, mask, this.#statAt);
       if (status === 0) visit(this.#read());
@@ -114,7 +117,7 @@ export class DirectoryScanner {
     found.links = view.getUint32(16, true);
     found.bytes = view.getUint32(40, true) + view.getUint32(44, true) * 2 ** 32;
     found.allocatedBytes = (view.getUint32(48, true) + view.getUint32(52, true) * 2 ** 32) * 512;
-    // Only few are asked for these, and they cost more than the others.
+    // Needed for few entries, and more expensive than the other fields.
     if (found.links > 1 || found.type === 0o040000) {
       found.inode = view.getBigUint64(32, true);
       found.device = `${view.getUint32(136, true)}:${view.getUint32(140, true)}`;

@@ -3,25 +3,25 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Schedule } from '../model/policy.ts';
 
-/** A schedule that can be asked. Times are milliseconds since 1970. */
+/** A schedule for queries. Times are milliseconds since 1970. */
 export interface Timetable {
-  /** The first time after this one; undefined when there is none. */
+  /** The first time after `afterMs`; undefined when there is none. */
   next(afterMs: number): number | undefined;
-  /** The last time that is not after this one. */
+  /** The last time at or before `untilMs`. */
   last(untilMs: number): number | undefined;
 }
 
-/** Two times of a schedule with none between them. */
+/** Two consecutive times of a schedule. */
 interface Interval {
   readonly last: number;
   readonly next: number;
 }
 
 /**
- * Throws `usage` for a pattern or a zone that cannot be read, and for a pattern that never comes.
+ * Throws `usage` for an invalid pattern or zone, and for a pattern that never matches.
  *
- * A time that a clock skips in spring is taken at the first moment after the gap, and one that comes twice in autumn is
- * taken once; patterns with `*` or a step go by real time, so hourly is hourly on both days.
+ * A time that the clock skips in spring is moved to the first moment after the gap, and one that occurs twice
+ * in autumn is used once; patterns with `*` or a step follow elapsed time, so hourly is hourly on both days.
  */
 export function openTimetable({ patterns, timeZone }: Schedule): Timetable {
   const crons = patterns.map((pattern) => openCron(pattern, timeZone));
@@ -29,7 +29,7 @@ export function openTimetable({ patterns, timeZone }: Schedule): Timetable {
     least(crons.map((cron) => cron.nextRun(floorSecond(afterMs))?.getTime()));
   const last = (untilMs: number): number | undefined =>
     greatest(crons.map((cron) => cron.previousRuns(1, floorSecond(untilMs + 1000))[0]?.getTime()));
-  // Many volumes ask again and again between the same few times.
+  // Many volumes query the same few times.
   const known: Interval[] = [];
   const around = (timeMs: number): Interval | undefined => {
     const found = known.find((one) => one.last <= timeMs && timeMs < one.next);
@@ -38,7 +38,7 @@ export function openTimetable({ patterns, timeZone }: Schedule): Timetable {
     const lastMs = before ?? last(timeMs);
     const nextMs = next(lastMs ?? timeMs);
     if (lastMs === undefined || nextMs === undefined) return undefined;
-    // What was found from the time before may have passed already.
+    // The next time found may have passed already.
     if (nextMs <= timeMs) return remember({ last: last(timeMs) ?? lastMs, next: next(timeMs) ?? nextMs });
     return remember({ last: lastMs, next: nextMs });
   };
@@ -53,7 +53,7 @@ export function openTimetable({ patterns, timeZone }: Schedule): Timetable {
   };
 }
 
-/** Opens each schedule once, however many go by it. */
+/** Parses each schedule once, however many callers use it. */
 export function timetables(): (schedule: Schedule) => Timetable {
   const opened = new Map<string, Timetable>();
   return (schedule) => {
@@ -68,7 +68,7 @@ export function formatSchedule({ patterns, timeZone }: Schedule): string {
   return `${patterns.join(', ')}${timeZone === undefined ? '' : ` (${timeZone})`}`;
 }
 
-/** The times in a span, the first not included, at most so many. */
+/** The times in a span, without its start, at most `most`. */
 export function timesBetween(
   timetable: Timetable,
   span: { readonly afterMs: number; readonly untilMs: number; readonly atMost: number },
@@ -83,9 +83,9 @@ export function timesBetween(
 }
 
 /**
- * The longest that two times of it lie apart. Gaps of more than a day are all found: within 400 days, and within nine years
- * of what comes once a month or less. Shorter ones are looked for where they differ, on nine days in a row and one of each
- * month, and those below two hours among the next few times.
+ * The longest gap between two consecutive times. Gaps of more than a day are all found: within 400 days, and
+ * within nine years for schedules of once a month or less. Shorter ones are searched where they differ, on
+ * nine consecutive days and one of each month, and those below two hours among the next few times.
  */
 export function longestGapMs(timetable: Timetable, fromMs: number): number {
   const year = { fromMs, untilMs: fromMs + 400 * dayMs, stepMs: dayMs };
@@ -107,8 +107,9 @@ const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 
 /**
- * The longest gap that begins in a span, if it is longer than `stepMs`, else 0. Asks once for each step or gap, whichever is
- * longer: where the last time before the end of a step is a later one, no gap up to that one is longer than the step.
+ * The longest gap that begins in a span, if it is longer than `stepMs`, otherwise 0. Queries once for each
+ * step or gap, whichever is longer: where the last time before the end of a step is a later one, no gap up to
+ * it is longer than the step.
  */
 function gapAbove(
   timetable: Timetable,
@@ -131,7 +132,7 @@ function gapAbove(
 function openCron(pattern: string, timeZone: string | undefined): Cron {
   const problem = (): string => `Cannot read the schedule ${quote(pattern)}`;
   const cron = attempt(() => {
-    // The library would take a date for something that happens once.
+    // The library would accept a date as a single event.
     if (/^\s*\d{4}-/.test(pattern)) throw new AppError('usage', 'It is a date');
     return new Cron(pattern, {
       paused: true,
@@ -140,7 +141,7 @@ function openCron(pattern: string, timeZone: string | undefined): Cron {
       ...(timeZone === undefined ? {} : { timezone: timeZone }),
     });
   }, problem);
-  // A zone is looked at only when a time is asked for.
+  // The library checks a zone only when a time is requested.
   if (
     attempt(
       () => cron.nextRun(),
@@ -173,7 +174,7 @@ function attempt<T>(act: () => T, problem: () => string): T {
   }
 }
 
-/** The library counts in whole seconds, and "after" excludes the second that it is given. */
+/** The library counts in whole seconds, and "after" excludes the given second. */
 function floorSecond(timeMs: number): Date {
   return new Date(Math.floor(timeMs / 1000) * 1000);
 }

@@ -11,7 +11,7 @@ const reasons: Partial<Readonly<Record<ErrorCode, string>>> = {
   failed: 'the command failed',
 };
 
-/** Reads the secrets of stores by their references (`file:`, `env:`, `exec:`), as `RepositoryAccess` wants it. */
+/** Resolves references to the secrets of stores (`file:`, `env:`, `exec:`), for `RepositoryAccess`. */
 export function secretReader(
   env: Environment,
   writtenIn?: { readonly stateDir: string },

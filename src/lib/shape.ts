@@ -4,25 +4,25 @@ import { quote } from '../model/quote.ts';
 import { nearNames } from '../model/near-names.ts';
 
 /**
- * What a value of the configuration has to be: one description from which come both the reader, whose messages name line
- * and column, and the JSON schema for editors.
+ * Describes a value of the configuration: both the reader, whose messages name line and column, and the JSON
+ * schema for editors come from it.
  */
 export interface Shape<T> {
-  /** Throws `Misfit` at the first thing that is wrong and cannot be told together with others. */
+  /** Throws `Misfit` at the first problem that cannot be collected with others. */
   read(node: Node, reading: Reading): T;
   readonly schema: JsonSchema;
 }
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
-/** One reading of a document: where problems and values are gathered. */
+/** One reading of a document, which collects problems and values. */
 export interface Reading {
   /** The node that an alias stands for. */
   resolve(node: unknown): Node | undefined;
   /** `file:12:3`. */
   where(node: Node | undefined): string;
   problem(node: Node | undefined, path: readonly string[], message: string): void;
-  /** A value that stands in the document, for `config show`. */
+  /** Records a value of the document, for `config show`. */
   value(node: Node, path: readonly string[], value: unknown): void;
   readonly path: readonly string[];
 }
@@ -37,7 +37,7 @@ export class Misfit extends Error {
   }
 }
 
-/** A scalar that `parse` makes something of; its `usage` errors become problems at their place. */
+/** A scalar that `parse` converts; its `usage` errors become problems with a position. */
 export function text<T = string>(parse: (text: string) => T, schema: JsonSchema = {}): Shape<T> {
   return {
     schema: { type: 'string', ...schema },
@@ -50,7 +50,7 @@ export function text<T = string>(parse: (text: string) => T, schema: JsonSchema 
   };
 }
 
-/** A number or a flag that was meant as a text. */
+/** A number or a flag that was meant as text. */
 function hintFor(node: Node): string {
   if (!isScalar(node) || node.value === null) return '';
   return `: write ${JSON.stringify(node.source ?? '')}`;
@@ -91,7 +91,7 @@ export function wholeNumber(least: number, most: number): Shape<number> {
   };
 }
 
-/** The first that fits. */
+/** The first shape that fits. */
 export function either<A, B>(
   first: Shape<A>,
   second: Shape<B>,
@@ -116,7 +116,7 @@ export function listOf<T>(item: Shape<T>): Shape<readonly T[]> {
   };
 }
 
-/** One, or a list of them. */
+/** One item, or a list of items. */
 export function oneOrMore<T>(item: Shape<T>): Shape<readonly T[]> {
   const list = listOf(item);
   return {
@@ -125,7 +125,7 @@ export function oneOrMore<T>(item: Shape<T>): Shape<readonly T[]> {
   };
 }
 
-/** A mapping whose keys are names that the user gives. */
+/** A mapping whose keys are names chosen by the user. */
 export function mapOf<T>(
   value: Shape<T>,
   name: { readonly pattern: string; readonly problem: string } = { pattern: '.', problem: 'is no name' },
@@ -151,7 +151,7 @@ export type Read<F extends Fields> = {
   readonly [K in keyof F]: (F[K] extends Shape<infer T> ? T : never) | undefined;
 };
 
-/** A mapping with these keys, none of them required unless it is named in `required`; `x-…` is left alone. */
+/** A mapping with these keys, optional unless named in `required`; `x-…` is ignored. */
 export function fields<F extends Fields>(
   shapes: F,
   options: { readonly required?: readonly (keyof F & string)[]; readonly description?: string } = {},
@@ -183,7 +183,7 @@ export function fields<F extends Fields>(
   };
 }
 
-/** The same values under other names; `convert` may throw `usage`. */
+/** Converts the values; `convert` may throw `usage`. */
 export function converted<A, B>(shape: Shape<A>, convert: (value: A) => B): Shape<B> {
   return {
     schema: shape.schema,
@@ -206,7 +206,7 @@ function entriesOf(node: Node): MapEntry[] {
   }));
 }
 
-/** Reads one part; what is wrong with it is noted, and the rest is read all the same. */
+/** Reads one part; its problems are recorded, and the rest is still read. */
 function tryRead<T>(
   shape: Shape<T>,
   found: unknown,

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { ByteString } from '../model/byte-string.ts';
 
-/** What data is made ready in before it comes to its place: each name ends in 16 random digits, and shows after a kill what may be done with it. */
+/**
+ * Folders in which data is prepared before it is moved to its place: each name ends in 16 random digits, and
+ * shows after a kill how to treat the folder.
+ */
 
 const restorePrefix = '.holdfast-restore-';
 const stagePrefix = '.holdfast-stage-';
@@ -13,12 +16,15 @@ export function newStageName(): string {
   return `${restorePrefix}${randomBytes(8).toString('hex')}`;
 }
 
-/** True for the folder of a restore at the top of a volume, and for what is below. */
+/** True for the folder of a restore at the top of a volume, and for everything below. */
 export function isStagePath(path: ByteString): boolean {
   return path.startsWith(restorePrefix) && /^\.holdfast-restore-[0-9a-f]{16}(\/|$)/.test(path);
 }
 
-/** New names for filling an empty volume: `stage` until all is in it, `ready` from then on, while it is moved up. */
+/**
+ * New names for filling an empty volume: `stage` until everything is in it, then `ready` while it is moved
+ * up.
+ */
 export function newFillNames(): { readonly stage: string; readonly ready: string } {
   const token = randomBytes(8).toString('hex');
   return { stage: `${stagePrefix}${token}`, ready: `${readyPrefix}${token}` };
@@ -29,12 +35,12 @@ export function isFillName(name: ByteString): boolean {
   return fillName.test(name);
 }
 
-/** True for what a killed fill leaves that is whole: it is moved to its end. */
+/** True for a complete leftover of a killed fill: moving it up is finished. */
 export function isReadyFill(name: ByteString): boolean {
   return name.startsWith(readyPrefix) && isFillName(name);
 }
 
-/** True for what a killed fill leaves that is not whole: it is not copied. */
+/** True for an incomplete leftover of a killed fill: it is not copied. */
 export function isUnfinishedFill(path: ByteString): boolean {
   return path.startsWith(stagePrefix) && isFillName(path);
 }

@@ -2,8 +2,8 @@ import { type ByteString, toPrintable } from '../model/byte-string.ts';
 import { errnoOf } from '../model/errors.ts';
 
 /**
- * Something in a tree that was not carried as it is, or not at all; the rest was. `unsupported` is what the other side
- * has no form for, `metadata` an owner, attribute or mode that could not be set.
+ * Something in a tree that was not carried exactly, or not at all; the rest was. `unsupported` is what the
+ * target has no form for, `metadata` an owner, attribute or mode that could not be set.
  */
 export interface TreeProblem {
   /** Safe to print. */
@@ -14,7 +14,7 @@ export interface TreeProblem {
 
 export type ProblemReporter = (problem: TreeProblem) => void;
 
-/** The problem of a path that could not be read, from the system's error. Throws what is no system error. */
+/** The problem of a path that could not be read, from the system's error. Throws any other error. */
 export function readProblem(path: ByteString, error: unknown): TreeProblem {
   const errno = errnoOf(error);
   if (errno === undefined) throw error;
@@ -32,14 +32,14 @@ export function readProblem(path: ByteString, error: unknown): TreeProblem {
   return { path: name, reason: 'unreadable', message: `"${name}" cannot be read: ${reasonText(errno)}` };
 }
 
-/** What lies on the file system that is mounted there is none of the tree's. */
+/** What lies on a file system mounted there is not part of the tree. */
 export function mountedProblem(entryPath: ByteString): TreeProblem {
   const path = toPrintable(entryPath);
   const message = `"${path}" has another file system mounted on it: what is in that is left out`;
   return { path, reason: 'unsupported', message };
 }
 
-/** An errno name in words, for the ones that people meet. */
+/** Common errno names in words. */
 export function reasonText(errno: string): string {
   return reasons[errno] ?? errno;
 }

@@ -10,44 +10,47 @@ import { mountedProblem, type ProblemReporter, readProblem, reasonText } from '.
 
 export interface WalkOptions {
   readonly signal?: AbortSignal | undefined;
-  /** What vanished, changed or cannot be read: it is left out of the walk, which goes on. */
+  /** Called for what vanished, changed or cannot be read: it is left out, and the walk continues. */
   readonly onProblem?: ProblemReporter | undefined;
-  /** Also goes into directories on which another file system is mounted; they are given as empty otherwise. */
+  /** Also enters directories on which another file system is mounted; otherwise they are yielded as empty. */
   readonly crossFilesystems?: boolean | undefined;
-  /** Without extended attributes and sparse maps, which take most of the time. */
+  /** Omits extended attributes and sparse maps, which take most of the time. */
   readonly statOnly?: boolean | undefined;
-  /** Leaves a path out, and all that is below it. */
+  /** Leaves out a path and everything below it. */
   readonly skip?: ((path: ByteString) => boolean) | undefined;
-  /** Only this name of the root's own names, and what is below it. */
+  /** Walks only this name of the root, and everything below it. */
   readonly only?: ByteString | undefined;
-  /** Only what is in the root itself, not what is below that. */
+  /** Walks only the root's own entries, not what is below them. */
   readonly isFlat?: boolean | undefined;
 }
 
-/** One step of a walk. Its functions work until the next step is asked for. */
+/** One step of a walk. Its functions work until the next step is requested. */
 export interface WalkedEntry {
-  /** With the path from the root of the walk; the root itself is ''. Hard links have the size, but no attributes or runs. */
+  /**
+   * Its path is relative to the root of the walk, which itself is ''. A hard link has the size, but no
+   * attributes or runs.
+   */
   readonly entry: Entry;
-  /** What it takes on disk, in bytes. */
+  /** Disk usage in bytes. */
   readonly allocatedBytes: number;
   readonly inode: bigint;
-  /** When anything of it was changed last, its metadata included. Nanoseconds since 1970. */
+  /** The last change, including metadata. Nanoseconds since 1970. */
   readonly changedNs: bigint;
-  /** The entry with attributes and runs, which `statOnly` leaves out. Throws a system error. */
+  /** The entry with the attributes and runs that `statOnly` omits. Throws a system error. */
   whole(): Entry;
   /**
-   * A file's bytes, or those of its data runs. Throws a system error when it cannot be opened or read; a change
-   * while it is read is reported as a problem.
+   * A file's bytes, or those of its data runs. Throws a system error when it cannot be opened or read; a
+   * change during the read is reported as a problem.
    */
   open(): AsyncGenerator<Uint8Array, void, undefined>;
-  /** The file, open for reading, for the caller to close. Throws a system error. */
+  /** The file, open for reading; the caller closes it. Throws a system error. */
   openFile(): number;
 }
 
 /**
- * Walks a directory depth first, names in byte order, each directory before what is in it. Never follows a symbolic
- * link below the root, not even one that is put there during the walk. Throws only when the root itself cannot be
- * read (`not-found`, `denied`), or `cancelled`.
+ * Walks a directory depth first, names in byte order, each directory before its entries. Never follows a
+ * symbolic link below the root, not even one created during the walk. Throws only when the root itself cannot
+ * be read (`not-found`, `denied`), or `cancelled`.
  */
 export async function* walkTree(
   root: ByteString,
@@ -67,7 +70,7 @@ export async function* walkTree(
   }
 }
 
-/** A directory that is being walked. Far up, its handle is closed, and opened again from below on the way back. */
+/** A directory being walked. Far up, its handle is closed, and reopened from below on the way back. */
 interface Frame {
   readonly path: ByteString;
   readonly names: readonly ByteString[];
@@ -113,7 +116,7 @@ class Walk implements Disposable {
     }
   }
 
-  /** Undefined when the next name gave nothing. */
+  /** Undefined when the next name yielded nothing. */
   next(): Step | 'end' | undefined {
     const frame = this.#frames.at(-1);
     if (frame === undefined) return 'end';
@@ -133,7 +136,7 @@ class Walk implements Disposable {
     }
   }
 
-  /** Goes into the directory of a step; reports it when that is not possible any more. */
+  /** Enters the directory of a step; reports it when that is no longer possible. */
   enter(step: WalkedEntry): void {
     const { name, stat, entry } = step as Step;
     const parent = this.#frames.at(-1);
@@ -203,7 +206,7 @@ class Walk implements Disposable {
     };
   }
 
-  /** Hard links are told by it, so it is asked once for each name. */
+  /** Called once for each name, since it also detects hard links. */
   #plainEntry(place: EntryPlace): Entry {
     const plain = plainEntryAt(place);
     const { path, stat } = place;

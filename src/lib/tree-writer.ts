@@ -14,15 +14,15 @@ import { type ProblemReporter, reasonText } from './tree-problem.ts';
 
 export interface TreeWriterOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Metadata that could not be set, things that could not be made. The rest goes on. */
+  /** Called for metadata that could not be set and entries that could not be created; the rest continues. */
   readonly onProblem?: ProblemReporter | undefined;
-  /** After each piece of data and each file. Counts are of the whole so far. */
+  /** Called after each piece of data and each file, with totals so far. */
   readonly onProgress?: ((progress: TreeProgress) => void) | undefined;
   /** The root is empty and no other process uses it, so that files can be written under their own names at once. */
   readonly isStaged?: boolean | undefined;
-  /** Default true: the root's own owner, mode, times and attributes are set when the entries have them. */
+  /** Default true: sets the root's own owner, mode, times and attributes when the entries have them. */
   readonly setsRoot?: boolean | undefined;
-  /** Default true. Otherwise everything belongs to who writes it: what another user than root can do. */
+  /** Default true. Otherwise everything belongs to the writing user, as a user other than root requires. */
   readonly setsOwners?: boolean | undefined;
 }
 
@@ -32,13 +32,13 @@ export interface TreeProgress {
 }
 
 /**
- * Makes entries on disk below a directory, whatever order and names they have. Nothing is ever made, changed or linked
- * through a symbolic link or above the root: each part of each path is opened in the one before, and a link there is a `conflict`. A later
- * entry of the same path replaces an earlier one.
+ * Creates entries on disk below a directory, in any order and with any names. Nothing is ever created,
+ * changed or linked through a symbolic link or above the root: each part of each path is opened in the
+ * previous one, and a link there is a `conflict`. A later entry of the same path replaces an earlier one.
  *
- * Files appear under their names when they are whole, with their metadata. Directories get theirs in `finish()`,
- * deepest first; without it they stay as they were made. Throws `full`, `read-only`, `denied`, `conflict`, `cancelled`,
- * `failed`; what has been made until then stays, for the caller to remove.
+ * Files appear under their names when they are complete, with their metadata. Directories get theirs in
+ * `finish()`, deepest first; without it they keep what they were created with. Throws `full`, `read-only`,
+ * `denied`, `conflict`, `cancelled`, `failed`; the caller removes what was created until then.
  */
 export class TreeWriter implements Disposable {
   readonly #options: TreeWriterOptions;
@@ -55,12 +55,12 @@ export class TreeWriter implements Disposable {
     this.#breather = new Breather(`writing to "${shownPath(root)}"`, options.signal);
   }
 
-  /** Counts of what was made so far. */
+  /** Totals so far. */
   get progress(): TreeProgress {
     return { bytes: this.#bytes, files: this.#files };
   }
 
-  /** `content` is needed for files that are no hard links: their bytes, or those of their data runs. */
+  /** `content` is required for files that are not hard links: their bytes, or those of their data runs. */
   async add(entry: Entry, content?: FileContent): Promise<void> {
     this.#breather.check();
     if (this.#breather.isDue()) await this.#breather.breathe();
@@ -135,7 +135,7 @@ export class TreeWriter implements Disposable {
     this.#directories.set(entry.path, { entry, inode: handle.stat().ino });
   }
 
-  /** Who is not root can make no devices: that is named, and the rest goes on. */
+  /** Only root can create devices: the entry is reported, and the rest continues. */
   #leaveOut(entry: Entry, error: unknown): void {
     const errno = errnoOf(error);
     const isNode = entry.type !== 'file' && entry.type !== 'symlink';
@@ -160,8 +160,8 @@ export class TreeWriter implements Disposable {
   }
 
   /**
-   * Has something made, under its own name where nothing can be seen of it yet, otherwise under a temporary one from
-   * which it is moved into place.
+   * Creates an entry: under its own name where nobody can see it yet, otherwise under a temporary one that is
+   * renamed.
    */
   async #place(path: ByteString, make: (at: ByteString) => void | Promise<void>): Promise<void> {
     const { parent, name } = this.#parentOf(path);
@@ -205,7 +205,7 @@ export class TreeWriter implements Disposable {
 
 interface MadeDirectory {
   readonly entry: Entry;
-  /** The user who owns the directory above can give its name to another directory there, root's own. */
+  /** The owner of the parent directory can give this name to another directory, even one of root's. */
   readonly inode: bigint;
 }
 
@@ -235,7 +235,7 @@ function removeQuietly(at: ByteString): void {
   try {
     unlinkSync(toPath(at));
   } catch {
-    // It is not there, or the file system fails: then the error that led here says more.
+    // It does not exist, or the file system fails: then the original error says more.
   }
 }
 
@@ -248,7 +248,7 @@ function baseName(path: ByteString): ByteString {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** Where entries come from is not trusted to have looked at their names. */
+/** The source of entries is not trusted to have checked their names. */
 function checkPath(path: ByteString): void {
   if (path === '') return;
   const isSound = path.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
@@ -259,7 +259,7 @@ function checkPath(path: ByteString): void {
   );
 }
 
-/** The error of a system call as one that says what could not be written and why. */
+/** Turns the error of a system call into one that says what could not be written and why. */
 function writeError(path: ByteString, error: unknown): unknown {
   const errno = errnoOf(error);
   if (errno === undefined) return error;
@@ -284,8 +284,8 @@ export interface TreeMember {
 }
 
 /**
- * Makes a whole stream of entries on disk below an existing directory, by the rules of `TreeWriter`: safely for
- * entries of any names in any order, with all metadata. What was made before an error stays.
+ * Creates a whole stream of entries below an existing directory, by the rules of `TreeWriter`: safe for any
+ * names in any order, with all metadata. What was created before an error stays.
  */
 export async function materialize(
   root: ByteString,

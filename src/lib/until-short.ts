@@ -1,11 +1,11 @@
 export interface ShortWork {
-  /** From this on it takes long. */
+  /** A run below this duration counts as short. */
   readonly shortMs: number;
-  /** How often it is done, should it never be short. */
+  /** The maximum number of runs. */
   readonly most: number;
 }
 
-/** Does a work again until it is short: of what comes up meanwhile, there is less each time. */
+/** Repeats a work until a run is short: each run leaves less to do for the next. */
 export async function untilShort(work: () => Promise<void>, { shortMs, most }: ShortWork): Promise<void> {
   for (let time = 0; time < most; time++) {
     const began = performance.now();

@@ -6,14 +6,14 @@ export interface UserNames {
   group(gid: number): string;
 }
 
-/** The names that this machine's /etc/passwd and /etc/group give to numbers, as they are now. */
+/** The current names of numbers in this machine's /etc/passwd and /etc/group. */
 export function readUserNames(): UserNames {
   const users = readTable('/etc/passwd');
   const groups = readTable('/etc/group');
   return { user: (uid) => users.get(uid) ?? '', group: (gid) => groups.get(gid) ?? '' };
 }
 
-/** The number that this machine's /etc/group gives to a name. */
+/** The number of a name in this machine's /etc/group. */
 export function groupNumber(name: string): number | undefined {
   for (const line of readTextOrNothing('/etc/group').split('\n')) {
     const [found, , number = ''] = line.split(':');
@@ -35,7 +35,7 @@ function readTextOrNothing(path: string): string {
   try {
     return readFileSync(path, 'latin1');
   } catch {
-    // Names are a comfort only: a machine without these files has numbers.
+    // Names are optional: a machine without these files has numbers.
     return '';
   }
 }

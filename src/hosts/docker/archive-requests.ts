@@ -14,11 +14,11 @@ export interface ArchiveTarget {
   readonly volume: string;
   /** Aborted by the caller's signal and when the volume's data is closed. */
   readonly signal: AbortSignal;
-  /** A stream on which nothing moves for so long is given up. */
+  /** A stream without progress is given up after this long. */
   readonly idleMs: number;
 }
 
-/** What lies at `path`, without following a symbolic link there. */
+/** What is at `path`, without following a symbolic link there. */
 export async function statArchivePath(target: ArchiveTarget, path: ByteString): Promise<ArchiveStat> {
   const response = await target.client.stream({
     method: 'HEAD',
@@ -30,7 +30,7 @@ export async function statArchivePath(target: ArchiveTarget, path: ByteString): 
   return parseArchiveStat(response.headers['x-docker-container-path-stat'] as string | undefined);
 }
 
-/** The engine's tar stream of a path: of what is in a directory, or of one thing under its own name. */
+/** The engine's tar stream of a path: the content of a directory, or one entry under its own name. */
 export async function getArchive(
   target: ArchiveTarget,
   path: ByteString,
@@ -55,7 +55,7 @@ async function* readBody(
   const watch = watchIdle(target.idleMs, () => response.destroy(idleError(call, target.idleMs)));
   try {
     for await (const chunk of response as AsyncIterable<Uint8Array>) {
-      // While the caller works on a chunk nothing waits for the engine.
+      // No timeout while the caller works on a chunk.
       watch.stop();
       yield chunk;
       watch.start();
@@ -123,11 +123,14 @@ async function writeBody(upload: Upload, chunks: AsyncIterable<Uint8Array>, watc
     await upload.next(once(upload.request, 'drain'));
     watch.stop();
   }
-  // Not waited for: a source that hangs must not hide what the engine said.
+  // Not awaited: a source that hangs must not hide the engine's response.
   iterator.return?.().catch(() => undefined);
 }
 
-/** A request whose answer may come at any time, as it does when the engine refuses: writing has no sense from then on. */
+/**
+ * A request whose response may come at any time, as when the engine refuses: writing is pointless from then
+ * on.
+ */
 class Upload {
   readonly request: ClientRequest;
   #isAnswered = false;
@@ -142,12 +145,12 @@ class Upload {
     answer.then(onAnswer, onAnswer);
   }
 
-  /** What `work` gives, or undefined as soon as the engine has answered. */
+  /** The result of `work`, or undefined as soon as the engine has responded. */
   async next<T>(work: Promise<T>): Promise<T | undefined> {
     const { promise, resolve, reject } = Promise.withResolvers<T | undefined>();
     this.#wake = () => resolve(undefined);
     if (this.#isAnswered) resolve(undefined);
-    // An event that waits on a request that failed rejects too; the answer tells the same, with better words.
+    // Waiting on a failed request rejects too; the response has the better message.
     work.then(resolve, (error: unknown) => (this.request.destroyed ? resolve(undefined) : reject(error)));
     return await promise;
   }
@@ -158,7 +161,7 @@ interface IdleWatch {
   stop(): void;
 }
 
-/** A clock that runs only while we wait for the engine. */
+/** A timer that runs only while we wait for the engine. */
 function watchIdle(milliseconds: number, onIdle: () => void): IdleWatch {
   let timer: NodeJS.Timeout | undefined;
   const stop = (): void => clearTimeout(timer);

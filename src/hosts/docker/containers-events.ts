@@ -2,14 +2,14 @@ import type { EngineClient } from './engine-client.ts';
 import type { EngineEvent, EngineInfo } from './engine-types.ts';
 
 const eventsDeadlineMs = 20_000;
-/** Podman leaves out what it has not sent when that time is over, so it must not be over at once. */
+/** Podman omits events that it has not sent by the end of the period, so that must not end at once. */
 const podmanTakesMs = 3000;
-/** As exact as the clocks of two machines are compared. */
+/** The accuracy of comparing two machines' clocks. */
 const clockSlackMs = 1000;
 
 /**
- * An engine that comes back ends what it finds running by a stop of its own, and tells of it as of any other. So it has to
- * remember something from before that time as well.
+ * A restarted engine stops the containers that it finds running, with the same events as any other stop. So
+ * it must also remember something from before that time.
  */
 export async function wasAskedToEnd(
   client: EngineClient,
@@ -29,13 +29,13 @@ function timeOf({ timeNano, time }: EngineEvent): number {
   return typeof timeNano === 'number' ? timeNano / 1e6 : (time ?? Number.POSITIVE_INFINITY) * 1000;
 }
 
-/** Signals have many other uses: only these end what does not listen. */
+/** Signals have many other uses: only these end a process that does not handle them. */
 function isAskedToEnd({ Action, Actor }: EngineEvent): boolean {
   if (Action === 'stop') return true;
   return Action === 'kill' && ['2', '3', '9', '15'].includes(Actor?.Attributes?.['signal'] ?? '');
 }
 
-/** Containers of tasks are removed when the service is scaled down: what is left of them is what the engine remembers. */
+/** Scaling a service down removes its task containers, so only the engine's events are left. */
 export async function wereTasksKilled(
   client: EngineClient,
   { service, sinceMs }: { readonly service: string; readonly sinceMs: number },
@@ -58,12 +58,12 @@ const killedExit = '137';
 interface EventQuestion {
   /** By the engine's clock. */
   readonly sinceMs: number;
-  /** The same. The answer comes when that time is over. */
+  /** By the engine's clock, too. The response ends at that time. */
   readonly untilMs: number;
   readonly filters: Readonly<Record<string, readonly string[]>>;
 }
 
-/** What the engine remembers, oldest first: a few hundred events, and none from before it was started. */
+/** The engine's events, oldest first: a few hundred, and none from before its start. */
 async function readEvents(
   client: EngineClient,
   { sinceMs, untilMs, filters }: EventQuestion,

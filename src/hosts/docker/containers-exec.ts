@@ -18,7 +18,7 @@ interface ExecWork {
 
 const stderrAtMost = 64 << 10;
 
-/** Runs a command in a container over a connection of its own. */
+/** Runs a command in a container over its own connection. */
 export async function execInContainer(
   client: EngineClient,
   work: ExecWork,
@@ -47,7 +47,7 @@ interface ExecToCreate extends ExecWork {
 
 async function createExec(client: EngineClient, exec: ExecToCreate): Promise<string> {
   const { id, request, action, signal } = exec;
-  // A process is found by its environment when it has to be ended: the engine has no call for that.
+  // A marker in the environment finds the process when it has to be ended: the engine has no call for that.
   const environment = { ...request.environment, [markerVariable]: exec.marker };
   const call: EngineCall = {
     method: 'POST',
@@ -99,9 +99,9 @@ class RunningExec {
     this.#parts = parts;
     this.#stdout = new Readable({
       read: () => parts.socket.resume(),
-      // Who stops reading does not want the rest: without this, the command would wait for ever.
+      // A caller that stops reading does not want the rest: otherwise the command would wait for ever.
       destroy: (error, callback) => {
-        // Leaving a loop over it destroys it with an AbortError of its own.
+        // Leaving a loop over the stream destroys it with an AbortError.
         if (!this.#isOver) void this.#fail(error?.name === 'AbortError' ? undefined : (error ?? undefined));
         callback(error);
       },
@@ -110,7 +110,7 @@ class RunningExec {
 
   start(stdin: AsyncIterable<Uint8Array> | undefined): ExecRun {
     const { socket, call } = this.#parts;
-    // Who looks at one of the two only must not be hit by the other.
+    // A caller that uses only one of the two must not get an unhandled rejection from the other.
     this.#ended.promise.catch(() => undefined);
     this.#stdout.on('error', () => undefined);
     socket.on('data', (chunk: Uint8Array) => this.#take(chunk));
@@ -154,7 +154,7 @@ class RunningExec {
     }
   }
 
-  /** The output is whole only when the engine says that the command has ended. */
+  /** The output is complete only when the engine says that the command has ended. */
   async #finish(): Promise<void> {
     if (this.#isOver) return;
     try {
@@ -185,13 +185,16 @@ class RunningExec {
     }
   }
 
-  /** The end of a connection that was read to its end is the end of the output, and any other is a failure. */
+  /** Closing after the end of the stream is the end of the output; any other close is a failure. */
   #onClose(): void {
     if (!this.#isOver && !this.#parts.socket.readableEnded)
       void this.#fail(this.#parts.client.failure(this.#parts.call));
   }
 
-  /** Ends the command when it still runs. Undefined: its output is not wanted any more, which is no failure. */
+  /**
+   * Ends the command if it still runs. Undefined means that its output is no longer wanted, which is no
+   * failure.
+   */
   async #fail(error: Error | undefined): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -224,7 +227,7 @@ function drained(socket: Duplex): Promise<void> {
   return promise;
 }
 
-/** A variable in the environment of what we run in a container, and of all that it starts. */
+/** A variable in the environment of each command that we run in a container, and of its children. */
 const markerVariable = 'HOLDFAST_EXEC';
 
 interface ExecToEnd {
@@ -240,8 +243,8 @@ const politeSteps = 20;
 const forceSteps = 20;
 
 /**
- * Ends a command that runs in a container, with all that it has started, and gives its exit number; undefined when it
- * could not be ended. Never throws. Works without a signal: it is what a cancel does.
+ * Ends a command in a container, with all its children, and returns its exit code; undefined when it could
+ * not be ended. Never throws. Takes no signal, because a cancel calls it.
  */
 async function endExec(exec: ExecToEnd): Promise<number | undefined> {
   try {
@@ -252,7 +255,7 @@ async function endExec(exec: ExecToEnd): Promise<number | undefined> {
       await sleep(stepMs);
     }
   } catch {
-    // The engine is gone, or the container: there is nothing left to end.
+    // The engine or the container is gone: there is nothing left to end.
   }
   return undefined;
 }
@@ -271,7 +274,7 @@ async function send(exec: ExecToEnd, signal: 'TERM' | 'KILL'): Promise<void> {
   await signalInside(exec, signal);
 }
 
-/** Signals the marked processes when the engine's machine is this one, and says whether there were any. */
+/** Signals the marked processes when the engine runs on this machine, and returns whether there were any. */
 function signalHere(marker: string, signal: 'TERM' | 'KILL'): boolean {
   const line = `${markerVariable}=${marker}`;
   let found = false;
@@ -281,13 +284,16 @@ function signalHere(marker: string, signal: 'TERM' | 'KILL'): boolean {
       process.kill(Number(pid), `SIG${signal}`);
       found = true;
     } catch {
-      // It ended in the meantime, or is not ours to look at.
+      // It ended in the meantime, or we may not see it.
     }
   }
   return found;
 }
 
-/** The same from inside the container, where it has a shell and grep. The marker is an argument, never part of the text. */
+/**
+ * The same from inside the container, if it has a shell and grep. The marker is an argument, never part of
+ * the script.
+ */
 const script = 'for d in /proc/[0-9]*; do grep -qs "$1" "$d/environ" && kill "-$2" "${d#/proc/}"; done; true';
 
 async function signalInside({ client, containerId, marker }: ExecToEnd, signal: string): Promise<void> {

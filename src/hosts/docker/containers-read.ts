@@ -8,7 +8,7 @@ import { stackOf, toState } from './volumes.ts';
 
 const inspectionsAtOnce = 8;
 
-/** All containers but our helpers, by name. The engine's list lacks most of what we want to know, so each is inspected. */
+/** All containers but our helpers, by name. The engine's list lacks most fields, so each is inspected. */
 export async function listContainers(
   client: EngineClient,
   images: ImageLabels,
@@ -33,7 +33,7 @@ export async function listContainers(
   return containers.toSorted((left, right) => (left.name < right.name ? -1 : 1));
 }
 
-/** By its name, its id, or the start of its id that people are shown. */
+/** Finds a container by name, id, or the short id that engines show. */
 export async function findContainer(
   client: EngineClient,
   images: ImageLabels,
@@ -42,7 +42,7 @@ export async function findContainer(
   const inspection = await inspectContainer(client, idOrName, signal);
   if (inspection === undefined) return undefined;
   const container = toContainer(inspection, await images.of(inspection, signal));
-  // The engine takes any start of an id: "db" may be a container that was not meant.
+  // The engine accepts any prefix of an id: "db" may be a container that was not meant.
   const isMeant = container.name === idOrName || (idOrName.length >= 12 && container.id.startsWith(idOrName));
   return isMeant ? container : undefined;
 }
@@ -53,7 +53,7 @@ export async function inspectContainer(
   idOrName: string,
   signal?: AbortSignal,
 ): Promise<EngineInspection | undefined> {
-  // No container has another name, and the engine's router reads some characters as parts of a path.
+  // No container can have another name, and the engine's router reads some characters as parts of a path.
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(idOrName)) return undefined;
   try {
     return await client.json<EngineInspection>({
@@ -68,7 +68,7 @@ export async function inspectContainer(
   }
 }
 
-/** An id as people know it; a name stays as it is. */
+/** The usual short form of an id; a name stays as it is. */
 export function shortName(idOrName: string): string {
   return /^[0-9a-f]{64}$/.test(idOrName) ? idOrName.slice(0, 12) : idOrName;
 }
@@ -113,14 +113,14 @@ export function toContainer(inspection: EngineInspection, imageLabels: Container
   };
 }
 
-/** Podman says it in the same words. */
+/** Podman uses the same format. */
 function joinedBy({ HostConfig: config }: EngineInspection): string[] {
   const modes = [config?.NetworkMode, config?.PidMode, config?.IpcMode];
   const joined = modes.flatMap((mode) => /^container:(.+)$/.exec(mode ?? '')?.[1] ?? []);
   return [...new Set(joined)];
 }
 
-/** The engine's own number where none is given. */
+/** The engine's default. */
 const usualStopMs = 10_000;
 
 export function stopTimeoutOf({ Config: config }: EngineInspection): number {
@@ -129,7 +129,7 @@ export function stopTimeoutOf({ Config: config }: EngineInspection): number {
   return seconds < 0 ? Number.POSITIVE_INFINITY : seconds * 1000;
 }
 
-/** Compose's own form: `db:service_healthy:false,cache:service_started:true`. */
+/** Compose's own format: `db:service_healthy:false,cache:service_started:true`. */
 function dependenciesOf(label: string | undefined): string[] {
   return (label ?? '').split(',').flatMap((part) => part.split(':')[0]?.trim() || []);
 }
@@ -156,7 +156,7 @@ function toHealth(status: string | null | undefined): Health {
   return status === 'starting' || status === 'healthy' || status === 'unhealthy' ? status : 'none';
 }
 
-/** The engine's own number where none is given. */
+/** The engine's default. */
 const usualRetries = 3;
 
 function toRetries(check: EngineHealthcheck | null | undefined): number | undefined {
@@ -164,17 +164,17 @@ function toRetries(check: EngineHealthcheck | null | undefined): number | undefi
   return test === null || test.length === 0 || test[0] === 'NONE' ? undefined : retries || usualRetries;
 }
 
-/** The engine's own time where none is given. */
+/** The engine's default. */
 const usualIntervalMs = 30_000;
 
-/** The shorter one of the two, as it is not told which of them goes. */
+/** The shorter of the two, since the engine does not say which applies. */
 function toInterval(check: EngineHealthcheck | null | undefined): number | undefined {
   if (toRetries(check) === undefined) return undefined;
   const intervalMs = check?.Interval ? check.Interval / 1e6 : usualIntervalMs;
   return Math.min(intervalMs, check?.StartInterval ? check.StartInterval / 1e6 : intervalMs);
 }
 
-/** The engine says that a container that never started did so in the year 1. */
+/** The engine gives the year 1 for a container that never started. */
 function isTime(time: string | null | undefined): time is string {
   return typeof time === 'string' && time !== '' && !time.startsWith('0001-');
 }

@@ -5,12 +5,15 @@ import type { EngineCall, EngineClient } from './engine-client.ts';
 import type { EngineInspection } from './engine-types.ts';
 import { toState } from './volumes.ts';
 
-/** How long the engine may take for what is done at once, as a start may wait for a volume plugin. */
+/** The deadline of immediate operations, as a start may wait for a volume plugin. */
 const deadlineMs = 150_000;
-/** What is waited for a container that its user lets take as long as it likes. */
+/** The wait for a container without a stop limit. */
 const endlessStopMs = 3_600_000;
 
-/** Without a time-out the engine takes the container's own. It goes on with a stop of which the caller hears no more. */
+/**
+ * Without a time-out the engine uses the container's own. The engine continues a stop after the caller is
+ * cancelled.
+ */
 export async function stopContainer(
   client: EngineClient,
   id: string,
@@ -59,8 +62,7 @@ interface StateChange extends CallOptions {
 }
 
 /**
- * Asks for a change. An engine that refuses because it is so already has nothing to complain about: false, as nothing was
- * changed.
+ * Requests a change. False, without an error, when the engine refuses because the state is already reached.
  */
 async function act(client: EngineClient, change: StateChange): Promise<boolean> {
   const { id, verb, signal } = change;
@@ -82,7 +84,9 @@ async function act(client: EngineClient, change: StateChange): Promise<boolean> 
   }
 }
 
-/** The engine answers 404 also for a network or a file that is missing: only a missing container is `not-found`. */
+/**
+ * The engine also responds with 404 for a missing network or file: only a missing container is `not-found`.
+ */
 function explained(
   { id, verb }: StateChange,
   inspection: EngineInspection | undefined,

@@ -28,11 +28,11 @@ export async function runningTasks(
 export interface ServiceScale {
   readonly service: string;
   readonly replicas: number;
-  /** Enough to return; undefined for all of them. */
+  /** Returns when this many run; undefined for all of them. */
   readonly atLeast?: number | undefined;
 }
 
-/** Sets how many tasks a service wants, and returns when so many run and no other. */
+/** Sets how many tasks a service wants, and returns when exactly that many run. */
 export async function scaleService(
   client: EngineClient,
   scale: ServiceScale,
@@ -54,7 +54,7 @@ export async function scaleService(
       await update(client, { ...scale, found }, signal);
       break;
     } catch (error) {
-      // It was changed since we looked: look again.
+      // Another process changed it since we read it: read it again.
       const isStale = isAppError(error) && /out of sequence/.test(error.detail ?? '');
       if (!isStale || attempt === triesAtMost) throw error;
     }
@@ -72,7 +72,7 @@ async function update(
     method: 'POST',
     path: `/services/${id}/update?version=${version.Index}`,
     action: `Cannot scale service "${service}"`,
-    // All that it is must be said again; what is left out would be taken away.
+    // The whole specification must be sent; the engine removes what is left out.
     json: { ...spec, Mode: { ...spec.Mode, Replicated: { ...spec.Mode?.Replicated, Replicas: replicas } } },
     signal,
   });

@@ -7,7 +7,7 @@ import { startContainer } from './containers-state.ts';
 import type { EngineClient } from './engine-client.ts';
 import type { ImageLabels } from './image-labels.ts';
 
-/** Makes and starts a container that can reach nothing and that nothing can reach. Whatever fails, nothing stays. */
+/** Creates and starts a container without any outside connection. Nothing remains if this fails. */
 export async function startTrial(
   client: EngineClient,
   images: ImageLabels,
@@ -26,18 +26,21 @@ export async function startTrial(
     if (inspection !== undefined) return toContainer(inspection, await images.of(inspection, signal));
     throw new AppError('failed', `The trial "${request.name}" was removed while it started`);
   } catch (error) {
-    // A name that is taken is another's container.
+    // If the name is taken, it is another's container.
     if (!isAppError(error, 'conflict')) await removeOwn(client, request.name);
     if (network !== undefined) await removeTrialNetwork(client, network).catch(() => undefined);
     throw error;
   }
 }
 
-/** The engine may have made it and we never heard of it. A container of that name that is no trial is none of ours. */
+/**
+ * The engine may have created it without our getting the response. A container of that name that is not a
+ * trial is not ours.
+ */
 async function removeOwn(client: EngineClient, name: string): Promise<void> {
   const found = await inspectContainer(client, name).catch(() => undefined);
   if (found?.Config?.Labels?.[trialLabel] === undefined) return;
-  // The error that led here is the one to hear.
+  // The user must see the original error.
   await removeContainer(client, found.Id, undefined).catch(() => undefined);
 }
 
@@ -48,7 +51,7 @@ async function checkImage(
 ): Promise<void> {
   const action = `Cannot start the trial "${name}"`;
   try {
-    // The engine takes slashes of an image's name as they are.
+    // The engine takes slashes in an image's name unescaped.
     const path = `/images/${image.split('/').map(encodeURIComponent).join('/')}/json`;
     await client.json({ method: 'GET', path, action, signal });
   } catch (error) {
@@ -85,7 +88,7 @@ async function createTrial(
           Type: 'volume',
           Source: source,
           Target: target,
-          // What was restored is all that is in it: nothing of the image is mixed in.
+          // The volume holds only what was restored: nothing of the image is copied in.
           VolumeOptions: { NoCopy: true },
         })),
       },
@@ -104,10 +107,10 @@ interface FilesToPut {
   readonly signal: AbortSignal | undefined;
 }
 
-/** An engine that takes nothing for so long is given up. */
+/** An engine that accepts nothing for this long is given up. */
 const idleMs = 60_000;
 
-/** As an archive through the engine, which may be on another machine. */
+/** Sent as an archive through the engine, which may be on another machine. */
 async function putFiles(client: EngineClient, { id, request, signal }: FilesToPut): Promise<void> {
   const sources = (request.files ?? []).map(({ entry, content }) => ({
     entry,
@@ -126,7 +129,10 @@ async function* bytesOf(content: Uint8Array): AsyncGenerator<Uint8Array, void, u
   yield content;
 }
 
-/** Removes a container by force with its anonymous volumes, and the network of a trial when nothing is on it any more. */
+/**
+ * Removes a container by force with its anonymous volumes, and a trial's network when no container uses it
+ * any more.
+ */
 export async function removeContainer(
   client: EngineClient,
   id: string,
@@ -179,7 +185,10 @@ interface TrialNetwork {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** Makes the network of a stack's trials. One of that name that is no isolated network of trials is refused. */
+/**
+ * Creates the network of a stack's trials. An existing one of that name that is not an isolated trial network
+ * is refused.
+ */
 async function makeTrialNetwork(
   client: EngineClient,
   { name, labels }: TrialNetwork,
@@ -206,7 +215,7 @@ async function makeTrialNetwork(
   });
 }
 
-/** Removes a network of trials on which no container is any more, running or not. */
+/** Removes a trial network that no container uses any more, running or not. */
 async function removeTrialNetwork(client: EngineClient, name: string, signal?: AbortSignal): Promise<void> {
   const network = await findNetwork(client, name, signal);
   if (network?.Labels?.[trialLabel] === undefined) return;
@@ -226,7 +235,7 @@ async function removeTrialNetwork(client: EngineClient, name: string, signal?: A
       signal,
     });
   } catch (error) {
-    // 403 is "has active endpoints": another process came in the meantime, and removes it when leaving.
+    // 403 is "has active endpoints": another process joined in the meantime, and removes it when leaving.
     if (!isAppError(error, 'not-found') && !isAppError(error, 'denied')) throw error;
   }
 }

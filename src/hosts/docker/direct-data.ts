@@ -20,10 +20,11 @@ export interface DirectQuestion {
 }
 
 /**
- * The volume's data as a directory of this machine, or undefined when that is not certainly right; the streamed way
- * always is. A wrong guess would save an empty directory in place of the data, so everything here is proven:
+ * The volume's data as a directory of this machine, or undefined when that is not certainly correct; the
+ * streamed way always is. A wrong guess would save an empty directory in place of the data, so everything is
+ * proven:
  *
- * - The engine is this machine's: a unix socket, and its own id stands in its own folder, where we see it.
+ * - The engine is on this machine: a unix socket, and its own id is in its own folder, where we see it.
  * - We may read everything there: volumes hold files of any owner.
  * - The data is there now: a volume with mount options is an empty directory until a container mounts it.
  */
@@ -31,7 +32,7 @@ export async function findDirectData(question: DirectQuestion): Promise<Director
   const late = new AbortController();
   const timer = sleep(answerMs, undefined, { signal: late.signal }).catch(() => undefined);
   try {
-    // A network file system whose server is gone answers never; the engine's own deadlines take over then.
+    // A network file system whose server is gone never responds; the engine's own deadlines apply then.
     return await Promise.race([proveDirectData(question), timer]);
   } finally {
     late.abort();
@@ -39,9 +40,9 @@ export async function findDirectData(question: DirectQuestion): Promise<Director
 }
 
 /**
- * The directory that a bind volume will be mounted from, when nothing has it mounted now. The path in the volume's
- * options is one of the engine's mount namespace, which may not be ours: the times of the directory and of some things
- * in it, seen through the engine by `stream`, must be those that we see.
+ * The directory that a bind volume will be mounted from, when nothing has it mounted now. The path in the
+ * volume's options belongs to the engine's mount namespace, which may not be ours: the times of the directory
+ * and of some of its entries, seen through the engine by `stream`, must equal those that we see.
  */
 export async function findUnmountedDevice(
   question: DirectQuestion,
@@ -68,7 +69,7 @@ export async function findUnmountedDevice(
   }
 }
 
-/** Where it is, for what will write there: throws `denied` where a link that another user can change leads to it. */
+/** Its path, for writing: throws `denied` where a link that another user can change leads to it. */
 function ownPlaceOf(device: string): ByteString {
   using held = openTrusted(fromText(device));
   return realPathOf(held);
@@ -92,7 +93,9 @@ async function proveDirectData(question: DirectQuestion): Promise<DirectoryData 
   return await mountedDirectory(volume, mountpoint);
 }
 
-/** The local driver mounts what has a device or a type; a size alone is a quota on the plain directory. */
+/**
+ * The local driver mounts a volume with a device or a type; a size alone is a quota on the plain directory.
+ */
 function isMountedLazily(volume: EngineVolume): boolean {
   return Object.keys(volume.Options ?? {}).some((key) => key !== 'size');
 }
@@ -118,7 +121,7 @@ async function mountedDirectory(
   return await heldDirectory(mountpoint);
 }
 
-/** For a bind mount, the directory that is bound: it stays when the engine unmounts the volume. */
+/** For a bind mount, the bound directory, which stays when the engine unmounts the volume. */
 async function boundDevice(volume: EngineVolume, mountpoint: string): Promise<string | undefined> {
   const device = bindDevice(volume);
   if (device === undefined) return undefined;
@@ -141,13 +144,14 @@ function bindDevice(volume: EngineVolume): string | undefined {
 }
 
 /**
- * A directory under a mount that the engine takes away when the last container stops. The open descriptor keeps the
- * mount alive, and a path through it leads to the data even then, where the old path leads to an empty directory.
+ * A directory under a mount that the engine removes when the last container stops. The open descriptor keeps
+ * the mount alive, and a path through it leads to the data even then, where the original path leads to an
+ * empty directory.
  */
 async function heldDirectory(mountpoint: string): Promise<DirectoryData | undefined> {
   const handle = await openDirectory(mountpoint);
   if (handle === undefined) return undefined;
-  // Mounted still, now that we hold it: what we hold is the mount and not the directory below it.
+  // It is still mounted now that we hold it: so we hold the mount and not the directory below it.
   const [held, parent, mounts] = await Promise.all([
     handle.stat(),
     stat(join(mountpoint, '..')),
@@ -181,7 +185,7 @@ async function isRealDirectory(path: string): Promise<boolean> {
   }
 }
 
-/** The engine's id file proves that its folder, as it names it, is the one that we see at that path. */
+/** The engine's id file proves that its folder is the one that we see at that path. */
 async function isSameMachine({ kind, info, volume }: DirectQuestion): Promise<boolean> {
   if (kind === 'podman') {
     return await isPodmanFolderHere(volume);
@@ -200,7 +204,10 @@ const searchAndRead = 1n << 2n;
 const changeOwner = 1n << 0n;
 const actAsOwner = 1n << 3n;
 
-/** Whether this process may read (and write, with any owner) whatever lies in a volume, not in a user namespace. */
+/**
+ * Whether this process may read (and write, with any owner) everything in a volume, outside of a user
+ * namespace.
+ */
 async function canReadAnything(write: boolean): Promise<boolean> {
   try {
     const [status, uidMap] = await Promise.all([

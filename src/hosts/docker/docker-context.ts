@@ -8,7 +8,9 @@ interface DockerContext {
   readonly tls: TlsMaterial | undefined;
 }
 
-/** The context that `DOCKER_CONTEXT` or Docker's config file selects; undefined for the built-in "default". */
+/**
+ * The context that `DOCKER_CONTEXT` or Docker's config file selects; undefined for the built-in "default".
+ */
 export async function readActiveContext(
   configFolder: string,
   chosen: string | undefined,
@@ -90,11 +92,14 @@ export interface TlsMaterial {
 
 interface TlsFolderOptions {
   readonly verify: boolean;
-  /** True makes a missing ca.pem an error: with a folder that was named, a typo must not weaken the check. */
+  /**
+   * True makes a missing ca.pem an error: for an explicitly named folder, a typo must not weaken
+   * verification.
+   */
   readonly required: boolean;
 }
 
-/** Reads `ca.pem`, `cert.pem` and `key.pem`, the names that Docker gives them. */
+/** Reads `ca.pem`, `cert.pem` and `key.pem`, Docker's names for them. */
 export async function readTlsFolder(folder: string, options: TlsFolderOptions): Promise<TlsMaterial> {
   const [ca, cert, key] = await Promise.all(
     ['ca.pem', 'cert.pem', 'key.pem'].map((name) => readPem(join(folder, name))),

@@ -20,29 +20,29 @@ export interface DockerHostOptions {
   readonly endpoint?: DockerEndpoint | undefined;
   /** Default: the process's own. */
   readonly env?: Environment | undefined;
-  /** `auto` takes the direct way where it is certainly right; `stream` never does. */
+  /** `auto` uses the direct way where it is certainly correct; `stream` never does. */
   readonly dataWay?: 'auto' | 'stream' | undefined;
-  /** What the engine warns about while it answers, such as a volume driver that fails. */
+  /** Called with warnings in the engine's responses, such as a failing volume driver. */
   readonly onWarning?: ((message: string) => void) | undefined;
   readonly connectTimeoutMs?: number | undefined;
-  /** Podman speaks Docker's language with a few words of its own. Default `docker`. */
+  /** Podman speaks Docker's API with a few differences. Default `docker`. */
   readonly kind?: 'docker' | 'podman' | undefined;
-  /** A data stream on which nothing moves for so long fails. Default five minutes. */
+  /** A data stream without progress fails after this long. Default five minutes. */
   readonly streamIdleMs?: number | undefined;
 }
 
-/** Opens a Docker Engine as a host. Connects to nothing yet. */
+/** Opens a Docker Engine as a host. Does not connect yet. */
 export async function openDockerHost(options: DockerHostOptions = {}): Promise<Host> {
   const endpoint = options.endpoint ?? (await findDockerEndpoint(options.env ?? process.env));
   return dockerHostOf(new EngineClient(endpoint, { connectTimeoutMs: options.connectTimeoutMs }), options);
 }
 
-/** The engine that a client leads to, as a host. The client is the host's from then on, and ends with it. */
+/** The engine behind a client, as a host. The host owns the client from then on, and closes it. */
 export function dockerHostOf(client: EngineClient, options: DockerHostOptions): Host {
   return new DockerHost(client, options);
 }
 
-// Modules that only some calls need are imported by these calls: a list of volumes is to be there in an instant.
+// Modules that few calls need are imported by these calls, so that a list of volumes is instant.
 
 /** Plugins may take two minutes to create or remove a volume. */
 const slowDeadlineMs = 150_000;
@@ -85,7 +85,7 @@ class DockerHost implements Host {
     const volumes = list.Volumes ?? [];
     const warnings = list.Warnings ?? [];
     for (const warning of warnings) this.#options.onWarning?.(warning);
-    // What a failing driver hides is known by the containers that mount it.
+    // Volumes that a failing driver hides are known from the containers that mount them.
     const missing = warnings.length === 0 ? [] : missingVolumes(volumes, containers);
     return joinVolumes([...volumes, ...missing], containers).map((volume) =>
       missing.some(({ Name }) => Name === volume.name) ? ofItsConsumers(volume) : volume,
@@ -102,7 +102,7 @@ class DockerHost implements Host {
 
   async createVolume(spec: VolumeSpec, options: CallOptions = {}): Promise<Volume> {
     const { signal } = options;
-    // The engine answers "created" for a name that exists, whatever was asked for.
+    // The engine reports "created" for an existing name, whatever was requested.
     const existing = spec.name === undefined ? undefined : await this.findVolume(spec.name, options);
     if (existing !== undefined) return agreeing(spec, existing);
     const created = await this.#client.json<EngineVolume>({
@@ -118,7 +118,7 @@ class DockerHost implements Host {
       signal,
       deadlineMs: slowDeadlineMs,
     });
-    // Another program may have been faster, and then this is theirs.
+    // Another program may have been faster, and then the volume is theirs.
     const [volume] = joinVolumes([created], []);
     return agreeing(spec, volume as Volume);
   }
@@ -142,7 +142,7 @@ class DockerHost implements Host {
       const volume = await this.findVolume(name, options);
       if (volume === undefined) return;
       if (volume.consumers.length > 0) throw inUse(volume, error);
-      // Held by a helper: one of a dead process goes, and a living one is a good reason.
+      // A helper may hold it: that of a dead process is removed, and a living one is a valid reason.
       await removeStaleHelpers(this.#client, options.signal);
       await remove().catch((second: unknown) => {
         throw isAppError(second, 'in-use') || isAppError(second, 'conflict') ? inUse(volume, second) : second;
@@ -199,7 +199,7 @@ class DockerHost implements Host {
     const data = opened.use(
       await openStreamData(this.#client, { kind: this.kind, volume: volume.Name, idleMs, ...options }),
     );
-    // A helper makes the engine create a volume that is missing: what we hold must be what we found.
+    // A helper makes the engine create a missing volume: what we hold must be what we found.
     const held = await this.#findRaw(volume.Name, options.signal);
     if (held?.CreatedAt !== volume.CreatedAt || held?.Driver !== volume.Driver) {
       throw notFound(`Cannot open volume "${volume.Name}": it was removed or replaced in the meantime`);
@@ -214,7 +214,7 @@ class DockerHost implements Host {
   }
 
   async #engineInfo(signal: AbortSignal | undefined): Promise<EngineInfo> {
-    // Not cancelled by one caller's signal, as others may wait for the same answer; its deadline is short.
+    // No caller's signal cancels it, as others may wait for the same response; its deadline is short.
     signal?.throwIfAborted();
     this.#info ??= this.#client
       .json<EngineInfo>({ method: 'GET', path: '/info', action: 'Cannot ask the engine about itself' })

@@ -5,15 +5,18 @@ import { readActiveContext, readTlsFolder, type TlsMaterial } from './docker-con
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Where an engine listens, and how we came to it. */
+/** Where an engine listens, and how that was determined. */
 export type DockerEndpoint = EndpointOrigin & (UnixEndpoint | TcpEndpoint | SshEndpoint);
 
 interface EndpointOrigin {
-  /** As people write it, for messages: `unix:///var/run/docker.sock`. */
+  /** For messages: `unix:///var/run/docker.sock`. */
   readonly address: string;
-  /** True when the user chose it (variable or context): a failure is then an error, and never a reason to look elsewhere. */
+  /**
+   * True when the user chose it (variable or context): a failure is then an error, and no reason to look
+   * elsewhere.
+   */
   readonly explicit: boolean;
-  /** What to do when nothing answers there, in place of what is usually said. */
+  /** The hint when nothing responds there, instead of the usual one. */
   readonly absenceHint?: string | undefined;
 }
 
@@ -37,13 +40,15 @@ export interface SshEndpoint {
   readonly host: string;
   readonly user: string | undefined;
   readonly port: number | undefined;
-  /** The engine's socket on the far side, when it is not the usual one. */
+  /** The engine's socket on the remote machine, when it is not the default. */
   readonly remoteSocket: string | undefined;
 }
 
 const defaultSocket = '/var/run/docker.sock';
 
-/** Finds the engine as Docker's own command does: `DOCKER_HOST`, then the active context, then the usual socket. */
+/**
+ * Finds the engine as the Docker CLI does: `DOCKER_HOST`, then the active context, then the default socket.
+ */
 export async function findDockerEndpoint(env: Environment): Promise<DockerEndpoint> {
   const configFolder = env['DOCKER_CONFIG'] || join(homeFolder(env) ?? '/', '.docker');
   const chosen = env['DOCKER_HOST'];
@@ -81,7 +86,7 @@ function parseUnix(text: string): DockerEndpoint {
 function parseUrl(text: string): URL {
   if (text.startsWith('/')) throw badAddress(text, `For a socket, write unix://${text}.`);
   const withScheme = text.includes('://') ? text : `tcp://${text}`;
-  // URL treats unknown schemes as opaque in part; http gives the host rules that we want for tcp and ssh too.
+  // URL treats unknown schemes partly as opaque; http gives the host rules that we want for tcp and ssh too.
   const scheme = withScheme.slice(0, withScheme.indexOf('://'));
   if (!['tcp', 'http', 'https', 'ssh'].includes(scheme))
     throw badAddress(text, 'Use unix://, tcp://, https:// or ssh://.');
@@ -116,13 +121,13 @@ function parseSsh(url: URL, text: string): DockerEndpoint {
   const user = decodeURIComponent(url.username) || undefined;
   const remoteSocket = url.pathname === '' || url.pathname === '/' ? undefined : url.pathname;
   if (url.password !== '') throw badAddress('ssh://…', 'A password has no place in an address: use a key.');
-  // ssh takes words that start with "-" for options, and some of its options run commands.
+  // ssh reads words that start with "-" as options, some of which run commands.
   if (!/^[A-Za-z0-9_:][A-Za-z0-9_.:%-]*$/.test(host))
     throw badAddress(text, 'The host name has characters that ssh cannot take.');
   if (user !== undefined && !/^[A-Za-z0-9_][A-Za-z0-9_.@\\-]*$/.test(user)) {
     throw badAddress(text, 'The user name has characters that ssh cannot take.');
   }
-  // The far side's shell reads this word.
+  // The remote shell interprets this word.
   if (remoteSocket !== undefined && !/^\/[A-Za-z0-9_./-]+$/.test(remoteSocket)) {
     throw badAddress(
       text,

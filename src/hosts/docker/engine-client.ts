@@ -25,7 +25,7 @@ export interface EngineClientOptions {
 }
 
 export interface EnginePing {
-  /** Of the API: `1.45`. */
+  /** The API version: `1.45`. */
   readonly version: string;
   readonly isPodman: boolean;
 }
@@ -38,7 +38,7 @@ export class EngineClient implements AsyncDisposable {
   readonly #connection: EngineConnection;
   readonly #connectTimeoutMs: number;
   #version: Promise<string> | undefined;
-  /** What the engine said in a ping: it is not asked again. */
+  /** The version from a ping, which is not repeated. */
   #offered: string | undefined;
 
   constructor(endpoint: DockerEndpoint, options: EngineClientOptions = {}) {
@@ -47,7 +47,7 @@ export class EngineClient implements AsyncDisposable {
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 10_000;
   }
 
-  /** Sends a request and parses the JSON of the answer; undefined when there is none. */
+  /** Sends a request and parses the JSON of the response; undefined when it is empty. */
   async json<T>(call: EngineCall): Promise<T> {
     using deadline = startDeadline(call);
     const response = await this.#request(call, deadline.signal);
@@ -67,7 +67,7 @@ export class EngineClient implements AsyncDisposable {
     }
   }
 
-  /** The same for an answer that is one JSON text after the other. */
+  /** The same for a response of several JSON texts. */
   async jsonLines<T>(call: EngineCall): Promise<readonly T[]> {
     using deadline = startDeadline(call);
     const response = await this.#request(call, deadline.signal);
@@ -77,7 +77,10 @@ export class EngineClient implements AsyncDisposable {
     return lines.map((line) => this.#parse<T>(call, line));
   }
 
-  /** Sends a request and gives the answer as soon as its head is there. The deadline is for the head; the body is the caller's to watch. */
+  /**
+   * Sends a request and returns the response when its head has arrived. The deadline is for the head; the
+   * caller watches the body.
+   */
   async stream(call: EngineCall): Promise<IncomingMessage> {
     const deadline = startDeadline(call);
     try {
@@ -91,7 +94,10 @@ export class EngineClient implements AsyncDisposable {
     }
   }
 
-  /** Opens a request whose body the caller writes. `answer` settles with the engine's answer, which may come early. */
+  /**
+   * Opens a request whose body the caller writes. `answer` resolves to the engine's response, which may come
+   * early.
+   */
   async send(call: EngineCall): Promise<{ request: ClientRequest; answer: Promise<IncomingMessage> }> {
     const version = await this.#negotiate(call);
     const request = this.#createRequest(call, `/v${version}${call.path}`, call.signal);
@@ -102,7 +108,10 @@ export class EngineClient implements AsyncDisposable {
     return { request, answer };
   }
 
-  /** Sends a request after which the connection is the caller's: bytes both ways. The deadline is for the answer only. */
+  /**
+   * Sends a request after which the caller owns the connection: bytes both ways. The deadline is for the
+   * response only.
+   */
   async upgrade(call: EngineCall): Promise<Duplex> {
     using deadline = startDeadline(call);
     const version = await this.#negotiate(call);
@@ -124,7 +133,7 @@ export class EngineClient implements AsyncDisposable {
     return await Promise.race([upgraded.promise, refused]);
   }
 
-  /** Asks whether an engine answers at all, in which version of the API, and which of the two it is. */
+  /** Asks whether an engine responds, its API version, and whether it is Docker or Podman. */
   async ping(
     options: { readonly signal?: AbortSignal | undefined; readonly deadlineMs?: number } = {},
   ): Promise<EnginePing> {
@@ -147,7 +156,7 @@ export class EngineClient implements AsyncDisposable {
       });
     }
     this.#offered = version;
-    // Podman says so on every answer, also where it stands in for Docker at Docker's socket.
+    // Podman sends this header with every response, also at Docker's socket.
     const isPodman = response.headers['libpod-api-version'] !== undefined;
     return { version, isPodman };
   }
@@ -163,7 +172,8 @@ export class EngineClient implements AsyncDisposable {
 
   async #negotiate(call: EngineCall): Promise<string> {
     if (call.signal?.aborted === true) throw cancelled(call);
-    // One question for all calls; a failed one is asked again. It waits without a signal, as others may wait for it too.
+    // One ping for all calls; a failed one is repeated. It takes no signal, as other callers may wait for it
+    // too.
     const deadlineMs = this.endpoint.kind === 'ssh' ? 2 * this.#connectTimeoutMs : this.#connectTimeoutMs;
     this.#version ??= this.#offeredWithin(deadlineMs).then(
       (version) => chooseVersion(version, this.endpoint.address),
@@ -193,7 +203,7 @@ export class EngineClient implements AsyncDisposable {
       try {
         return await this.#answerOf(call, request, signal);
       } catch (error) {
-        // An idle connection that the engine closed at the moment when we took it: nothing was done, so ask again.
+        // The engine closed an idle connection at the moment when we took it: nothing was done, so try again.
         const code = error instanceof AppError ? causeCode(error) : undefined;
         const isStale = request.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE');
         if (!isStale || attempt > 2 || (call.method !== 'GET' && call.method !== 'HEAD')) throw error;
@@ -242,7 +252,7 @@ export class EngineClient implements AsyncDisposable {
   ): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     request.once('response', resolve);
-    // `on`, not `once`: a request can fail again after it has failed, and no listener may be left.
+    // `on`, not `once`: a request can fail again after it has failed, and must keep a listener.
     request.on('error', (error) => reject(this.#callFailure(call, signal, error)));
     request.once('close', () => reject(this.#callFailure(call, signal, connectionCut())));
     return promise;
@@ -281,7 +291,7 @@ function refusalOf(response: IncomingMessage, text: string): { status: number; m
     const body = JSON.parse(text) as { message?: unknown };
     if (typeof body.message === 'string') return { status, message: body.message };
   } catch {
-    // Proxies and TLS ports answer in plain text.
+    // Proxies and TLS ports respond in plain text.
   }
   return { status, message: text.trim().slice(0, 500) };
 }

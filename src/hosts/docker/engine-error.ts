@@ -1,10 +1,10 @@
 import { AppError, errnoOf, type ErrorCode, errorMessage } from '../../model/errors.ts';
 import type { DockerEndpoint } from './endpoint.ts';
 
-/** What an engine answered when it refused. */
+/** An engine's refusal. */
 interface EngineRefusal {
   readonly status: number;
-  /** The engine's own words. */
+  /** The engine's own message. */
   readonly message: string;
 }
 
@@ -24,7 +24,7 @@ function codeOfRefusal({ status, message }: EngineRefusal): ErrorCode {
   if (/no space left on device|disk quota exceeded/i.test(message)) return 'full';
   if (/read-only file system|marked read-only/i.test(message)) return 'read-only';
   if (/volume is in use|volume has active mounts/i.test(message)) return 'in-use';
-  // In Podman's words; Docker's engine says 404.
+  // Podman's message; Docker's engine responds with 404.
   if (/no volume plugin with name/i.test(message)) return 'unsupported';
   switch (status) {
     case 400:
@@ -155,7 +155,7 @@ function nodeCode(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** Why a connection over ssh failed: the words of ssh itself. */
+/** The reason of a failed ssh connection, in ssh's own words. */
 export class SshError extends Error {
   constructor(message: string) {
     super(message);

@@ -6,14 +6,14 @@ import { dockerHostOf, type DockerHostOptions, openDockerHost } from './docker-h
 import { type DockerEndpoint, type Environment, findDockerEndpoint, parseDockerHost } from './endpoint.ts';
 import { EngineClient } from './engine-client.ts';
 
-/** One kind of engine at the place where it is looked for. */
+/** One kind of engine at the place where it is expected. */
 export interface EngineProbe {
   readonly kind: 'docker' | 'podman';
-  /** `explicit` when the user chose the place: that nothing answers there is an error. */
+  /** `explicit` when the user chose the place, so that no response is an error. */
   place(): Promise<{ readonly address: string; readonly explicit: boolean }>;
-  /** Undefined when none runs at the usual place. */
+  /** Undefined when none runs at the default place. */
   probe(): Promise<Host | undefined>;
-  /** The engine though it does not answer: what is asked of it throws `unavailable` with this hint until it does. */
+  /** The engine although it does not respond: calls throw `unavailable` with this hint until it does. */
   openAbsent(hint: string): Promise<Host>;
 }
 
@@ -26,13 +26,13 @@ export function engineProbes(options: DockerHostOptions): Record<'docker' | 'pod
   };
 }
 
-/** Where engines of this machine other than the host are looked for. */
+/** Where other engines of this machine than the host are expected. */
 export async function engineEndpoints(env: Environment, host: HostKind): Promise<DockerEndpoint[]> {
   const podman = podmanEndpoint(env);
-  // An address in DOCKER_HOST that cannot be read is no reason to show nothing.
+  // An invalid DOCKER_HOST must not hide the others.
   const docker = await findDockerEndpoint(env).catch(() => undefined);
   const others = [host === 'docker' ? undefined : docker, host === 'podman' ? undefined : podman];
-  // At another place are other paths.
+  // Paths elsewhere are not of this machine.
   return others.filter((endpoint) => endpoint?.kind === 'unix');
 }
 
@@ -50,13 +50,13 @@ function engineProbe(
   };
 }
 
-/** Opens Podman as a host, by the API that it has for Docker's clients. Connects to nothing yet. */
+/** Opens Podman as a host, by its Docker-compatible API. Does not connect yet. */
 export async function openPodmanHost(options: DockerHostOptions = {}): Promise<Host> {
   const endpoint = options.endpoint ?? (await findPodmanEndpoint(options.env ?? process.env));
   return await openDockerHost({ ...options, endpoint, kind: 'podman' });
 }
 
-/** CONTAINER_HOST as Podman's own command has it, else root's socket or the user's. */
+/** CONTAINER_HOST as in the Podman CLI, otherwise root's socket or the user's. */
 async function findPodmanEndpoint(env: Environment): Promise<DockerEndpoint> {
   const endpoint = podmanEndpoint(env);
   if (endpoint.kind !== 'unix' || (await isThere(endpoint.socketPath))) return endpoint;
@@ -68,7 +68,7 @@ async function findPodmanEndpoint(env: Environment): Promise<DockerEndpoint> {
   });
 }
 
-/** Its usual place, or the one that CONTAINER_HOST names. */
+/** The default place, or the one in CONTAINER_HOST. */
 function podmanEndpoint(env: Environment): DockerEndpoint {
   const chosen = env['CONTAINER_HOST'];
   if (chosen) return parseDockerHost(chosen);
@@ -91,10 +91,10 @@ export interface ProbeOptions extends DockerHostOptions {
 }
 
 /**
- * The host when an engine answers, within two seconds; undefined when none runs at the usual place.
+ * The host when an engine responds, within two seconds; undefined when none runs at the default place.
  *
- * An engine that the user chose (DOCKER_HOST, a context) and that does not answer is an error, and so is one that is
- * there and refuses or hangs: to work on something else instead would surprise.
+ * An engine that the user chose (DOCKER_HOST, a context) and that does not respond is an error, and so is one
+ * that exists and refuses or hangs: silently using another would surprise the user.
  */
 export async function probeDocker(options: ProbeOptions = {}): Promise<Host | undefined> {
   const endpoint = options.endpoint ?? (await findDockerEndpoint(options.env ?? process.env));
@@ -112,8 +112,8 @@ export async function probeDocker(options: ProbeOptions = {}): Promise<Host | un
 }
 
 /**
- * The engine at Docker's place, as Docker or as the Podman that stands in for it there. One that does not answer is opened
- * as Docker all the same: what is asked of it then says why.
+ * The engine at Docker's place, Docker or a Podman in its place. One that does not respond is opened as
+ * Docker: calls then say why.
  */
 export async function openAtDockersPlace(options: ProbeOptions = {}): Promise<Host> {
   const endpoint = options.endpoint ?? (await findDockerEndpoint(options.env ?? process.env));

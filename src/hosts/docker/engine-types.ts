@@ -1,4 +1,7 @@
-/** The parts of Docker Engine's JSON that we read. Everything may be missing or null: other engines answer here too. */
+/**
+ * The parts of Docker Engine's JSON that we read. Every field may be missing or null: other engines respond
+ * here too.
+ */
 
 export interface EngineVolume {
   readonly Name: string;
@@ -48,7 +51,7 @@ export interface EngineInfo {
   readonly SystemTime?: string | null;
 }
 
-/** What `GET /containers/ID/json` tells. */
+/** The response to `GET /containers/ID/json`. */
 export interface EngineInspection extends EngineContainerDetails {
   readonly Id: string;
   readonly Name?: string | null;
@@ -64,14 +67,14 @@ export interface EngineInspection extends EngineContainerDetails {
     readonly Labels?: Readonly<Record<string, string>> | null;
     readonly Tty?: boolean | null;
     readonly Healthcheck?: EngineHealthcheck | null;
-    /** In seconds; a negative number is for ever. */
+    /** In seconds; negative for no limit. */
     readonly StopTimeout?: number | null;
   } | null;
   readonly HostConfig?: {
     readonly Tmpfs?: Readonly<Record<string, string>> | null;
     readonly RestartPolicy?: { readonly Name?: string | null } | null;
     readonly AutoRemove?: boolean | null;
-    /** `container:ID` joins that one, as in the two below. */
+    /** `container:ID` joins that container, as in the two below. */
     readonly NetworkMode?: string | null;
     readonly PidMode?: string | null;
     readonly IpcMode?: string | null;
@@ -101,7 +104,7 @@ export interface EngineContainerState {
   readonly Health?: {
     readonly Status?: string | null;
     readonly FailingStreak?: number | null;
-    /** The oldest first. */
+    /** Oldest first. */
     readonly Log?: readonly { readonly End?: string | null }[] | null;
   } | null;
 }

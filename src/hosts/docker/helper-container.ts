@@ -16,13 +16,13 @@ interface HelperOptions {
   readonly write: boolean;
 }
 
-/** A container that is created to lend its mount of a volume to the archive endpoints, and never started. */
+/** A container that is created, and never started, to lend its mount of a volume to the archive endpoints. */
 export interface HelperContainer {
   readonly id: string;
   readonly name: string;
 }
 
-/** Creates a helper. Whatever goes wrong, no container stays. */
+/** Creates a helper. No container remains if this fails. */
 export async function createHelper(client: EngineClient, options: HelperOptions): Promise<HelperContainer> {
   const name = `${helperNamePrefix}${randomBytes(8).toString('hex')}`;
   try {
@@ -33,13 +33,13 @@ export async function createHelper(client: EngineClient, options: HelperOptions)
     });
     return { id, name };
   } catch (error) {
-    // The engine may have made it and we never heard of it.
+    // The engine may have created it without our getting the response.
     await removeHelper(client, name).catch(() => undefined);
     throw error;
   }
 }
 
-/** Removes a helper; one that is gone already is fine. */
+/** Removes a helper; a missing one is no error. */
 export async function removeHelper(client: EngineClient, idOrName: string): Promise<void> {
   try {
     await client.json({
@@ -53,7 +53,7 @@ export async function removeHelper(client: EngineClient, idOrName: string): Prom
   }
 }
 
-/** Removes helpers whose process is gone. What cannot be judged from here stays for a week. */
+/** Removes helpers whose process has ended. Helpers that cannot be judged from here stay for a week. */
 export async function removeStaleHelpers(client: EngineClient, signal?: AbortSignal): Promise<void> {
   const filters = encodeURIComponent(JSON.stringify({ label: [`${helperLabel}=true`] }));
   const containers = await client.json<readonly (EngineContainer & { readonly Created?: number })[]>({
@@ -78,7 +78,7 @@ async function createContainer(client: EngineClient, name: string, options: Help
     action: `Cannot open volume "${options.volume}" through the engine`,
     json: {
       Image: emptyImage,
-      // Never runs; the engine only insists that there is one.
+      // Never runs; the engine requires a command.
       Cmd: ['-'],
       Labels: { [helperLabel]: 'true', [ownerLabel]: JSON.stringify(ownProcess()) },
       NetworkDisabled: true,
@@ -92,7 +92,7 @@ async function createContainer(client: EngineClient, name: string, options: Help
             Source: options.volume,
             Target: helperMountpoint,
             ReadOnly: !options.write,
-            // Without this, the engine copies what the image has at that path into an empty volume.
+            // Otherwise the engine copies the image's content at that path into an empty volume.
             VolumeOptions: { NoCopy: true },
           },
         ],
@@ -106,7 +106,7 @@ function isMissingImage(error: unknown): boolean {
   return isAppError(error, 'not-found') && /no such image/i.test(error.detail ?? '');
 }
 
-/** Names a process over reuse of its number, over reboots, and apart from those of other machines and containers. */
+/** Identifies a process despite reuse of its number, reboots, and other machines and containers. */
 export interface OwnerProcess {
   readonly machine: string;
   readonly boot: string;
@@ -117,7 +117,7 @@ export interface OwnerProcess {
 
 const unjudgedSeconds = 7 * 24 * 3600;
 
-/** Whether a helper's owner is certainly gone. */
+/** Whether a helper's owner has certainly ended. */
 export function isStale(
   owner: string | undefined,
   options: { readonly self: OwnerProcess; readonly createdSeconds: number },
@@ -131,7 +131,7 @@ export function isStale(
   return startTicks === undefined ? !isAlive(parsed.pid) : startTicks !== parsed.startTicks;
 }
 
-/** For a /proc that hides other people's processes. */
+/** For a /proc that hides other users' processes. */
 function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0);
@@ -173,7 +173,7 @@ function readOr<T>(read: () => T, otherwise: T): T {
   }
 }
 
-/** An image of nothing, made here: helpers need one, and nothing is ever pulled. */
+/** An empty image, created here: helpers need one, and nothing is ever pulled. */
 const emptyImage = 'holdfast/empty:1';
 
 /** Imports the image into the engine. May be repeated. */

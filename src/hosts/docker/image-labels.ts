@@ -7,10 +7,10 @@ type Labels = Readonly<Record<string, string>>;
 
 const action = 'Cannot read the labels of an image';
 
-/** So many images are remembered; a machine rarely has more in use. */
+/** Maximum number of cached images; a machine rarely uses more. */
 const rememberedAtMost = 1000;
 
-/** The labels of images, each asked for once: an image with another label has another id. */
+/** The labels of images, each requested once: an image with other labels has another id. */
 export class ImageLabels {
   readonly #client: Pick<EngineClient, 'json'>;
   readonly #known = new Map<string, Labels>();
@@ -21,8 +21,9 @@ export class ImageLabels {
   }
 
   /**
-   * Of a container's image; undefined when the engine no longer has it, or cannot read it: one broken image keeps nothing
-   * else from being saved. A container without labels needs no look. `denied` where the engine may not be asked.
+   * The labels of a container's image; undefined when the engine no longer has it, or cannot read it: one
+   * broken image must not prevent saving the rest. A container without labels needs no request. `denied`
+   * where the engine may not be asked.
    */
   async of(
     { Image: id, Config: config }: EngineInspection,
@@ -40,7 +41,7 @@ export class ImageLabels {
     return labels;
   }
 
-  /** Not cancelled by one caller's signal, as others may wait for the same answer; its deadline bounds it. */
+  /** No caller's signal cancels it, as others may wait for the same response; its deadline bounds it. */
   async #ask(id: string): Promise<Labels | undefined> {
     try {
       const { Config: config } = await this.#client.json<{
@@ -58,7 +59,7 @@ export class ImageLabels {
   }
 }
 
-/** What is asked for others as well goes on for them. */
+/** A shared request continues for other callers. */
 async function unlessAborted<T>(asked: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await asked;
   const { promise: aborted, reject } = Promise.withResolvers<never>();
@@ -75,7 +76,7 @@ function cancelled({ reason }: AbortSignal): AppError {
   return new AppError('cancelled', `${action}: cancelled`, { cause: reason });
 }
 
-/** Without them, labels of an image's author cannot be told from those of the people who run the container. */
+/** Without them, labels of the image's author cannot be told from the user's. */
 function notShown(id: string, cause: AppError): AppError {
   return new AppError('denied', `Cannot read the labels of the image ${quote(id)}`, {
     detail: cause.detail,
@@ -87,7 +88,10 @@ function notShown(id: string, cause: AppError): AppError {
 export const helperLabel = 'holdfast.helper';
 export const helperNamePrefix = 'holdfast-helper-';
 
-/** True for our helpers: never a consumer. A started container is none, whatever its labels say. */
+/**
+ * True for our helpers, which are never consumers. A started container is not a helper, whatever its labels
+ * say.
+ */
 export function isHelper(container: EngineContainer): boolean {
   return (
     container.Labels?.[helperLabel] === 'true' &&

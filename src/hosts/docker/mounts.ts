@@ -7,7 +7,10 @@ import { isVolumeMount, toConsumer } from './volumes.ts';
 
 const inspectionsAtOnce = 8;
 
-/** Every mount of every container. Mounts by `--tmpfs` stand in a container's details only, so each container is asked. */
+/**
+ * Every mount of every container. Only a container's details have `--tmpfs` mounts, so each container is
+ * inspected.
+ */
 export async function listContainerMounts(
   client: EngineClient,
   signal: AbortSignal | undefined,
@@ -33,7 +36,7 @@ export async function listContainerMounts(
   return found.toSorted(byConsumerThenDestination);
 }
 
-/** The mounts of one container: what the engine lists, and the tmpfs mounts that it does not list. */
+/** The mounts of one container: those that the engine lists, and tmpfs mounts, which it does not. */
 export function mountsOf(container: EngineContainer, details: EngineContainerDetails): DataMount[] {
   const listed = (container.Mounts ?? []).map((mount) => toDataMount(container, mount));
   const destinations = new Set(listed.map((mount) => mount.destination));
@@ -90,7 +93,7 @@ async function inspectContainer(
       signal,
     });
   } catch (error) {
-    // Removed since it was listed.
+    // Removed after it was listed.
     if (isAppError(error, 'not-found')) return undefined;
     throw error;
   }

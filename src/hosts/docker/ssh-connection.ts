@@ -5,8 +5,9 @@ import { SshError } from './engine-error.ts';
 import { userEnvironment } from '../../lib/child-environment.ts';
 
 /**
- * One connection to an engine through the system's own `ssh`, so that the user's configuration, keys, agent and known
- * hosts count. The far side runs `docker system dial-stdio`. Nothing is asked: what needs a password fails.
+ * One connection to an engine through the system's own `ssh`, so that the user's configuration, keys, agent
+ * and known hosts apply. The remote side runs `docker system dial-stdio`. Never prompts: a login that needs a
+ * password fails.
  */
 export function openSshConnection(endpoint: SshEndpoint): Duplex {
   return new SshConnection(endpoint);
@@ -32,7 +33,7 @@ export function sshArguments(endpoint: SshEndpoint): string[] {
 const stderrLimit = 4096;
 const killDelayMs = 2000;
 
-/** A stream over ssh's stdin and stdout that `node:http` takes for a socket. */
+/** A stream over ssh's stdin and stdout that `node:http` accepts as a socket. */
 class SshConnection extends Duplex {
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   #stderr = '';
@@ -40,7 +41,8 @@ class SshConnection extends Duplex {
 
   constructor(endpoint: SshEndpoint) {
     super({ allowHalfOpen: true });
-    // A process group of its own: Ctrl-C at the terminal must not cut the connection before we have cleaned up over it.
+    // A process group of its own: Ctrl-C at the terminal must not cut the connection before our cleanup over
+    // it.
     this.#child = spawn('ssh', sshArguments(endpoint), {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: userEnvironment(),
@@ -79,7 +81,7 @@ class SshConnection extends Duplex {
     callback(error);
   }
 
-  // What `node:http` asks of a socket.
+  // What `node:http` requires of a socket.
   setTimeout(): this {
     return this;
   }
@@ -108,7 +110,7 @@ class SshConnection extends Duplex {
 
   #onClose(code: number | null, signal: NodeJS.Signals | null): void {
     if (this.destroyed) return;
-    // Not before: an end of its output alone does not tell whether ssh failed.
+    // Only now: the end of its output alone does not show whether ssh failed.
     if (code === 0) {
       this.push(null);
       return;

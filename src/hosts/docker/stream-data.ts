@@ -19,7 +19,7 @@ interface StreamDataOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What the engine's archive endpoints lose, in words for people. */
+/** What the engine's archive endpoints lose, in words. */
 const readLimits = [
   wholeSeconds,
   'extended attributes and ACLs are missing, file capabilities excepted',
@@ -28,7 +28,7 @@ const readLimits = [
   'what vanishes or cannot be read meanwhile is left out without a word',
 ];
 
-/** Helpers for reading times: more of them make a busy engine, and no faster one. */
+/** Helpers for reading times: more of them would load the engine without being faster. */
 const timesAtOnce = 4;
 
 /** Opens a volume's data through the engine. */
@@ -57,7 +57,7 @@ class EngineStreamData implements StreamData {
     this.#options = options;
   }
 
-  /** Makes the first helper, so that a volume that cannot be opened fails here. */
+  /** Creates the first helper, so that a volume that cannot be opened fails here. */
   async prepare(): Promise<void> {
     this.#idle.push(await this.#createHelper());
     if (this.#options.signal?.aborted === true) throw this.#cancelled();
@@ -68,7 +68,8 @@ class EngineStreamData implements StreamData {
     const lease = await this.#lease(options.signal);
     try {
       const type = await this.#typeOf(lease.target, path);
-      // Podman gives a directory under its own name too: asked for what is in it, it leaves out the directory itself.
+      // Podman puts a directory under its own name too: asked for its content, it leaves out the directory
+      // itself.
       const form = this.#options.kind === 'podman' ? 'itself' : type;
       const raw = await getArchive(lease.target, path, form);
       const scanned = scanTar(raw, new TarScan(), () => this.#endedEarly());
@@ -119,7 +120,7 @@ class EngineStreamData implements StreamData {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // An open stream would make the engine wait with the removal.
+    // An open stream would delay the engine's removal.
     this.#closing.abort(new AppError('cancelled', `The data of volume "${this.#options.volume}" was closed`));
     const helpers = [...this.#helpers];
     this.#helpers.clear();
@@ -127,7 +128,10 @@ class EngineStreamData implements StreamData {
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
-  /** The engine serves one archive request per container at a time, so each that runs has a helper of its own. */
+  /**
+   * The engine serves one archive request per container at a time, so each concurrent request has its own
+   * helper.
+   */
   async #lease(signal: AbortSignal | undefined): Promise<Lease> {
     if (this.#closing.signal.aborted)
       throw new AppError('failed', `The data of volume "${this.#options.volume}" is closed`);
@@ -161,8 +165,8 @@ class EngineStreamData implements StreamData {
   }
 
   /**
-   * The engine follows symbolic links on the way to a path, within the helper: the data would come from, or go to, a
-   * place outside of the volume. So each step of the way must be a directory.
+   * The engine follows symbolic links on the way to a path, within the helper: the data would come from, or
+   * go to, a place outside of the volume. So each part of the path must be a directory.
    */
   async #typeOf(target: ArchiveTarget, path: ByteString): Promise<ArchiveStat['type']> {
     if (path === '') return 'dir';
@@ -196,7 +200,7 @@ interface Lease extends Disposable {
   readonly target: ArchiveTarget;
 }
 
-/** Gives the helper back when the stream is through, or left. */
+/** Releases the helper when the stream has ended or was abandoned. */
 async function* released(
   chunks: AsyncIterable<Uint8Array>,
   lease: Lease,
@@ -213,7 +217,7 @@ function parentOf(place: ByteString): ByteString {
   return place.slice(0, place.lastIndexOf('/')) || '/';
 }
 
-/** The engine names things from `path` on; callers want them from the volume's root on. */
+/** The engine's names start at `path`; callers need them from the volume's root. */
 function rebased(
   chunks: AsyncIterable<Uint8Array>,
   path: ByteString,
@@ -227,7 +231,7 @@ async function* rebasedMembers(
   path: ByteString,
   type: ArchiveStat['type'] | 'itself',
 ): AsyncGenerator<TarSource> {
-  // A single thing comes under its own name.
+  // A single file comes under its own name.
   const base = type === 'dir' ? path : path.slice(0, Math.max(0, path.lastIndexOf('/')));
   const rebase = (name: ByteString): ByteString =>
     name === '' ? base : base === '' ? name : `${base}/${name}`;
@@ -247,8 +251,8 @@ async function* rebasedMembers(
 const defaultAcl = 'system.posix_acl_default';
 
 /**
- * What the engine would get wrong is put into `late`, for a second archive when all the rest is in place:
- * it leaves the directory alone that it unpacks into, and what it makes in a directory inherits the directory's default ACL.
+ * Collects in `late` what the engine would get wrong, for a second archive after everything else: it does not
+ * touch the directory that it unpacks into, and entries created in a directory inherit its default ACL.
  */
 async function* withoutLate(tar: AsyncIterable<Uint8Array>, late: Entry[]): AsyncGenerator<TarSource> {
   for await (const { entry, body } of readTar(tar)) {

@@ -3,8 +3,9 @@ import { parsePaxNumber, parsePaxRecords, type PaxRecords } from '../../lib/tar/
 import { blockSize, damaged, maxMetadataBytes, paddingOf } from '../../lib/tar/tar-member.ts';
 
 /**
- * Watches a tar stream go by, from header to header, without changing or holding it, so that an archive without its
- * end is noticed, whatever the connection says. Knows the forms that an engine writes: ustar, PAX and GNU's long names.
+ * Follows a tar stream from header to header, without changing or buffering it, so that a truncated archive
+ * is noticed, whatever the connection says. Knows the formats that an engine writes: ustar, PAX and GNU's
+ * long names.
  */
 export class TarScan {
   #gathered: Buffer[] = [];
@@ -15,7 +16,7 @@ export class TarScan {
   #records: PaxRecords = new Map();
   #recordsType = '';
 
-  /** Takes the next chunk. Throws `integrity` for what is no tar. */
+  /** Takes the next chunk. Throws `integrity` for anything but tar. */
   push(chunk: Uint8Array): void {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     let at = 0;
@@ -30,14 +31,14 @@ export class TarScan {
       at += piece.length;
       this.#missing -= piece.length;
       if (this.#missing === 0 && this.#gathered.length === 0) this.#take(piece);
-      // The chunk is not ours to keep: what waits for its rest is copied.
+      // The chunk is not ours to keep, so an incomplete header is copied.
       else this.#gathered.push(Buffer.from(piece));
       if (this.#missing === 0 && this.#gathered.length > 0)
         this.#take(Buffer.concat(this.#gathered.splice(0)));
     }
   }
 
-  /** True when the archive's end has gone by. */
+  /** True when the archive's end has passed. */
   get isWhole(): boolean {
     return this.#state === 'end';
   }
@@ -77,7 +78,7 @@ export class TarScan {
     parsePaxRecords(trimPadding(block), this.#records);
   }
 
-  /** Links, devices, directories and fifos have no data, whatever their size says. */
+  /** Links, devices, directories and fifos have no data, whatever their size field says. */
   #storedSize(header: { readonly type: string; readonly size: number }): number {
     if (header.type >= '1' && header.type <= '6') return 0;
     const text = this.#records.get('size');
@@ -87,7 +88,7 @@ export class TarScan {
   }
 }
 
-/** Passes an archive through, and throws the error that `notWhole` makes when it ended too early. */
+/** Passes an archive through, and throws the error of `notWhole` when it is truncated. */
 export async function* scanTar(
   chunks: AsyncIterable<Uint8Array>,
   scan: TarScan,

@@ -3,7 +3,7 @@ import type { Consumer, ConsumerState, Volume } from '../../model/volume.ts';
 import type { EngineContainer, EngineMount, EngineVolume } from './engine-types.ts';
 import { isHelper } from './image-labels.ts';
 
-/** Joins what the engine lists into volumes with their consumers, sorted by name. */
+/** Joins the engine's lists into volumes with their consumers, sorted by name. */
 export function joinVolumes(
   volumes: readonly EngineVolume[],
   containers: readonly EngineContainer[],
@@ -14,7 +14,7 @@ export function joinVolumes(
     .toSorted((left, right) => compare(left.name, right.name));
 }
 
-/** The volumes that containers mount and the engine's list lacks, as it does while a driver fails. */
+/** Volumes that containers mount and the engine's list lacks, as it does while a driver fails. */
 export function missingVolumes(
   volumes: readonly EngineVolume[],
   containers: readonly EngineContainer[],
@@ -30,7 +30,10 @@ export function missingVolumes(
   return [...missing.values()];
 }
 
-/** A driver that fails tells no labels: what the stack's containers mount counts as the stack's, so that it is missed there. */
+/**
+ * A failing driver returns no labels: a volume mounted by a stack's containers counts as the stack's, so that
+ * its absence is noticed there.
+ */
 export function ofItsConsumers(volume: Volume): Volume {
   const stack = volume.stack ?? volume.consumers.find((one) => one.stack !== undefined)?.stack;
   return { ...volume, stack };
@@ -42,19 +45,20 @@ function toVolume(volume: EngineVolume, consumers: readonly Consumer[]): Volume 
     name: volume.Name,
     driver: volume.Driver || 'local',
     mountpoint: volume.Mountpoint || undefined,
-    // What Go writes for an unknown time: a plugin need not say it.
+    // Go's zero time: a plugin need not give it.
     createdAt: volume.CreatedAt?.startsWith('0001-01-01') ? undefined : volume.CreatedAt || undefined,
     labels,
     options: volume.Options ?? {},
     scope: volume.Scope === 'global' ? 'global' : 'local',
-    // The engine forgets its own label for mounts without a source, Compose's among them, but always makes such a name.
+    // The engine omits its own label for mounts without a source, Compose's among them, but always gives them
+    // such a name.
     anonymous: labels['com.docker.volume.anonymous'] !== undefined || /^[0-9a-f]{64}$/.test(volume.Name),
     stack: stackOf(labels),
     consumers,
   };
 }
 
-/** A container as the consumer of what it mounts at `mount`. */
+/** A container as the consumer of its mount `mount`. */
 export function toConsumer(
   container: EngineContainer,
   mount: { readonly path: string; readonly readOnly: boolean },
@@ -72,7 +76,7 @@ export function toConsumer(
   };
 }
 
-/** Mounts of a volume, under whatever type the engine lists them (Swarm's cluster volumes have one of their own). */
+/** Mounts of a volume, whatever type the engine gives them (Swarm's cluster volumes have their own). */
 export function isVolumeMount(mount: EngineMount): mount is EngineMount & { readonly Name: string } {
   return (mount.Type === 'volume' || mount.Type === 'cluster') && Boolean(mount.Name);
 }
@@ -95,7 +99,9 @@ function consumersByVolume(containers: readonly EngineContainer[]): Map<string, 
   return byVolume;
 }
 
-/** A container has its own name and one for each legacy link to it (`/web/db`): the one without a second slash is its own. */
+/**
+ * A container has its own name and one for each legacy link to it (`/web/db`): its own has no second slash.
+ */
 function containerName(container: EngineContainer): string {
   const names = container.Names ?? [];
   const own = names.find((name) => name.lastIndexOf('/') <= 0) ?? names[0];
@@ -112,7 +118,7 @@ const states: ReadonlySet<string> = new Set([
   'dead',
 ]);
 
-/** A state that we do not know counts as running: the careful side. */
+/** An unknown state counts as running, to be safe. */
 export function toState(state: string | null | undefined): ConsumerState {
   return state && states.has(state) ? (state as ConsumerState) : 'running';
 }
@@ -127,7 +133,7 @@ function compare(left: string, right: string): number {
 
 const namedAtMost = 5;
 
-/** The error for a volume that cannot be removed, with who holds it. */
+/** The error for a volume that cannot be removed, naming its consumers. */
 export function inUse(volume: Volume, cause: unknown): AppError {
   const { name, consumers } = volume;
   if (consumers.length === 0) {

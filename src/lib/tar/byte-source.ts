@@ -1,7 +1,7 @@
 import { AppError } from '../../model/errors.ts';
 import { damaged } from './tar-member.ts';
 
-/** Reads a stream of chunks by length. Holds one chunk, or as much as one `take` asks for. */
+/** Reads a stream of chunks by length. Buffers one chunk, or as much as one `take` requests. */
 export class ByteSource implements AsyncDisposable {
   readonly #chunks: AsyncIterator<Uint8Array>;
   readonly #signal: AbortSignal | undefined;
@@ -13,7 +13,7 @@ export class ByteSource implements AsyncDisposable {
     this.#signal = signal;
   }
 
-  /** The next `length` bytes if they are at hand, without waiting. */
+  /** The next `length` bytes if they are buffered, without waiting. */
   takeNow(length: number): Buffer | undefined {
     if (this.#chunk.length < length) return undefined;
     const bytes = this.#chunk.subarray(0, length);

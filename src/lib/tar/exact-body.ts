@@ -5,18 +5,21 @@ import { paddingOf } from './tar-member.ts';
 
 export interface ExactBodyOptions {
   readonly path: ByteString;
-  /** What the body consists of, in order: bytes of the source, or zeros. */
+  /** The parts of the body, in order: bytes of the source, or zeros. */
   readonly pieces: readonly { readonly bytes: number; readonly isHole?: boolean }[];
   readonly report: ProblemReporter;
 }
 
-/** A stream whose first chunk has been read already. */
+/** A stream whose first chunk has already been read. */
 export interface OpenedSource {
   readonly first: IteratorResult<Uint8Array>;
   readonly rest: AsyncIterator<Uint8Array>;
 }
 
-/** Exactly as many bytes as the pieces say, and padding to a whole block, whatever the source gives. Leaves closing it to the caller. */
+/**
+ * Yields exactly as many bytes as the pieces say, padded to a whole block, whatever the source yields. The
+ * caller closes the source.
+ */
 export async function* exactBody(
   source: OpenedSource,
   options: ExactBodyOptions,
@@ -53,7 +56,7 @@ class SourceReader {
     if (first.done !== true) this.#chunk = first.value;
   }
 
-  /** Up to `limit` bytes; undefined when the source has no more, which is a problem then. */
+  /** Up to `limit` bytes; undefined, and a problem, when the source has no more. */
   async next(limit: number): Promise<Uint8Array | undefined> {
     while (this.#chunk.length === 0) {
       if (this.#ended) {
@@ -105,7 +108,7 @@ function describe(entryPath: ByteString, problem: SourceProblem): TreeProblem {
 
 const zeroBlock = Buffer.alloc(64 * 1024);
 
-/** Shared zeros are never written to by anyone. */
+/** The shared zeros are never written to. */
 function zeros(limit: number): Uint8Array {
   return zeroBlock.subarray(0, limit);
 }

@@ -1,9 +1,9 @@
 import type { ByteString } from '../../model/byte-string.ts';
 import { blockSize, damaged } from './tar-member.ts';
 
-/** The 512 bytes before each member, as they are. */
+/** The 512 bytes before each member, undecoded by format. */
 export interface HeaderBlock {
-  /** With the ustar prefix joined to it. */
+  /** Joined with the ustar prefix. */
   readonly name: ByteString;
   readonly mode: number;
   readonly uid: number;
@@ -22,7 +22,10 @@ const magicAt = 257;
 const checksumAt = 148;
 const prefixAt = 345;
 
-/** Writes a ustar header. `name` has been split to fit before; longer texts are cut, as a PAX record then holds them. */
+/**
+ * Writes a ustar header. `name` is already split to fit; longer texts are truncated, as a PAX record then
+ * holds them.
+ */
 export function writeHeaderBlock(
   target: Buffer,
   offset: number,
@@ -73,7 +76,7 @@ export function isZeroBlock(block: Uint8Array): boolean {
   return true;
 }
 
-/** Only POSIX headers have a prefix; GNU keeps other things in that place, and star a shorter one. */
+/** Only POSIX headers have a prefix; GNU uses that place for other fields, and star has a shorter one. */
 function readName(block: Buffer): ByteString {
   const name = readText(block, 0, 100);
   if (block[prefixAt] === 0 || block.toString('latin1', magicAt, magicAt + 6) !== 'ustar\0') return name;
@@ -117,8 +120,8 @@ function checksums(
 }
 
 /**
- * Writes a header's number as octal digits with a closing NUL, or in GNU's base 256 when it does not fit.
- * `value` is a safe integer.
+ * Writes a number as octal digits with a closing NUL, or in GNU's base 256 when it does not fit. `value` is a
+ * safe integer.
  */
 function writeNumber(target: Buffer, offset: number, length: number, value: number): void {
   if (value < 0 || value >= 8 ** (length - 1)) return writeBase256(target, offset, length, value);
@@ -131,7 +134,10 @@ function writeNumber(target: Buffer, offset: number, length: number, value: numb
   }
 }
 
-/** Reads octal digits (blanks around them allowed, none is 0) or base 256. NaN when it is neither, or no safe integer. */
+/**
+ * Reads octal digits (surrounding blanks allowed, none is 0) or base 256. NaN for anything else, or an unsafe
+ * integer.
+ */
 export function readNumber(block: Uint8Array, offset: number, length: number): number {
   if ((block[offset] ?? 0) & 0x80) return readBase256(block, offset, length);
   const end = offset + length;

@@ -18,13 +18,13 @@ const typeFlags: Readonly<Record<Exclude<EntryType, 'socket'>, string>> = {
 
 /** How a member's data lies in the archive. */
 export interface MemberLayout {
-  /** Bytes that follow the header, a sparse file's map included. */
+  /** Bytes that follow the header, including a sparse file's map. */
   readonly storedBytes: number;
   /** Whole blocks, for sparse files. */
   readonly alignedRuns?: readonly DataRun[] | undefined;
 }
 
-/** All that stands before a member's data: a PAX header where one is needed, and the ustar header. */
+/** Everything before a member's data: a PAX header where one is needed, and the ustar header. */
 export function memberHeader(entry: Entry, layout: MemberLayout): Buffer {
   const names = memberNames(entry, layout);
   const records = names.records + metadataRecords(entry, layout);
@@ -58,7 +58,7 @@ function linkTarget(entry: Entry): ByteString {
   return entry.hardLinkTo ?? (entry.type === 'symlink' ? (entry.linkTarget ?? '') : '');
 }
 
-/** A number that octal digits cannot hold stands in a record, and as 0 in the header. */
+/** A number too large for octal digits goes into a record, and the header has 0. */
 function fitting(value: number, digits: number): number {
   return value >= 0 && value < 8 ** digits ? value : 0;
 }
@@ -83,7 +83,10 @@ function memberNames(
   return { name, prefix, records: charsetRecord(inRecords) + nameRecord + linkRecord };
 }
 
-/** UTF-8 beyond ASCII is only exact in a record; bytes that are not UTF-8 are exact in the header, where they fit. */
+/**
+ * Beyond ASCII, UTF-8 is exact only in a record; bytes that are not UTF-8 are exact in the header, where they
+ * fit.
+ */
 function needsRecord(name: ByteString, fits: boolean): boolean {
   return !fits || (isBeyondAscii(name) && isUtf8(toBytes(name)));
 }
@@ -116,7 +119,7 @@ function metadataRecords(entry: Entry, layout: MemberLayout): ByteString {
   return records;
 }
 
-/** GNU tar's own way to name attributes: `=` ends a keyword, so it is written `%3D`, and `%` as `%25`. */
+/** GNU tar's escapes in attribute names: `=` ends a keyword, so it is written `%3D`, and `%` as `%25`. */
 function attributeRecords(attribute: ExtendedAttribute): ByteString {
   const value = Buffer.from(
     attribute.value.buffer,
@@ -130,7 +133,7 @@ function attributeRecords(attribute: ExtendedAttribute): ByteString {
   return paxRecord(`SCHILY.xattr.${name}`, value) + aclRecord;
 }
 
-/** True when an entry's attributes take more than a reader accepts in one header. */
+/** True when an entry's attributes exceed what a reader accepts in one header. */
 export function hasOversizedAttributes(entry: Entry): boolean {
   let bytes = 64 * 1024;
   for (const { name, value } of entry.xattrs ?? []) bytes += 3 * name.length + value.length + 32;
@@ -160,8 +163,8 @@ function writePaxHeader(buffer: Buffer, name: ByteString, records: ByteString): 
 const needsCare = /^\/|^\.?$|(^|\/)\.{0,2}(\/|$)|\0/;
 
 /**
- * A member's name as an entry's path: relative, without `.` parts, double or trailing slashes; the root is ''.
- * A name that climbs with `..` or holds a NUL is refused: it is an attack or damage, and guessing does not help.
+ * A member's name as an entry's path: relative, without `.` parts, double or trailing slashes; the root is
+ * ''. A name with `..` or a NUL is refused: it is an attack or damage.
  */
 export function memberPath(name: ByteString): ByteString {
   if (!needsCare.test(name)) return name;
@@ -179,7 +182,7 @@ export function memberPath(name: ByteString): ByteString {
   return parts.join('/');
 }
 
-/** The two fields of a ustar header that a name fits in, or undefined when it does not fit. */
+/** The two fields of a ustar header for a name; undefined when it does not fit. */
 function splitMemberName(
   name: ByteString,
 ): { readonly name: ByteString; readonly prefix: ByteString } | undefined {

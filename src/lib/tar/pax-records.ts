@@ -17,7 +17,10 @@ export function paxRecord(key: string, value: ByteString): ByteString {
   return `${length} ${key}=${value}\n`;
 }
 
-/** Adds the records of a PAX header's body to `into`. An empty value is kept: it takes back what a global header said. */
+/**
+ * Adds the records of a PAX header's body to `into`. An empty value is kept: it cancels one of a global
+ * header.
+ */
 export function parsePaxRecords(body: Buffer, into: PaxRecords): void {
   let at = 0;
   while (at < body.length) {
@@ -45,7 +48,7 @@ function addRecord(into: PaxRecords, key: string, value: ByteString): void {
   else into.set('GNU.sparse.map', earlier === undefined ? value : `${earlier},${value}`);
 }
 
-/** A time as PAX writes it: decimal seconds, with as many digits as it needs. */
+/** A time in PAX form: decimal seconds, with as many digits as needed. */
 export function formatPaxTime(timeNs: bigint): string {
   const magnitude = timeNs < 0n ? -timeNs : timeNs;
   const fraction = magnitude % nanosecondsPerSecond;
@@ -71,7 +74,9 @@ export function parsePaxNumber(text: string, what: string): number {
 const schily = 'SCHILY.xattr.';
 const libarchive = 'LIBARCHIVE.xattr.';
 
-/** A member's extended attributes from its records, in the three ways that programs write them; sorted by name. */
+/**
+ * A member's extended attributes from its records, in the three forms that programs write; sorted by name.
+ */
 export function memberAttributes(
   records: PaxRecords,
   path: ByteString,

@@ -18,7 +18,7 @@ const tags = [
 const version = 2;
 const noId = 0xffff_ffff;
 
-/** `user::rwx,user:1000:r--,…` from the kernel's form, or undefined when that is not the form we know. */
+/** `user::rwx,user:1000:r--,…` from the kernel's form; undefined when the form is unknown. */
 export function formatAcl(value: Uint8Array): ByteString | undefined {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   if (bytes.length < 4 || (bytes.length - 4) % 8 !== 0 || bytes.readUInt32LE(0) !== version) return undefined;
@@ -34,8 +34,9 @@ export function formatAcl(value: Uint8Array): ByteString | undefined {
 }
 
 /**
- * The kernel's form from text as GNU tar and star write it: parts separated by commas or newlines, a comment after `#`,
- * star's numeric id as a fourth field. Undefined when a part cannot be read or has a name without a number.
+ * The kernel's form from text as GNU tar and star write it: parts separated by commas or newlines, a comment
+ * after `#`, star's numeric id as a fourth field. Undefined when a part is invalid or has a name without a
+ * number.
  */
 export function parseAcl(text: ByteString): Uint8Array | undefined {
   const parts = text.split(/[,\n]/).map((part) => part.replace(/#.*$/, '').trim());

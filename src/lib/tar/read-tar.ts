@@ -16,15 +16,15 @@ import { blockSize, damaged, maxMetadataBytes, paddingOf, type TarMember } from 
 
 export interface ReadTarOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Something in the archive that cannot be carried: a member of an unknown type, an ACL that has names only. */
+  /** Called for what cannot be carried: a member of an unknown type, an ACL with names only. */
   readonly onProblem?: ProblemReporter | undefined;
 }
 
 /**
  * Reads a tar archive in any of its formats (v7, ustar, PAX, GNU), in bounded memory.
  *
- * Throws `integrity` for what is damaged, ends too early, goes on after its end, or has names that lead out of it.
- * The stream is always read to its end, or given back when the caller stops early.
+ * Throws `integrity` for an archive that is damaged, truncated, continues after its end, or has names that
+ * lead outside. The stream is always read to its end, or closed when the caller stops early.
  */
 export async function* readTar(
   chunks: AsyncIterable<Uint8Array>,
@@ -65,7 +65,7 @@ interface FoundHeaders {
 }
 
 interface StartedMember {
-  /** Undefined for what is no member of a tree, or of an unknown type. */
+  /** Undefined for a member that is not part of a tree, or of an unknown type. */
   readonly entry: Entry | undefined;
   readonly bodyBytes: number;
   readonly padding: number;
@@ -73,7 +73,9 @@ interface StartedMember {
 
 const noRecords: PaxRecords = new Map();
 
-/** Reads up to the next member's own header, gathering what stands before it. Undefined at the end of the archive. */
+/**
+ * Reads up to the next member's own header, collecting extended headers. Undefined at the end of the archive.
+ */
 async function nextHeaders(context: ReadContext): Promise<FoundHeaders | undefined> {
   const { source, globals } = context;
   let records: PaxRecords | undefined;
@@ -160,7 +162,7 @@ async function startMember(found: FoundHeaders, context: ReadContext): Promise<S
   return { entry, bodyBytes: dataBytes, padding: paddingOf(storedBytes) };
 }
 
-/** Links, devices and fifos have no data, whatever their size says: archives exist that fill it in. */
+/** Links, devices and fifos have no data, whatever their size field says: some archives fill it in. */
 function storedSize({ header, records }: FoundHeaders): number {
   if (header.type >= '1' && header.type <= '6') return 0;
   const text = records.get('size');
@@ -248,7 +250,7 @@ async function sparseLayout(
   return { size, runs: checkedRuns(numbers, size, dataBytes), dataBytes };
 }
 
-/** A volume's label is no member; all else that we do not know is named and left out. */
+/** A volume label is not a member; any other unknown type is reported and left out. */
 function reportUnknown(type: string, name: ByteString, context: ReadContext): void {
   if (type === 'V') return;
   if (type === 'M') throw damaged('It is the later part of an archive in several volumes.');
@@ -274,7 +276,7 @@ class MemberBody implements AsyncIterable<Uint8Array> {
     }
   }
 
-  /** Skips what was not read; from then on the body is empty. */
+  /** Skips the unread rest; afterwards the body is empty. */
   async finish(): Promise<void> {
     const missing = this.#missing;
     this.#missing = 0;
@@ -282,7 +284,7 @@ class MemberBody implements AsyncIterable<Uint8Array> {
   }
 }
 
-/** What follows the end must be filling. Reading all of it also lets a decompressor check its sum. */
+/** Only padding may follow the end. Reading it all also lets a decompressor verify its checksum. */
 async function expectNothingMore(source: ByteSource): Promise<void> {
   for (
     let piece = await source.takeSome(65_536);

@@ -3,12 +3,12 @@ import { truncated, type ByteSource } from './byte-source.ts';
 import { readNumber } from './header-block.ts';
 import { blockSize, damaged, maxMetadataBytes, paddingOf } from './tar-member.ts';
 
-/** So many runs fit in what a reader accepts. */
+/** This many runs fit in what a reader accepts. */
 const maxRuns = 200_000;
 
 /**
- * Widens runs to whole blocks and joins those that touch then, as tar needs them. A file in more pieces than a reader
- * takes loses its smallest holes.
+ * Widens runs to whole blocks and joins those that then touch, as tar requires. A file with more runs than a
+ * reader accepts loses its smallest holes.
  */
 export function alignRuns(runs: readonly DataRun[], size: number): DataRun[] {
   let aligned = joinRuns(runs, size, 0);
@@ -31,7 +31,7 @@ function joinRuns(runs: readonly DataRun[], size: number, smallestHole: number):
   return joined;
 }
 
-/** The map that stands before the data in GNU's sparse format 1.0. A hole at the end is told by a run of length 0. */
+/** The map before the data in GNU's sparse format 1.0. A run of length 0 marks a hole at the end. */
 export function formatSparseMap(runs: readonly DataRun[], size: number): Buffer {
   const last = runs.at(-1);
   const isOpenEnded = last === undefined || last.offset + last.length < size;
@@ -42,7 +42,7 @@ export function formatSparseMap(runs: readonly DataRun[], size: number): Buffer 
   return Buffer.from(text.padEnd(text.length + paddingOf(text.length), '\0'), 'latin1');
 }
 
-/** Reads such a map from the front of a member's body. */
+/** Reads such a map from the start of a member's body. */
 export async function readSparseMap(source: ByteSource): Promise<{ numbers: number[]; bytesRead: number }> {
   const numbers: number[] = [];
   let bytesRead = 0;
@@ -98,7 +98,10 @@ function readOldRuns(block: Buffer, offset: number, count: number): number[] {
   return numbers;
 }
 
-/** Offset and length in turn, checked: in order, without overlap, inside the file, as long as the data that follows. */
+/**
+ * Alternating offsets and lengths, verified: in order, without overlap, inside the file, and as long as the
+ * data that follows.
+ */
 export function checkedRuns(numbers: readonly number[], size: number, dataBytes: number): DataRun[] {
   const runs: DataRun[] = [];
   let end = 0;

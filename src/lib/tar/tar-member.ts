@@ -1,17 +1,17 @@
 import { AppError } from '../../model/errors.ts';
 import type { Entry } from '../../model/entry.ts';
 
-/** What the writer takes: an entry and, for files, how to get at its bytes. */
+/** The writer's input: an entry and, for files, how to get its bytes. */
 export interface TarSource {
   readonly entry: Entry;
   /**
-   * The bytes of a file: `entry.size` of them, or for a sparse file those of its data runs only. Called at most once,
-   * never for hard links. Chunks are not reused by the one who made them.
+   * The bytes of a file: `entry.size` of them, or for a sparse file those of its data runs only. Called at
+   * most once, never for hard links. The source does not reuse chunks.
    */
   readonly open?: (() => AsyncIterable<Uint8Array>) | undefined;
 }
 
-/** What the reader yields. `body` is valid until the next member is asked for; what is left of it is skipped. */
+/** What the reader yields. `body` is valid until the next member is requested; its unread rest is skipped. */
 export interface TarMember {
   /** A hard link is a `file` of size 0 with `hardLinkTo`, whatever its target is: tar does not say. */
   readonly entry: Entry;
@@ -19,7 +19,7 @@ export interface TarMember {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** A header's extra records, and a sparse file's map, may take this much memory and no more. */
+/** The memory limit of a header's extra records, and of a sparse file's map. */
 export const maxMetadataBytes = 8 * 1024 * 1024;
 
 export const blockSize = 512;

@@ -9,9 +9,11 @@ import { blockSize, type TarSource } from './tar-member.ts';
 
 export interface WriteTarOptions {
   readonly signal?: AbortSignal | undefined;
-  /** What tar has no form for (sockets): left out. */
+  /** Called for entries that tar cannot hold (sockets), which are left out. */
   readonly onSkipped?: ((entry: Entry, message: string) => void) | undefined;
-  /** A file that could not be read, or was another size than its entry says. The archive stays sound. */
+  /**
+   * Called for a file that could not be read, or differed in size from its entry. The archive stays valid.
+   */
   readonly onProblem?: ProblemReporter | undefined;
 }
 
@@ -19,10 +21,11 @@ const bufferBytes = 256 * 1024;
 const copyLimit = 32 * 1024;
 
 /**
- * Writes entries as a tar archive in the PAX format, with all their metadata, that GNU tar extracts exactly.
+ * Writes entries as a tar archive in the PAX format, with all their metadata, which GNU tar extracts exactly.
  *
- * A file always takes exactly the bytes that its entry says: cut, or filled with zeros, and reported. A file that cannot
- * be opened is left out and reported, and so are the hard links to it. Chunks that were yielded are not touched again.
+ * A file always takes exactly the bytes that its entry says: truncated or padded with zeros, and reported. A
+ * file that cannot be opened is left out and reported, and so are the hard links to it. Yielded chunks are
+ * not reused.
  */
 export async function* writeTar(
   sources: AsyncIterable<TarSource> | Iterable<TarSource>,
@@ -62,7 +65,7 @@ interface StartedMember {
   readonly opened?: OpenedSource | undefined;
 }
 
-/** Opens a member's file before its header is written: once the header is out, there is no way back. */
+/** Opens a member's file before its header is written: after that there is no way back. */
 async function startMember(
   source: TarSource,
   options: WriteTarOptions,
@@ -104,7 +107,7 @@ function startFile(entry: Entry, opened: OpenedSource, options: WriteTarOptions)
   return { head: [memberHeader(entry, { storedBytes, alignedRuns }), map], opened, body };
 }
 
-/** What fills the aligned runs: the data of the runs as they are, and zeros around them. */
+/** The content of the aligned runs: the data of the runs, and zeros around them. */
 function piecesOf(runs: readonly DataRun[], aligned: readonly DataRun[]) {
   const pieces: { bytes: number; isHole?: boolean }[] = [];
   let next = 0;
@@ -147,7 +150,7 @@ function storable(entry: Entry, options: WriteTarOptions): Entry {
   return rest;
 }
 
-/** Gathers small pieces, so that a million small files are not a million chunks. */
+/** Collects small pieces, so that a million small files are not a million chunks. */
 class ChunkBuffer {
   #buffer = Buffer.allocUnsafeSlow(bufferBytes);
   #used = 0;
