@@ -7,14 +7,14 @@ import type {
   PolicyRunRecord,
 } from '../model/policy-run.ts';
 
-/** A repository that Holdfast knows by name. Secrets are references (`file:`, `env:`, `exec:`), never values. */
+/** A known repository, by name. Secrets are references (`file:`, `env:`, `exec:`), never values. */
 export interface RepositoryRecord {
   readonly name: string;
   /** An absolute directory, or a location such as `s3:https://host/bucket`. Never holds a secret. */
   readonly location: string;
-  /** The id in the repository's config file; a moved or replaced repository is noticed by it. */
+  /** The id in the repository's config file, which reveals a moved or replaced repository. */
   readonly repositoryId: string;
-  /** Where its password comes from: `file:/path`, `env:NAME`, `exec:command`. */
+  /** The reference to its password: `file:/path`, `env:NAME`, `exec:command`. */
   readonly passwordReference: string;
   readonly isDefault: boolean;
   /** Options of its store by name. Secrets are references here too. */
@@ -34,40 +34,40 @@ export interface RunRecord {
   readonly message: string | undefined;
 }
 
-/** What a check of all data found whole. */
+/** The snapshots that a check of all data found intact. */
 export interface VerifiedSnapshots {
   readonly snapshotIds: readonly string[];
   /** RFC 3339. */
   readonly verifiedAt: string;
 }
 
-/** Where the log ends: what is cut off its end is noticed by it. */
+/** The end of the log, so that truncation is noticed. */
 export interface LogAnchor {
   readonly sequence: number;
   /** Of the entry with that number. */
   readonly mac: string;
-  /** Made with the log's key, so that nobody without it can move the anchor back. */
+  /** Made with the log's key, so that only its owner can move the anchor back. */
   readonly seal: string;
 }
 
-/** What could not be written into the log. */
+/** Entries that could not be written to the log. */
 export interface UnwrittenLog {
   readonly count: number;
   /** RFC 3339. */
   readonly since: string;
 }
 
-/** Something bad that lasts, and what was told of it. */
+/** A lasting problem, and its notifications. */
 export interface NoticeRecord {
-  /** What it is about. */
+  /** Identifies the problem. */
   readonly key: string;
   readonly fingerprint: string;
   readonly count: number;
-  /** RFC 3339, as the others. */
+  /** RFC 3339, like the others. */
   readonly firstAt: string;
   readonly lastAt: string;
   readonly toldAt: string;
-  /** How many there had been when it was told. */
+  /** The count at the time of the last notification. */
   readonly toldCount: number;
 }
 
@@ -81,18 +81,18 @@ export interface ManagedVolumeRecord {
   readonly anonymous: boolean;
 }
 
-/** Where a lineage of snapshots comes from. */
+/** The origin of a lineage of snapshots. */
 export interface LineageOrigin {
   /** The other machine's lineage. */
   readonly identity: string;
-  /** That machine's name, for people. */
+  /** That machine's name, for messages. */
   readonly hostName: string;
 }
 
-/** Somebody needs a volume mounted. */
+/** A caller that needs a volume mounted. */
 export interface VolumeHold {
   readonly volume: string;
-  /** Whoever asked chose it. */
+  /** Chosen by the caller. */
   readonly id: string;
   /** The kernel's boot id at that time. */
   readonly boot: string;
@@ -100,14 +100,14 @@ export interface VolumeHold {
   readonly heldAt: string;
 }
 
-/** What is remembered of volumes besides that they are. Each call is one transaction. */
+/** What is remembered of volumes besides their existence. Each call is one transaction. */
 export interface VolumeMemory {
-  /** Driver, labels and options; nothing for a volume that is gone. */
+  /** Updates driver, labels and options; does nothing for a volume that is gone. */
   update(record: ManagedVolumeRecord): void;
 
-  /** Of one volume, or of all. In the order of their times. */
+  /** Holds of one volume, or of all, by time. */
   listHolds(volume?: string): VolumeHold[];
-  /** The newest of an id counts. */
+  /** A later hold replaces one of the same id. */
   hold(hold: VolumeHold): void;
   release(volume: string, id: string): void;
 
@@ -115,78 +115,81 @@ export interface VolumeMemory {
   listProtected(hostIdentity: string): string[];
   setProtected(hostIdentity: string, name: string, isProtected: boolean): void;
 
-  /** False when the new name is taken by a volume, or is about to be: nothing is written then. */
+  /** False, without a write, when the new name is taken by a volume or by another rename. */
   beginRename(from: string, to: string): boolean;
   /**
-   * The record, its protection and its lineage have the new name from then on, and what has the former name next is another
-   * volume: in one step. Nothing for a rename that has not begun.
+   * In one step: the record, its protection and its lineage move to the new name, and the next volume of the
+   * former name is another one. Does nothing unless the rename has begun.
    */
   endRename(from: string, hostIdentity: string): void;
   cancelRename(from: string): void;
   listRenames(): { readonly from: string; readonly to: string }[];
 }
 
-/** A volume whose directories may not be on the disk yet. */
+/** A volume whose directories may not be durable yet. */
 export interface UnsettledVolume {
   readonly name: string;
-  /** The kernel's boot id when they were made: only a machine that went down since then can have lost them. */
+  /** The kernel's boot id when they were created: only a reboot can have lost them. */
   readonly boot: string;
-  /** Tells it from a later volume of that name. */
+  /** Distinguishes it from a later volume of that name. */
   readonly token: string;
 }
 
-/** A volume that is gone, while its folder may not be in the trash, or there but not on the disk. */
+/** A removed volume whose folder may not be in the trash yet, or not durably. */
 export interface VolumeRemoval {
-  /** The folder's name in the trash: the volume's, a dot, and something of its own. */
+  /** The folder's name in the trash: the volume's, a dot, and a unique part. */
   readonly entry: string;
   readonly name: string;
-  /** Which folder it is: what has the volume's name later is another. */
+  /** Identifies the folder: a later one of the same name is another. */
   readonly folder: string;
-  /** What is to lie beside the data in the trash. */
+  /** The content of the file beside the data in the trash. */
   readonly mark: string;
   readonly boot: string;
 }
 
 /**
- * What is decided and not on the disk in full, so that a power cut leaves something to be finished. What begins here is
- * durable when its call returns; that it has come to its end need not be, because it is found out again.
+ * What is committed but not complete on disk, so that it can be finished after a power cut. A beginning
+ * recorded here is durable when its call returns; the end need not be, because it can be determined again.
  */
 export interface UnsettledMemory {
-  /** Adds a volume with directories that are not on the disk. False when the name is taken: nothing is written then. */
+  /** Adds a volume whose directories are not durable yet. False, without a write, when the name is taken. */
   add(record: ManagedVolumeRecord, boot: string): boolean;
   list(): UnsettledVolume[];
   find(name: string): UnsettledVolume | undefined;
-  /** Their directories are on the disk. Nothing for those that are gone, or others by now. */
+  /** Records that their directories are durable. Skips volumes that are gone or replaced. */
   settle(volumes: readonly UnsettledVolume[]): void;
   /**
-   * Takes the record of a volume without a folder away, in one step, unless it is that of a later volume by now, or of one
-   * that was made in an earlier run of the machine than `boot` and has not settled: that one gets its folder again.
+   * Removes the record of a volume without a folder, in one step. Keeps it if it belongs to a later volume by
+   * now, or to one that was made before the boot `boot` and has not settled: that one gets its folder again.
    */
   removeMissing(volume: Pick<ManagedVolumeRecord, 'name' | 'createdAt'>, boot: string | undefined): void;
-  /** All that was begun before this is durable when it returns, whichever process began it. */
+  /** On return everything begun before is durable, whichever process began it. */
   sync(): void;
 
-  /** In place of the record and its holds. False when there is no record: nothing is written then. */
+  /** Replaces the record and its holds by the removal. False, without a write, when there is no record. */
   beginRemoval(removal: VolumeRemoval): boolean;
-  /** The record is back. Nothing for a removal that has come to its end. */
+  /** Restores the record. Does nothing for a finished removal. */
   cancelRemoval(entry: string, record: ManagedVolumeRecord): void;
-  /** All, or those of one name. `madeIn` is the boot id of its making for a volume that never settled. */
+  /**
+   * All removals, or those of one name. `madeIn` is the boot id of the creation of a volume that never
+   * settled.
+   */
   listRemovals(name?: string): (VolumeRemoval & { readonly madeIn: string | undefined })[];
   endRemovals(entries: readonly string[]): void;
 }
 
 export interface PolicyRunFilter {
   readonly policy?: string | undefined;
-  /** Only those that have not ended. */
+  /** Only runs that have not ended. */
   readonly open?: boolean | undefined;
   readonly limit: number;
 }
 
-/** What policies did, and how far they have come. Each call is one transaction. */
+/** The runs of policies, and their progress. Each call is one transaction. */
 export interface PolicyMemory {
-  /** Writes down that it begins, and where its policy stands by that; gives back the run's number. */
+  /** Records the start of a run and its policy's cursor; returns the run's number. */
   beginRun(run: PolicyRun, cursor: PolicyCursor | undefined): number;
-  /** Nothing for a run that has ended already, but for the cursor. */
+  /** For a run that has already ended, updates only the cursor. */
   endRun(number: number, end: PolicyRunEnd, cursor: PolicyCursor | undefined): void;
   /** Newest first. */
   listRuns(filter: PolicyRunFilter): PolicyRunRecord[];
@@ -194,20 +197,20 @@ export interface PolicyMemory {
   listCursors(): PolicyCursor[];
   saveCursors(cursors: readonly PolicyCursor[]): void;
 
-  /** Nothing for one that is known. */
+  /** Does nothing for a known one. */
   recordAnomaly(anomaly: AnomalyRecord): void;
-  /** Those that nobody has accepted, oldest first. */
+  /** Those that no user has accepted, oldest first. */
   listOpenAnomalies(): AnomalyRecord[];
   acceptAnomalies(volumeIdentity: string, at: string): void;
 
   /** Keeps the newest for each volume. */
   noteForgotten(forgotten: ForgottenRecord): void;
   listForgotten(repositoryId: string): ForgottenRecord[];
-  /** But for those of which something newer was forgotten meanwhile. */
+  /** Keeps entries that a newer one has replaced meanwhile. */
   clearForgotten(forgotten: readonly ForgottenRecord[]): void;
 }
 
-/** What a catalog that was lost is made anew from, as plain data. */
+/** The data from which a lost catalog is rebuilt. */
 export interface CatalogEssentials {
   readonly stateId: string;
   readonly repositories: readonly RepositoryRecord[];
@@ -216,7 +219,7 @@ export interface CatalogEssentials {
     readonly name: string;
     readonly identity: string;
   }[];
-  /** What of lineages comes from other machines; `continues` is null for those that were taken over. */
+  /** Lineages that come from other machines; `continues` is null for those taken over. */
   readonly origins: readonly {
     readonly identity: string;
     readonly continues: string | null;
@@ -224,27 +227,27 @@ export interface CatalogEssentials {
   }[];
   readonly protectedVolumes: readonly { readonly hostIdentity: string; readonly name: string }[];
   readonly volumes: readonly ManagedVolumeRecord[];
-  /** Those that keep old data from being removed. */
+  /** Anomalies that keep old data from being removed. */
   readonly anomalies: readonly AnomalyRecord[];
   readonly forgotten: readonly ForgottenRecord[];
 }
 
 export interface EssentialMemory {
   read(): CatalogEssentials;
-  /** In one transaction. False, and nothing is written, unless the catalog is fresh. */
+  /** In one transaction. False, without a write, unless the catalog is fresh. */
   restore(essentials: CatalogEssentials): boolean;
-  /** Nothing was written down in it yet. */
+  /** True while nothing has been recorded in it. */
   isFresh(): boolean;
-  /** Something was written since it was opened, by this program. */
+  /** True when this program has written to it since opening it. */
   hasWritten(): boolean;
 }
 
 /**
- * What Holdfast remembers between runs. Safe with several processes at once; each call is one transaction,
- * durable when it returns. Losing it loses no backup: repositories describe themselves.
+ * Holdfast's memory between runs. Safe with several processes at once; each call is one transaction, durable
+ * on return. Losing it loses no backup: repositories describe themselves.
  */
 export interface Catalog extends Disposable {
-  /** This state folder's own id, made once. */
+  /** This state folder's own id, generated once. */
   stateId(): string;
 
   listRepositories(): RepositoryRecord[];
@@ -252,33 +255,36 @@ export interface Catalog extends Disposable {
   saveRepository(record: RepositoryRecord): void;
   removeRepository(name: string): void;
 
-  /** The lineage that a volume of a host belongs to, when it is not the one derived from host and name. */
+  /** The lineage of a host's volume, when it is not the one derived from host and name. */
   volumeIdentity(hostIdentity: string, name: string): string | undefined;
   setVolumeIdentity(hostIdentity: string, name: string, identity: string): void;
-  /** A volume's lineage goes with it to another name. What has the former name next begins `next`: in one step. */
+  /** In one step: moves a volume's lineage to its new name, and gives the former name the lineage `next`. */
   moveVolumeIdentity(
     hostIdentity: string,
     move: { readonly from: string; readonly to: string; readonly next: string },
   ): void;
 
-  /** The volume goes on in a lineage that another machine began, and rules of this one are about all of it. */
+  /**
+   * The volume continues in a lineage that another machine began, and this machine's rules apply to all of
+   * it.
+   */
   takeOverLineage(hostIdentity: string, name: string, origin: LineageOrigin): void;
   listTakenOver(): string[];
-  /** The volume goes on in a lineage of its own, which begins with what another machine saved. */
+  /** The volume continues in its own lineage, which begins with another machine's snapshots. */
   continueLineage(hostIdentity: string, name: string, own: string, origin: LineageOrigin): void;
-  /** What a lineage continues. */
+  /** The lineage that this one continues. */
   continuedLineage(identity: string): LineageOrigin | undefined;
 
-  /** Ids of the snapshots that the last check of all data in a repository found whole. */
+  /** Ids of the snapshots that the last check of all data in a repository found intact. */
   listVerifiedSnapshots(repositoryId: string): string[];
-  /** Replaces what was remembered for the repository. */
+  /** Replaces the repository's list. */
   setVerifiedSnapshots(repositoryId: string, verified: VerifiedSnapshots): void;
-  /** Adds those that are whole to what is remembered, and takes out those that are not. */
+  /** Adds intact snapshots to the list, and removes damaged ones. */
   noteVerifiedSnapshots(
     repositoryId: string,
     found: VerifiedSnapshots & { readonly damagedIds: readonly string[] },
   ): void;
-  /** For a snapshot that got a new id with its tags; nothing for one that is not verified. */
+  /** For a snapshot whose id changed with its tags; does nothing for one that is not verified. */
   renameVerifiedSnapshot(repositoryId: string, ids: { readonly from: string; readonly to: string }): void;
 
   recordRun(run: RunRecord): void;
@@ -286,10 +292,10 @@ export interface Catalog extends Disposable {
   listRuns(filter: { readonly volumeIdentity?: string; readonly limit: number }): RunRecord[];
 
   logAnchor(): LogAnchor | undefined;
-  /** The log has been written up to here: nothing is unwritten from then on. */
+  /** Records that the log is written up to here: no entry is unwritten from then on. */
   setLogAnchor(anchor: LogAnchor): void;
   unwrittenLog(): UnwrittenLog | undefined;
-  /** Adds to the count; the time is that of the first. */
+  /** Adds to the count; keeps the time of the first. */
   noteUnwrittenLog(unwritten: UnwrittenLog): void;
 
   findNotice(key: string): NoticeRecord | undefined;
@@ -301,10 +307,10 @@ export interface Catalog extends Disposable {
   readonly volumes: VolumeMemory;
   readonly unsettled: UnsettledMemory;
 
-  /** Sorted by name. The same records again while nothing has changed. */
+  /** Sorted by name. Returns the same objects while nothing has changed. */
   listManagedVolumes(): readonly ManagedVolumeRecord[];
   findManagedVolume(name: string): ManagedVolumeRecord | undefined;
-  /** False when the name is taken: nothing is written then. */
+  /** False, without a write, when the name is taken. */
   addManagedVolume(record: ManagedVolumeRecord): boolean;
   removeManagedVolume(name: string): void;
 }

@@ -30,7 +30,7 @@ export function readEssentials(database: DatabaseSync): CatalogEssentials {
   };
 }
 
-/** One transaction. False for a catalog in which there is something already: nothing is written then. */
+/** One transaction. False, without a write, for a catalog with content. */
 export function restoreEssentials(database: DatabaseSync, essentials: CatalogEssentials): boolean {
   return inTransaction(database, () => {
     if (!isFresh(database)) return false;
@@ -54,7 +54,7 @@ export function restoreEssentials(database: DatabaseSync, essentials: CatalogEss
   });
 }
 
-/** Nothing has been written down yet but its own id. */
+/** True while it holds nothing but its own id. */
 export function isFresh(database: DatabaseSync): boolean {
   const row = database
     .prepare(

@@ -13,7 +13,7 @@ export function findManagedVolume(database: DatabaseSync, name: string): Managed
   return row === undefined ? undefined : recordOf(row);
 }
 
-/** One statement. A volume is settled unless it is said in which run of the machine it was made. */
+/** One statement. A volume counts as settled unless the boot of its creation is given. */
 export function addManagedVolume(
   database: DatabaseSync,
   record: ManagedVolumeRecord,

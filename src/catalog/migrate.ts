@@ -10,14 +10,14 @@ const applicationId = 0x484f_4c44;
 export interface MigrateOptions {
   /** For messages. */
   readonly path: string;
-  /** Runs once the database is known to be this program's business, before anything is written. */
+  /** Called once the database is known to be this program's, before anything is written. */
   readonly prepare: () => void;
   readonly steps?: readonly string[];
 }
 
 /**
- * Brings the catalog to this program's version, each step once, whoever else is starting at this moment. Refuses a
- * catalog of a newer program and a database of another one, and has written nothing to it then.
+ * Migrates the catalog to this program's version, each step once, even if several processes start at once.
+ * Refuses a catalog of a newer program and another program's database, without writing to it.
  */
 export function migrate(database: DatabaseSync, { path, prepare, steps = migrations }: MigrateOptions): void {
   const found = atOneMoment(database, () => checkVersion(database, { path, latest: steps.length }));

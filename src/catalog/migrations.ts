@@ -1,4 +1,4 @@
-/** Records of repositories, volumes and runs. Once released, a migration is never changed: a new one follows it. */
+/** Records of repositories, volumes and runs. A released migration is never changed: a new one follows it. */
 const start = `
 CREATE TABLE state (
   -- One row.
@@ -56,7 +56,7 @@ const repositoryOptions = `
 ALTER TABLE repository ADD COLUMN options TEXT NOT NULL DEFAULT '{}';
 `;
 
-/** The snapshots that the last check of all data found whole. */
+/** The snapshots that the last check of all data found intact. */
 const verifiedSnapshots = `
 CREATE TABLE verified_snapshot (
   repository_id TEXT NOT NULL,
@@ -66,7 +66,9 @@ CREATE TABLE verified_snapshot (
 ) STRICT, WITHOUT ROWID;
 `;
 
-/** What policies ran, how far they have come, and what keeps old data from being pruned. Times are RFC 3339 in UTC. */
+/**
+ * The runs of policies, their progress, and what keeps old data from being pruned. Times are RFC 3339 in UTC.
+ */
 const policies = `
 CREATE TABLE policy_run (
   -- Grows with time.
@@ -119,7 +121,7 @@ CREATE TABLE forgotten (
 ) STRICT, WITHOUT ROWID;
 `;
 
-/** Where the log ends, and what was notified of what still lasts. */
+/** The end of the log, and notifications of lasting problems. */
 const logAndNotices = `
 CREATE TABLE log_anchor (
   -- One row.
@@ -148,7 +150,7 @@ CREATE TABLE notice (
 ) STRICT, WITHOUT ROWID;
 `;
 
-/** Who holds a volume mounted, which volumes must stay, and renames that are under way. Times are RFC 3339 in UTC. */
+/** Holds on mounted volumes, protected volumes, and renames under way. Times are RFC 3339 in UTC. */
 const managedVolumes = `
 CREATE TABLE volume_hold (
   volume TEXT NOT NULL,
@@ -171,7 +173,7 @@ CREATE TABLE volume_rename (
 ) STRICT, WITHOUT ROWID;
 `;
 
-/** What of volumes is decided, and may not be on the disk in full yet. */
+/** Changes to volumes that are committed, and may not be complete on disk. */
 const unsettledVolumes = `
 -- The kernel's boot id when its directories were made, until they are known to be on the disk; null for a settled one.
 ALTER TABLE embedded_volume ADD COLUMN unsettled_boot TEXT;
@@ -192,7 +194,7 @@ CREATE TABLE volume_removal (
 ) STRICT, WITHOUT ROWID;
 `;
 
-/** What lineages of snapshots have to do with other machines. */
+/** How lineages of snapshots relate to other machines. */
 const lineages = `
 CREATE TABLE lineage_origin (
   identity TEXT PRIMARY KEY,
@@ -203,7 +205,7 @@ CREATE TABLE lineage_origin (
 ) STRICT, WITHOUT ROWID;
 `;
 
-/** In order; the catalog's version is how many of them it has been through. Only ever appended to. */
+/** In order; the catalog's version is the number of migrations applied. Append only. */
 export const migrations: readonly string[] = [
   start,
   repositoryOptions,

@@ -7,13 +7,16 @@ import { migrate } from './migrate.ts';
 import { isBusy, isWithoutRoom } from './sqlite-errors.ts';
 
 export interface OpenDatabaseOptions {
-  /** How long to wait for another process's transaction: 10 s unless told, and they last milliseconds. */
+  /**
+   * How long to wait for another process's transaction, in milliseconds; 10 s by default, while they last
+   * milliseconds.
+   */
   readonly busyTimeoutMs?: number;
-  /** On a full disk, this one may be the only one who has it open, until it is closed. */
+  /** On a full disk, allows opening exclusively, until closed. */
   readonly mayBeAlone?: boolean;
 }
 
-/** Opens the database at `path`, makes it when there is none, and brings it to this program's version. */
+/** Opens the database at `path`, creates it when it is missing, and migrates it to this program's version. */
 export function openDatabase(
   path: string,
   { busyTimeoutMs = 10_000, mayBeAlone = false }: OpenDatabaseOptions = {},
@@ -28,8 +31,8 @@ export function openDatabase(
 }
 
 /**
- * A full disk has no room for the memory that connections share, and it is then that people look for what they can
- * delete, and restore to another disk. Who has the database alone needs none; what is written may still fail.
+ * A full disk has no room for the shared memory file of connections, and that is when users look for things
+ * to delete, or restore to another disk. An exclusive connection needs no such file; writes may still fail.
  */
 function openAlone(path: string, first: unknown): DatabaseSync {
   try {
@@ -44,7 +47,7 @@ function openOnce(path: string, busyTimeoutMs: number, setUp?: string): Database
   try {
     if (setUp !== undefined) database.exec(setUp);
     migrate(database, { path, prepare: () => useWriteAheadLog(database, busyTimeoutMs) });
-    // A commit is on the disk when it returns.
+    // A commit is durable when it returns.
     database.exec('PRAGMA synchronous = FULL');
     return database;
   } catch (error) {
@@ -54,8 +57,8 @@ function openOnce(path: string, busyTimeoutMs: number, setUp?: string): Database
 }
 
 /**
- * An existing file is never opened here: closing it would drop the locks that another connection of this process
- * holds on it, as POSIX has it.
+ * Never opens an existing file: closing it would drop the locks of another connection of this process, by
+ * POSIX.
  */
 function makePrivateFile(path: string): void {
   makeFolder(dirname(path));
@@ -68,14 +71,14 @@ function makePrivateFile(path: string): void {
   }
   const found = statSync(path);
   if (!found.isFile()) throw new AppError('usage', `Cannot use the catalog ${quote(path)}: it is no file`);
-  // SQLite gives its -wal and -shm files the mode of the database.
-  // Asked for here, because SQLite only says that it "can't open" what it can't write to.
+  // SQLite gives its -wal and -shm files the mode of the database. Checked here, because SQLite only says
+  // that it "can't open" a file without write permission.
   accessSync(path, constants.R_OK | constants.W_OK);
   accessSync(dirname(path), constants.W_OK | constants.X_OK);
   if ((found.mode & 0o077) !== 0 && found.uid === process.getuid?.()) chmodSync(path, 0o600);
 }
 
-/** Node's own recursive one says ENOENT where the file system is read-only. */
+/** Node's own recursive mkdir reports ENOENT on a read-only file system. */
 function makeFolder(path: string): void {
   try {
     mkdirSync(path, { mode: 0o700 });
@@ -88,8 +91,8 @@ function makeFolder(path: string): void {
 }
 
 /**
- * Readers and one writer at a time. Stays with the rollback journal where the file system has no shared memory.
- * SQLite does not wait for others when it changes the mode, so this does.
+ * Readers alongside one writer. Keeps the rollback journal where the file system has no shared memory. SQLite
+ * does not wait for others when it changes the mode, so this function does.
  */
 function useWriteAheadLog(database: DatabaseSync, busyTimeoutMs: number): void {
   const deadline = performance.now() + busyTimeoutMs;
@@ -111,7 +114,7 @@ const most = 200;
 export class PreparedDatabase extends DatabaseSync {
   readonly #statements = new Map<string, StatementSync>();
 
-  /** The same statement for the same text: a row is read to its end before the next run. */
+  /** Returns the same statement for the same text: rows are read to the end before the next run. */
   override prepare(sql: string): StatementSync {
     const known = this.#statements.get(sql);
     if (known !== undefined) return known;

@@ -3,16 +3,16 @@ import type { DatabaseSync } from 'node:sqlite';
 import { errnoOf } from '../model/errors.ts';
 import { inTransaction } from './transaction.ts';
 
-/** As long as SQLite lets the log become before it starts again at its beginning, and a few transactions. */
+/** The size at which SQLite restarts the log at its beginning, and a few transactions. */
 const reservedBytes = 1064 * 4120;
 /** A command that commits once or twice has no use for a longer log. */
 const commitsBefore = 8;
 
 /**
- * Transactions that are durable when they return, without a commit of the file system's journal: SQLite waits with
- * `fsync`, which writes the journal down for the log's time alone, and with it whatever else was done to the disk.
- * Here SQLite does not wait, and `fdatasync` of its log follows, which is no more than the log's blocks once the log
- * does not grow. Others may see what was written a moment before it is durable, and never instead of that.
+ * Transactions that are durable on return, without a journal commit of the file system: SQLite syncs with
+ * `fsync`, which writes the journal just for the log's time stamp, along with all other changes to the disk.
+ * Here SQLite does not sync, and `fdatasync` of its log follows, which writes only the log's blocks once the
+ * log does not grow. Other connections may see a change a moment before it is durable, never instead of that.
  */
 export class QuickCommits implements Disposable {
   readonly #database: DatabaseSync;
@@ -28,17 +28,20 @@ export class QuickCommits implements Disposable {
     this.#hasLog = database.prepare('PRAGMA journal_mode').get()?.['journal_mode'] === 'wal';
   }
 
-  /** One transaction, rolled back when the action throws. When the wait fails, it throws, and what was written stands. */
+  /**
+   * One transaction, rolled back when the action throws. When the sync fails, it throws, and the transaction
+   * stands.
+   */
   run<T>(action: () => T): T {
     return this.#durably(() => inTransaction(this.#database, action));
   }
 
-  /** The same for an action that is one statement, which is a transaction by itself. */
+  /** The same for an action of one statement, which is a transaction by itself. */
   runOne<T>(action: () => T): T {
     return this.#durably(action);
   }
 
-  /** One transaction that nobody waits for: with the next one that is waited for, it is durable. */
+  /** One transaction without a sync: it becomes durable with the next synced one. */
   runLazily<T>(action: () => T): T {
     return this.#lazily(() => inTransaction(this.#database, action));
   }
@@ -61,7 +64,7 @@ export class QuickCommits implements Disposable {
     }
   }
 
-  /** What was committed before, by whomever, is on the disk. */
+  /** Makes everything committed before durable, whoever committed it. */
   sync(): void {
     if (this.#hasLog) fdatasyncSync(this.#log());
   }
@@ -71,15 +74,18 @@ export class QuickCommits implements Disposable {
     this.#fd = undefined;
   }
 
-  /** The log lies where it is for as long as a connection is open, unless somebody else removes it. It carries no locks. */
+  /**
+   * The log stays in its place while a connection is open, unless another program removes it. It carries no
+   * locks.
+   */
   #log(): number {
     if (this.#fd !== undefined && fstatSync(this.#fd).nlink === 0) this[Symbol.dispose]();
     return (this.#fd ??= openSync(this.#logPath, 'r'));
   }
 
   /**
-   * Makes the log as long as it becomes anyway, with zeros, which are no transactions to SQLite: a file that grows
-   * takes a commit of the journal each time. Nobody writes to it meanwhile.
+   * Extends the log to its later size with zeros, which SQLite does not read as transactions: a growing file
+   * takes a journal commit each time. No connection writes to it meanwhile.
    */
   #reserve(): void {
     inTransaction(this.#database, () => {
@@ -90,7 +96,7 @@ export class QuickCommits implements Disposable {
         for (let at = fstatSync(fd).size; at < reservedBytes;)
           at += writeSync(fd, zeros, 0, Math.min(zeros.length, reservedBytes - at), at);
       } catch (error) {
-        // Full, or not there: commits take longer then, and say themselves what they lack.
+        // The disk is full or the log is missing: commits then take longer, and report their own errors.
         if (!['ENOSPC', 'EDQUOT', 'EFBIG', 'ENOENT'].includes(errnoOf(error) ?? '')) throw error;
       } finally {
         if (fd !== undefined) closeSync(fd);

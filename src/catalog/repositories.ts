@@ -24,13 +24,13 @@ export function listRepositories(database: DatabaseSync): RepositoryRecord[] {
   });
 }
 
-/** A caller with a transaction of its own runs the action in that. */
+/** Runs the action within the caller's transaction, if there is one. */
 export function saveRepository(
   database: DatabaseSync,
   record: RepositoryRecord,
   transaction: (database: DatabaseSync, action: () => void) => void = inTransaction,
 ): void {
-  // A password that got here by mistake must not reach the disk, nor a message.
+  // A password passed by mistake must reach neither the disk nor a message.
   if (!/^(?:file|env|exec):./s.test(record.passwordReference)) {
     throw new AppError(
       'usage',

@@ -4,7 +4,7 @@ import { quote } from '../model/quote.ts';
 
 export type Row = Readonly<Record<string, SQLOutputValue>>;
 
-/** A text of a row. What is on a disk is checked, whatever the schema promises. */
+/** A text column. Data on disk is checked, whatever the schema promises. */
 export function text(row: Row, column: string): string {
   const value = row[column];
   if (typeof value !== 'string') throw damaged(column);

@@ -56,11 +56,11 @@ import {
 } from './volume-identities.ts';
 
 /**
- * Opens the catalog in the file `path` and makes it, with its folder, when there is none; `:memory:` for one that
- * lives as long as it is open. Any number of processes may have it open and write at once.
+ * Opens the catalog in the file `path`, and creates it, with its folder, when it is missing; `:memory:` for
+ * one that lives as long as it is open. Several processes may have it open and write at once.
  *
- * Throws `unsupported` for a catalog of a newer Holdfast, `integrity` for a damaged one or another program's file,
- * `denied`, `read-only`, `full` and `locked` as the file system has it.
+ * Throws `unsupported` for a catalog of a newer Holdfast, `integrity` for a damaged one or another program's
+ * file, and `denied`, `read-only`, `full` and `locked` for file system errors.
  */
 export function openSqliteCatalog(path: string, options: OpenDatabaseOptions = {}): Catalog {
   try {
@@ -230,7 +230,7 @@ class SqliteCatalog implements Catalog {
     return this.#run((database) => inTransaction(database, () => operation(database)));
   }
 
-  /** The one place where what SQLite says becomes what a user is told. */
+  /** The one place that turns SQLite's errors into the user's. */
   #run<T>(operation: (database: DatabaseSync) => T): T {
     try {
       return operation(this.#database);

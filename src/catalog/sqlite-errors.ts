@@ -49,7 +49,10 @@ const errnoMeanings: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ['EEXIST', { code: 'usage', what: 'a part of its path is no folder' }],
 ]);
 
-/** What went wrong with the catalog at `path`, for people. Errors that are no SQLite or system errors come back as they are. */
+/**
+ * Explains an error about the catalog at `path`. Errors other than SQLite and system errors are returned
+ * unchanged.
+ */
 export function catalogError(error: unknown, path: string): unknown {
   if (error instanceof AppError || !(error instanceof Error)) return error;
   const meaning = meaningOf(error);
@@ -77,7 +80,10 @@ export function isBusy(error: unknown): boolean {
   return error instanceof Error && isSqliteError(error) && [5, 6].includes(error.errcode & 0xff);
 }
 
-/** True where the disk has no room for the memory that connections share. SQLite calls it an error of the disk. */
+/**
+ * True where the disk has no room for the shared memory file of connections, which SQLite reports as an I/O
+ * error.
+ */
 export function isWithoutRoom(error: unknown): boolean {
   return error instanceof Error && isSqliteError(error) && error.errcode === shmSize;
 }

@@ -14,7 +14,7 @@ import type { PolicyMemory, PolicyRunFilter } from './catalog.ts';
 import { number, oneOf, optionalText, type Row, text } from './row-fields.ts';
 import { inTransaction } from './transaction.ts';
 
-/** `run` is what makes of SQLite's errors what a user is told. */
+/** `run` turns SQLite's errors into the user's. */
 export function sqlitePolicyMemory(run: <T>(operation: (database: DatabaseSync) => T) => T): PolicyMemory {
   return {
     beginRun: (begun, cursor) => run((database) => beginPolicyRun(database, begun, cursor)),
@@ -33,7 +33,7 @@ export function sqlitePolicyMemory(run: <T>(operation: (database: DatabaseSync) 
   };
 }
 
-/** History that is kept: years of a few policies, some weeks of very many. */
+/** Limit of the history: years for a few policies, some weeks for very many. */
 const keptRuns = 50_000;
 
 function beginPolicyRun(database: DatabaseSync, run: PolicyRun, cursor: PolicyCursor | undefined): number {
@@ -170,7 +170,7 @@ function acceptAnomalies(
     .run(accepted.at, accepted.volumeIdentity);
 }
 
-/** Times are compared as texts: RFC 3339 in UTC with milliseconds, as `toISOString` writes them. */
+/** Times are compared as text: RFC 3339 in UTC with milliseconds, as `toISOString` writes them. */
 export function noteForgotten(database: DatabaseSync, forgotten: ForgottenRecord): void {
   database
     .prepare(

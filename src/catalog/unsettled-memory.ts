@@ -7,7 +7,7 @@ import { optionalText, type Row, text } from './row-fields.ts';
 
 type Run = <T>(operation: (database: DatabaseSync) => T) => T;
 
-/** `run` is what makes of SQLite's errors what a user is told. */
+/** `run` turns SQLite's errors into the user's. */
 export function sqliteUnsettledMemory(run: Run, quick: QuickCommits): UnsettledMemory {
   const durably: Run = (operation) => run((database) => quick.run(() => operation(database)));
   const lazily: Run = (operation) => run((database) => quick.runLazily(() => operation(database)));
@@ -33,7 +33,7 @@ export function sqliteUnsettledMemory(run: Run, quick: QuickCommits): UnsettledM
       run((database) => {
         const all = 'SELECT * FROM volume_removal';
         if (name === undefined) return database.prepare(`${all} ORDER BY entry`).all().map(removalOf);
-        // By the key: there may be thousands, and each is asked for.
+        // Uses the key: there may be thousands, and each is queried.
         const ofName = `${all} WHERE entry >= ? AND entry < ? AND name = ? ORDER BY entry`;
         return database.prepare(ofName).all(`${name}.`, `${name}/`, name).map(removalOf);
       }),

@@ -34,11 +34,11 @@ export interface LineageMove {
   readonly hostIdentity: string;
   readonly from: string;
   readonly to: string;
-  /** The lineage of what has the former name next. */
+  /** The lineage of the next volume with the former name. */
   readonly next: string;
 }
 
-/** To be called in a transaction. */
+/** Call in a transaction. */
 export function moveVolumeIdentity(
   database: DatabaseSync,
   { hostIdentity, from, to, next }: LineageMove,
@@ -49,7 +49,7 @@ export function moveVolumeIdentity(
   setVolumeIdentity(database, { hostIdentity, name: from, identity: next });
 }
 
-/** To be called in a transaction. */
+/** Call in a transaction. */
 export function takeOverLineage(
   database: DatabaseSync,
   { origin, ...volume }: VolumeKey & { readonly origin: LineageOrigin },
@@ -65,7 +65,7 @@ export function listTakenOver(database: DatabaseSync): string[] {
     .map((row) => text(row, 'identity'));
 }
 
-/** To be called in a transaction. */
+/** Call in a transaction. */
 export function continueLineage(
   database: DatabaseSync,
   { own, origin, ...volume }: VolumeKey & { readonly own: string; readonly origin: LineageOrigin },

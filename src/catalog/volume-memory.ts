@@ -5,7 +5,7 @@ import { text } from './row-fields.ts';
 import { inTransaction } from './transaction.ts';
 import { moveVolumeIdentity } from './volume-identities.ts';
 
-/** `run` is what makes of SQLite's errors what a user is told. */
+/** `run` turns SQLite's errors into the user's. */
 export function sqliteVolumeMemory(run: <T>(operation: (database: DatabaseSync) => T) => T): VolumeMemory {
   const change = (sql: string, ...values: string[]): void =>
     run((database) => void database.prepare(sql).run(...values));

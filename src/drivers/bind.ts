@@ -38,14 +38,14 @@ export const bindDriver: Driver = {
     if (!(await isThere(device, `Cannot create volume ${quote(volume.name)}`))) {
       if (!flagOption(volume.options, 'create')) throw missing('create', volume.name, device);
       await mkdir(device, { recursive: true, mode: 0o755 });
-      // Another user may own the folder above, and put a link in the place of what was made.
+      // Another user may own the parent folder, and put a link in the place of what was created.
       using made = openTrusted(fromText(device));
       await applyOwnership(made.self, { mode: '0755', ...volume.options }, volume.name);
     }
     await refuseOwnFolder(volume, device);
   },
 
-  // The path and what is in it were never this volume's own.
+  // The path and its content never belonged to this volume alone.
   remove: async () => undefined,
 
   async mount(volume, call) {
@@ -57,7 +57,7 @@ export const bindDriver: Driver = {
     const kind = words.includes('rbind') ? 'rbind' : 'bind';
     const rest = words.filter((word) => word !== 'bind' && word !== 'rbind');
     await mountAtPath({ source: device, target: volume.mountpoint, words: [kind], name: volume.name }, call);
-    // A bind mount takes its options in a second step only.
+    // A bind mount takes its options only in a second step.
     if (rest.length === 0) return;
     const args = ['-o', ['remount', 'bind', ...rest].join(','), '--', volume.mountpoint];
     const { status, stderr } = await runProgram('mount', args, { signal: call?.signal });
@@ -105,7 +105,7 @@ function missing(action: string, name: string, device: string): AppError {
   );
 }
 
-/** A volume that shows its own folder would go round in circles. */
+/** A volume that contains its own folder would be circular. */
 async function refuseOwnFolder(volume: DriverVolume, device: string): Promise<void> {
   const [real, own] = await Promise.all([realpath(device), realpath(volume.folder)]);
   const isWithin = `${real}/`.startsWith(`${own}/`);

@@ -18,7 +18,10 @@ import {
 import { checkOptions, flagOption, mountWords, type Options } from './mount-options.ts';
 import { checkOwnership, ownershipOptions } from '../lib/ownership.ts';
 
-/** A device or an image of this machine, with ext4, xfs or btrfs on it. It is formatted only when it is blank and that is asked for. */
+/**
+ * A local device or image with ext4, xfs or btrfs. It is formatted only when it is blank and that is
+ * requested.
+ */
 export const blockDriver: Driver = {
   kind: 'block',
 
@@ -68,7 +71,7 @@ export const blockDriver: Driver = {
     }
   },
 
-  // The device and its data were there before the volume, or are somebody's to decide about.
+  // The device and its data existed before the volume, or are the user's to decide about.
   remove: async () => undefined,
 
   async mount(volume, call) {
@@ -171,7 +174,7 @@ async function healthOf(volume: DriverVolume): Promise<DriverHealth> {
   return found.isFile() ? await imageHealth(device) : { status: 'good', message: undefined };
 }
 
-/** A device has the size that it has: the file system takes it up. */
+/** A device has a fixed size: its file system grows to fill it. */
 async function growDevice(volume: DriverVolume, sizeBytes: number, call?: DriverCall): Promise<Options> {
   const length = await lengthOf(deviceOf(volume));
   if (sizeBytes > length) {

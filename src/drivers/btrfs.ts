@@ -15,8 +15,8 @@ import { mountAtPath, unmountPath } from './mount-point.ts';
 const placeFile = 'subvolume';
 
 /**
- * A subvolume: at the mountpoint itself where the state folder is on btrfs, or below `pool`, a folder on btrfs.
- * Limits, snapshots and clones are the file system's own.
+ * A subvolume: at the mountpoint itself where the state folder is on btrfs, or below `pool`, a folder on
+ * btrfs. Limits, snapshots and clones are the file system's own.
  */
 export const btrfsDriver: Driver = {
   kind: 'btrfs',
@@ -35,7 +35,7 @@ export const btrfsDriver: Driver = {
     await requireBtrfs(folder, volume.name);
     const path = hasPool(volume.options) ? await choosePlace(volume) : volume.mountpoint;
     if (!(await isSubvolume(path))) {
-      // The empty directory that stands for the data gives way to the subvolume.
+      // The subvolume replaces the empty data directory.
       if (!hasPool(volume.options)) await rmdir(path);
       await command(['subvolume', 'create', path], `Cannot create volume ${quote(volume.name)}`, call);
     }
@@ -107,7 +107,7 @@ export const btrfsDriver: Driver = {
     const fresh = `${target}.${randomBytes(6).toString('hex')}`;
     const action = `Cannot clone volume ${quote(from.name)}`;
     const { status, stderr } = await btrfs(['subvolume', 'snapshot', source, fresh], call);
-    // On two file systems there is nothing to share.
+    // Two file systems cannot share data.
     if (/cross-device|Invalid cross/i.test(stderr)) return false;
     if (status !== 0) throw new AppError('failed', action, { detail: stderr });
     await command(['subvolume', 'delete', target], action, call);
@@ -137,7 +137,7 @@ function hasPool(options: Options): boolean {
   return options['pool'] !== undefined;
 }
 
-/** Undefined when nothing was made yet. */
+/** Undefined when nothing was created yet. */
 async function placeOf(volume: DriverVolume): Promise<string | undefined> {
   if (!hasPool(volume.options)) return volume.mountpoint;
   const name = await readFile(join(volume.folder, placeFile), 'utf8').catch((error: unknown) => {
@@ -147,7 +147,10 @@ async function placeOf(volume: DriverVolume): Promise<string | undefined> {
   return name === undefined ? undefined : join(volume.options['pool'] ?? '', name);
 }
 
-/** Noted before it is made, under a name of its own: it stays through renames, and a killed create is undone by it. */
+/**
+ * Recorded before it is created, under a unique name: it survives renames, and lets a killed create be
+ * undone.
+ */
 async function choosePlace(volume: DriverVolume): Promise<string> {
   const known = await placeOf(volume);
   if (known !== undefined) return known;
@@ -174,7 +177,7 @@ async function requireBtrfs(folder: string, name: string): Promise<void> {
 
 async function isSubvolume(path: string): Promise<boolean> {
   const found = await lstat(path).catch(() => undefined);
-  // Their roots have this number.
+  // The root of a subvolume has this inode number.
   return found?.isDirectory() === true && found.ino === 256;
 }
 
@@ -187,7 +190,7 @@ async function limit(
   const action = `Cannot limit volume ${quote(volume.name)}`;
   const first = await btrfs(['qgroup', 'limit', String(sizeBytes), path], call);
   if (first.status === 0) return;
-  // Quotas are off on a new file system.
+  // A new file system has quotas off.
   await command(['quota', 'enable', path], action, call);
   await command(['qgroup', 'limit', String(sizeBytes), path], action, call);
 }

@@ -8,7 +8,10 @@ import { patienceMs, probeServer, type Server, waitForServer } from './probe-ser
 
 type ReadSecret = (reference: string) => Promise<Uint8Array>;
 
-/** A share of Windows or Samba: `type=cifs,device=//server/share,o=username=me,password=file:/run/secrets/share`. */
+/**
+ * A share of Windows or Samba:
+ * `type=cifs,device=//server/share,o=username=me,password=file:/run/secrets/share`.
+ */
 export function cifsDriver({ secret }: { readonly secret: ReadSecret }): Driver {
   return {
     kind: 'cifs',
@@ -17,7 +20,7 @@ export function cifsDriver({ secret }: { readonly secret: ReadSecret }): Driver 
 
     traits: () => ({ isMounted: true, isElsewhere: true, isFleeting: false, canGoStale: true }),
 
-    // The server may come later: what can be known now has been checked.
+    // The server may not be up yet: everything that can be known now has been checked.
     create: async () => undefined,
     remove: async () => undefined,
 
@@ -30,12 +33,12 @@ export function cifsDriver({ secret }: { readonly secret: ReadSecret }): Driver 
       );
       const login = await namedVolume(action, () => readLogin(volume, secret));
       const words = cifsWords(volume.options, login);
-      // mount.cifs reads the password from this variable, where no list of processes shows it.
+      // mount.cifs reads the password from this variable, where no process list shows it.
       const env = login.password === undefined ? undefined : { PASSWD: login.password };
       const { mountpoint: target, name, options } = volume;
       const source = options['device'] ?? '';
       const request = { source, target, type: 'cifs', words, name, env };
-      // The kernel may have a connection from another mount that has not noticed yet that the server is back.
+      // The kernel may have a connection from another mount that has not yet noticed that the server is back.
       await waitForServer(() => mountAtPath(request, call), { waitMs: 15_000, signal: call?.signal });
     },
 
@@ -116,7 +119,7 @@ async function readLogin({ options }: DriverVolume, secret: ReadSecret): Promise
   return options['password'] === undefined ? {} : { password: await read(options['password']) };
 }
 
-/** The form of mount.cifs' own credentials files. */
+/** The format of mount.cifs' own credentials files. */
 export function parseCredentials(text: string): CifsLogin {
   const found: Record<string, string> = {};
   for (const line of text.split(/\r?\n/)) {
@@ -134,13 +137,13 @@ export function parseCredentials(text: string): CifsLogin {
   });
 }
 
-/** What mount(8) is told: never a password. */
+/** The arguments for mount(8): never a password. */
 export function cifsWords(options: Options, { username, domain }: CifsLogin): string[] {
   const words = mountWords(options).map((word) => word.replace(/^addr=/, 'ip='));
   const has = (name: string): boolean => words.some((word) => word === name || word.startsWith(`${name}=`));
   if (username !== undefined && !has('username') && !has('user')) words.push(`username=${username}`);
   if (domain !== undefined && !has('domain')) words.push(`domain=${domain}`);
-  // Without a user, mount.cifs asks for one's password and waits.
+  // Without a user, mount.cifs prompts for a password.
   const isAnonymous = ['username', 'user', 'guest', 'sec', 'credentials', 'cred', 'multiuser'].every(
     (name) => !has(name),
   );

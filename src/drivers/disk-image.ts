@@ -11,7 +11,10 @@ import { type Ext4Image, mendExt4, resizeExt4 } from './ext4-image.ts';
 import { type FileSystem, growFileSystem } from './file-systems.ts';
 import { findMount } from './mount-point.ts';
 
-/** Makes a sparse file of that size: it takes room as it is filled. Replaces what an earlier try left. */
+/**
+ * Creates a sparse file of that size, which takes space as it is filled. Replaces what an earlier attempt
+ * left.
+ */
 export async function makeImage(path: string, sizeBytes: number): Promise<void> {
   await using file = await open(path, 'w', 0o600);
   await file.truncate(sizeBytes);
@@ -19,7 +22,7 @@ export async function makeImage(path: string, sizeBytes: number): Promise<void> 
   await syncDirectory(dirname(path));
 }
 
-/** Makes an image larger, and lets the file system in it have the room, also while it is mounted. */
+/** Enlarges an image and its file system, also while it is mounted. */
 export async function growImage(
   volume: Pick<DriverVolume, 'name' | 'mountpoint' | 'folder'>,
   { image, sizeBytes, fileSystem, signal }: DriverCall & GrowRequest,
@@ -27,7 +30,7 @@ export async function growImage(
   await truncate(image, sizeBytes);
   const mount = await findMount(volume.mountpoint);
   if (mount === undefined) {
-    // The others grow only while they are mounted: the next mount does it.
+    // The others grow only while mounted: the next mount does it.
     const action = `Cannot grow volume ${quote(volume.name)}`;
     if (fileSystem === 'ext4') await fitExt4({ volume, image, action, signal });
     return;
@@ -42,7 +45,7 @@ interface GrowRequest {
   readonly fileSystem: FileSystem;
 }
 
-/** Makes an ext4 that is not mounted as large as its image. */
+/** Grows an unmounted ext4 to the size of its image. */
 async function fitExt4(request: Ext4Image): Promise<void> {
   await mendExt4(request);
   const { status, said } = await resizeExt4(request);
@@ -55,7 +58,7 @@ async function noticeSize(device: string, name: string, { signal }: DriverCall):
   throw new AppError('failed', `Cannot make the device of volume ${quote(name)} larger`, { detail: stderr });
 }
 
-/** What lies behind a mounted image must have room for all that the image may come to hold. */
+/** The disk behind a mounted image must have room for everything that the image may hold. */
 export async function imageHealth(image: string): Promise<DriverHealth> {
   try {
     const [file, disk] = await Promise.all([stat(image), statfs(image)]);
@@ -74,12 +77,12 @@ export async function imageHealth(image: string): Promise<DriverHealth> {
 
 const mark = 'fresh';
 
-/** The file system that was made has not been mounted yet: its root still has to become what was asked for. */
+/** Records that the new file system has not been mounted yet, so its root still needs its owner and mode. */
 export async function markFresh(volume: DriverVolume): Promise<void> {
   await writeDurably(join(volume.folder, mark), '');
 }
 
-/** Makes the root of a new file system an empty directory with the owner and mode that were asked for. Once. */
+/** Makes the root of a new file system an empty directory with the requested owner and mode. Once. */
 export async function prepareFreshRoot(volume: DriverVolume): Promise<void> {
   const path = join(volume.folder, mark);
   const isFresh = await access(path).then(
@@ -87,7 +90,8 @@ export async function prepareFreshRoot(volume: DriverVolume): Promise<void> {
     () => false,
   );
   if (!isFresh) return;
-  // Databases refuse a folder that is not empty, and containers copy nothing into one. fsck makes it anew when it needs it.
+  // Databases refuse a folder that is not empty, and containers copy nothing into one. fsck recreates it when
+  // needed.
   await rmdir(join(volume.mountpoint, 'lost+found')).catch(() => undefined);
   await applyOwnership(volume.mountpoint, { mode: '0755', ...volume.options }, volume.name);
   await rm(path, { force: true });

@@ -10,19 +10,19 @@ import { findMount, roomAt } from './mount-point.ts';
 import type { DriverCall, DriverVolume } from './driver.ts';
 import { type FileSystem, growFileSystem, lengthOf } from './file-systems.ts';
 
-/** In the volume's folder while resize2fs runs. */
+/** Exists in the volume's folder while resize2fs runs. */
 const resizingMark = 'resizing';
 const debianPackage = 'e2fsprogs';
 
-/** An ext4 that is not mounted. */
+/** An unmounted ext4. */
 export interface Ext4Image extends DriverCall {
   readonly volume: Pick<DriverVolume, 'folder'>;
   readonly image: string;
-  /** What could not be done, for messages. */
+  /** The failed action, for messages. */
   readonly action: string;
 }
 
-/** Makes one that has been checked as large as `sizeKib`, or as its image. */
+/** Resizes a checked image's file system to `sizeKib`, or to its image. */
 export async function resizeExt4(request: Ext4Image, sizeKib?: number): Promise<EndedProgram> {
   const { volume, image, signal } = request;
   const mark = join(volume.folder, resizingMark);
@@ -34,15 +34,16 @@ export async function resizeExt4(request: Ext4Image, sizeKib?: number): Promise<
   return result;
 }
 
-/** Checks one, and mends what can be mended without a question: resizing needs it. */
+/** Checks one, and repairs what needs no question, as resizing requires. */
 export async function mendExt4(request: Ext4Image): Promise<void> {
   await mendKilledResize(request);
   await check(request, '-p');
 }
 
 /**
- * Mends what a resize2fs has left that was killed, or stopped by a power cut. It copies data before it lets go of where it
- * was, and its own advice is to answer each question of e2fsck with yes. Nothing for any other image.
+ * Repairs an image after resize2fs was killed, or stopped by a power cut. resize2fs copies data before it
+ * frees the old place, and its own advice is to answer yes to each question of e2fsck. Does nothing for any
+ * other image.
  */
 export async function mendKilledResize(request: Ext4Image): Promise<void> {
   const mark = join(request.volume.folder, resizingMark);
@@ -61,7 +62,7 @@ async function check({ volume, image, action, signal }: Ext4Image, answers: '-p'
     signal,
     debianPackage,
   });
-  // 1 says that it mended something.
+  // 1 means that errors were corrected.
   if (status === 0 || status === 1) return;
   throw new AppError('integrity', `${action}: its file system is damaged`, {
     detail: said,
@@ -74,7 +75,7 @@ interface ResizeImage extends DriverCall {
   readonly fileSystem: FileSystem;
 }
 
-/** Makes an image smaller that is not mounted. Its file system first, so that a kill leaves an image that is too large. */
+/** Shrinks an unmounted image: its file system first, so that a kill leaves an image that is too large. */
 export async function resizeImage(
   volume: Pick<DriverVolume, 'name' | 'folder'>,
   request: ResizeImage & { readonly sizeBytes: number; readonly isMounted: boolean },
@@ -120,7 +121,10 @@ async function leastSize(image: string, { signal }: DriverCall): Promise<number>
   return Number.isNaN(blocks * blockBytes) ? 0 : blocks * blockBytes;
 }
 
-/** A growth that was asked for while it was not mounted, or that a kill stopped, is done now. One that fails is no reason not to mount. */
+/**
+ * Finishes a growth that was requested while it was not mounted, or that was killed. A failure does not
+ * prevent the mount.
+ */
 export async function catchUpWithImage(
   volume: Pick<DriverVolume, 'name' | 'mountpoint' | 'folder'>,
   { image, fileSystem, signal }: ResizeImage,
@@ -130,7 +134,7 @@ export async function catchUpWithImage(
     roomAt(volume.mountpoint),
     findMount(volume.mountpoint),
   ]);
-  // Less than a sixteenth is what file systems keep for themselves.
+  // File systems keep less than a sixteenth for themselves.
   if (mount === undefined || length - room.totalBytes < Math.max(length / 8, 2 ** 25)) return;
   const request = { device: mount.source, volume, signal };
   await growFileSystem(fileSystem, request).catch((error: unknown) => {

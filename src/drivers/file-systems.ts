@@ -12,14 +12,14 @@ export type FileSystem = (typeof fileSystems)[number];
 interface Facts {
   readonly make: readonly string[];
   readonly debianPackage: string;
-  /** Its maker refuses less. */
+  /** mkfs refuses less. */
   readonly leastBytes: number;
 }
 
 const mib = 2 ** 20;
 
 const facts: Readonly<Record<FileSystem, Facts>> = {
-  // No blocks are kept for root: a volume of 10 GB holds 10 GB of its container's data.
+  // No blocks are reserved for root: a volume of 10 GB holds 10 GB of its container's data.
   ext4: { make: ['mkfs.ext4', '-q', '-F', '-m', '0'], debianPackage: 'e2fsprogs', leastBytes: 8 * mib },
   xfs: { make: ['mkfs.xfs', '-q', '-m', 'reflink=1'], debianPackage: 'xfsprogs', leastBytes: 300 * mib },
   btrfs: { make: ['mkfs.btrfs', '-q'], debianPackage: 'btrfs-progs', leastBytes: 114 * mib },
@@ -42,7 +42,7 @@ export function checkLeastSize(fileSystem: FileSystem, sizeBytes: number): void 
   });
 }
 
-/** Makes a file system on a device or image that the caller has found blank, or has made itself. */
+/** Creates a file system on a device or image that the caller has found blank, or has created. */
 export async function makeFileSystem(
   fileSystem: FileSystem,
   target: string,
@@ -64,15 +64,16 @@ export async function makeFileSystem(
 const lookedAtBytes = 4 * mib;
 
 /**
- * What is on a device or image: the name of what was recognised, `unknown data`, or undefined for one that is blank.
- * What no program knows is data all the same, when anything but zeros is where file systems and partitions begin or end.
+ * The content of a device or image: the recognized type, `unknown data`, or undefined when it is blank.
+ * Unrecognized content counts as data when anything but zeros is where file systems and partitions begin or
+ * end.
  */
 export async function contentOf(target: string, { signal }: DriverCall = {}): Promise<string | undefined> {
   const { status, stdout } = await runProgram('blkid', ['-p', '-o', 'export', '--', target], {
     signal,
     debianPackage: 'util-linux',
   });
-  // 8 is "ambivalent": several things are there.
+  // 8 is "ambivalent": several types match.
   if (status === 8) return 'several file systems';
   const found = /^(?:TYPE|PTTYPE)=(.+)$/m.exec(stdout)?.[1];
   if (found !== undefined) return found;
@@ -95,7 +96,7 @@ async function isZero(target: string): Promise<boolean> {
   return true;
 }
 
-/** Of a device or a file, in bytes. */
+/** The size of a device or a file, in bytes. */
 export async function lengthOf(target: string): Promise<number> {
   const found = await stat(target);
   if (found.isFile()) return found.size;
@@ -103,7 +104,7 @@ export async function lengthOf(target: string): Promise<number> {
   return Number(stdout);
 }
 
-/** Lets a mounted file system take all of its device. */
+/** Grows a mounted file system to fill its device. */
 export async function growFileSystem(
   fileSystem: FileSystem,
   { device, volume, signal }: DriverCall & Grown,

@@ -14,11 +14,11 @@ import type { VolumeKeys } from './keys/volume-key.ts';
 import { checkOptions } from './mount-options.ts';
 import { findMount } from './mount-point.ts';
 
-/** What gocryptfs ends with then. */
+/** The exit status of gocryptfs for a wrong key. */
 const wrongKey = 12;
 const debianPackage = 'gocryptfs';
 
-/** Files that are encrypted one by one, on any file system: for kernels without dm-crypt. */
+/** Encrypts each file, on any file system: for kernels without dm-crypt. */
 export function gocryptfsDriver(keys: VolumeKeys): Driver {
   return {
     kind: 'gocryptfs',
@@ -35,17 +35,17 @@ export function gocryptfsDriver(keys: VolumeKeys): Driver {
     async create(volume, call) {
       const cipher = cipherOf(volume);
       if (await isThere(join(cipher, 'gocryptfs.conf'))) return;
-      // What a killed try left has no configuration, and so holds nothing.
+      // The leftover of a killed attempt has no configuration, and so holds nothing.
       await removeTree(fromText(cipher));
       await mkdir(cipher, { mode: 0o700 });
       const key = await keys.create(volume);
-      // The key is random: to stretch it costs time at each mount and adds nothing.
+      // The key is random: stretching it costs time at each mount, and adds nothing.
       const args = ['-init', '-q', '-scryptn', '10', '--', cipher];
       const action = `Cannot create volume ${quote(volume.name)}`;
       await change(args, { volume, input: `${key}\n${key}\n`, action }, call);
     },
 
-    // Without its keys, what copies there may be are noise.
+    // Without its keys, any copies are noise.
     remove: (volume) => keys.destroy(volume),
 
     async mount(volume, call) {
@@ -84,11 +84,11 @@ function cipherOf(volume: DriverVolume): string {
   return join(volume.folder, 'cipher');
 }
 
-/** A rotation that was killed: whichever key opens it now is the one that stays. */
+/** Finishes a killed rotation: whichever key opens the volume stays. */
 async function settleRotation(keys: VolumeKeys, volume: DriverVolume, call?: DriverCall): Promise<void> {
   const next = await keys.readNext(volume);
   if (next === undefined) return;
-  // Changing it to itself says whether it is the one, and looks at no file.
+  // Changing the key to itself tests it, and reads no file.
   const args = ['-passwd', '-q', '-scryptn', '10', '--', cipherOf(volume)];
   const input = `${next}\n${next}\n${next}\n`;
   const { status, said } = await runToEnd('gocryptfs', args, {
@@ -99,7 +99,7 @@ async function settleRotation(keys: VolumeKeys, volume: DriverVolume, call?: Dri
   });
   if (status === 0) return await keys.accept(volume);
   if (status === wrongKey) return;
-  // Nobody knows: taken for a no, it would have the one key that opens it replaced.
+  // Unknown: taking it for a no would replace the one key that opens it.
   throw new AppError(
     'failed',
     `Cannot bring the rotation of the keys of volume ${quote(volume.name)} to its end`,
@@ -128,7 +128,7 @@ async function command(
   if (status !== 0) throw explain(action, status, (stderr || stdout).trim());
 }
 
-/** The same for what changes the configuration, without which no key opens anything. */
+/** The same for changes of the configuration, without which no key opens anything. */
 async function change(
   args: readonly string[],
   {

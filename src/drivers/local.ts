@@ -16,7 +16,7 @@ import {
 import { checkOptions, type Options } from './mount-options.ts';
 import { applyOwnership, checkOwnership, ownershipOptions } from '../lib/ownership.ts';
 
-/** A directory; with `size`, an image with a file system of its own, so that the size holds. */
+/** A directory; with `size`, an image with its own file system, which enforces the size. */
 export const localDriver: Driver = {
   kind: 'local',
 
@@ -48,7 +48,7 @@ export const localDriver: Driver = {
     await makeFileSystem(fileSystemOf(volume.options), imageOf(volume), { volume, signal });
   },
 
-  // All of it is in the volume's folder.
+  // Everything is in the volume's folder.
   remove: async () => undefined,
 
   async mount(volume, call) {
@@ -65,7 +65,7 @@ export const localDriver: Driver = {
     };
     const follow = async (): Promise<void> => {
       await prepareFreshRoot(volume);
-      // fsck makes it anew, and databases refuse a folder that is not empty.
+      // fsck recreates it, and databases refuse a folder that is not empty.
       await rmdir(join(volume.mountpoint, 'lost+found')).catch(() => undefined);
       await catchUpWithImage(volume, { image: imageOf(volume), fileSystem: type, ...call });
     };
@@ -91,7 +91,7 @@ export const localDriver: Driver = {
     const fileSystem = fileSystemOf(volume.options);
     checkLeastSize(fileSystem, sizeBytes);
     const request = { image: imageOf(volume), sizeBytes, fileSystem };
-    // Of the image, and not as it was noted: a growth that was cut short leaves it larger than that.
+    // The image's size, not the recorded one: a growth that was cut short leaves it larger.
     if (sizeBytes >= (await lengthOf(imageOf(volume)))) await growImage(volume, { ...request, ...call });
     else await resizeImage(volume, { ...request, isMounted, ...call });
     return { ...volume.options, size: String(sizeBytes) };

@@ -9,17 +9,20 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { DriverCall, DriverVolume } from './driver.ts';
 
-/** What LUKS2 keeps at the front for itself. */
+/** The space that LUKS2 reserves at the front. */
 export const headerBytes = 16 * 2 ** 20;
 
-/** The name of the opened device: of the folder that a volume keeps through renames, as its own name may be longer than the kernel takes. */
+/**
+ * The name of the opened device, from the folder that a volume keeps through renames: its own name may be too
+ * long for the kernel.
+ */
 export async function mappingOf({ folder }: Pick<DriverVolume, 'folder'>): Promise<string> {
   const { dev, ino } = await stat(folder);
   return `holdfast-${dev.toString(16)}-${ino.toString(16)}`;
 }
 
 export interface CryptsetupRun extends DriverCall {
-  /** The key: on standard input, where nobody else sees it. */
+  /** The key, on standard input, where no other user sees it. */
   readonly input?: string;
   readonly action: string;
 }
@@ -37,7 +40,7 @@ export async function cryptsetup(
   if (result.status !== 0) throw explainCryptsetup(action, result);
 }
 
-/** The same for what changes the header, and must not be killed in the middle. */
+/** The same for changes of the header, which must not be interrupted. */
 export async function changeContainer(
   args: readonly string[],
   { volume, input, action, signal }: CryptsetupRun & { readonly volume: DriverVolume },
@@ -52,7 +55,7 @@ export async function changeContainer(
   if (status !== 0) throw explainCryptsetup(action, { status, stderr: said });
 }
 
-/** What cryptsetup's status and words mean. */
+/** Translates cryptsetup's status and messages. */
 export function explainCryptsetup(
   action: string,
   { status, stderr }: Pick<ProgramResult, 'status' | 'stderr'>,
@@ -78,7 +81,7 @@ export function explainCryptsetup(
   return new AppError(status === 5 ? 'in-use' : 'failed', action, { detail: stderr || undefined });
 }
 
-/** Nothing for one that is not open. */
+/** Does nothing when it is not open. */
 export async function closeMapping(volume: DriverVolume, call: DriverCall = {}): Promise<void> {
   const mapping = await mappingOf(volume);
   if ((await stat(`/dev/mapper/${mapping}`).catch(() => undefined)) === undefined) return;
@@ -92,7 +95,7 @@ export async function opensWith(container: string, key: string, call: DriverCall
   const result = await runProgram('cryptsetup', args, options);
   if (result.status === 0) return true;
   if (result.status === 2 || /not a valid LUKS/i.test(result.stderr)) return false;
-  // Nobody knows: taken for a no, it would have the one key that opens it replaced.
+  // Unknown: taking it for a no would replace the one key that opens it.
   throw explainCryptsetup(`Cannot try a key of ${quote(container)}`, result);
 }
 
@@ -110,7 +113,7 @@ export async function addKey(
   });
 }
 
-/** Nothing when the old key opens it no more. */
+/** Does nothing when the old key no longer opens it. */
 export async function removeKey(
   volume: DriverVolume,
   container: string,
@@ -123,7 +126,7 @@ export async function removeKey(
   await changeContainer(args, { volume, input: old, action, ...call });
 }
 
-/** cryptsetup reads one key from its input; the other lies in memory's file system for a moment. */
+/** cryptsetup reads one key from its input; the other is in a memory file system for a moment. */
 async function withSecretFile(secret: string, work: (path: string) => Promise<void>): Promise<void> {
   const memory = await stat('/dev/shm').catch(() => undefined);
   const folder = await mkdtemp(join(memory?.isDirectory() === true ? '/dev/shm' : tmpdir(), 'holdfast-'));

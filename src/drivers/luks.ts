@@ -73,7 +73,8 @@ export function luksDriver(keys: VolumeKeys): Driver {
 
     async remove(volume, call) {
       await closeMapping(volume, call);
-      // Without its keys, the image is noise, wherever copies of it are. A device may go on under another volume.
+      // Without its keys the image is noise, and so are all copies of it. A device may be reused by another
+      // volume.
       if (volume.options['device'] === undefined) await eraseAll(volume, keys);
     },
 
@@ -86,7 +87,7 @@ export function luksDriver(keys: VolumeKeys): Driver {
       try {
         await mountThen(request, () => prepareFreshRoot(volume), call);
       } catch (error) {
-        // The error that led here is the one to hear.
+        // The user must see the original error.
         await closeMapping(volume).catch(() => undefined);
         throw error;
       }
@@ -130,7 +131,7 @@ export function luksDriver(keys: VolumeKeys): Driver {
       if (key !== undefined) checkKeyReference(key);
       await settleRotation(volume, keys, call);
       const pair = await keys.prepareNext(volume, key);
-      // First both open it, then the new one alone: a kill at any moment leaves one that does.
+      // First both keys open it, then only the new one: after a kill at any moment, one key does.
       await addKey(volume, containerOf(volume), pair, call);
       await removeKey(volume, containerOf(volume), { old: pair.now }, call);
       await keys.accept(volume);
@@ -173,7 +174,7 @@ function fileSystemOf(options: Options): FileSystem {
   return checkFileSystem(options['fs'] ?? 'ext4');
 }
 
-/** True when an earlier try has formatted it: our key opens it. */
+/** True when an earlier attempt has formatted it: our key opens it. */
 async function isFormatted(volume: DriverVolume, keys: VolumeKeys, call?: DriverCall): Promise<boolean> {
   const container = containerOf(volume);
   if ((await stat(container).catch(() => undefined)) === undefined) return false;
@@ -187,7 +188,7 @@ async function formatContainer(volume: DriverVolume, keys: VolumeKeys, call?: Dr
   if (size !== undefined) await makeImage(container, parseSize(size));
   else await refuseContent(volume, container, call);
   const key = await keys.create(volume);
-  // The key is random: to stretch it costs time and memory at each mount, and adds nothing.
+  // The key is random: stretching it costs time and memory at each mount, and adds nothing.
   const quick = ['--pbkdf', 'pbkdf2', '--pbkdf-force-iterations', '1000'];
   const args = ['luksFormat', '--batch-mode', '--type', 'luks2', ...quick, '--key-file', '-', container];
   const action = `Cannot create volume ${quote(volume.name)}`;
@@ -223,7 +224,7 @@ function holds(volume: DriverVolume, device: string, found: string): AppError {
   );
 }
 
-/** A rotation that was killed: what it had begun is brought to its end. */
+/** Finishes a killed rotation. */
 async function settleRotation(volume: DriverVolume, keys: VolumeKeys, call?: DriverCall): Promise<void> {
   const next = await keys.readNext(volume);
   if (next === undefined || !(await opensWith(containerOf(volume), next, call))) return;
@@ -237,7 +238,7 @@ async function growContainer(container: string, sizeBytes: number): Promise<void
   await file.sync();
 }
 
-/** The header has the keys' slots: without it, no saved key opens anything. */
+/** The header has the key slots: without it, no saved key opens anything. */
 async function eraseAll(volume: DriverVolume, keys: VolumeKeys): Promise<void> {
   const container = containerOf(volume);
   if ((await stat(container).catch(() => undefined)) !== undefined) {

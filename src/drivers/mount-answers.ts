@@ -3,12 +3,12 @@ import { AppError, isAppError } from '../model/errors.ts';
 import type { DriverCall, DriverHealth, DriverVolume } from './driver.ts';
 import { detachPath, unmountPath } from './mount-point.ts';
 
-/** Whether what is mounted answers. */
+/** Whether a mount responds. */
 export const answers = (mountpoint: string): Promise<DriverHealth> => ask('stat', ['-f', '--', mountpoint]);
 
 /**
- * Whether what is mounted can be read: looks at its first entry. A server of NFS 3 may still tell the size of a
- * directory that it has no more. One that root may not read (root_squash) has answered as well.
+ * Whether a mount can be read: reads its first entry. A server of NFS 3 may still return the size of a
+ * directory that it no longer has. A refusal to root (root_squash) counts as a response.
  */
 export async function canBeRead(mountpoint: string): Promise<DriverHealth> {
   const health = await ask('find', [mountpoint, '-maxdepth', '0', '-empty']);
@@ -19,7 +19,7 @@ export async function canBeRead(mountpoint: string): Promise<DriverHealth> {
 
 const timeoutMs = 4000;
 
-/** By another process: one that asks a dead server hangs for good. */
+/** Uses another process, since one that accesses a dead server hangs for good. */
 async function ask(program: string, args: readonly string[]): Promise<DriverHealth> {
   try {
     const { status, stderr } = await runProgram(program, args, { timeoutMs });
@@ -38,18 +38,21 @@ function explain(stderr: string): string {
   return stderr.replace(/^(?:stat|find): /, '');
 }
 
-/** Unmounts; a mount that does not answer any more is taken away even while it is used: who uses it sees errors already. */
+/**
+ * Unmounts; a mount that no longer responds is detached even while it is used, as its users get errors
+ * already.
+ */
 export async function unmountOrDetach(volume: DriverVolume, call?: DriverCall): Promise<void> {
   const { status } = await answers(volume.mountpoint);
   if (status === 'good' || status === 'degraded') return await unmountPath(volume, call);
-  // A file system of the network first waits for its server, to which nobody knows whether it comes back.
+  // A network file system first waits for its server, which may never come back.
   await unmountPath(volume, { ...call, timeoutMs: 10_000 }).catch(async (error: unknown) => {
     if (isAppError(error, 'cancelled')) throw error;
     await detachPath(volume.mountpoint, call);
   });
 }
 
-/** Puts in front of an error of something deeper what could not be done, and with which volume. */
+/** Prefixes a lower-level error with what could not be done, and with which volume. */
 export async function namedVolume<T>(action: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -5,7 +5,7 @@ export interface MountFailure {
   readonly name: string;
   readonly source: string;
   readonly type: string | undefined;
-  /** What mount(8) or its helper said. */
+  /** The error output of mount(8) or its helper. */
   readonly stderr: string;
 }
 
@@ -102,7 +102,7 @@ const meanings: readonly Meaning[] = [
   },
 ];
 
-/** What mount(8) said, in words that say what to do. Secrets in its words are masked. */
+/** Explains mount(8)'s error, and what to do. Secrets in it are masked. */
 export function explainMountFailure(failure: MountFailure): AppError {
   const meaning = meanings.find(({ pattern }) => pattern.test(failure.stderr));
   const detail = maskSecrets(failure.stderr);

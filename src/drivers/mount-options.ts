@@ -3,12 +3,12 @@ import { quote } from '../model/quote.ts';
 
 export type Options = Readonly<Record<string, string>>;
 
-/** The words of `o=`, as mount(8) takes them: `size=100m`, `ro`. Empty ones are left out. */
+/** The words of `o=`, in mount(8)'s syntax: `size=100m`, `ro`. Empty ones are left out. */
 export function mountWords(options: Options): string[] {
   return (options['o'] ?? '').split(',').filter((word) => word !== '');
 }
 
-/** The last value of `name` in `o=`; undefined when it is not there. */
+/** The last value of `name` in `o=`; undefined when absent. */
 export function mountWord(options: Options, name: string): string | undefined {
   return mountWords(options)
     .findLast((word) => word.startsWith(`${name}=`))
@@ -21,7 +21,7 @@ export interface KnownOptions {
   readonly required?: readonly string[];
 }
 
-/** Throws `usage` for an option that the driver does not take, or one that it needs and has not got. */
+/** Throws `usage` for an option that the driver does not accept, or a required one that is missing. */
 export function checkOptions(options: Options, { kind, known, required = [] }: KnownOptions): void {
   for (const key of Object.keys(options)) {
     if (key === 'type' || known.includes(key)) continue;
@@ -40,7 +40,7 @@ export function checkOptions(options: Options, { kind, known, required = [] }: K
   }
 }
 
-/** True for `true`, `1`, `yes` and a bare option; false for their opposites and where it is not given. */
+/** True for `true`, `1`, `yes` and a bare option; false for their opposites and when absent. */
 export function flagOption(options: Options, name: string): boolean {
   const value = options[name];
   if (value === undefined || ['false', '0', 'no'].includes(value)) return false;

@@ -18,21 +18,21 @@ export interface MountRequest {
   /** For messages. */
   readonly name: string;
   readonly timeoutMs?: number | undefined;
-  /** For mount's helpers: what nobody else may see. */
+  /** For mount helpers: secrets that no other user may see. */
   readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
 const mountMs = 60_000;
-/** The kernel may still be at work with an image whose mount has just ended, or begun and been killed. */
+/** The kernel may still be busy with an image that was just unmounted, or whose mount was killed. */
 const imageRest = { tries: 20, eachMs: 100 };
 const unmountMs = 60_000;
 
-/** What is mounted at a path now. */
+/** The current mount at a path. */
 export async function findMount(path: string): Promise<MountPoint | undefined> {
   return mountAt(await readMounts(), fromText(path));
 }
 
-/** Mounts, and makes sure that it is there: data must never be written below a mount that did not come. */
+/** Mounts, and verifies it: data must never be written below a mount that is missing. */
 export async function mountAtPath(request: MountRequest, call: DriverCall = {}): Promise<void> {
   for (let again = request.words.includes('loop') ? imageRest.tries : 0; ; again--) {
     try {
@@ -40,7 +40,7 @@ export async function mountAtPath(request: MountRequest, call: DriverCall = {}):
     } catch (error) {
       const isBusy = isAppError(error) && error.code === 'in-use';
       if (!isBusy || again === 0 || (await findMount(request.target)) !== undefined) throw error;
-      // When it is cancelled meanwhile, the next try says so.
+      // If it is cancelled meanwhile, the next try reports that.
       await sleep(imageRest.eachMs, undefined, { signal: call.signal }).catch(() => undefined);
     }
   }
@@ -73,7 +73,7 @@ async function mountOnce(request: MountRequest, { signal }: DriverCall): Promise
   );
 }
 
-/** Mounts and does what has to follow: when that fails, nothing stays mounted. */
+/** Mounts and runs what must follow: when that fails, nothing stays mounted. */
 export async function mountThen(
   request: MountRequest,
   follow: () => Promise<void>,
@@ -83,18 +83,18 @@ export async function mountThen(
   try {
     await follow();
   } catch (error) {
-    // The error that led here is the one to hear.
+    // The user must see the original error.
     await unmountPath({ name: request.name, mountpoint: request.target }).catch(() => undefined);
     throw error;
   }
 }
 
-/** Nothing is mounted there when this returns. `in-use` while somebody uses it. */
+/** On return nothing is mounted there. `in-use` while a process uses it. */
 export async function unmountPath(
   volume: Pick<DriverVolume, 'name' | 'mountpoint'>,
   { signal, timeoutMs = unmountMs }: DriverCall & { readonly timeoutMs?: number | undefined } = {},
 ): Promise<void> {
-  // More than one may lie on top of another.
+  // Several mounts may be stacked.
   for (let round = 0; (await findMount(volume.mountpoint)) !== undefined; round++) {
     const { status, stderr } = await runProgram('umount', ['--', volume.mountpoint], {
       signal,
@@ -112,12 +112,12 @@ export async function unmountPath(
   }
 }
 
-/** Takes a mount away that does not answer any more; who still uses it sees errors. */
+/** Detaches a mount that no longer responds; processes that still use it get errors. */
 export async function detachPath(path: string, { signal }: DriverCall = {}): Promise<void> {
   await runProgram('umount', ['-l', '--', path], { signal, timeoutMs: 10_000 });
 }
 
-/** What the file system at a path says of its room. */
+/** The space reported by the file system at a path. */
 export async function roomAt(path: string): Promise<DriverUsage> {
   const { bsize, blocks, bfree, bavail } = await statfs(path);
   return { totalBytes: blocks * bsize, usedBytes: (blocks - bfree) * bsize, freeBytes: bavail * bsize };

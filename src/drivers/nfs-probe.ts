@@ -11,7 +11,7 @@ const replyMs = 5000;
 
 export interface NfsTarget extends Server {
   readonly path: string;
-  /** The versions that may be used, the best first. */
+  /** The allowed versions, best first. */
   readonly versions: readonly number[];
 }
 
@@ -34,13 +34,14 @@ export async function probeNfs(target: NfsTarget, call: DriverCall = {}): Promis
   if (spoken[0] === 3) await probeExport(target, call);
 }
 
-/** A call to the procedure that does nothing, which every version of a program has. */
+/** Calls the null procedure, which every version of a program has. */
 async function speaks(socket: Socket, version: number, { signal }: DriverCall): Promise<boolean> {
   const xid = 0x4846_0000 + version;
   socket.write(nullCall(xid, version));
   const over = new AbortController();
   const end = (): void => over.abort();
-  // Not AbortSignal.timeout(), which keeps no process running: once the server has closed the connection, nothing would.
+  // Not AbortSignal.timeout(), which does not keep a process alive: once the server has closed the
+  // connection, nothing would.
   const timer = setTimeout(end, replyMs);
   socket.once('close', end);
   try {
@@ -82,7 +83,7 @@ export function isAccepted(reply: Buffer, xid: number): boolean {
   return isReply === 1 && denied === 0 && reply.length >= at + 4 && reply.readUInt32BE(at) === 0;
 }
 
-/** A server that does not say what it exports is no reason not to try. */
+/** A server that does not list its exports may still be mounted. */
 async function probeExport({ host, path }: NfsTarget, { signal }: DriverCall): Promise<void> {
   const options = { signal, timeoutMs: 8000, debianPackage: 'nfs-common' };
   const result = await runProgram('showmount', ['--exports', '--no-headers', host], options).catch(

@@ -7,7 +7,7 @@ import { checkOptions, mountWord, mountWords, type Options } from './mount-optio
 import { type NfsTarget, probeNfs } from './nfs-probe.ts';
 import { patienceMs, waitForServer } from './probe-server.ts';
 
-/** A directory that a server exports: `type=nfs,o=addr=10.0.0.5,rw,device=:/export`, as Docker takes it. */
+/** A directory that a server exports: `type=nfs,o=addr=10.0.0.5,rw,device=:/export`, in Docker's syntax. */
 export const nfsDriver: Driver = {
   kind: 'nfs',
 
@@ -24,7 +24,7 @@ export const nfsDriver: Driver = {
 
   traits: () => ({ isMounted: true, isElsewhere: true, isFleeting: false, canGoStale: true }),
 
-  // The server may come later: what can be known now has been checked.
+  // The server may not be up yet: everything that can be known now has been checked.
   create: async () => undefined,
   remove: async () => undefined,
 
@@ -63,7 +63,7 @@ async function requireServer(volume: DriverVolume, { signal }: DriverCall = {}):
   );
 }
 
-/** What is to be asked before the mount. */
+/** What to probe before the mount. */
 export function nfsTarget(options: Options): NfsTarget {
   const { host, path } = splitDevice(options);
   const port = Number(mountWord(options, 'port') ?? 2049);
@@ -73,11 +73,11 @@ export function nfsTarget(options: Options): NfsTarget {
   return { host, port, path, service: 'NFS', versions: version === undefined ? [4, 3] : [version] };
 }
 
-/** What mount(8) is told. */
+/** The arguments for mount(8). */
 export function nfsMount(options: Options): { source: string; type: string; words: string[] } {
   const { host, path } = splitDevice(options);
   const words = mountWords(options).filter((word) => !word.startsWith('addr='));
-  // The server has been asked: mount's own patience of two minutes would only hide what is wrong.
+  // The server has been probed: mount's own timeout of two minutes would only hide the problem.
   const isPatient = words.some((word) => word.startsWith('retry=') || word === 'bg');
   const source = `${host.includes(':') ? `[${host}]` : host}:${path}`;
   const type = options['type'] === 'nfs4' ? 'nfs4' : 'nfs';

@@ -16,7 +16,7 @@ import { btrfsDriver } from './btrfs.ts';
 
 interface DriverParts {
   readonly stateDir: string;
-  /** The bytes that a reference (`file:`, `env:`, `exec:`) names. */
+  /** Resolves a reference (`file:`, `env:`, `exec:`) to its bytes. */
   readonly secret: (reference: string) => Promise<Uint8Array>;
 }
 
@@ -48,7 +48,7 @@ export function openDrivers(parts: DriverParts): Drivers {
 }
 
 /**
- * The driver, refusing what would touch the storage of a volume that is or may be mounted in another mount namespace.
+ * Wraps a driver to refuse calls on a volume that is or may be mounted in another mount namespace.
  * Directories that need no mount are the same everywhere.
  */
 function mountedHere(driver: Driver, stateDir: string): Driver {

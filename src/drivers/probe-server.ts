@@ -15,13 +15,19 @@ export interface Server {
 const lookupMs = 5000;
 const connectMs = 5000;
 
-/** Whether a server is there: its name first, then its port. A mount that is tried without hangs for minutes. */
+/**
+ * Whether a server is reachable: resolves its name, then tries its port. A mount would otherwise hang for
+ * minutes.
+ */
 export async function probeServer(server: Server, { signal }: DriverCall = {}): Promise<void> {
   using socket = await connectTo(server, { signal });
   socket.end();
 }
 
-/** Tries until the server is there, or the time is over: after a boot, a server may be later than we are. */
+/**
+ * Retries until the server is reachable or time is up: after a boot, a server may be slower than this
+ * machine.
+ */
 export async function waitForServer(
   probe: () => Promise<void>,
   { waitMs, signal }: DriverCall & { readonly waitMs: number },
@@ -38,13 +44,13 @@ export async function waitForServer(
   }
 }
 
-/** How long a server is waited for: as long as `wait` says, else a good while in the first minutes of the machine. */
+/** How long to wait for a server: as `wait` says, otherwise long in the first minutes after boot. */
 export function patienceMs(wait: string | undefined): number {
   if (wait !== undefined) return Number(wait) * 1000;
   return uptime() < 300 ? 60_000 : 0;
 }
 
-/** A connection; the caller ends it. */
+/** A connection; the caller closes it. */
 export async function connectTo(server: Server, { signal }: DriverCall = {}): Promise<Socket & Disposable> {
   const { host, port, service } = server;
   const address = await resolve(host);
@@ -85,7 +91,7 @@ async function resolve(host: string): Promise<string> {
     );
   });
   try {
-    // It takes 5 ms to load, and few volumes lie on a server.
+    // Takes 5 ms to load, and few volumes are on a server.
     const { lookup } = await import('node:dns/promises');
     return (await Promise.race([lookup(host), timeout])).address;
   } catch (error) {

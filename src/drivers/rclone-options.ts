@@ -17,7 +17,7 @@ const known = [
 ];
 const cacheModes = ['off', 'minimal', 'writes', 'full'];
 
-/** Secrets go through variables that rclone reads, and come from references. */
+/** Secrets are resolved from references and passed in rclone's variables. */
 const secretPrefix = 'secret.';
 
 export function checkRclone(options: Options): Options {
@@ -75,12 +75,12 @@ export function rcloneRemote(options: Options): string {
   return options['remote'] ?? '';
 }
 
-/** rclone reads the value of each of its flags from a variable too. */
+/** rclone also reads each flag from a variable. */
 export async function rcloneEnvironment(
   options: Options,
   secret: (reference: string) => Promise<Uint8Array>,
 ): Promise<Record<string, string>> {
-  // rclone's own transport and the bundle of this variable exclude each other, and it refuses to start.
+  // rclone refuses to start when both its own transport and the bundle of this variable are set.
   const environment: Record<string, string> = { AWS_CA_BUNDLE: '' };
   for (const [key, reference] of Object.entries(options)) {
     if (!key.startsWith(secretPrefix)) continue;
@@ -91,7 +91,7 @@ export async function rcloneEnvironment(
   return environment;
 }
 
-/** The command that mounts it and leaves a process behind. */
+/** The command that mounts it and leaves a daemon behind. */
 export function rcloneMountArguments(
   { options, mountpoint, name }: Pick<DriverVolume, 'options' | 'mountpoint' | 'name'>,
   { cache }: { readonly cache: string },

@@ -11,7 +11,7 @@ import { answers, unmountOrDetach } from './mount-answers.ts';
 import { findMount, unmountPath } from './mount-point.ts';
 import { checkRclone, rcloneEnvironment, rcloneMountArguments, rcloneRemote } from './rclone-options.ts';
 
-/** A server that is away is told at once, and not after many tries. */
+/** An unreachable server is reported at once, rather than after many retries. */
 const impatient = ['--max-depth', '1', '--contimeout', '4s', '--retries', '1', '--low-level-retries', '1'];
 const uploadMs = 60_000;
 const lateMs = 60_000;
@@ -22,12 +22,12 @@ interface RcloneParts {
 }
 
 /**
- * What rclone can mount: object storage, SFTP, WebDAV and more. What is written lies in a cache in the volume's folder
- * until it is uploaded; what a crash leaves there is uploaded after the next mount.
+ * Everything that rclone can mount: object storage, SFTP, WebDAV and more. Writes stay in a cache in the
+ * volume's folder until they are uploaded; leftovers of a crash are uploaded after the next mount.
  */
 export function rcloneDriver({ stateDir, secret }: RcloneParts): Driver {
   const environment = async ({ name, options }: DriverVolume): Promise<Record<string, string>> => {
-    // The options are kept in the state folder, and what they name is run as this user.
+    // The options are kept in the state folder, and the programs that they name run as this user.
     if (options['config'] !== undefined || commandOptions(options).length > 0)
       await requireOwn(stateDir, `Cannot use volume ${quote(name)}, whose options name a program`);
     return await rcloneEnvironment(options, secret);
@@ -49,7 +49,7 @@ export function rcloneDriver({ stateDir, secret }: RcloneParts): Driver {
       if (result.status !== 0) throw rcloneError(action, result);
     },
 
-    // What is stored there was never this volume's own.
+    // The stored data never belonged to this volume alone.
     remove: async () => undefined,
 
     async mount(volume, call) {
@@ -110,7 +110,9 @@ async function rclone(
   }
 }
 
-/** What is in the cache only is nowhere else: another machine that mounts the same would not see it. */
+/**
+ * Data that is only in the cache exists nowhere else: another machine with the same mount would not see it.
+ */
 async function waitForUploads(volume: DriverVolume, { signal }: DriverCall = {}): Promise<void> {
   const until = performance.now() + uploadMs;
   while ((await unsavedFiles(cacheOf(volume))) > 0) {
@@ -162,15 +164,15 @@ function rcloneError(action: string, result: ProgramResult): AppError {
   });
 }
 
-/** Its last line says what failed; dates and levels are left out. */
+/** The last line says what failed; dates and levels are left out. */
 function lastWords({ stderr, stdout }: ProgramResult): string {
   const line = (stderr || stdout).trim().split('\n').at(-1) ?? '';
   return line.replace(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d (?:[A-Z]+\s*:)?\s*/, '');
 }
 
 /**
- * How many files lie in rclone's cache that are not in the storage yet. rclone notes it beside each of them; one that is
- * just being noted is looked at again by whoever waits.
+ * How many files of rclone's cache are not uploaded yet. rclone records that beside each file; a record being
+ * written is read again by the waiting caller.
  */
 async function unsavedFiles(
   cache: string,

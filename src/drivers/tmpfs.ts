@@ -6,7 +6,7 @@ import type { Driver } from './driver.ts';
 import { checkOptions, mountWords, type Options } from './mount-options.ts';
 import { parseMode } from '../lib/ownership.ts';
 
-/** What may be said as an option of its own or as a word of `o=`. */
+/** Options that may be given separately or as a word of `o=`. */
 const values = ['size', 'mode', 'uid', 'gid', 'nr_inodes', 'nr_blocks', 'huge', 'mpol'] as const;
 const switches = [
   'ro',
@@ -22,7 +22,7 @@ const switches = [
   'noswap',
 ];
 
-/** Memory, gone with the last unmount. */
+/** Memory, freed with the last unmount. */
 export const tmpfsDriver: Driver = {
   kind: 'tmpfs',
 
@@ -70,7 +70,7 @@ function wordsOf(options: Options): string[] {
   return [...mountWords(options), ...own].map(asKernelWord);
 }
 
-/** The kernel knows no "1.5g" and no "10GiB". */
+/** The kernel accepts neither "1.5g" nor "10GiB". */
 function asKernelWord(word: string): string {
   const size = /^size=(?!\d+%$)(.+)$/.exec(word)?.[1];
   return size === undefined ? word : `size=${parseSize(size)}`;

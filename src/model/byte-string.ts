@@ -1,6 +1,6 @@
 /**
- * A string that holds bytes, one per character (latin1), so that file names of any bytes survive.
- * Ordinary ASCII names are the same in both forms. Compare and sort it as it is: the order is byte order.
+ * A string of bytes, one per character (latin1), so that any file name is preserved. ASCII names are the same
+ * in both forms. Compare and sort it directly: the order is byte order.
  */
 export type ByteString = string;
 
@@ -11,12 +11,12 @@ export function fromText(text: string): ByteString {
   return isAscii(text) ? text : Buffer.from(text, 'utf8').toString('latin1');
 }
 
-/** Text for people: UTF-8 where it is valid, and U+FFFD where it is not. */
+/** Text to show: UTF-8 where valid, and U+FFFD where not. */
 export function toText(bytes: ByteString): string {
   return highByte.test(bytes) ? Buffer.from(bytes, 'latin1').toString('utf8') : bytes;
 }
 
-/** A path as `node:fs` takes it: a string where that is exact, else a Buffer. */
+/** A path for `node:fs`: a string where that is exact, otherwise a Buffer. */
 export function toPath(bytes: ByteString): string | Buffer {
   return highByte.test(bytes) ? Buffer.from(bytes, 'latin1') : bytes;
 }
@@ -30,8 +30,8 @@ export function toBytes(bytes: ByteString): Buffer {
 }
 
 /**
- * Text for people that is safe to print on a terminal: what controls it, reorders what it shows or is invisible is
- * shown as an escape, and so is each byte that is no UTF-8. The backslash is kept as it is: this is for reading only.
+ * Text that is safe to print on a terminal: control, reordering and invisible characters are escaped, and so
+ * is each byte that is not UTF-8. A backslash is not escaped, so the result cannot be parsed back.
  */
 export function toPrintable(bytes: ByteString): string {
   if (!highByte.test(bytes)) return escapeInvisible(bytes);

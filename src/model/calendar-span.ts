@@ -1,7 +1,7 @@
 import { AppError } from './errors.ts';
 import { quote } from './quote.ts';
 
-/** A span of the calendar: a month is as long as it is. */
+/** A calendar span: months have their actual length. */
 export interface CalendarSpan {
   readonly years: number;
   readonly months: number;
@@ -17,7 +17,10 @@ const units: Readonly<Record<string, readonly [field: keyof CalendarSpan, each: 
   h: ['hours', 1],
 };
 
-/** `1y6m14d12h`, `6m`, `2w`: years, months, weeks, days and hours, in any order, each once. Here "m" is a month. */
+/**
+ * `1y6m14d12h`, `6m`, `2w`: years, months, weeks, days and hours, in any order, each once. Here "m" is a
+ * month.
+ */
 export function parseSpan(text: string): CalendarSpan {
   const span = { years: 0, months: 0, days: 0, hours: 0 };
   const parts = [...text.matchAll(/(\d{1,6})([ymwdh])/g)];

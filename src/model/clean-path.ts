@@ -1,6 +1,6 @@
 /**
- * The shortest path that means the same, as text alone tells: no `.`, no `//`, no `..` that can be resolved.
- * Works on text and on ByteStrings alike. The empty path is '.'.
+ * The shortest equivalent path, by text alone: no `.`, no `//`, no `..` that can be resolved. Works on text
+ * and on ByteStrings. The empty path becomes '.'.
  */
 export function cleanPath(path: string): string {
   const absolute = path.startsWith('/');
@@ -16,14 +16,16 @@ export function cleanPath(path: string): string {
   return joined === '' ? '.' : joined;
 }
 
-/** True for a relative path that stays where it starts: not empty, no leading `/`, no `..` that leads out. */
+/**
+ * True for a relative path that stays within its base: not empty, no leading `/`, no `..` that leads outside.
+ */
 export function isLocalPath(path: string): boolean {
   if (path === '' || path.startsWith('/')) return false;
   const cleaned = cleanPath(path);
   return cleaned !== '..' && !cleaned.startsWith('../');
 }
 
-/** `path` made absolute: one that is already is kept, a relative one is taken from `directory`. */
+/** `path` made absolute: a relative one is resolved against `directory`. */
 export function resolvePath(path: string, directory: string): string {
   return cleanPath(path.startsWith('/') ? path : `${directory}/${path}`);
 }
@@ -36,7 +38,7 @@ export function isWithin(path: string, folder: string): boolean {
 /** How a path was typed: `dir/` must be a directory, `dir/.` means what is in it. */
 export type PathSuffix = '' | '/' | '/.';
 
-/** The ending of a path as it was typed, before cleaning takes it away. */
+/** The suffix of a path as typed, before cleaning removes it. */
 export function pathSuffix(text: string): PathSuffix {
   if (text === '.' || text.endsWith('/.')) return '/.';
   return text.endsWith('/') ? '/' : '';

@@ -3,7 +3,7 @@ import { AppError } from './errors.ts';
 import { quote } from './quote.ts';
 import type { Grade } from './snapshot.ts';
 
-/** How data in use can be asked to be kept still. */
+/** The ways to keep data in use still. */
 export const consistencyModes = ['auto', 'freeze', 'two-pass', 'pause', 'stop', 'live'] as const;
 export type ConsistencyMode = (typeof consistencyModes)[number];
 
@@ -15,10 +15,10 @@ export function parseConsistency(text: string): ConsistencyMode {
   });
 }
 
-/** Each is another stop for the users of the application. */
+/** Each try stops the application for its users once more. */
 export const mostStillTries = 10;
 
-/** How long containers may be still for the reading, in milliseconds; Infinity for `unlimited`. */
+/** How long containers may be still for reading, in milliseconds; Infinity for `unlimited`. */
 export function parseMaxStill(text: string): number {
   if (text === 'unlimited') return Infinity;
   const durationMs = parseDuration(text);
@@ -39,7 +39,7 @@ export function parseStillTries(text: string): number {
   throw new AppError('usage', `${quote(text)} is no number of tries: it is 1 to ${mostStillTries}`);
 }
 
-/** For people: "crash" reads as if something had crashed. */
+/** In words: "crash" alone reads as if something had crashed. */
 export function gradeInWords(grade: Grade): string {
   return grade === 'crash' ? 'crash-consistent' : grade;
 }

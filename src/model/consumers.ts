@@ -12,10 +12,12 @@ const stateWords: Readonly<Record<ConsumerState, string>> = {
   dead: 'dead',
 };
 
-/** More names than this make a message that is too long to read. */
+/** More names would make the message too long. */
 const shownAtMost = 8;
 
-/** `"web-db-1" (running), "x" (stopped)`. A container that mounts the volume at several paths is named once. */
+/**
+ * `"web-db-1" (running), "x" (stopped)`. A container that mounts the volume at several paths appears once.
+ */
 export function describeConsumers(consumers: readonly Consumer[]): string {
   const unique = [...new Map(consumers.map((consumer) => [consumer.id, consumer])).values()];
   const shown = unique.slice(0, shownAtMost).map(describe);

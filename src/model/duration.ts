@@ -13,7 +13,7 @@ const unitMs: Readonly<Record<string, number>> = {
 const whole = /^(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+$/;
 const part = /(\d+(?:\.\d+)?)(ms|[smhdw])/g;
 
-/** Milliseconds of `90s`, `1h30m`, `7d`, `2w`, `500ms`. A number without a unit is refused: its meaning is unknown. */
+/** Milliseconds of `90s`, `1h30m`, `7d`, `2w`, `500ms`. A number without a unit is refused as ambiguous. */
 export function parseDuration(text: string): number {
   if (!whole.test(text)) throw unreadable(text);
   let total = 0;
@@ -23,7 +23,7 @@ export function parseDuration(text: string): number {
   return Math.round(total);
 }
 
-/** True for what `parseDuration` reads. */
+/** True for what `parseDuration` accepts. */
 export function isDuration(text: string): boolean {
   return whole.test(text);
 }
@@ -34,7 +34,7 @@ function unreadable(text: string): AppError {
   });
 }
 
-/** A duration for people, in its two largest units: `350ms`, `4.2s`, `1m 12s`, `2h 5m`, `3d 4h`. */
+/** A duration in its two largest units: `350ms`, `4.2s`, `1m 12s`, `2h 5m`, `3d 4h`. */
 export function formatDuration(durationMs: number): string {
   if (durationMs < 0) return `-${formatDuration(-durationMs)}`;
   if (durationMs < 999.5) return `${Math.round(durationMs)}ms`;
@@ -56,7 +56,7 @@ const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
 
-/** Largest first; an age is told in the first unit that it fills. */
+/** Largest first; an age uses the first unit that it fills. */
 const units: readonly (readonly [name: string, lengthMs: number])[] = [
   ['year', 365 * dayMs],
   ['month', 30 * dayMs],
@@ -66,7 +66,7 @@ const units: readonly (readonly [name: string, lengthMs: number])[] = [
   ['minute', minuteMs],
 ];
 
-/** How long ago `time` was, for people: `just now`, `42 seconds ago`, `3 minutes ago`, `2 weeks ago`, `in 5 minutes`. */
+/** The age of `time`: `just now`, `42 seconds ago`, `3 minutes ago`, `2 weeks ago`, `in 5 minutes`. */
 export function formatAge(time: Date | string, now: Date): string {
   const ageMs = now.getTime() - new Date(time).getTime();
   if (!Number.isFinite(ageMs)) return 'unknown';

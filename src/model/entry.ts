@@ -8,13 +8,13 @@ export interface ExtendedAttribute {
   readonly value: Uint8Array;
 }
 
-/** A run of bytes of a file that holds data; what lies between runs are holes. */
+/** A run of bytes of a file that holds data; the gaps between runs are holes. */
 export interface DataRun {
   readonly offset: number;
   readonly length: number;
 }
 
-/** One thing in a tree with all its metadata: what is read from disk, put in an archive, or made on disk. */
+/** An entry of a tree with all its metadata: read from disk, stored in an archive, or created on disk. */
 export interface Entry {
   /** Relative to the root of the tree, parts joined by `/`, no leading `/`. The root itself is ''. */
   readonly path: ByteString;

@@ -1,4 +1,4 @@
-/** What can go wrong, as a closed set. Every error that a user sees has one of these codes. */
+/** The closed set of error codes. Every error that a user sees has one. */
 export type ErrorCode =
   | 'usage'
   | 'not-found'
@@ -43,14 +43,14 @@ const meanings: Readonly<Record<ErrorCode, CodeMeaning>> = {
 };
 
 export interface AppErrorOptions {
-  /** More about what happened, for the line below the message. */
+  /** Details, for the line below the message. */
   readonly detail?: string | undefined;
-  /** What the user can do now. */
+  /** What the user can do about it. */
   readonly hint?: string | undefined;
   readonly cause?: unknown;
 }
 
-/** The one error type that crosses a contract. `message` names the thing in quotes. */
+/** The one error type that crosses a contract. `message` names its subject in quotes. */
 export class AppError extends Error {
   readonly code: ErrorCode;
   readonly detail: string | undefined;
@@ -86,7 +86,9 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof error.code === 'string' && /^E[A-Z0-9]+$/.test(error.code) ? error.code : undefined;
 }
 
-/** The message of what was thrown, which may be no error. `errorInWords` adds the detail of an AppError. */
+/**
+ * The message of a thrown value, which may not be an Error. `errorInWords` adds the detail of an AppError.
+ */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

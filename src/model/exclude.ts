@@ -3,13 +3,16 @@ import { AppError } from './errors.ts';
 import { compileGlob, matchesGlob, nameText, type Glob } from './glob.ts';
 import { quote } from './quote.ts';
 
-/** Tells whether to leave a path out; paths are relative to the volume's root. The root itself ('') is never left out. */
+/**
+ * True for a path to leave out; paths are relative to the volume's root. The root itself ('') is never left
+ * out.
+ */
 export type ExcludeMatcher = (path: ByteString, isDirectory: boolean) => boolean;
 
 /**
- * Patterns as restic and .gitignore have them: `*.log` and `node_modules` match at any depth, `/cache` at the volume's
- * root only, `**` spans folders, `build/` matches a folder only, `!keep.log` takes back what a pattern before it left
- * out. What lies in a folder that is left out is left out too, and nothing takes it back.
+ * Patterns in the syntax of restic and .gitignore: `*.log` and `node_modules` match at any depth, `/cache`
+ * only at the volume's root, `**` spans folders, `build/` matches only a folder, `!keep.log` cancels an
+ * earlier pattern. Everything in an excluded folder is excluded too, and cannot be included again.
  */
 export function compileExcludes(patterns: readonly string[]): ExcludeMatcher {
   const rules = patterns.filter((pattern) => pattern !== '').map(compileRule);
@@ -17,7 +20,7 @@ export function compileExcludes(patterns: readonly string[]): ExcludeMatcher {
   return matcherOf(rules);
 }
 
-/** The same patterns for finding: true for what one of them matches by itself, and not for what lies below. */
+/** The same patterns for searching: true for a path that matches itself, not for what lies below a match. */
 export function compileFinder(
   patterns: readonly string[],
   options: { readonly ignoreCase?: boolean | undefined } = {},
@@ -37,7 +40,7 @@ export function compileFinder(
   };
 }
 
-/** True when the pattern says nothing about where in the tree something is. */
+/** True when the pattern does not depend on where in the tree an entry is. */
 export function isNamePattern(pattern: string): boolean {
   return !pattern.replace(/\/+$/, '').includes('/') && pattern !== '**';
 }
@@ -71,7 +74,7 @@ function compileRule(pattern: string): Rule {
 }
 
 function matcherOf(rules: readonly Rule[]): ExcludeMatcher {
-  // A walk asks for the children of one folder in a row, so the answer for their folder is kept.
+  // A walk asks for the entries of one folder in a row, so the result for the folder is cached.
   let parent = '';
   let parentExcluded = false;
   const excluded: ExcludeMatcher = (path, isDirectory) => {
@@ -100,7 +103,7 @@ function lastMatch(rules: readonly Rule[], { names, isDirectory }: Subject): boo
   return rule !== undefined && !rule.negated;
 }
 
-/** As `matchesGlob` does it for characters: on a mismatch only the last `**` need take one more name. */
+/** Like `matchesGlob` for characters: on a mismatch only the last `**` need take one more name. */
 function matchesParts(parts: Rule['parts'], names: readonly string[]): boolean {
   let part = 0;
   let name = 0;
@@ -121,6 +124,6 @@ function matchesParts(parts: Rule['parts'], names: readonly string[]): boolean {
       name = ++resumeName;
     }
   }
-  // A `**` at the end stands for what is below a folder, not for the folder itself, but one before it may be empty.
+  // A trailing `**` matches what is below a folder, not the folder itself, but an inner one may be empty.
   return part === parts.length;
 }

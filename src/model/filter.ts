@@ -1,16 +1,19 @@
 import { AppError } from './errors.ts';
 import type { Volume } from './volume.ts';
 
-/** What `--filter` asks of a volume. Several values of one key are alternatives, save labels, which must all be there. */
+/**
+ * The conditions of `--filter`. Several values of one key are alternatives, except labels, which must all
+ * match.
+ */
 export interface VolumeFilter {
   readonly names: readonly string[];
   readonly drivers: readonly string[];
   readonly stacks: readonly string[];
   readonly labels: readonly LabelFilter[];
-  /** Shuts out a volume that has all of these. */
+  /** Excludes a volume that has all of these. */
   readonly labelsNot: readonly LabelFilter[];
   readonly dangling: boolean | undefined;
-  /** Named volumes too; for `prune` only. */
+  /** Includes named volumes; for `prune` only. */
   readonly all: boolean;
 }
 
@@ -27,7 +30,7 @@ const keysOf: Readonly<Record<FilterPurpose, readonly string[]>> = {
   prune: ['name', 'driver', 'label', 'label!', 'all', 'stack'],
 };
 
-/** Reads `key=value` texts as `docker volume ls --filter` and `docker volume prune --filter` do. */
+/** Parses `key=value` texts as `docker volume ls --filter` and `docker volume prune --filter` do. */
 export function parseVolumeFilter(texts: readonly string[], purpose: FilterPurpose = 'list'): VolumeFilter {
   const values = new Map<string, Set<string>>();
   for (const text of texts) {
@@ -48,7 +51,7 @@ export function parseVolumeFilter(texts: readonly string[], purpose: FilterPurpo
   };
 }
 
-/** True when `volume` passes. Every volume passes a filter that asks nothing. `all` is for `prune` to heed. */
+/** True when `volume` matches. An empty filter matches everything. `all` is left to `prune`. */
 export function matchesFilter(volume: Volume, filter: VolumeFilter): boolean {
   return (
     (filter.names.length === 0 || filter.names.some((name) => matchesName(volume.name, name))) &&
@@ -92,11 +95,11 @@ function readFlag(key: string, values: readonly string[]): boolean | undefined {
   return flag;
 }
 
-/** The whole name, or a regular expression that is found in it; one that cannot be read matches nothing, as in Docker. */
+/** The whole name, or a regular expression found in it; an invalid one matches nothing, as in Docker. */
 function matchesName(name: string, pattern: string): boolean {
   if (name === pattern) return true;
   try {
-    // Go writes flags for the whole expression in front of it, JavaScript around it.
+    // Go writes flags in front of the expression, JavaScript around it.
     return new RegExp(pattern.replace(/^\(\?([ims]+)\)(.*)$/s, '(?$1:$2)')).test(name);
   } catch {
     return false;

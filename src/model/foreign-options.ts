@@ -7,12 +7,12 @@ interface Wanted {
 
 type Texts = Readonly<Record<string, string>>;
 
-/** Options by which rclone runs programs of this machine. */
+/** Options that make rclone run local programs. */
 const rclonePrograms = '(?:ssh|bearer[-_]token[-_]command|password[-_]command|metadata[-_]mapper)';
 const inRemote = new RegExp(`[,:.]${rclonePrograms}\\s*=`, 'i');
 const inName = new RegExp(`^secret\\.(?:.*-)?${rclonePrograms}$`, 'i');
 
-/** Options by which a command is run: for the secret that it prints, or by rclone. Pure. */
+/** Options that run a command: to print a secret, or by rclone. Pure. */
 export function commandOptions(options: Texts): string[] {
   return Object.entries(options)
     .filter(
@@ -23,8 +23,8 @@ export function commandOptions(options: Texts): string[] {
 }
 
 /**
- * What a volume would reach outside of its own folder when it is made so, as `device=/etc`: another place's storage, a
- * server, a secret of this machine. Of a driver that is none of ours, every option may do that. Pure.
+ * Options that reach outside of the volume's own folder, such as `device=/etc`: another storage, a server, a
+ * secret of this machine. For an unknown driver, every option may do that. Pure.
  */
 export function reachingOptions({ driver, options }: Wanted): string[] {
   return Object.entries(options)
@@ -33,7 +33,7 @@ export function reachingOptions({ driver, options }: Wanted): string[] {
 }
 
 function reaches(key: string, value: string, options: Texts): boolean {
-  // The kernel gives a name such as "overlay" no meaning, but its options name folders.
+  // A name such as "overlay" means nothing to the kernel, but its options name folders.
   if (key === 'device') return value !== 'tmpfs' || options['type'] !== 'tmpfs';
   if (key === 'o' && /[=:,]\//.test(value)) return true;
   return (
@@ -41,7 +41,7 @@ function reaches(key: string, value: string, options: Texts): boolean {
   );
 }
 
-/** Labels that are commands, by whichever tool's name for them. Pure. */
+/** Labels that are commands, under any tool's name for them. Pure. */
 export function commandLabels(labels: Texts): string[] {
   return Object.keys(labels).filter((label) =>
     /^(?:holdfast\.hook\.|stack-back\.hooks\.|nautical-backup\.lifecycle\.|docker-volume-backup\.[a-z]+-(?:pre|post))/.test(

@@ -2,10 +2,10 @@ import type { ByteString } from './byte-string.ts';
 import { AppError } from './errors.ts';
 import { quote } from './quote.ts';
 
-/** A pattern for one name of a path: text that must be the same, or steps. */
+/** A pattern for one name of a path: literal text, or steps. */
 export type Glob = string | readonly Step[];
 
-/** One character of a name, by what it may be, or `star`: any run of characters. */
+/** One character of a name, or `star`: any run of characters. */
 type Step = 'star' | 'any' | CharacterClass | { readonly literal: string };
 
 interface CharacterClass {
@@ -13,7 +13,7 @@ interface CharacterClass {
   readonly ranges: readonly (readonly [first: number, last: number])[];
 }
 
-/** Compiles `*`, `?`, `[a-z]`, `[^a-z]` and `\` before a character that is meant as it is. `whole` is for messages. */
+/** Compiles `*`, `?`, `[a-z]`, `[^a-z]` and `\` before a literal character. `whole` is for messages. */
 export function compileGlob(name: string, whole: string): Glob {
   if (!/[*?[\\]/.test(name)) return name;
   const steps: Step[] = [];
@@ -36,8 +36,8 @@ export function compileGlob(name: string, whole: string): Glob {
 }
 
 /**
- * True when the whole of `name` matches. Takes time in proportion to the lengths multiplied, whatever the pattern:
- * on a mismatch only the last `*` need take one more character.
+ * True when the whole of `name` matches. The time is bounded by the product of the lengths: on a mismatch
+ * only the last `*` need take one more character.
  */
 export function matchesGlob(glob: Glob, name: string): boolean {
   if (typeof glob === 'string') return glob === name;
@@ -66,7 +66,7 @@ export function matchesGlob(glob: Glob, name: string): boolean {
   return step === glob.length;
 }
 
-/** A name as text to match patterns with: UTF-8 where it is valid, else one character a byte. */
+/** A name as text for matching: UTF-8 where valid, otherwise one character per byte. */
 export function nameText(name: ByteString): string {
   if (!/[\x80-\xff]/.test(name)) return name;
   const text = Buffer.from(name, 'latin1').toString('utf8');

@@ -4,17 +4,17 @@ import type { Snapshot } from './snapshot.ts';
 export const periods = ['hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
 export type Period = (typeof periods)[number];
 
-/** What is kept of a group of snapshots, as restic's policies have it. A snapshot stays when any rule keeps it. */
+/** Which snapshots of a group to keep, by restic's rules. A snapshot stays when any rule keeps it. */
 export interface KeepRules {
-  /** How many; Infinity is all. */
+  /** The newest so many; Infinity for all. */
   readonly last?: number | undefined;
-  /** The newest of each of that many hours, days, weeks, months, years in which there are any. */
+  /** The newest of each of that many hours, days, weeks, months, years that have any. */
   readonly count?: Readonly<Partial<Record<Period, number>>> | undefined;
-  /** All that are newer than the newest by less than this. */
+  /** All that are less than this older than the newest. */
   readonly within?: CalendarSpan | undefined;
-  /** The newest of each hour, day, … of those. */
+  /** The newest of each hour, day, … within the span. */
   readonly periodWithin?: Readonly<Partial<Record<Period, CalendarSpan>>> | undefined;
-  /** All that have every tag of one of these lists. An empty tag stands for having none. */
+  /** All that have every tag of one of these lists. An empty tag matches a snapshot without tags. */
   readonly tags?: readonly (readonly string[])[] | undefined;
 }
 
@@ -79,7 +79,7 @@ export function hasTags(snapshot: Snapshot, tags: readonly string[]): boolean {
   return tags.every((tag) => snapshot.tags.includes(tag));
 }
 
-/** Says why a snapshot stays, or undefined. Asked for each snapshot in turn, the newest first. */
+/** Says why a snapshot stays, or undefined. Called for each snapshot, newest first. */
 type Judge = (turn: Turn) => string | undefined;
 
 function tagJudge(tags: readonly string[]): Judge {
@@ -91,7 +91,7 @@ function withinJudge(span: CalendarSpan, latest: SnapshotTime | undefined): Judg
   return ({ time }) => (isWithin(time) ? `within ${formatSpan(span)}` : undefined);
 }
 
-/** Without any snapshot that is not in the future, everything is within any span. */
+/** When all snapshots are in the future, everything is within any span. */
 function withinTest(span: CalendarSpan, latest: SnapshotTime | undefined): (time: SnapshotTime) => boolean {
   if (isZeroSpan(span)) return () => false;
   const limit = latest && before(latest, span);
@@ -99,8 +99,8 @@ function withinTest(span: CalendarSpan, latest: SnapshotTime | undefined): (time
 }
 
 /**
- * Keeps the newest of each of `count` buckets. While it has some left, the oldest snapshot stays, too: so the history
- * reaches back as far as it can.
+ * Keeps the newest of each of `count` buckets. While some are left, the oldest snapshot stays too, so that
+ * the history reaches back as far as possible.
  */
 function countJudge(reason: string, count: number, bucket: (turn: Turn) => number): Judge {
   let left = count;
@@ -140,7 +140,7 @@ function bucketOf(period: Period, time: SnapshotTime): number {
   }
 }
 
-/** When a snapshot was made, on the clock of the machine that made it: its days begin and end by that clock. */
+/** A snapshot's time on the clock of its machine, which decides where its days begin and end. */
 interface SnapshotTime {
   /** Nanoseconds since 1970. */
   readonly ns: bigint;
@@ -149,13 +149,13 @@ interface SnapshotTime {
   readonly month: number;
   readonly day: number;
   readonly hour: number;
-  /** What that clock is ahead of UTC. */
+  /** The clock's offset from UTC. */
   readonly offsetMs: number;
 }
 
 const pattern = /^\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/;
 
-/** Reads RFC 3339; what is not quite that is read as JavaScript reads it, by UTC. */
+/** Parses RFC 3339; anything else is parsed by JavaScript, as UTC. */
 function readSnapshotTime(text: string): SnapshotTime {
   const [, fraction = '', zone = 'Z'] = pattern.exec(text) ?? [];
   const ms = Date.parse(text);
@@ -178,7 +178,7 @@ function zoneOffsetMs(zone: string): number {
   return (zone.startsWith('-') ? -minutes : minutes) * 60_000;
 }
 
-/** The moment a span of the calendar before `time`, in nanoseconds since 1970. */
+/** The moment a calendar span before `time`, in nanoseconds since 1970. */
 function before(time: SnapshotTime, span: CalendarSpan): bigint {
   const ms = Number(time.ns / 1_000_000n);
   const finer = time.ns % 1_000_000n;
@@ -188,7 +188,9 @@ function before(time: SnapshotTime, span: CalendarSpan): bigint {
   return BigInt(bounded) * 1_000_000n + finer - BigInt(span.hours) * 3_600_000_000_000n;
 }
 
-/** A clock that agrees with this machine's at that moment is taken for one of the same place, with its summer time. */
+/**
+ * A clock with this machine's offset at that moment is assumed to be in the same place, with its summer time.
+ */
 function isLocal(ms: number, offsetMs: number): boolean {
   return -new Date(ms).getTimezoneOffset() * 60_000 === offsetMs;
 }
@@ -205,7 +207,7 @@ function fixedBefore(ms: number, offsetMs: number, { years, months, days }: Cale
   return date.getTime() - offsetMs;
 }
 
-/** The year and week that ISO 8601 counts, as one number: 202653. */
+/** The ISO 8601 year and week as one number: 202653. */
 function isoWeek({ year, month, day }: SnapshotTime): number {
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);

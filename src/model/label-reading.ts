@@ -5,7 +5,7 @@ import { quote, splitWords } from './quote.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
-/** Whose labels they are, for messages. */
+/** The owner of the labels, for messages. */
 export interface LabelOwner {
   readonly kind: 'volume' | 'container';
   readonly name: string;
@@ -27,7 +27,10 @@ export function parseList(text: string): string[] {
     .filter((word) => word !== '');
 }
 
-/** A command as a list of JSON (`["sh", "-c", "…"]`), or as words with quotes. Nothing is expanded: there is no shell. */
+/**
+ * A command as a JSON list (`["sh", "-c", "…"]`), or as words with quotes. Nothing is expanded: there is no
+ * shell.
+ */
 export function parseCommand(text: string): string[] {
   const words = text.trimStart().startsWith('[') ? parseJsonList(text) : splitWords(text);
   if (words.length === 0 || words[0] === '') throw new AppError('usage', 'there is no command');
@@ -47,7 +50,7 @@ function parseJsonList(text: string): string[] {
 
 export interface HookLabels {
   readonly moment: HookMoment;
-  /** The label that has the command. */
+  /** The label with the command. */
   readonly label: string;
   readonly command: string;
   readonly user?: string | undefined;
@@ -75,7 +78,7 @@ export function readHook(labels: HookLabels): Hook {
   };
 }
 
-/** Reads one label; what is wrong with it becomes a warning, since a label is no reason to have no backup. */
+/** Reads one label; an error becomes a warning, since a bad label must not prevent a backup. */
 export class LabelReader {
   readonly warnings: string[] = [];
   readonly #owner: LabelOwner;
@@ -94,7 +97,7 @@ export class LabelReader {
     }
   }
 
-  /** A label that says yes or no; undefined when there is none. */
+  /** A boolean label; undefined when it is absent. */
   flag(labels: Labels, label: string): boolean | undefined {
     const text = labels[label];
     return text === undefined ? undefined : this.read(label, () => parseFlag(text));

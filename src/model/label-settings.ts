@@ -1,32 +1,37 @@
 import type { Hook } from './hook.ts';
 
-/** What labels of a volume or a container say about its backups. Undefined is not said. */
+/** The backup settings in the labels of a volume or a container. Undefined means not set. */
 export interface LabelSettings {
-  /** False leaves it out of backups of everything. */
+  /** False excludes it from backups of everything. */
   readonly enabled: boolean | undefined;
-  /** Of a container: which of its volumes it speaks of, by parts of their names or paths; undefined is all. */
+  /**
+   * On a container: to which of its volumes the settings apply, by parts of names or paths; undefined for
+   * all.
+   */
   readonly volumes: VolumeChoice | undefined;
   /** Names of policies. */
   readonly policies: readonly string[] | undefined;
-  /** What `holdfast.yaml` may say for a volume too, as texts by the same names: `schedule`, `keep.daily`. */
+  /**
+   * Further settings of `holdfast.yaml` for a volume, as texts by the same names: `schedule`, `keep.daily`.
+   */
   readonly settings: Readonly<Record<string, string>>;
-  /** Of a container: how it is made still, whatever the others are. */
+  /** On a container: how to make it still, independently of the others. */
   readonly stillness: Stillness | undefined;
   /** Containers of one group are made still together, whichever of their volumes is backed up. */
   readonly groups: readonly string[];
-  /** The preset's name, `auto`, or `none`. One that is named has to work. */
+  /** The preset's name, `auto`, or `none`. A named preset must succeed. */
   readonly preset: string | undefined;
-  /** A dump by the database's own client beside its files. */
+  /** Adds a dump by the database's own client to its files. */
   readonly dump: boolean | undefined;
   readonly hooks: readonly Hook[];
-  /** What is not understood, or has no meaning here: for people. */
+  /** What is not understood, or has no meaning here. */
   readonly warnings: readonly string[];
 }
 
 export type Stillness = 'stop' | 'pause' | 'run';
 
 export interface VolumeChoice {
-  /** Empty is all. */
+  /** Empty for all. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
 }
@@ -44,7 +49,7 @@ export const noLabelSettings: LabelSettings = {
   warnings: [],
 };
 
-/** What the stronger does not say, the weaker says. Hooks, groups and warnings of both count. Pure. */
+/** Fills gaps of the stronger settings from the weaker. Hooks, groups and warnings of both are kept. Pure. */
 export function layerLabels(stronger: LabelSettings, weaker: LabelSettings): LabelSettings {
   return {
     enabled: stronger.enabled ?? weaker.enabled,
@@ -60,7 +65,7 @@ export function layerLabels(stronger: LabelSettings, weaker: LabelSettings): Lab
   };
 }
 
-/** True when a container's labels speak of the volume that it mounts from there: its name, or a host path. Pure. */
+/** True when a container's labels apply to a volume name or host path that it mounts. Pure. */
 export function speaksOf(said: LabelSettings, source: string): boolean {
   const { include = [], exclude = [] } = said.volumes ?? {};
   if (exclude.some((part) => source.includes(part))) return false;
@@ -68,8 +73,9 @@ export function speaksOf(said: LabelSettings, source: string): boolean {
 }
 
 /**
- * Whether a volume is to be backed up; undefined when nothing says so. What it says itself counts first. Its containers leave
- * it out only when all of them do: one that wants no backup of its own does not decide for the others. Pure.
+ * Whether to back up a volume; undefined when no label says. Its own label decides first. Its containers
+ * exclude it only when all of them do: one container without a backup of its own does not decide for the
+ * others. Pure.
  */
 export function enabledBy(
   own: LabelSettings,

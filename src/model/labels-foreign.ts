@@ -9,7 +9,7 @@ const nauticalPrefix = 'nautical-backup.';
 const defaultTimeoutMs = 60_000;
 const withoutLimitMs = 24 * 3_600_000;
 
-/** How it copies and what it calls its folders. */
+/** Its options for copying and folder names. */
 const aboutCopies =
   /^(?:additional-folders(?:\.when)?|override-(?:source|destination)-dir|keep_src_dir_name|use-default-rsync-args|rsync-custom-args)$/;
 
@@ -47,12 +47,12 @@ function readLifecycle(labels: Labels, moment: 'before' | 'after', reader: Label
   const command = labels[label];
   if (command === undefined) return [];
   const timeoutMs = readTimeout(labels[`${label}.timeout`], `${label}.timeout`, reader);
-  // Its hooks are asked nothing: a failure is logged.
+  // Nautical ignores failures of its hooks: they are only logged.
   const hook = reader.read(label, () => readHook({ moment, label, command, onFailure: 'warn' }));
   return hook ? [{ ...hook, timeoutMs }] : [];
 }
 
-/** As of the command "timeout": a number without a unit is seconds, 0 is no limit. */
+/** In the syntax of "timeout": a number without a unit is in seconds, 0 is no limit. */
 function readTimeout(text: string | undefined, label: string, reader: LabelReader): number {
   if (text === undefined) return defaultTimeoutMs;
   const withUnit = /^\d+(?:\.\d+)?$/.test(text.trim()) ? `${text.trim()}s` : text.trim();
@@ -61,10 +61,10 @@ function readTimeout(text: string | undefined, label: string, reader: LabelReade
 }
 
 const offenPrefix = 'docker-volume-backup.';
-/** It waits for its commands without a limit; a day is as good as none. */
+/** It has no limit for its commands; a day amounts to that. */
 const timeoutMs = 24 * 3_600_000;
 
-/** Its steps that have a counterpart here. What it writes and sends in several steps is one here. */
+/** Its steps with a counterpart here. Several of its steps, such as archiving and sending, are one here. */
 const offenMoments: Readonly<Record<string, HookMoment>> = {
   'archive-pre': 'before',
   'exec-pre': 'before',
@@ -83,7 +83,8 @@ export function readOffenLabels(labels: Labels, owner: LabelOwner): LabelSetting
   for (const [label, value] of Object.entries(labels)) {
     if (!label.startsWith(offenPrefix)) continue;
     const name = label.slice(offenPrefix.length);
-    // Which of several backups it is about has no meaning here: a backup is of a volume, and its containers are known.
+    // Which of several backups a label refers to has no meaning here: a backup is of a volume, and its
+    // containers are known.
     if (name === 'exec-label' || name.endsWith('.user')) continue;
     const moment = offenMoments[name];
     if (name === 'stop-during-backup') stops = value.trim().toLowerCase() !== 'false';
@@ -115,7 +116,7 @@ const databases: Readonly<Record<string, string>> = {
   mysql: 'mariadb',
 };
 
-/** Its `post` hooks run after a success only, ours always: they are told what came of the backup. */
+/** Its `post` hooks run only after a success, ours always, with the result of the backup. */
 const stackBackMoments: Readonly<Record<string, HookMoment>> = {
   pre: 'before',
   post: 'after',
@@ -148,7 +149,7 @@ export function readStackBackLabels(labels: Labels, owner: LabelOwner): LabelSet
   const stops = flag('volumes.stop-during-backup');
   return {
     ...noLabelSettings,
-    // It leaves the files of what it dumps; asking for the dump asks for both.
+    // It omits the files of what it dumps; a dump here includes both.
     enabled: wanted ? true : flag('volumes'),
     volumes: include.length + exclude.length > 0 ? { include, exclude } : undefined,
     stillness: stops === true ? 'stop' : undefined,

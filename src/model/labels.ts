@@ -20,7 +20,10 @@ export function speaksToUs(label: string): boolean {
   return /^(?:holdfast|docker-volume-backup|nautical-backup|stack-back)\./.test(label);
 }
 
-/** What the labels of a volume or a container say of its backups: our own first, then those of other tools. Pure. */
+/**
+ * The backup settings in the labels of a volume or a container: our own labels first, then those of other
+ * tools. Pure.
+ */
 export function readLabels(labels: Labels, owner: LabelOwner): LabelSettings {
   return foreign.reduce(
     (settings, read) => layerLabels(settings, read(labels, owner)),
@@ -30,7 +33,7 @@ export function readLabels(labels: Labels, owner: LabelOwner): LabelSettings {
 
 const prefix = 'holdfast.';
 
-/** Settings that `holdfast.yaml` has too; their readers know what they mean. */
+/** Settings that `holdfast.yaml` has too, where they are interpreted. */
 const settingNames = [
   'schedule',
   'time-zone',
@@ -50,7 +53,7 @@ const settingNames = [
 
 const presetNames = ['auto', 'none', 'postgresql', 'mariadb', 'mysql', 'mongodb', 'redis', 'sqlite'];
 
-/** Labels that others read: of login into databases, and our own on what we make. */
+/** Labels read elsewhere: database logins, and our own labels on what we create. */
 const othersNames = ['database.user', 'database.password-env', 'database.password-file'];
 const ownNames = /^(?:trial|helper|run|pins?)(?:\.|$)/;
 
@@ -69,7 +72,7 @@ const plainNames = [
 
 const hookLabel = /^hook\.(before|during|after|on-error)(?:\.(\d{1,3}))?(?:\.(user|timeout|in|on-failure))?$/;
 
-/** Reads our own labels. One that is not known is told, with the names that it may be a typo of. */
+/** Reads our own labels. An unknown one is reported, with similar names. */
 function readHoldfastLabels(labels: Labels, owner: LabelOwner): LabelSettings {
   const reader = new LabelReader(owner);
   const value = (name: string): string | undefined => labels[prefix + name];

@@ -3,8 +3,8 @@ import { AppError } from './errors.ts';
 import { quote } from './quote.ts';
 
 /**
- * A time for people, RFC 3339 to the second: what a clock here shows, with what it is ahead of UTC, so that it means the
- * same elsewhere and later. `@TIME` reads it.
+ * A local time as RFC 3339 to the second, with its offset from UTC, so that it means the same elsewhere and
+ * later. `@TIME` reads it.
  */
 export function localTime(time: string | number): string {
   const date = new Date(time);
@@ -24,7 +24,7 @@ function two(part: number): string {
   return String(part).padStart(2, '0');
 }
 
-/** What a clock on a wall shows. */
+/** A wall clock time. */
 export interface WallTime {
   readonly year: number;
   /** 1 to 12. */
@@ -36,16 +36,16 @@ export interface WallTime {
 }
 
 /**
- * The instant at which clocks of a time zone (`Europe/Berlin`, `UTC`) show a time; those of this machine when none is
- * named. A time that is shown twice is the first of the two; one that is skipped is as much later as the clock was put
- * forward. Undefined for a date that does not exist.
+ * The instant at which clocks of a time zone (`Europe/Berlin`, `UTC`) show a time; this machine's zone by
+ * default. A time that occurs twice is the first; one that is skipped moves by the length of the gap.
+ * Undefined for a date that does not exist.
  */
 export function instantOf(time: WallTime, timeZone: string | undefined): Date | undefined {
   if (!exists(time)) return undefined;
   const { year, month, day, hour, minute, second } = time;
   if (timeZone === undefined) return new Date(year, month - 1, day, hour, minute, second);
   const asUtc = Date.UTC(year, month - 1, day, hour, minute, second);
-  // Offsets differ by hours at most, so the day before and the day after know those in question.
+  // Offsets differ by hours at most, so the offsets a day before and after are the candidates.
   const offsets = [-86_400_000, 86_400_000].map((shift) => offsetMs(asUtc + shift, timeZone));
   const fitting = offsets
     .map((offset) => asUtc - offset)
@@ -53,7 +53,7 @@ export function instantOf(time: WallTime, timeZone: string | undefined): Date | 
   return new Date(fitting.length > 0 ? Math.min(...fitting) : asUtc - (offsets[0] ?? 0));
 }
 
-/** Throws `usage` for what is no time zone. */
+/** Throws `usage` for anything but a time zone. */
 export function checkTimeZone(timeZone: string): string {
   try {
     formatter(timeZone);
@@ -77,7 +77,7 @@ function exists({ year, month, day, hour, minute, second }: WallTime): boolean {
   );
 }
 
-/** What clocks of the zone are ahead of UTC at an instant. */
+/** The zone's offset from UTC at an instant. */
 function offsetMs(ms: number, timeZone: string): number {
   const parts = new Map(
     formatter(timeZone)

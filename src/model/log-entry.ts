@@ -1,4 +1,4 @@
-/** What the log tells of. `gap` is the log's own remark that something is missing from it. */
+/** The kinds of log entries. `gap` is the log's own note that entries are missing. */
 export const logKinds = [
   'backup',
   'restore',
@@ -27,7 +27,7 @@ export const logKinds = [
 
 export type LogKind = (typeof logKinds)[number];
 
-/** Something that was done, for the log. Never holds a secret. */
+/** An event for the log. Never holds a secret. */
 export interface LogEvent {
   readonly kind: LogKind;
   readonly outcome: 'good' | 'partial' | 'failed' | 'cancelled';
@@ -43,13 +43,13 @@ export interface LogEvent {
 
 /** One line of the log. */
 export interface LogEntry extends LogEvent {
-  /** 1, 2, 3 …; what is missing in between is told by a `gap`. */
+  /** 1, 2, 3 …; a `gap` reports missing numbers. */
   readonly sequence: number;
   /** RFC 3339. */
   readonly time: string;
   /** The user who did it. */
   readonly by: string;
-  /** The `mac` of the entry before. */
+  /** The `mac` of the previous entry. */
   readonly previous: string;
   /** HMAC-SHA-256 over everything before it on the line, in hex. */
   readonly mac: string;

@@ -4,7 +4,7 @@ import { buildMount, checkDraft, newDraft, readField } from './mount-draft.ts';
 import type { MountPathOptions } from './mount-short.ts';
 import { checkMount, type Mount } from './mount.ts';
 
-/** A mount as `docker run --mount` takes it: `type=bind,src=/srv,dst=/data,readonly`, one CSV record. */
+/** A mount in the syntax of `docker run --mount`: `type=bind,src=/srv,dst=/data,readonly`, one CSV record. */
 export function parseCsvMount(text: string, { directory }: MountPathOptions = {}): Mount {
   const trimmed = text.trim();
   if (trimmed === '') throw new AppError('usage', 'value is empty');
@@ -20,8 +20,9 @@ export function parseCsvMount(text: string, { directory }: MountPathOptions = {}
 }
 
 /**
- * The fields of the first record of a CSV text, by the rules of Go's encoding/csv, which `--mount` is read with:
- * a field that starts with `"` runs to the closing `"`, with `""` for one inside; a `"` anywhere else is an error.
+ * The fields of the first record of a CSV text, by the rules of Go's encoding/csv, which `--mount` uses: a
+ * field that starts with `"` ends at the closing `"`, with `""` for one inside; a `"` anywhere else is an
+ * error.
  */
 export function parseCsvRecord(text: string): string[] {
   const source = skipEmptyLines(normalizeLines(text));
@@ -36,7 +37,7 @@ export function parseCsvRecord(text: string): string[] {
 
 interface Field {
   readonly value: string;
-  /** Where the comma, the newline or the end is that ended it. */
+  /** The position of the comma, newline or end after the field. */
   readonly end: number;
 }
 

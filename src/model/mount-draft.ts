@@ -3,7 +3,7 @@ import { mountError, type BindMount, type Mount, type VolumeMount } from './moun
 import { quote } from './quote.ts';
 import { parseSize } from './size.ts';
 
-/** What the fields of a `--mount` text said so far. */
+/** The fields of a `--mount` text so far. */
 export interface MountDraft {
   type: string;
   source?: string;
@@ -48,7 +48,7 @@ export function readField(draft: MountDraft, field: string): void {
   }
   const set = setters.get(key);
   if (set === undefined) throw new AppError('usage', `unknown option '${key}' in '${field}'`);
-  // `bind-recursive=enabled` is the default said aloud: it makes no bind mount of a volume.
+  // `bind-recursive=enabled` states the default: it does not turn a volume into a bind mount.
   if (/^(?:bind|volume|tmpfs|image)-/.test(key) && !(key === 'bind-recursive' && value === 'enabled')) {
     draft.families.add(key.slice(0, key.indexOf('-')));
   }
@@ -151,7 +151,7 @@ function putPair(map: Map<string, string>, text: string): void {
   if (key !== '') map.set(key, equals === -1 ? '' : text.slice(equals + 1));
 }
 
-/** What Docker's command refuses before it asks the engine. */
+/** Checks that the Docker CLI makes before it asks the engine. */
 export function checkDraft({ type, families, recursive, readOnly, propagation }: MountDraft): void {
   for (const family of ['bind', 'volume', 'image', 'tmpfs']) {
     if (family !== type && families.has(family)) {
@@ -195,7 +195,7 @@ export function buildMount(draft: MountDraft): Mount {
         type: 'tmpfs',
         ...base,
         options: [],
-        // 0 means "not given" to the engine.
+        // The engine takes 0 for "not given".
         ...(draft.sizeBytes !== undefined && draft.sizeBytes > 0 && { sizeBytes: draft.sizeBytes }),
         ...(draft.mode !== undefined && draft.mode > 0 && { mode: draft.mode }),
       };

@@ -12,16 +12,19 @@ import {
 } from './mount.ts';
 
 export interface MountPathOptions {
-  /** What a source that starts with `.` is relative to; without it such a source is kept as it is. */
+  /** The base of a source that starts with `.`; without it such a source is left unchanged. */
   readonly directory?: string | undefined;
 }
 
-/** A mount as `docker run -v` takes it: `[SOURCE:]TARGET[:MODE,…]`. An absolute source is a bind mount, else a volume. */
+/**
+ * A mount in the syntax of `docker run -v`: `[SOURCE:]TARGET[:MODE,…]`. An absolute source is a bind mount,
+ * anything else a volume.
+ */
 export function parseShortMount(spec: string, { directory }: MountPathOptions = {}): Mount {
   const [first = '', second, third, ...rest] = spec.split(':');
   if (spec === '') throw new AppError('usage', 'invalid empty volume spec');
   if (first === '' || rest.length > 0) throw invalidSpec(spec);
-  // `/path:ro` names no target: a mode needs a source before it.
+  // `/path:ro` has no target: a mode needs a source before it.
   if (second !== undefined && third === undefined && parseModes(second) !== undefined)
     throw invalidSpec(spec);
   const modes = parseModes(third ?? '');
@@ -52,7 +55,7 @@ const modeKinds: readonly (readonly [keyof Modes, readonly string[]])[] = [
   ['consistency', ['consistent', 'cached', 'delegated']],
 ];
 
-/** Undefined for a mode that is unknown, or a second one of its kind. */
+/** Undefined for an unknown mode, or a second one of its kind. */
 function parseModes(text: string): Modes | undefined {
   const modes: Partial<Record<keyof Modes, string>> = {};
   for (const word of text === '' ? [] : text.split(',')) {

@@ -2,7 +2,7 @@ import { AppError } from './errors.ts';
 import { checkMount, type TmpfsMount } from './mount.ts';
 import { quote } from './quote.ts';
 
-/** A mount as `docker run --tmpfs` takes it: `/tmp`, `/tmp:size=100m,noexec`. */
+/** A mount in the syntax of `docker run --tmpfs`: `/tmp`, `/tmp:size=100m,noexec`. */
 export function parseTmpfsMount(text: string): TmpfsMount {
   const colon = text.indexOf(':');
   const target = colon === -1 ? text : text.slice(0, colon);
@@ -13,7 +13,7 @@ export function parseTmpfsMount(text: string): TmpfsMount {
   return mount;
 }
 
-/** The mount options that the engine lets through to a tmpfs. */
+/** The mount options that the engine accepts for a tmpfs. */
 const flags: ReadonlySet<string> = new Set(
   [
     [
@@ -60,12 +60,12 @@ function withOption(mount: TmpfsMount, word: string): TmpfsMount {
   return { ...mount, options: [...mount.options, word] };
 }
 
-/** The last size given counts. As the kernel reads it: whole numbers only, unlike Docker's sizes. */
+/** The last size wins. Parsed like the kernel: whole numbers only, unlike Docker's sizes. */
 function withSize(mount: TmpfsMount, word: string, value: string): TmpfsMount {
   const { type, target, readOnly, mode } = mount;
   const rest = { type, target, readOnly, ...(mode !== undefined && { mode }) };
   const options = mount.options.filter((option) => !option.startsWith('size='));
-  // A share of memory is known to the kernel only, and octal and hexadecimal numbers are left to it.
+  // Only the kernel knows the size of the memory, and parses octal and hexadecimal numbers.
   if (/^(?:\d+%|0x[\da-f]+[kmgtpe]?|0[0-7]+[kmgtpe]?)$/i.test(value)) {
     return { ...rest, options: [...options, word] };
   }

@@ -2,14 +2,17 @@ import { cleanPath, isLocalPath } from './clean-path.ts';
 import { AppError } from './errors.ts';
 import { quote } from './quote.ts';
 
-/** What a container mounts, and where: the one form behind `-v`, `--mount`, `--tmpfs` and Compose's two syntaxes. */
+/**
+ * What a container mounts, and where: the common form of `-v`, `--mount`, `--tmpfs` and Compose's two
+ * syntaxes.
+ */
 export type Mount = VolumeMount | BindMount | TmpfsMount | ImageMount | PipeMount | ClusterMount;
 
 interface MountBase {
-  /** Path inside the container, as it was written. `mountDestination` gives the path that the engine uses. */
+  /** Path inside the container, as given. `mountDestination` returns the path that the engine uses. */
   readonly target: string;
   readonly readOnly: boolean;
-  /** `consistent`, `cached`, `delegated` or `default`: read by Docker Desktop only, and kept for it. */
+  /** `consistent`, `cached`, `delegated` or `default`: used only by Docker Desktop, and preserved for it. */
   readonly consistency?: string;
 }
 
@@ -30,9 +33,9 @@ export interface BindMount extends MountBase {
   readonly type: 'bind';
   readonly source: string;
   readonly propagation?: string;
-  /** Undefined: mounts below are included, and are read-only where the kernel can do that. */
+  /** Undefined: mounts below are included, and read-only where the kernel supports it. */
   readonly recursive?: 'disabled' | 'writable' | 'readonly';
-  /** Makes a missing source directory, as `-v` always does. */
+  /** Creates a missing source directory, as `-v` always does. */
   readonly createSource: boolean;
   readonly selinux?: SelinuxLabel;
 }
@@ -42,7 +45,7 @@ export interface TmpfsMount extends MountBase {
   readonly sizeBytes?: number;
   /** Permission bits. */
   readonly mode?: number;
-  /** Mount options that `--tmpfs` takes besides: `noexec`, `uid=5`, `size=50%`. */
+  /** Further mount options of `--tmpfs`: `noexec`, `uid=5`, `size=50%`. */
   readonly options: readonly string[];
 }
 
@@ -64,7 +67,7 @@ export interface ClusterMount extends MountBase {
   readonly source: string;
 }
 
-/** `z`: shared between containers; `Z`: of this container alone. */
+/** `z`: shared between containers; `Z`: private to this container. */
 export type SelinuxLabel = 'z' | 'Z';
 
 export const mountTypes: readonly Mount['type'][] = ['bind', 'volume', 'tmpfs', 'cluster', 'npipe', 'image'];
@@ -78,14 +81,14 @@ export const propagations: readonly string[] = [
   'rslave',
 ];
 
-/** Throws `usage`, in the engine's words, for a mount that the engine would refuse whatever is on its disk. */
+/** Throws `usage`, in the engine's words, for a mount that the engine would refuse on any machine. */
 export function checkMount(mount: Mount): void {
   checkMountTarget(mount);
   const reason = reasonAgainst(mount);
   if (reason !== undefined) throw mountError(mount.type, reason);
 }
 
-/** The part of `checkMount` that the engine asks first, whatever the type. */
+/** The part of `checkMount` that the engine checks first, for every type. */
 export function checkMountTarget({ type, target }: Pick<Mount, 'type' | 'target'>): void {
   const reason = targetReason(target);
   if (reason !== undefined) throw mountError(type, reason);
@@ -111,7 +114,7 @@ export function mountDestination(mount: Mount): string {
   return cleanPath(mount.target);
 }
 
-/** True when both say the same, whatever the order in which labels and options were given. */
+/** True when both are equal, whatever the order of labels and options. */
 export function sameMount(left: Mount, right: Mount): boolean {
   return canonical(left) === canonical(right);
 }
@@ -136,7 +139,7 @@ function reasonAgainst(mount: Mount): string | undefined {
 
 function targetReason(target: string): string | undefined {
   if (target === '') return 'field Target must not be empty';
-  // The engine takes `\` for `/` here, because a Windows client may have written it.
+  // The engine accepts `\` for `/` here, because a Windows client may have written it.
   const path = target.replaceAll('\\', '/');
   if (cleanPath(path) === '/') return `invalid specification: destination can't be '/'`;
   return path.startsWith('/') ? undefined : notAbsolute(path);

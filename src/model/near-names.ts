@@ -1,6 +1,6 @@
 import { quote } from './quote.ts';
 
-/** Names that `wanted` may be a typo of, nearest first, three at most. */
+/** Names that `wanted` may be a typo of, nearest first, at most three. */
 export function nearNames(wanted: string, names: readonly string[]): string[] {
   const limit = Math.max(1, Math.floor(wanted.length / 3));
   return names
@@ -21,7 +21,7 @@ function distanceOf(wanted: string, name: string, limit: number): number {
   return Math.min(isOfOtherStack(wanted, name) ? 2 : Infinity, editDistance(wanted, name, limit));
 }
 
-/** "data" for "shop_data": Compose puts the project before the names that people know. */
+/** "data" for "shop_data": Compose puts the project before the names that users know. */
 function isPart(wanted: string, name: string): boolean {
   return wanted.length >= 3 && name.includes(wanted);
 }
@@ -31,7 +31,7 @@ function isOfOtherStack(wanted: string, name: string): boolean {
   return wanted.includes('_') && wanted.slice(wanted.indexOf('_') + 1) === name.slice(name.indexOf('_') + 1);
 }
 
-/** Insertions, deletions, changes and swaps of neighbours between two words; anything above `limit` is `limit + 1`. */
+/** The edit distance of two words, with swaps of neighbours; anything above `limit` is `limit + 1`. */
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) > limit) return limit + 1;
   let beforeLast: number[] = [];

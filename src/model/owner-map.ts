@@ -1,24 +1,24 @@
 import { AppError } from './errors.ts';
 import { quote } from './quote.ts';
 
-/** `count` ids from `from` on become those from `to` on. */
+/** Maps `count` ids from `from` on to those from `to` on. */
 export interface IdRange {
   readonly from: number;
   readonly to: number;
   readonly count: number;
 }
 
-/** Which owners become which. What is in no range stays as it is. */
+/** Maps owners. Ids in no range stay the same. */
 export interface OwnerMap {
   readonly users: readonly IdRange[];
   readonly groups: readonly IdRange[];
 }
 
-/** The kernel means "no id" by the last one. */
+/** The kernel uses the last id for "none". */
 const idsAtMost = 0xffff_ffff;
 
 /**
- * Reads `FROM:TO` and `FROM:TO:COUNT`, for users and groups alike, or with `u:` or `g:` in front for one of them.
+ * Parses `FROM:TO` and `FROM:TO:COUNT`, for users and groups, or with a leading `u:` or `g:` for one of them.
  * `0:100000:65536` is what a user namespace does to a container's ids.
  */
 export function parseOwnerMap(texts: readonly string[]): OwnerMap {

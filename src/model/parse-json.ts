@@ -1,4 +1,4 @@
-/** Undefined for what is no JSON, as what was cut short. */
+/** Undefined for invalid JSON, such as a truncated text. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

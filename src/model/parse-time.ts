@@ -10,12 +10,13 @@ const dayAndClock = /^([a-z]+)(?:[T -](\d\d:\d\d(?::\d\d)?))?$/i;
 const weekdays = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'];
 
 /**
- * The instant that `text` names, as `@TIME` takes it: `now`, `today`, `yesterday`, `monday`, `14:00`, `yesterday-14:00`,
- * `2026-01-31`, `2026-01-31T12:00`, `2026-01-31 12:00:30Z`, `2026-01-31T12:00[Europe/Berlin]`, or how long ago (`3h`).
- * Times without a zone are local. A weekday is the last one before today.
+ * The instant that `text` names, in the syntax of `@TIME`: `now`, `today`, `yesterday`, `monday`, `14:00`,
+ * `yesterday-14:00`, `2026-01-31`, `2026-01-31T12:00`, `2026-01-31 12:00:30Z`,
+ * `2026-01-31T12:00[Europe/Berlin]`, or how long ago (`3h`). Times without a zone are local. A weekday is the
+ * last one before today.
  *
- * A time that names a day, a minute or a second means the end of it: `pg@2026-01-31` is the volume as that day left it,
- * and the time of a snapshot as a listing shows it finds that snapshot.
+ * A day, a minute or a second means its end: `pg@2026-01-31` is the volume at the end of that day, and a
+ * snapshot's time as listed finds that snapshot.
  */
 export function parseTime(text: string, now: Date): Date {
   const time = relativeTime(text, now) ?? absoluteTime(text);
@@ -27,7 +28,7 @@ export function parseTime(text: string, now: Date): Date {
   return time;
 }
 
-/** True for what `parseTime` reads. */
+/** True for what `parseTime` accepts. */
 export function isTime(text: string): boolean {
   return relativeTime(text, new Date(0)) !== undefined || absoluteTime(text) !== undefined;
 }
@@ -67,7 +68,8 @@ function absoluteTime(text: string): Date | undefined {
   if (match === null) return undefined;
   const [, year, month, day, hour, minute, second, fraction, zone, zoneName] = match;
   const clock = `${hour ?? '23'}:${minute ?? '59'}:${second ?? '59'}${milliseconds(fraction)}`;
-  // Date accepts the 31st of a month that has 30 days and gives the next month's 1st: a typo would restore another day.
+  // Date accepts the 31st of a month that has 30 days and gives the next month's 1st: a typo would restore
+  // another day.
   if (Number(day) < 1 || Number(day) > new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate())
     return undefined;
   if (Number(hour ?? 0) > 23) return undefined;
@@ -97,8 +99,8 @@ function zoneOf(zone: string | undefined): string {
 }
 
 /**
- * The instant from which on something is meant, in the words of `parseTime`: a day means its beginning here, and so do a
- * minute and a second. `now` is now, and `3h` is three hours ago.
+ * The start of a period, in the syntax of `parseTime`: here a day, a minute and a second mean their
+ * beginning. `now` is now, and `3h` is three hours ago.
  */
 export function parseSince(text: string, now: Date): Date {
   const time = parseTime(text, now);
@@ -112,7 +114,7 @@ export function parseSince(text: string, now: Date): Date {
   return start;
 }
 
-/** A time as a clock on the wall shows it. */
+/** A time as a wall clock shows it. */
 interface WallTime {
   readonly year: number;
   /** 1 to 12. */
@@ -124,7 +126,7 @@ interface WallTime {
   readonly ms: number;
 }
 
-/** True for a time zone by its name, such as `Europe/Berlin` or `UTC`. */
+/** True for the name of a time zone, such as `Europe/Berlin` or `UTC`. */
 export function isZone(name: string): boolean {
   try {
     return offsetAt(0, name) !== undefined;
@@ -134,20 +136,21 @@ export function isZone(name: string): boolean {
 }
 
 /**
- * The instant at which a clock in that zone shows that time, in milliseconds since 1970. An hour that comes twice, when
- * clocks are set back, means the second; an hour that never comes means what the clock shows instead.
+ * The instant at which a clock in that zone shows that time, in milliseconds since 1970. An hour that occurs
+ * twice, when clocks are set back, means the second; an hour that is skipped means what the clock shows
+ * instead.
  */
 export function zonedInstant(wall: WallTime, zone: string): number {
   const { year, month, day, hour, minute, second, ms } = wall;
   const asUtc = Date.UTC(year, month - 1, day, hour, minute, second, ms);
-  // Clocks are set no two times in two days.
+  // Clocks are never changed twice within two days.
   const offsets = [asUtc - 86_400_000, asUtc + 86_400_000].map((at) => offsetAt(at, zone));
   const instants = offsets.map((offset) => asUtc - offset);
   const shown = instants.filter((instant, index) => offsetAt(instant, zone) === offsets[index]);
   return shown.length > 0 ? Math.max(...shown) : Math.max(...instants);
 }
 
-/** What clocks in that zone are ahead of UTC, in milliseconds. */
+/** The zone's offset from UTC, in milliseconds. */
 function offsetAt(instant: number, zone: string): number {
   const format = new Intl.DateTimeFormat('en-US', {
     timeZone: zone,

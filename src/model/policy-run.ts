@@ -1,8 +1,11 @@
-/** What a policy does at its times. */
+/** The actions that a policy schedules. */
 export const policyActions = ['backup', 'forget', 'prune', 'check', 'verify', 'drill'] as const;
 export type PolicyAction = (typeof policyActions)[number];
 
-/** How a run ended. `interrupted` when the process that ran it was killed, `missed` when its time passed and it is not made up for. */
+/**
+ * The outcome of a run. `interrupted` when its process was killed, `missed` when its time passed and it is
+ * not made up for.
+ */
 export const policyOutcomes = [
   'good',
   'partial',
@@ -14,17 +17,17 @@ export const policyOutcomes = [
 ] as const;
 export type PolicyOutcome = (typeof policyOutcomes)[number];
 
-/** One attempt of a policy at something that was due. */
+/** One attempt of a policy at a due action. */
 export interface PolicyRun {
   readonly policy: string;
   readonly action: PolicyAction;
   /** As the policy names it; '' is the default one. */
   readonly repository: string;
-  /** Identity of the volume or path; '' for what is done to a whole repository. */
+  /** Identity of the volume or path; '' for an action on a whole repository. */
   readonly subject: string;
   /** The volume's name, the absolute path, or the repository's name. */
   readonly name: string;
-  /** When it was due, without jitter. RFC 3339, as all times here. */
+  /** The due time, without jitter. RFC 3339, like all times here. */
   readonly scheduledAt: string;
   readonly startedAt: string;
 }
@@ -37,21 +40,21 @@ export interface PolicyRunEnd {
 }
 
 export interface PolicyRunRecord extends PolicyRun {
-  /** Grows with time. */
+  /** Increases with time. */
   readonly number: number;
   /** Undefined while it runs, and after a kill. */
   readonly end: PolicyRunEnd | undefined;
 }
 
-/** How far a policy has come with one thing that it does again and again. */
+/** A policy's progress with one recurring task. */
 export interface PolicyCursor {
-  /** Names the policy, the action, the repository and the subject. */
+  /** Identifies the policy, the action, the repository and the subject. */
   readonly task: string;
-  /** Tells a changed schedule from the one that `handledUntil` was counted by. */
+  /** Reveals a change of the schedule that `handledUntil` is based on. */
   readonly schedule: string;
-  /** Everything that was due until then is settled. RFC 3339. */
+  /** Everything due until then has been handled. RFC 3339. */
   readonly handledUntil: string;
-  /** What is being tried: when it was due, how often it was begun, and when it may be begun again. */
+  /** The due time being attempted, the number of attempts, and when the next may begin. */
   readonly dueAt: string | undefined;
   readonly attempts: number;
   readonly retryAt: string | undefined;
@@ -60,7 +63,7 @@ export interface PolicyCursor {
 export const anomalyKinds = ['shrank', 'grew', 'noise'] as const;
 export type AnomalyKind = (typeof anomalyKinds)[number];
 
-/** A snapshot that differs from the one before it as damage would have it. */
+/** A snapshot that differs from the previous one as damage would. */
 export interface AnomalyRecord {
   readonly repositoryId: string;
   readonly volumeIdentity: string;
@@ -70,11 +73,11 @@ export interface AnomalyRecord {
   /** For people. */
   readonly message: string;
   readonly foundAt: string;
-  /** When a user said that it is as it should be. */
+  /** When a user accepted it. */
   readonly acceptedAt: string | undefined;
 }
 
-/** The newest snapshot of a volume that was forgotten since the repository was last pruned. */
+/** The newest snapshot of a volume that was forgotten since the last prune of the repository. */
 export interface ForgottenRecord {
   readonly repositoryId: string;
   readonly volumeIdentity: string;

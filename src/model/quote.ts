@@ -13,8 +13,8 @@ const named: Readonly<Record<string, string>> = {
 };
 
 /**
- * `text` in double quotes with everything that is not printable escaped, as Docker's messages show names.
- * Safe to print on a terminal, whatever `text` is.
+ * `text` in double quotes with all unprintable characters escaped, as in Docker's messages. Safe to print on
+ * a terminal.
  */
 export function quote(text: string): string {
   return `"${text.replace(/["\\]|[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, escapeCharacter)}"`;
@@ -25,7 +25,7 @@ function escapeCharacter(character: string): string {
   if (name !== undefined) return name;
   const code = character.codePointAt(0) ?? 0;
   if (code < 0x80) return `\\x${hex(code, 2)}`;
-  // A lone surrogate stands for bytes that were no UTF-8 in the first place.
+  // A lone surrogate stands for bytes that were not UTF-8.
   if (code >= 0xd800 && code <= 0xdfff) return '\ufffd';
   return code > 0xffff ? `\\U${hex(code, 8)}` : `\\u${hex(code, 4)}`;
 }
@@ -38,8 +38,8 @@ function hex(code: number, digits: number): string {
 const invisible = /[\p{C}\p{Zl}\p{Zp}]/gu;
 
 /**
- * Lines for a terminal: what controls it, reorders what it shows or is invisible is shown as an escape, and only the ends
- * of lines and tabs stay. For whole texts, whatever was put into them. Pure.
+ * Text for a terminal: control, reordering and invisible characters are escaped, except line ends and tabs.
+ * For whole texts with any content. Pure.
  */
 export function printableLines(text: string): string {
   return text.replace(invisible, (character) =>
@@ -47,12 +47,12 @@ export function printableLines(text: string): string {
   );
 }
 
-/** A field that is one line whatever is in it. Pure. */
+/** A field that always stays on one line. Pure. */
 export function printableField(text: string): string {
   return text.replace(invisible, escaped);
 }
 
-/** A JSON document without the same characters: outside of its texts there are none but the ends of lines. Pure. */
+/** A JSON document with the same characters escaped: outside of strings it has none but line ends. Pure. */
 export function printableJson(document: string): string {
   return document.replace(invisible, (character) =>
     character === '\n' ? character : character.replace(/[^]/g, escapedUnit),
@@ -68,7 +68,10 @@ function escapedUnit(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-/** The words of a command line: split at blanks, with '…' and "…" kept together and \ taking the next character as it is. Nothing is expanded. */
+/**
+ * The words of a command line: split at blanks, with '…' and "…" kept together and \ escaping the next
+ * character. Nothing is expanded.
+ */
 export function splitWords(command: string): string[] {
   const words: string[] = [];
   let word: string | undefined;

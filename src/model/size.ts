@@ -14,8 +14,8 @@ const binaryUnits: Readonly<Record<string, number>> = {
 const decimalUnits = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB'] as const;
 
 /**
- * Bytes of a size as Docker reads it: `10g`, `100m`, `1.5GiB`, `512 kB`, `4096`. Units are powers of 1024 whatever
- * their spelling, and case does not matter.
+ * Bytes of a size in Docker's syntax: `10g`, `100m`, `1.5GiB`, `512 kB`, `4096`. Units are powers of 1024 in
+ * any spelling and case.
  */
 export function parseSize(text: string): number {
   const [, digits, unit] = /^(\d+\.?\d*|\.\d+) ?([a-z]*)$/i.exec(text) ?? [];
@@ -30,13 +30,13 @@ export function parseSize(text: string): number {
 
 const sizeHint = { hint: 'Write sizes like "100m", "1.5g" or "4096".' };
 
-/** Bytes for people, in powers of 1000 as `docker` shows them: `999 B`, `1.2 GB`. */
+/** Bytes in powers of 1000, as `docker` shows them: `999 B`, `1.2 GB`. */
 export function formatSize(bytes: number): string {
   if (bytes < 0) return `-${formatSize(-bytes)}`;
   if (bytes < 1000) return `${Math.round(bytes)} B`;
   let value = bytes;
   let unit = 0;
-  // 999.95 would be shown as 1000.0, so it already counts as one of the next unit.
+  // 999.95 would round to 1000.0, so it already uses the next unit.
   while (value >= 999.95 && unit < decimalUnits.length - 1) {
     value /= 1000;
     unit += 1;
@@ -49,7 +49,10 @@ export function amount(count: number, singular: string, plural = `${singular}s`)
   return `${grouped(count)} ${count === 1 ? singular : plural}`;
 }
 
-/** `2,000`, of a whole number. Not by `toLocaleString()`, whose first call loads the languages: ten milliseconds. */
+/**
+ * `2,000`, for a whole number. Not by `toLocaleString()`, whose first call takes ten milliseconds to load its
+ * data.
+ */
 export function grouped(count: number): string {
   return String(count).replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
 }

@@ -6,19 +6,19 @@ import type { Consumer, HostKind } from './volume.ts';
  */
 export type Grade = 'cold' | 'app' | 'crash' | 'torn';
 
-/** What a snapshot remembers of its volume, so that a bare machine can make it again. */
+/** A snapshot's description of its volume, enough to recreate it on a bare machine. */
 export interface VolumeDescription {
   readonly kind: 'volume' | 'path';
   /** Volume name, or absolute path. */
   readonly name: string;
-  /** True for a path that is a single file: the data's root is then the folder that it is in, and holds nothing else. */
+  /** True for a path that is a single file: the data's root is then its folder, with no other entry. */
   readonly isFile?: boolean | undefined;
-  /** For a directory that a symbolic link of another user's led to: where that was, and its data was read. */
+  /** For a directory behind another user's symbolic link: the real path that was read. */
   readonly realPath?: string | undefined;
-  /** Stable over renames of the machine: snapshots of one volume share it. */
+  /** Stable across renames of the machine: shared by the snapshots of one volume. */
   readonly identity: string;
   readonly host: { readonly kind: HostKind; readonly identity: string; readonly name: string };
-  /** The lineage of another machine that this one begins with, and that machine's name. */
+  /** The lineage of another machine that this one continues, and that machine's name. */
   readonly continues?: { readonly identity: string; readonly hostName: string } | undefined;
   readonly driver: string;
   readonly options: Readonly<Record<string, string>>;
@@ -26,14 +26,20 @@ export interface VolumeDescription {
   readonly createdAt?: string | undefined;
   readonly anonymous: boolean;
   readonly stack?: string | undefined;
-  /** Names of the volumes that its stack had then, without those that are kept out of backups: what a moment of all of it has. */
+  /**
+   * Names of the stack's volumes at that time, without those excluded from backups: what a complete restore
+   * point has.
+   */
   readonly stackVolumes?: readonly string[] | undefined;
   readonly consumers: readonly Consumer[];
-  /** How its consumers were started, where that was known. */
+  /** How its consumers were started, where known. */
   readonly starts?: readonly ContainerStart[] | undefined;
 }
 
-/** How a container was started, so that another machine can try it again. Variables that may hold secrets are left out. */
+/**
+ * How a container was started, so that another machine can try it. Variables that may hold secrets are left
+ * out.
+ */
 export interface ContainerStart {
   /** The consumer's. */
   readonly name: string;
@@ -41,7 +47,7 @@ export interface ContainerStart {
   readonly entrypoint: readonly string[];
   readonly user: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** What it mounted of its machine; undefined in what earlier versions saved. */
+  /** The host paths that it mounted; undefined in snapshots of earlier versions. */
   readonly binds?: readonly { readonly source: string; readonly destination: string }[] | undefined;
 }
 
@@ -55,13 +61,13 @@ export interface SnapshotSummary {
   readonly filesNew: number;
   readonly filesChanged: number;
   readonly filesUnmodified: number;
-  /** Bytes before and after compression that this backup had to add. */
+  /** Bytes that this backup added, before and after compression. */
   readonly bytesAdded: number;
   readonly bytesStored: number;
   readonly durationMs: number;
 }
 
-/** How a backup keeps the data still: what was asked for, and what this volume could have. */
+/** How a backup keeps the data still: as requested, and as possible for this volume. */
 export type Consistency = 'cold' | 'freeze' | 'two-pass' | 'pause' | 'stop' | 'live';
 
 /** Why a snapshot has its grade. */
@@ -69,45 +75,48 @@ export interface GradeEvidence {
   readonly consistency: Consistency;
   /** For people. */
   readonly reason: string;
-  /** How long containers were still, from the first that was to the last that was back. */
+  /** How long containers were still, from the first stopped to the last restarted. */
   readonly stillMs?: number | undefined;
-  /** How long they might be still at most for the reading; undefined where there was no bound. */
+  /** The limit of that time for reading; undefined without a limit. */
   readonly maxStillMs?: number | undefined;
-  /** Each of them. */
+  /** For each container. */
   readonly apps?: readonly { readonly name: string; readonly stillMs: number }[] | undefined;
-  /** What had changed while the data was gone through in use, and was read again when it was still. */
+  /** What changed after the live pass, and was read again when the data was still. */
   readonly inFlight?: InFlight | undefined;
-  /** What was run to make the data consistent, for people: `checkpoint in "web-db-1"`. */
+  /** What was run to make the data consistent: `checkpoint in "web-db-1"`. */
   readonly ran?: readonly string[] | undefined;
 }
 
 export interface InFlight {
-  /** How often the data was gone through before it was still. */
+  /** The number of live passes. */
   readonly passes: number;
   readonly files: number;
   readonly bytes: number;
-  /** How often it was made still; once where it is not said. */
+  /** How often it was made still; once by default. */
   readonly tries?: number | undefined;
-  /** How many files and directories were read when the containers ran again already, and may be of later moments. */
+  /** How many files and directories were read after the containers ran again, and may be of later moments. */
   readonly late?: number | undefined;
 }
 
-/** Something that was not saved as it is, or not at all. */
+/** Something that was not saved exactly, or not at all. */
 export interface SaveProblem {
-  /** Below the root, as text that can be printed. */
+  /** Below the root, printable. */
   readonly path: string;
   readonly reason: 'vanished' | 'changed' | 'unreadable';
-  /** What is said of the path, with or without naming it. */
+  /** About the path, with or without naming it. */
   readonly message: string;
 }
 
-/** The small files that a volume's containers need to run, and that lie beside its data in a snapshot. */
+/** The small files that a volume's containers need to run, stored beside its data in a snapshot. */
 export interface ConfigRecord {
   /** Absolute paths. */
   readonly saved: readonly string[];
-  /** Those of them that a container could write to: they may hold data. Undefined where that was not looked for. */
+  /**
+   * Those that a container could write to, and that may therefore hold data. Undefined where that was not
+   * checked.
+   */
   readonly writable?: readonly string[] | undefined;
-  /** What they need and what is not in the snapshot. */
+  /** Files that they need and that are not in the snapshot. */
   readonly leftOut: readonly { readonly path: string; readonly reason: string }[];
 }
 
@@ -115,33 +124,33 @@ export interface ConfigRecord {
 export interface Snapshot {
   /** 64 hex digits. */
   readonly id: string;
-  /** The id that it was saved under, where a change of its tags, a repair or a copy has given it this one. */
+  /** The id under which it was first saved, where a change of tags, a repair or a copy has replaced it. */
   readonly original?: string | undefined;
   /** RFC 3339. */
   readonly time: string;
   readonly tags: readonly string[];
-  /** The patterns of what was left out on purpose. */
+  /** The exclude patterns. */
   readonly excludes?: readonly string[] | undefined;
   readonly hostname: string;
-  /** The volume's name, or the first path that was saved. */
+  /** The volume's name, or the first saved path. */
   readonly name: string;
-  /** Absolute paths in its tree, as they were recorded. */
+  /** Absolute paths in its tree, as recorded. */
   readonly paths: readonly string[];
   readonly parent: string | undefined;
   readonly grade: Grade | undefined;
-  /** Undefined for a snapshot that another program made. */
+  /** Undefined for another program's snapshot. */
   readonly volume: VolumeDescription | undefined;
   readonly summary: SnapshotSummary | undefined;
-  /** How many things could not be saved; 0 is a whole snapshot. */
+  /** How many entries could not be saved; 0 for a complete snapshot. */
   readonly problemCount: number;
-  /** What the application's own client dumped beside the data, where it did. */
+  /** Dumps by the application's own client, beside the data. */
   readonly dumps?: readonly { readonly name: string; readonly size: number }[] | undefined;
-  /** Undefined where nothing was looked for. */
+  /** Undefined where none was searched for. */
   readonly config?: ConfigRecord | undefined;
   readonly evidence?: GradeEvidence | undefined;
-  /** What it shares with the snapshots of other volumes that were saved at the same still moment: 16 hex digits. */
+  /** Shared with the snapshots of other volumes saved at the same still moment: 16 hex digits. */
   readonly restorePoint?: string | undefined;
-  /** Names of the volumes that could not be saved at that moment though they belong to it. Absent where none is missing. */
+  /** Names of the restore point's volumes that could not be saved. Absent when none is missing. */
   readonly missing?: readonly string[] | undefined;
   readonly programVersion: string | undefined;
 }

@@ -38,14 +38,14 @@ const kindOfType = new Map<string, StorageKind>(
   kinds.flatMap((kind) => storageKinds[kind].types.map((type): [string, StorageKind] => [type, kind])),
 );
 
-/** A driver of that name is one of ours, or Docker's own of the same family; it takes no other programs' options. */
+/** True for our own drivers, and Docker's of the same family, which take no other programs' options. */
 export function isOurDriver(driver: string): boolean {
   return isFamily(driver) || isKind(driver);
 }
 
 /**
- * The kind of storage that a driver's name and options ask for. `local`, `holdfast` and no name leave it to the option
- * `type`. `unsupported` for a driver, `usage` for a type that there is none of.
+ * The kind of storage for a driver's name and options. For `local`, `holdfast` and no name the option `type`
+ * decides. `unsupported` for an unknown driver, `usage` for an unknown type.
  */
 export function storageKind(spec: {
   readonly driver: string;
@@ -79,7 +79,7 @@ function isFamily(driver: string): boolean {
 function kindByType(options: Readonly<Record<string, string>>): StorageKind {
   const type = options['type'];
   if (type === undefined) return 'local';
-  // btrfs is a subvolume, unless a device is named that holds the file system.
+  // btrfs is a subvolume, unless a device with the file system is given.
   if (type === 'btrfs' && options['device'] !== undefined) return 'block';
   const kind = kindOfType.get(type);
   if (kind !== undefined) return kind;

@@ -4,13 +4,13 @@ import { AppError } from './errors.ts';
 import { isTime, parseTime } from './parse-time.ts';
 import { quote } from './quote.ts';
 
-/** What a command is told to work on: a volume by its name, or a directory of this machine. */
+/** The target of a command: a volume by name, or a directory of this machine. */
 export type Target =
   | { readonly kind: 'volume'; readonly name: string }
-  /** As it was written, not made absolute. */
+  /** As given, not made absolute. */
   | { readonly kind: 'path'; readonly path: string };
 
-/** Which snapshot is meant: the newest, one by its id or the unique start of it, or the newest that is not after `time`. */
+/** A snapshot: the newest, one by its id or a unique prefix, or the newest that is not after `time`. */
 export type SnapshotReference =
   | { readonly kind: 'latest' }
   | { readonly kind: 'id'; readonly prefix: string }
@@ -18,7 +18,7 @@ export type SnapshotReference =
 
 export interface VersionedTarget {
   readonly target: Target;
-  /** `latest` when nothing was asked for. */
+  /** `latest` by default. */
   readonly snapshot: SnapshotReference;
 }
 
@@ -28,7 +28,10 @@ export type CopyTarget =
   | { readonly kind: 'path'; readonly path: string }
   | { readonly kind: 'stream' };
 
-/** A directory is told from a volume by the `/` or `.` that it starts with. `VOLUME@…` is refused: a version is not asked for here. */
+/**
+ * A directory starts with `/` or `.`, anything else is a volume. `VOLUME@…` is refused: no version is
+ * expected here.
+ */
 export function parseTarget(text: string): Target {
   if (isPath(text)) return { kind: 'path', path: withoutNul(text) };
   if (text === '') throw new AppError('usage', 'The name of the volume is empty');
@@ -42,8 +45,8 @@ export function parseTarget(text: string): Target {
 }
 
 /**
- * `VOLUME[@SNAPSHOT|@TIME]`, and the same for a directory that was backed up. A directory may have an `@` of its own,
- * so there it only counts when a snapshot or time follows it.
+ * `VOLUME[@SNAPSHOT|@TIME]`, and the same for a directory that was backed up. A directory's name may contain
+ * `@`, so there it counts only before a snapshot or time.
  */
 export function parseVersionedTarget(text: string, now: Date): VersionedTarget {
   const { name, version } = splitVersion(text);
@@ -64,7 +67,9 @@ export function parseCopyTarget(text: string): CopyTarget {
   return { kind: 'volume', name: withoutNul(name), path: parseVolumePath(text.slice(colon + 1)) };
 }
 
-/** Where `cat` and `browse` look: `VOLUME PATH`, or `VOLUME:PATH` as `cp` has it. No volume's name has a colon. */
+/**
+ * The place for `cat` and `browse`: `VOLUME PATH`, or `VOLUME:PATH` as in `cp`. Volume names have no colon.
+ */
 export function parsePlaceInVolume(
   volume: string,
   path: string | undefined,
@@ -94,14 +99,14 @@ function withoutNul(text: string): string {
 
 function splitVersion(text: string): { name: string; version: string | undefined } {
   const at = text.lastIndexOf('@');
-  // The name of a time zone has a "/", and no volume's name has one.
+  // The name of a time zone has a "/", which no volume's name has.
   if (at === -1 || (isPath(text) && text.includes('/', at))) return { name: text, version: undefined };
   return { name: text.slice(0, at), version: text.slice(at + 1) };
 }
 
 function parseVersion(version: string, now: Date): SnapshotReference {
   if (version === 'latest') return { kind: 'latest' };
-  // "3d" is three days ago and also the start of an id; a snapshot is not named by so little of it.
+  // "3d" is three days ago and also a prefix of an id; so short a prefix is not taken for a snapshot.
   if (isId(version) && !/^\d{1,4}d$/.test(version)) return { kind: 'id', prefix: version.toLowerCase() };
   if (isTime(version)) return { kind: 'time', time: parseTime(version, now), text: version };
   throw new AppError('usage', `${quote(version)} is neither a snapshot nor a time`, {

@@ -2,12 +2,12 @@ import { AppError } from './errors.ts';
 import { quote } from './quote.ts';
 import { parseSize } from './size.ts';
 
-/** How much of what is no longer used may stay in a repository, because repacking it would cost more than it frees. */
+/** How much unused data may stay in a repository, because repacking it would cost more than it frees. */
 export type UnusedLimit =
-  /** Of all data, once it is pruned. */
+  /** Of all data after the prune. */
   | { readonly kind: 'percent'; readonly percent: number }
   | { readonly kind: 'bytes'; readonly bytes: number }
-  /** Nothing is repacked: only packs of which nothing is used are removed. */
+  /** Nothing is repacked: only packs without used data are removed. */
   | { readonly kind: 'unlimited' };
 
 export const defaultUnusedLimit: UnusedLimit = { kind: 'percent', percent: 5 };

@@ -2,10 +2,11 @@ import { quote } from './quote.ts';
 import type { Volume, VolumeSpec } from './volume.ts';
 
 /**
- * How `spec` contradicts `volume`, one line a difference; empty when creating it again would change nothing.
+ * How `spec` contradicts `volume`, one line per difference; empty when creating it again would change
+ * nothing.
  *
- * Only what the spec says can be contradicted: labels that it does not name (Compose adds its own) are no difference,
- * and neither are options when it names none at all, nor the driver when it is ''.
+ * Only what the spec states counts: labels that it does not name (Compose adds its own) are no difference,
+ * nor are options when it names none, nor the driver when it is ''.
  */
 export function volumeDifferences(spec: VolumeSpec, volume: Volume): string[] {
   const lines: string[] = [];

@@ -7,8 +7,8 @@ const longestName = 255;
 const localName = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
 /**
- * Throws `usage` unless `name` follows the rule of Docker's local driver, in Docker's words. Volumes of plugin
- * drivers may have any name, so this is for creating volumes, not for finding them.
+ * Throws `usage` unless `name` follows the rule of Docker's local driver, in Docker's words. Volumes of
+ * plugin drivers may have any name, so this is for creating volumes, not for finding them.
  */
 export function checkVolumeName(name: string): void {
   // Docker counts bytes.
@@ -30,13 +30,13 @@ export function checkVolumeName(name: string): void {
   }
 }
 
-/** What is added to a volume's name for its folder in the trash, and on the way out of it. */
+/** The longest suffix of a volume's name for its folder in the trash. */
 const longestEnding = '.0123456789abcdef.removing';
 
-/** Of a volume of Holdfast's own: with a longer one it could not be removed. */
+/** For managed volumes: one with a longer name could not be moved to the trash. */
 export const longestOwnName = longestName - longestEnding.length;
 
-/** The same for a volume of Holdfast's own. */
+/** The same for a managed volume. */
 export function checkOwnName(name: string): void {
   checkVolumeName(name);
   if (name.length <= longestOwnName) return;
@@ -60,7 +60,7 @@ export function protectedError(name: string): AppError {
   });
 }
 
-/** On a volume in the trash that an engine had: the name that it had there, where it goes back to. */
+/** On a trashed volume of an engine: its name there, to which it is restored. */
 export const removedFromLabel = 'holdfast.removed-from-engine';
 
 interface Labelled {
@@ -68,7 +68,7 @@ interface Labelled {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** What people knew it by: the trash may have it under a name near that. */
+/** The name before removal: the trash may have changed it slightly. */
 export function nameBefore({ name, labels }: Labelled): string {
   return labels[removedFromLabel] ?? name;
 }

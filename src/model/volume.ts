@@ -4,14 +4,14 @@ export type HostKind = 'docker' | 'podman' | 'embedded';
 export interface Volume {
   readonly name: string;
   readonly driver: string;
-  /** Where the host says the data lies; undefined when it does not say. */
+  /** Where the host says the data is; undefined when it does not say. */
   readonly mountpoint: string | undefined;
   /** RFC 3339, or undefined when unknown. */
   readonly createdAt: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly options: Readonly<Record<string, string>>;
   readonly scope: 'local' | 'global';
-  /** Made without a name by a container. */
+  /** Created without a name by a container. */
   readonly anonymous: boolean;
   /** The Compose project that it belongs to. */
   readonly stack: string | undefined;
@@ -33,16 +33,16 @@ export interface Consumer {
   readonly readOnly: boolean;
 }
 
-/** What `create` asks for. */
+/** The arguments of `create`. */
 export interface VolumeSpec {
-  /** Undefined makes an anonymous volume, as Docker does. */
+  /** Undefined creates an anonymous volume, as in Docker. */
   readonly name: string | undefined;
   readonly driver: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly options: Readonly<Record<string, string>>;
 }
 
-/** One place where a container keeps data: the map of where data lives is the list of these. */
+/** A place where a container keeps data. */
 export interface DataMount {
   readonly type: 'volume' | 'bind' | 'tmpfs' | 'other';
   /** Volume name, or the host path of a bind mount; undefined for tmpfs. */
@@ -53,7 +53,7 @@ export interface DataMount {
   readonly consumer: Consumer;
 }
 
-/** True for a consumer that can write right now. */
+/** True for a consumer that may be writing. */
 export function isActive(consumer: Consumer): boolean {
   return consumer.state === 'running' || consumer.state === 'paused' || consumer.state === 'restarting';
 }

@@ -5,9 +5,12 @@ import { syncDirectory, writeDurably } from '../../lib/durable-file.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 
-/** What the keys of volumes are wrapped with. */
+/** The secrets that wrap the keys of volumes. */
 export interface KeyWraps {
-  /** Of `master`, the key of this state folder, made when it is missing and may be; else what the reference names. */
+  /**
+   * For `master`, the key of this state folder, created if missing and allowed; otherwise the secret at the
+   * reference.
+   */
   secret(wrappedBy: string, options: { readonly mayMake: boolean }): Promise<Uint8Array>;
 }
 
@@ -33,7 +36,9 @@ export function openKeyWraps(parts: {
   };
 }
 
-/** Throws `usage` for what is neither `master` nor a reference: a secret itself must not end up in the catalog. */
+/**
+ * Throws `usage` for anything but `master` or a reference: a secret itself must not end up in the catalog.
+ */
 export function checkKeyReference(text: string): void {
   if (text === 'master' || /^(?:file:\/|env:[A-Za-z_]|exec:\S)/.test(text)) return;
   throw new AppError('usage', 'option "key" is neither "master" nor a reference', {
@@ -55,7 +60,7 @@ async function readMaster(path: string): Promise<Uint8Array | undefined> {
   });
 }
 
-/** Whole under its name or not there; whoever is second takes what is there. */
+/** Complete under its name or absent; a second process uses the existing one. */
 async function makeMaster(folder: string, path: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const temporary = `${path}.${randomBytes(6).toString('hex')}`;

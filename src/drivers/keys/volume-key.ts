@@ -10,7 +10,7 @@ import type { KeyWraps } from './key-wraps.ts';
 const keyFile = 'key.json';
 const nextFile = 'key-next.json';
 
-/** What is in a key's file: the key of the data, wrapped by something that is kept elsewhere. */
+/** The content of a key file: the data key, wrapped by a secret that is kept elsewhere. */
 interface StoredKey {
   readonly version: 1;
   /** `master`, or a reference (`file:`, `env:`, `exec:`). Never the secret itself. */
@@ -18,15 +18,17 @@ interface StoredKey {
   readonly box: KeyBox;
 }
 
-/** The keys of the data of volumes: random, and only ever on disk wrapped. */
+/** The data keys of volumes: random, and only ever wrapped on disk. */
 export interface VolumeKeys {
-  /** The key of a new volume, made and stored durably. One that is there already is given back. */
+  /** Creates and durably stores the key of a new volume. Returns an existing one. */
   create(volume: DriverVolume): Promise<string>;
-  /** `wrong-password` when what wraps it has changed, `integrity` when it is damaged or gone. */
+  /**
+   * `wrong-password` when the wrapping secret has changed, `integrity` when the key is damaged or missing.
+   */
   read(volume: DriverVolume): Promise<string>;
   /**
-   * A new key beside the old one, so that a kill between the two loses neither: `accept` makes it the only one. Both are
-   * given back; the storage is told of the new one in between.
+   * Stores a new key beside the old one, so that a kill in between loses neither: `accept` makes it the only
+   * one. Returns both; the caller adds the new one to the storage in between.
    */
   prepareNext(
     volume: DriverVolume,
@@ -41,7 +43,7 @@ export interface VolumeKeys {
 
 export function openVolumeKeys(wraps: KeyWraps): VolumeKeys {
   const store = async (volume: DriverVolume, file: string, wrappedBy: string): Promise<string> => {
-    // Text without line ends: programs read it from their standard input as it is.
+    // Text without line ends: programs read it from their standard input verbatim.
     const key = randomBytes(48).toString('base64url');
     const secret = await wraps.secret(wrappedBy, { mayMake: true });
     const box = sealBox(key, { secret, isPassphrase: wrappedBy !== 'master' });
@@ -75,7 +77,7 @@ export function openVolumeKeys(wraps: KeyWraps): VolumeKeys {
       return { now, next: await store(volume, nextFile, wrappedBy ?? before) };
     },
     async accept(volume) {
-      // In one step: a kill never leaves a key that is half written, nor the same one under both names.
+      // Atomic: a kill never leaves a partial key, nor the same one under both names.
       await using old = await openThere(join(volume.folder, keyFile));
       await rename(join(volume.folder, nextFile), join(volume.folder, keyFile));
       await syncDirectory(volume.folder);
@@ -121,7 +123,7 @@ async function readStored(volume: DriverVolume, file: string): Promise<StoredKey
   return { version: 1, wrappedBy: value.wrappedBy, box: value.box };
 }
 
-/** What the disk does with old blocks is its own affair; this is what can be done from here. */
+/** The disk may keep old blocks; this is all that can be done from here. */
 async function overwrite(path: string): Promise<void> {
   await using file = await openThere(path);
   if (file !== undefined) await overwriteFile(file);
@@ -142,20 +144,20 @@ async function overwriteFile(file: FileHandle): Promise<void> {
   await file.sync();
 }
 
-/** A text, sealed by a secret: AES-256-GCM with a key that is made of the secret. */
+/** A text sealed by a secret: AES-256-GCM with a key derived from the secret. */
 interface KeyBox {
   readonly salt: string;
   readonly nonce: string;
   readonly sealed: string;
 }
 
-/** 128 MiB and about a third of a second: a guess at a passphrase is dear. */
+/** 128 MiB and about a third of a second: guessing a passphrase is expensive. */
 const cost = { N: 2 ** 17, r: 8, p: 1, maxmem: 2 ** 28 };
 const tagBytes = 16;
 
 interface BoxSecret {
   readonly secret: Uint8Array;
-  /** Chosen by a person: it is stretched by scrypt, which a random key does not need. */
+  /** Chosen by a person: stretched by scrypt, which a random key does not need. */
   readonly isPassphrase: boolean;
 }
 
@@ -170,7 +172,7 @@ function sealBox(text: string, secret: BoxSecret): KeyBox {
   };
 }
 
-/** Undefined when the secret is another one, or the box was changed. */
+/** Undefined when the secret is wrong, or the box was altered. */
 function openBox(box: KeyBox, secret: BoxSecret): string | undefined {
   const sealed = Buffer.from(box.sealed, 'base64');
   const [body, tag] = [sealed.subarray(0, -tagBytes), sealed.subarray(-tagBytes)];

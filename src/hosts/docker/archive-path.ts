@@ -1,7 +1,7 @@
 import { type ByteString, toPrintable } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 
-/** Throws `usage` unless `path` is clean and relative: a path in a volume never leaves it. */
+/** Throws `usage` unless `path` is clean and relative, so that it stays within the volume. */
 export function checkArchivePath(path: ByteString): void {
   if (path === '') return;
   const isClean =
@@ -18,13 +18,13 @@ export function encodeArchivePath(path: ByteString): string {
   );
 }
 
-/** What the engine tells of one path. Its name is left out: JSON breaks names that are not UTF-8. */
+/** The engine's description of a path, without the name: JSON breaks names that are not UTF-8. */
 export interface ArchiveStat {
   readonly type: 'dir' | 'symlink' | 'other';
   readonly mtimeNs: bigint;
 }
 
-// Bits of Go's own file mode, which is what the engine sends.
+// Bits of Go's own file mode, which the engine sends.
 const goDirectory = 2 ** 31;
 const goSymlink = 2 ** 27;
 

@@ -2,12 +2,12 @@ import { AppError } from '../../model/errors.ts';
 
 const defaultDeadlineMs = 60_000;
 
-/** What is waited for, and for how long. */
+/** A call with a time limit. */
 export interface TimedCall {
-  /** What we want, for the message when it fails: `Cannot list volumes`. */
+  /** The action, for the message when it fails: `Cannot list volumes`. */
   readonly action: string;
   readonly signal?: AbortSignal | undefined;
-  /** How long the answer may take; the engine gives plugins two minutes for some calls. */
+  /** The time limit of the response; the engine gives plugins two minutes for some calls. */
   readonly deadlineMs?: number | undefined;
 }
 
@@ -16,7 +16,7 @@ export interface CallDeadline extends Disposable {
   stopClock(): void;
 }
 
-/** The caller's signal and our own clock in one. */
+/** Combines the caller's signal with our own time limit. */
 export function startDeadline(call: TimedCall): CallDeadline {
   const controller = new AbortController();
   const milliseconds = call.deadlineMs ?? defaultDeadlineMs;

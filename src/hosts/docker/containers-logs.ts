@@ -8,7 +8,7 @@ import { FrameReader, TailBuffer } from './stream-frames.ts';
 const defaultLines = 50;
 const bytesAtMost = 256 << 10;
 
-/** The last lines that a container printed, of both its streams. */
+/** The last lines of a container's output, both streams. */
 export async function readLogs(
   client: EngineClient,
   id: string,
@@ -37,7 +37,7 @@ export async function readLogs(
   return printable(tail.text());
 }
 
-/** What a container printed may hold anything, codes for the terminal too. */
+/** A container's output may hold anything, even terminal control codes. */
 function printable(text: string): string {
   return text
     .split('\n')

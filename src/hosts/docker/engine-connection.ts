@@ -9,13 +9,13 @@ export interface EngineConnection {
   readonly protocol: 'http:' | 'https:';
   readonly address: Pick<ClientRequestArgs, 'socketPath' | 'host' | 'port'>;
   readonly basePath: string;
-  /** A value for the header Host where there is no name of a host. */
+  /** The Host header, where there is no host name. */
   readonly hostHeader?: string;
 }
 
 const anyHost = { basePath: '', hostHeader: 'docker' };
 
-/** Connects to nothing yet: sockets open with the first request. */
+/** Does not connect yet: sockets open with the first request. */
 export function openEngineConnection(endpoint: DockerEndpoint): EngineConnection {
   const options: AgentOptions = { keepAlive: true, maxSockets: 64 };
   switch (endpoint.kind) {
@@ -30,12 +30,12 @@ export function openEngineConnection(endpoint: DockerEndpoint): EngineConnection
       const { tls, host, port, basePath } = endpoint;
       const address = { host, port };
       if (tls === undefined) return { agent: new Agent(options), protocol: 'http:', address, basePath };
-      // Loaded when it is needed: TLS takes its time, and most engines are reached without it.
+      // Loaded on demand: loading TLS takes time, and most engines are reached without it.
       const { Agent: TlsAgent } = process.getBuiltinModule('node:https');
       const agent = new TlsAgent({
         ...options,
         rejectUnauthorized: tls.verify,
-        // The name to check is the one that we connect to, whatever a header says.
+        // The name to verify is the one that we connect to, whatever a header says.
         ...(isIP(host) === 0 ? { servername: host } : {}),
         ...(tls.ca === undefined ? {} : { ca: tls.ca }),
         ...(tls.cert === undefined ? {} : { cert: tls.cert }),
@@ -57,11 +57,11 @@ export function openEngineConnection(endpoint: DockerEndpoint): EngineConnection
   }
 }
 
-/** The newest and the oldest version of the API that this program was written for. */
+/** The newest and oldest API versions that this program supports. */
 const newestVersion = '1.45';
 const oldestVersion = '1.40';
 
-/** The version to speak with an engine that offers `offered`. `address` is for the message. */
+/** The version to use with an engine that offers `offered`. `address` is for the message. */
 export function chooseVersion(offered: string, address: string): string {
   if (compareVersions(offered, oldestVersion) < 0) {
     throw new AppError(

@@ -8,10 +8,10 @@ import type { EngineContainer, EngineVolume, EngineVolumeList } from './engine-t
 import { isHelper } from './image-labels.ts';
 import { toConsumer } from './volumes.ts';
 
-/** An engine that looks for a plugin which is not there does so for 15 seconds. */
+/** An engine searches 15 seconds for a missing plugin. */
 const deadlineMs = 30_000;
 
-/** Connects to nothing yet. */
+/** Does not connect yet. */
 export async function openEngineRecords(env: Environment): Promise<EngineRecords> {
   const client = new EngineClient(await findDockerEndpoint(env));
   return {
@@ -51,7 +51,7 @@ function toRecord({
   return { name, driver: driver || 'local', labels: labels ?? {}, options: options ?? {} };
 }
 
-/** A list of volumes is not to wait longer for an engine that is not even the host. */
+/** A list of volumes must not wait longer for an engine that is not even the host. */
 const askedWithinMs = 2000;
 
 /** The engine's containers, running or stopped, by the directory of its machine that they mount: volumes and bind mounts. */

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import type { DockerEndpoint } from './endpoint.ts';
 import type { EngineInfo, EngineVolume } from './engine-types.ts';
 
-/** Podman makes up another id for every answer: this one stays, for a machine and the folder of its storage. */
+/** Podman returns a new id with every response: this one is stable, for a machine and its storage folder. */
 export async function podmanIdentity(info: EngineInfo, endpoint: DockerEndpoint): Promise<string> {
   const machine =
     endpoint.kind === 'unix' ? (await readFile('/etc/machine-id', 'utf8').catch(() => '')).trim() : '';
@@ -11,8 +11,8 @@ export async function podmanIdentity(info: EngineInfo, endpoint: DockerEndpoint)
 }
 
 /**
- * Podman has no file by which its folder is known. That a volume's folder as we see it was made in the second in which
- * Podman says that it made it proves as much.
+ * Podman has no file that identifies its folder. It is proven when the volume's folder as we see it was
+ * created in the second that Podman reports.
  */
 export async function isPodmanFolderHere(volume: EngineVolume): Promise<boolean> {
   if (!volume.Mountpoint?.startsWith('/') || !volume.CreatedAt) return false;

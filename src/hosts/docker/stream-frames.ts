@@ -1,4 +1,4 @@
-/** One piece of what a container printed. */
+/** A piece of a container's output. */
 interface StreamFrame {
   readonly stream: 'stdout' | 'stderr';
   readonly bytes: Uint8Array;
@@ -7,8 +7,8 @@ interface StreamFrame {
 const headerLength = 8;
 
 /**
- * Takes the engine's multiplexed stream apart: each frame has its stream's number, three zeros, its length in four
- * bytes, and then its bytes. A frame comes out in pieces, as they arrive, so that none is held back.
+ * Splits the engine's multiplexed stream: each frame has its stream's number, three zeros, its length in four
+ * bytes, and then its bytes. A frame is returned in pieces, as they arrive, so that none is delayed.
  */
 export class FrameReader {
   readonly #header = new Uint8Array(headerLength);
@@ -21,7 +21,7 @@ export class FrameReader {
     return this.#left === 0 && this.#headerFilled === 0;
   }
 
-  /** Undefined when this is no such stream. */
+  /** Undefined when this is not such a stream. */
   read(chunk: Uint8Array): StreamFrame[] | undefined {
     const frames: StreamFrame[] = [];
     let offset = 0;
