@@ -51,7 +51,7 @@ test('a catalog that another makes between two looks at it is no database of ano
   }
 });
 
-/** It has to wait where the first is looking at it, and this one does not. */
+/** It waits while the first one examines the database, and this one does not. */
 function tryToMigrate(database: DatabaseSync): void {
   try {
     migrate(database, options);

@@ -22,7 +22,7 @@ const name = (database: DatabaseSync, value: string): void =>
 const count = (database: DatabaseSync): unknown =>
   database.prepare('SELECT count(*) AS n FROM volume_protection').get()?.['n'];
 
-test('the log does not grow any more after a few commits, and what is in it is read again after a kill', () => {
+test('the log stops growing after a few commits, and is read again after a kill', () => {
   const program = `
     import { openDatabase } from '${import.meta.dirname}/open-database.ts';
     import { QuickCommits } from '${import.meta.dirname}/quick-commits.ts';

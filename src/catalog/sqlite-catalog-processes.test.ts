@@ -23,9 +23,9 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 interface Writer {
   readonly process: ChildProcess;
-  /** Numbers of the runs that it said are saved. */
+  /** Numbers of the runs that it reported as saved. */
   readonly saved: () => number[];
-  /** What it said on its way out, once it is gone. */
+  /** Its remaining output, once it has ended. */
   readonly gone: Promise<{ code: number | null; errors: string }>;
 }
 
@@ -75,12 +75,12 @@ test('eight processes that make the catalog and write to it at once lose nothing
   for (const name of names) expect(catalog.volumeIdentity('host', `${name}-39`)).toBe(name);
 });
 
-test('a process killed while it writes leaves a whole catalog with all that it said is saved', async () => {
+test('a process killed while writing leaves an intact catalog with everything that it reported as saved', async () => {
   const rounds = 8;
   for (let round = 0; round < rounds; round += 1) {
     const name = `victim-${round}`;
     const victim = startWriter(name, 1_000_000);
-    // The first rounds may end while the catalog is being made.
+    // The first rounds may end while the catalog is being created.
     await pause(40 + round * 35 + Math.random() * 30);
     if (round === rounds - 1) await expect.poll(() => victim.saved().length, { timeout: 20_000 }).not.toBe(0);
     victim.process.kill('SIGKILL');
@@ -88,7 +88,7 @@ test('a process killed while it writes leaves a whole catalog with all that it s
     const saved = victim.saved();
     const stored = storedRuns(name);
     expect(stored.slice(0, saved.length)).toEqual(saved);
-    // The last one may have been saved without a chance to say so.
+    // The last one may have been saved without being reported.
     expect(stored.length - saved.length).toBeLessThanOrEqual(1);
     expect(integrity()).toBe('ok');
   }

@@ -33,7 +33,7 @@ describe('in a file', () => {
 
 describe('in memory', () => testCatalog(() => openSqliteCatalog(':memory:')));
 
-test('what was written is there when it is opened again', () => {
+test('written records are there when it is opened again', () => {
   let id: string;
   {
     using catalog = openSqliteCatalog(path);
@@ -45,7 +45,7 @@ test('what was written is there when it is opened again', () => {
   expect(again.volumeIdentity('h', 'pg')).toBe('i');
 });
 
-test('nobody else can read it, whatever the umask and whatever its mode was', () => {
+test('no other user can read it, for any umask and previous mode', () => {
   const umask = process.umask(0);
   try {
     using _ = openSqliteCatalog(path);
@@ -110,7 +110,7 @@ test('a file that is no database is refused and stays as it was', () => {
   expect(readFileSync(path, 'utf8')).toMatch(/^not a database/);
 });
 
-test('damage is reported as what it is', () => {
+test('damage is reported as such', () => {
   {
     using catalog = openSqliteCatalog(path);
     for (let number = 0; number < 200; number += 1)
@@ -164,7 +164,7 @@ test('a transaction that another process holds too long is named', () => {
         message: expect.stringContaining('another process is busy with it'),
       }),
     );
-    // Readers are never kept waiting.
+    // Readers never wait.
     expect(impatient.volumeIdentity('h', 'pg')).toBeUndefined();
   } finally {
     impatient[Symbol.dispose]();

@@ -8,7 +8,7 @@ let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'unchanged-'))));
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test('a list is the same one until anybody has changed something, and never an old one', () => {
+test('a list is the same object until any process changes something, and never outdated', () => {
   const volume = { driver: 'local', createdAt: 'now', labels: {}, options: {}, anonymous: false };
   const path = join(folder, 'catalog.db');
   using own = openSqliteCatalog(path);

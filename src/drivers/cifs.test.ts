@@ -39,7 +39,7 @@ describe('the options of cifs', () => {
     expect(refusal).not.toThrow('hunter2');
   });
 
-  test('what mount is told has the user and the domain of the credentials, and no password', () => {
+  test('mount gets the user and the domain of the credentials, and no password', () => {
     const login = parseCredentials('username=me\npassword=a=b, c \ndomain=WORK\n');
     expect(login).toEqual({ username: 'me', password: 'a=b, c ', domain: 'WORK' });
     expect(cifsWords(cifs({ o: 'vers=3.0,addr=10.0.0.5' }), login)).toEqual([
@@ -51,7 +51,7 @@ describe('the options of cifs', () => {
     expect(cifsWords(cifs({ o: 'username=you' }), login)).toEqual(['username=you', 'domain=WORK']);
   });
 
-  test('nobody is asked for a password: without a user it is the guest', () => {
+  test('nothing prompts for a password: without a user it is the guest', () => {
     expect(cifsWords(cifs({}), {})).toEqual(['guest']);
     expect(cifsWords(cifs({ o: 'sec=krb5' }), {})).toEqual(['sec=krb5']);
   });

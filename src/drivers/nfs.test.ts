@@ -97,7 +97,7 @@ describe('a server of nfs', () => {
     folder: '/nowhere',
     mountpoint: '/nowhere/_data',
   });
-  /** Accepted, or a version that there is none of. */
+  /** Accepted, or a version that does not exist. */
   const reply = (request: Buffer, status: number): Buffer => {
     const message = Buffer.alloc(28);
     message.writeUInt32BE(0x8000_0018, 0);
@@ -116,7 +116,7 @@ describe('a server of nfs', () => {
     });
   });
 
-  test('whose name nobody knows is named', async () => {
+  test('whose name cannot be resolved is named', async () => {
     const options = nfs({ device: 'no-such-server.invalid:/x' });
     await expect(nfsDriver.mount({ ...volume(1), options })).rejects.toMatchObject({
       code: 'unavailable',
@@ -143,7 +143,7 @@ describe('a server of nfs', () => {
     expect(Date.now() - before).toBeLessThan(30_000);
   });
 
-  test('that speaks another version is told so', async () => {
+  test('that speaks another version is reported', async () => {
     const port = await listen((socket, request) => socket.write(reply(request, 2)));
     await expect(nfsDriver.mount(volume(port, ',nfsvers=4.1'))).rejects.toMatchObject({
       code: 'unavailable',
@@ -152,7 +152,7 @@ describe('a server of nfs', () => {
     });
   });
 
-  test('that is there is well', async () => {
+  test('that responds is healthy', async () => {
     const port = await listen((socket, request) => socket.write(reply(request, 0)));
     expect(await nfsDriver.health(volume(port), { isMounted: false })).toEqual({
       status: 'good',
@@ -170,7 +170,7 @@ describe('a server of nfs', () => {
     expect(Date.now() - before).toBeGreaterThan(1900);
   });
 
-  test('is not waited for by who gives up', async () => {
+  test('is abandoned by a cancelled caller', async () => {
     const port = await listen(() => undefined);
     const work = nfsDriver.mount(volume(port), { signal: AbortSignal.timeout(100) });
     await expect(work).rejects.toMatchObject({ code: 'cancelled' });

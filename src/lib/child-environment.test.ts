@@ -21,7 +21,7 @@ test('tools of the machine get neither passwords nor keys of clouds', () => {
   });
 });
 
-test('tools keep what tells them how the machine is made', () => {
+test('tools keep the variables that describe the machine', () => {
   const machine = { DM_DISABLE_UDEV: '1', MKE2FS_CONFIG: '/etc/mine.conf', KRB5CCNAME: 'FILE:/tmp/cc' };
   expect(toolEnvironment({ ...usual, ...machine })).toMatchObject(machine);
 });
@@ -30,7 +30,7 @@ test('programs that the user sets up keep their own variables, and get nothing t
   expect(userEnvironment({ ...usual, ...secrets, ...clouds })).toEqual({ ...usual, ...clouds });
 });
 
-test('a program that is run sees what it was given, and no secret of this process', async () => {
+test('a program sees its own variables, and no secret of this process', async () => {
   Object.assign(process.env, secrets, clouds);
   try {
     const { stdout } = await runProgram('env', [], { env: { GIVEN: 'yes' } });

@@ -17,7 +17,7 @@ test('a file is there with its content and mode, and nothing beside it', async (
   expect(readdirSync(folder)).toEqual(['file']);
 });
 
-test('a file that is there is replaced as a whole, and whoever has it open keeps the old one', async () => {
+test('an existing file is replaced atomically, and open descriptors keep the old one', async () => {
   writeFileSync(join(folder, 'file'), 'the old content');
   const before = statSync(join(folder, 'file')).ino;
   await writeDurably(join(folder, 'file'), new Uint8Array([1, 2, 3]));
@@ -26,7 +26,7 @@ test('a file that is there is replaced as a whole, and whoever has it open keeps
   expect(statSync(join(folder, 'file')).mode & 0o777).toBe(0o600);
 });
 
-test('a write that fails leaves what was there, and no temporary file', async () => {
+test('a failed write leaves the old content, and no temporary file', async () => {
   mkdirSync(join(folder, 'directory/inside'), { recursive: true });
   await expect(writeDurably(join(folder, 'directory'), 'x')).rejects.toMatchObject({
     code: expect.stringMatching(/^E/),
@@ -46,7 +46,7 @@ test('the temporary file can be made elsewhere on the same disk', async () => {
   expect(readFileSync(join(folder, 'file'), 'utf8')).toBe('x');
 });
 
-test('of many writers at once one is last, and its content is whole', async () => {
+test('of many concurrent writers one is last, and its content is complete', async () => {
   const contents = Array.from({ length: 20 }, (_, i) => `${i} `.repeat(10_000));
   await Promise.all(contents.map((content) => writeDurably(join(folder, 'file'), content)));
   expect(contents).toContain(readFileSync(join(folder, 'file'), 'utf8'));

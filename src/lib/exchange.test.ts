@@ -10,7 +10,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-test('exchange() swaps two directories with what is in them', () => {
+test('exchange() swaps two directories with their content', () => {
   for (const name of ['a', 'b']) {
     mkdirSync(join(folder, name));
     writeFileSync(join(folder, name, `was-in-${name}`), '');

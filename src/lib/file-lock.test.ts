@@ -12,7 +12,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-test('a lock is held by one, who is named to the others, until it is disposed', async () => {
+test('one process holds a lock, and others get its name, until it is disposed', async () => {
   const path = join(folder, 'lock');
   const first = await tryLockFile(path, { owner: 'the first' });
   expect(await tryLockFile(path, { owner: 'the second' })).toEqual({ heldBy: 'the first' });
@@ -46,7 +46,7 @@ test('a shared lock keeps the others out until the last of its holders is done, 
   expect(await tryLockFile(path, { owner: 'one', isShared: true })).toEqual({ heldBy: 'alone' });
 });
 
-test('of several owners that a file names, one is told that has not ended and whose process lives', () => {
+test('of several owners in a file, one that is still alive is named', () => {
   const read = (line: string): { pid: number } | undefined =>
     /^\d+$/.test(line) ? { pid: Number(line) } : undefined;
   const { pid: dead } = spawnSync('true');
@@ -103,7 +103,7 @@ test('the lock of a process that was killed is free', async () => {
   if (!('heldBy' in taken)) await taken[Symbol.asyncDispose]();
 });
 
-test('what another user put in the place of a lock is neither followed nor written to', async () => {
+test('a link or file that another user put in the place of a lock is neither followed nor written to', async () => {
   const [victim, path] = [join(folder, 'victim'), join(folder, 'lock')];
   writeFileSync(victim, 'precious');
   const refused = { code: 'denied', message: expect.stringContaining('it is a link, or no plain file') };

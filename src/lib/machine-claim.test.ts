@@ -7,7 +7,7 @@ import { claimOnMachine } from './machine-claim.ts';
 
 const module = new URL('machine-claim.ts', import.meta.url).href;
 
-/** Another process that claims a name and keeps it until it is killed; what it was told of the claim. */
+/** Another process that claims a name and keeps it until it is killed, with the result of its claim. */
 async function claimElsewhere(
   name: string,
   { isShared = false, uid = 0 } = {},
@@ -36,7 +36,7 @@ function addressOf(name: string): string {
   return `\0holdfast/${hash('sha256', name).slice(0, 40)}`;
 }
 
-/** Claims a name here; throws when it is another's. */
+/** Claims a name here; throws when another process holds it. */
 async function claim(name: string): Promise<AsyncDisposable> {
   const taken = await claimOnMachine(name);
   if ('heldBy' in taken) throw new Error(`"${name}" is held by ${taken.heldBy.pid}`);
@@ -98,7 +98,7 @@ test('a name is free again when it is let go, and another name is another claim'
   await using _again = await claim(name);
 });
 
-/** A process that has a name, hangs, and lets nobody connect any more. */
+/** A process that holds a name, hangs, and accepts no connection any more. */
 async function hangWith(name: string): Promise<AsyncDisposable> {
   const path = JSON.stringify(addressOf(name));
   const source = `
@@ -127,7 +127,7 @@ async function hangWith(name: string): Promise<AsyncDisposable> {
   };
 }
 
-test('whoever has a name and cannot be asked has it all the same', async () => {
+test('a holder that cannot be asked still holds the name', async () => {
   const name = `hanging ${process.pid}`;
   {
     await using _other = await hangWith(name);
@@ -136,7 +136,7 @@ test('whoever has a name and cannot be asked has it all the same', async () => {
   await using _mine = await claim(name);
 });
 
-/** A program of another user that takes a name in one of the ways that there are. */
+/** A program of another user that takes a name in one of the possible ways. */
 async function squat(name: string, way: 'answer' | 'hang' | 'flip'): Promise<AsyncDisposable> {
   const source = `
     const { createServer, connect } = require('node:net');

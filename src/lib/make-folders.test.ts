@@ -8,7 +8,7 @@ let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'make-folders-'))));
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-test('makes what is missing, and says which was the first', async () => {
+test('creates missing folders, and returns the first', async () => {
   expect(await makeFolders(join(folder, 'a/b/c'), { mode: 0o700 })).toBe(join(folder, 'a'));
   expect(statSync(join(folder, 'a/b/c')).mode & 0o777).toBe(0o700);
   expect(await makeFolders(join(folder, 'a/b/c'), { mode: 0o700 })).toBeUndefined();
@@ -24,6 +24,6 @@ test('fails where a file is in the way, and leaves it', async () => {
   expect(existsSync(join(folder, 'file'))).toBe(true);
 });
 
-test('ends where a file system lets nobody make a folder', async () => {
+test('fails where a file system lets no process create a folder', async () => {
   await expect(makeFolders('/proc/holdfast/a', { mode: 0o700 })).rejects.toMatchObject({ code: 'ENOENT' });
 });

@@ -67,7 +67,7 @@ describe.skipIf(!isRoot)('a tree with everything that is hard to carry', () => {
     expect(treeFacts(target)).toEqual(treeFacts(from));
   });
 
-  test('does not take over what its new place would have it inherit', async () => {
+  test('does not inherit attributes from its new place', async () => {
     const from = join(folder, 'from');
     await makeHostileTree(from);
     execFileSync('setfacl', ['-d', '-m', 'u:4711:rwx', target]);
@@ -123,7 +123,7 @@ describe('materialize()', () => {
     expect(readdirSync(folder)).toEqual(['target']);
   });
 
-  test('writes only below its root, whatever the entries are', async () => {
+  test('writes only below its root, for any entries', async () => {
     const name = fc.constantFrom('a', 'b', 'c');
     const path = fc.array(name, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/'));
     const up = fc.constantFrom('..', '../outside', '../../outside', '/tmp', 'a', '.', 'b/..');
@@ -233,7 +233,7 @@ describe('materialize()', () => {
   );
 
   test.skipIf(!isRoot)(
-    'reports what another user may not do and goes on, without lending setuid to a wrong owner',
+    'reports what another user may not do and continues, without granting setuid to a wrong owner',
     () => {
       const script = `
       import { materialize } from ${JSON.stringify(join(import.meta.dirname, 'tree-writer.ts'))};
@@ -284,7 +284,7 @@ async function* members(list: readonly TreeMember[]): AsyncGenerator<TreeMember>
   yield* list;
 }
 
-describe('what another user who owns the target puts in the place of what is made', () => {
+describe('resists replacements by another user who owns the target', () => {
   const plain = { mode: 0o777, uid: 65534, gid: 65534, mtimeNs: 0n, size: 0 } as const;
 
   async function* nothing(): AsyncGenerator<Uint8Array> {}

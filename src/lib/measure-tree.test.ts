@@ -32,7 +32,7 @@ test('everything is counted once, as by a walk: links, holes, pipes and names of
 test('more names than are read at once are all counted, and again when nothing has changed', async () => {
   for (let number = 0; number < 5000; number++) writeFileSync(join(root, `file-${number}`), 'x');
   expect(await measureTree(fromText(root))).toMatchObject({ bytes: 5000, files: 5000 });
-  // In its place: no directory tells of it.
+  // Grows in place, which changes no directory.
   writeFileSync(join(root, 'file-4711'), 'xyz');
   expect(await measureTree(fromText(root))).toMatchObject({ bytes: 5002, files: 5000 });
 });
@@ -46,7 +46,7 @@ test('a tree that is deeper than directories are kept open is measured to its en
   expect(await measureTree(fromText(root))).toMatchObject({ bytes: 6, files: 2, directories: 151 });
 });
 
-test('what is not there, is no directory, or is not wanted any more, is said as a walk says it', async () => {
+test('a missing path, a file or a cancel throws as in a walk', async () => {
   writeFileSync(join(root, 'file'), '');
   await expect(measureTree(fromText(join(root, 'nothing')))).rejects.toMatchObject({ code: 'not-found' });
   await expect(measureTree(fromText(join(root, 'file')))).rejects.toMatchObject({ code: 'usage' });

@@ -53,7 +53,7 @@ describe('mounts of a state folder', () => {
     await expect(requireMountsHere(stateDir, 'Cannot mount')).resolves.toBeUndefined();
   });
 
-  test('stay claimed when the plugin ends, unless it says that nobody uses them', async () => {
+  test('stay claimed when the plugin ends, unless it says that they are not in use', async () => {
     {
       await using _claim = await claimMounts(stateDir);
     }

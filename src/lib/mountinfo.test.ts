@@ -17,12 +17,12 @@ test('lines with any number of optional fields are read, and escapes are undone'
   ]);
 });
 
-test('the mount at a path is the one that covers the others', () => {
+test('the mount at a path is the topmost one', () => {
   expect(mountAt(parseMountinfo(text), '/srv/a b')?.id).toBe(41);
   expect(mountAt(parseMountinfo(text), '/srv')).toBeUndefined();
 });
 
-test('what is mounted within a folder is told from what only begins alike', () => {
+test('a mount within a folder differs from one that only shares the prefix', () => {
   expect(mountsWithin(parseMountinfo(text), '/srv/a').map(({ id }) => id)).toEqual([]);
   expect(mountsWithin(parseMountinfo(text), '/srv/a b').map(({ id }) => id)).toEqual([40, 41]);
   expect(mountsWithin(parseMountinfo(text), '/')).toHaveLength(4);

@@ -48,7 +48,7 @@ test('the service manager hears it, at a path and at a name in the abstract name
   }
 });
 
-test('without a service manager nothing happens; one that is gone is an error', () => {
+test('without a service manager nothing happens; a missing one is an error', () => {
   expect(() => notifyService({}, 'READY=1')).not.toThrow();
   expect(() => notifyService({ NOTIFY_SOCKET: join(folder, 'gone') }, 'READY=1')).toThrow('does not take it');
   expect(() => notifyService({ NOTIFY_SOCKET: 'relative' }, 'READY=1')).toThrow('is no socket');

@@ -33,7 +33,7 @@ function leadsTo(path: string, to: string): boolean {
   return isSameFile(found.stat(), wanted.stat());
 }
 
-test('a path of plain directories, of links of this user and of what is open leads where it says', () => {
+test('a path of plain directories, own links and open descriptors is followed', () => {
   mkdirSync(join(folder, 'a/b'), { recursive: true });
   symlinkSync('a/./b', join(folder, 'near'));
   symlinkSync(join(folder, 'near'), join(folder, 'far'));
@@ -45,7 +45,7 @@ test('a path of plain directories, of links of this user and of what is open lea
   expect(leadsTo('/', '/')).toBe(true);
 });
 
-test('what is missing, no directory or a circle of links is a system error', () => {
+test('a missing path, a file or a loop of links is a system error', () => {
   writeFileSync(join(folder, 'file'), '');
   symlinkSync('circle', join(folder, 'circle'));
   const codeOf = (name: string): string | undefined => {
@@ -83,7 +83,7 @@ describe.runIf(isRoot)('as root', () => {
   });
 });
 
-test('a path of more than 4,096 bytes is opened, and told from another', async () => {
+test('a path of more than 4,096 bytes is opened, and distinguished from another', async () => {
   const names = Array.from({ length: 25 }, (_, depth) => `${depth}`.padStart(200, 'd'));
   using place = new DisposableStack();
   let above = place.use(DirectoryHandle.open(folder));

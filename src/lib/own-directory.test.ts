@@ -20,7 +20,7 @@ test('makeOwnDirectory() makes a closed directory, and none where there is somet
   expect(readdirSync(folder)).toEqual([name]);
 });
 
-test('removeOwnDirectory() empties what was made wherever it is, and leaves what has its name', async () => {
+test('removeOwnDirectory() empties its directory wherever it is, and leaves what has taken its name', async () => {
   using above = DirectoryHandle.open(folder);
   using made = makeOwnDirectory(above, name);
   writeFileSync(join(folder, name, 'file'), '');

@@ -23,7 +23,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-test('what only root and this user can change is theirs, below a shared folder with the sticky bit too', async () => {
+test('paths that only root and this user can change are accepted, even below a shared sticky folder', async () => {
   expect(await whoElseWrites(file)).toBeUndefined();
   chmodSync(join(folder, 'a'), 0o1777);
   expect(await whoElseWrites(file)).toBeUndefined();
@@ -38,7 +38,7 @@ test.each([
   expect(await whoElseWrites(file)).toBe(`other users can write to "${join(folder, name)}"`);
 });
 
-test('a sticky folder is no excuse for what is in it to be changed', async () => {
+test('a sticky folder does not excuse a writable entry', async () => {
   chmodSync(join(folder, 'a/b'), 0o1777);
   expect(await whoElseWrites(join(folder, 'a/b'))).toContain('can write');
 });
@@ -54,7 +54,7 @@ test.runIf(process.getuid?.() === 0)('what belongs to another user, and a link o
   expect(await whoElseWrites(link)).toContain('belongs to user 4711');
 });
 
-test('links are followed to what they lead to, and not for ever', async () => {
+test('links are followed to their targets, but not for ever', async () => {
   symlinkSync('a/b', join(folder, 'short'));
   expect(await whoElseWrites(join(folder, 'short/file'))).toBeUndefined();
   chmodSync(file, 0o666);

@@ -62,7 +62,7 @@ describe('readPassword()', () => {
     expect(await read(`exec:sh -c 'echo "$HOLDFAST_PASSWORD$VAULT_TOKEN"'`, env)).toBe('theirs');
   });
 
-  test('refuses an empty password, a missing file and a failing command, without showing what it printed', async () => {
+  test('refuses an empty password, a missing file and a failing command, without showing its output', async () => {
     writeFileSync(join(folder, 'empty'), '\n');
     await expect(read(`file:${folder}/empty`)).rejects.toMatchObject({ code: 'usage' });
     await expect(read('env:NOT_SET')).rejects.toMatchObject({ code: 'usage' });

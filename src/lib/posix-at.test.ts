@@ -43,7 +43,7 @@ function codeOf(work: () => unknown): string | undefined {
   return undefined;
 }
 
-test('statAt() and statOpen() tell what lstat tells, of every type and time', () => {
+test('statAt() and statOpen() agree with lstat for every type and time', () => {
   writeFileSync(join(folder, 'file'), 'content');
   utimesSync(join(folder, 'file'), -12_345.25, -12_345.25);
   mkdirSync(join(folder, 'dir'));
@@ -86,7 +86,7 @@ test('reopen() opens the very file, whatever has its name by now', () => {
   expect(content.toString()).toBe('first');
 });
 
-test('what a name is must fit the call, and no name can end early', () => {
+test('a name must fit the call, and must not contain a NUL', () => {
   mkdirSync(join(folder, 'dir'));
   symlinkSync('dir', join(folder, 'link'));
   using handle = DirectoryHandle.open(folder);
@@ -101,7 +101,7 @@ test('what a name is must fit the call, and no name can end early', () => {
   expect(codeOf(() => statAt(handle.fd, 'dir'))).toBe('ENOENT');
 });
 
-/** As a container engine's profile does: to ask for statx(2) is not permitted, all else is. */
+/** Like the profile of a container engine: only statx(2) is forbidden. */
 const forbidStatx = `
 import koffi from 'koffi';
 const libc = koffi.load(null);
@@ -143,7 +143,7 @@ console.log(JSON.stringify([String(held.stat().ino), String(ino), Number(size), 
   });
   const [of, file] = ['data', 'data/file'].map((name) => String(lstatSync(join(folder, name)).ino));
   using held = DirectoryHandle.open(join(folder, 'data'));
-  // What is mounted in a tree is known as well: it is not deleted with that.
+  // A mount in a tree is recognized as well, so that it is not deleted with the tree.
   const mount = String(mountOf(held.fd));
   expect(mount).toMatch(/^\d+$/);
   expect(JSON.parse(said)).toEqual([of, file, 4, false, mount]);

@@ -69,7 +69,7 @@ describe('extended attributes', () => {
     expect(listXattrs(file)).toHaveLength(3);
   });
 
-  test('of a symbolic link are its own, and those of what it leads to are not taken for them', () => {
+  test('of a symbolic link are its own, not those of its target', () => {
     setXattr(file, { name: 'user.a', value: Buffer.from('b') });
     symlinkSync('file', join(folder, 'link'));
     expect(listXattrs(join(folder, 'link'))).toEqual([]);
@@ -145,7 +145,7 @@ test('the runs of data of a sparse file are found, and a file of one hole has no
     expect((runs[0]?.offset ?? 0) + (runs[0]?.length ?? 0)).toBeGreaterThanOrEqual(4_100_096);
     expect((runs[1]?.offset ?? 0) + (runs[1]?.length ?? 0)).toBe(10_000_000);
     expect(dataRuns(fd, 0)).toEqual([]);
-    // What lies beyond what was asked for is not told.
+    // Data beyond the requested range is not reported.
     expect(dataRuns(fd, 4_000_000)).toEqual([]);
     expect(() => syncFilesystem(fd)).not.toThrow();
   });

@@ -36,7 +36,7 @@ test('removeTree() removes names of any bytes and locked folders, and leaves wha
 });
 
 test('removeTree() removes folders that are deeper than a path can be', async () => {
-  // Made from the bottom up: a path to the deepest of them cannot be written.
+  // Created from the bottom up: a path to the deepest would be too long.
   const name = 'd'.repeat(200);
   let top = join(folder, 'start');
   mkdirSync(top);
@@ -70,14 +70,14 @@ test('removeTree() removes a symbolic link to a folder, and nothing of the folde
   expect(readdirSync(join(folder, 'outside'))).toEqual(['kept']);
 });
 
-test('removeTree() goes on in the folder that it holds when another takes its name', async () => {
+test('removeTree() continues in the folder that it holds when another takes its name', async () => {
   const root = join(folder, 'root');
   mkdirSync(join(root, 'a'), { recursive: true });
   mkdirSync(join(folder, 'outside'));
   for (let i = 0; i < 20_000; i++) writeFileSync(join(root, 'a', `file-${i}`), '');
   for (let i = 0; i < 100; i++) writeFileSync(join(folder, 'outside', `file-${i}`), '');
   const removed = removeTree(root);
-  // It gives way while it is in the folder.
+  // It yields while it is in the folder.
   await nextTurn();
   const before = readdirSync(join(root, 'a')).length;
   renameSync(join(root, 'a'), join(folder, 'moved'));

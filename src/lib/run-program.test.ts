@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { runProgram } from './run-program.ts';
 
-test('takes no part of an answer for the whole of it', async () => {
+test('never takes a part of the output for the whole', async () => {
   await expect(runProgram('head', ['-c', String(3 << 20), '/dev/zero'])).rejects.toMatchObject({
     code: 'failed',
     message: '"head" says more than can be taken in',

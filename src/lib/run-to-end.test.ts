@@ -34,7 +34,7 @@ test('a program that is not there is named with its package, and no file stays',
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test('a caller that is cancelled waits for the program, which comes to its end', async () => {
+test('a cancelled caller waits for the program, which finishes', async () => {
   const cancel = new AbortController();
   const go = join(folder, 'go');
   const script = 'touch "$1/started"; until [ -e "$1/go" ]; do sleep 0.02; done; echo done';
@@ -63,7 +63,7 @@ test('the program leads a session of its own, which the terminal of its caller d
   expect(session).toBe(pid);
 });
 
-test('a program whose caller was killed comes to its end, and is seen to run until then', async () => {
+test('a program whose caller was killed finishes, and counts as running until then', async () => {
   const module = new URL('run-to-end.ts', import.meta.url).href;
   const script = `
     const { runToEnd } = await import(${JSON.stringify(module)});

@@ -41,7 +41,7 @@ describe('daylight saving', () => {
       ).toHaveLength(4);
   });
 
-  test('a zone that changes by half an hour, and one that skips midnight', () => {
+  test('handles a zone that changes by half an hour, and one that skips midnight', () => {
     expect(times(['0 2 * * *'], 'Australia/Lord_Howe', '2026-10-03T00:00Z', 2)).toEqual([
       '10-03T15:30',
       '10-04T15:00',
@@ -84,7 +84,7 @@ test('several patterns count together, and seconds may come first', () => {
   expect(longestGapMs(openTimetable({ patterns: ['0 0 1 * *'], timeZone: 'UTC' }), 0)).toBe(31 * 86_400_000);
 });
 
-test('what cannot be read, or never comes, is refused', () => {
+test('an invalid pattern, or one that never matches, is refused', () => {
   const open = (pattern: string, timeZone?: string) => () => openTimetable({ patterns: [pattern], timeZone });
   expect(open('61 * * * *')).toThrow('Cannot read the schedule "61 * * * *"');
   expect(open('every day')).toThrow('Cannot read the schedule');
@@ -122,7 +122,7 @@ describe('the longest gap', () => {
     expect(hours(patterns)).toBeCloseTo(expected, 6);
   });
 
-  test('is what all times of a year show', () => {
+  test('equals the longest gap of all times of a year', () => {
     const pattern = fc
       .record({
         minute: fc.constantFrom('0', '15,45'),
@@ -140,7 +140,7 @@ describe('the longest gap', () => {
         const gaps = all.map((time, index) => time - (all[index - 1] ?? time));
         const longest = gaps.reduce((most, gap) => Math.max(most, gap), 0);
         const found = longestGapMs(timetable, fromMs);
-        // What comes so rarely is looked at for longer.
+        // Rare times are searched over a longer period.
         if (found > 28 * dayMs) expect(found).toBeGreaterThanOrEqual(longest);
         else expect(found).toBe(longest);
       }),

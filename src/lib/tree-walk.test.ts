@@ -31,7 +31,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('walkTree()', () => {
-  test('goes depth first, names in byte order, each directory before what is in it', async () => {
+  test('goes depth first, names in byte order, each directory before its entries', async () => {
     expect((await walked()).paths).toEqual(['', 'a', 'b', 'b/c', 'b/c/d', 'b.txt']);
   });
 
@@ -63,7 +63,7 @@ describe('walkTree()', () => {
     }
   });
 
-  test('reports a file that vanished and a file that was written to, and goes on', async () => {
+  test('reports a file that vanished and a file that was written to, and continues', async () => {
     const problems: TreeProblem[] = [];
     const paths: string[] = [];
     for await (const { entry, open } of walkTree(root, { onProblem: (problem) => problems.push(problem) })) {
@@ -82,7 +82,7 @@ describe('walkTree()', () => {
     ]);
   });
 
-  test('leaves out what it is told to skip, with all below it', async () => {
+  test('leaves out skipped paths and everything below', async () => {
     expect((await walked({ skip: (path) => path === 'b' })).paths).toEqual(['', 'a', 'b.txt']);
   });
 
@@ -124,7 +124,7 @@ describe('walkTree()', () => {
   });
 });
 
-/** Of what was opened below the root. */
+/** Descriptors opened below the root. */
 function openFiles(): string {
   const links = readdirSync('/proc/self/fd').map((fd) => {
     try {

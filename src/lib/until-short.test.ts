@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { untilShort } from './until-short.ts';
 
-/** How often a work is done that takes so long each time, in milliseconds. */
+/** How often a work of these durations is done, in milliseconds. */
 async function timesOf(...durations: number[]): Promise<number> {
   let times = 0;
   await untilShort(() => sleep(durations[times++]), { shortMs: 40, most: 3 });

@@ -20,7 +20,7 @@ test('isLocalPath() is true exactly for relative paths that stay inside', () => 
     fc.property(anyPath, (path) => {
       const landed = posix.resolve('/r/o/o/t', path);
       const inside = landed === '/r/o/o/t' || landed.startsWith('/r/o/o/t/');
-      // `../t` comes back by the name of the root, which nobody may rely on.
+      // `../t` returns by the name of the root, which no caller may rely on.
       fc.pre(!path.includes('t'));
       expect(isLocalPath(path)).toBe(path !== '' && !path.startsWith('/') && inside);
     }),

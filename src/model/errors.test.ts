@@ -36,7 +36,7 @@ test('HTTP statuses agree with the engine’s classes', () => {
   expect(httpStatus('unavailable')).toBe(503);
 });
 
-test('isAppError() tells an AppError, and its code, from other errors', () => {
+test('isAppError() distinguishes an AppError, and its code, from other errors', () => {
   expect(isAppError(new AppError('full', 'm'))).toBe(true);
   expect(isAppError(new AppError('full', 'm'), 'full')).toBe(true);
   expect(isAppError(new AppError('full', 'm'), 'usage')).toBe(false);

@@ -52,7 +52,7 @@ test.each([
   ],
 ])('%j leaves out %j', (patterns, left) => {
   expect(excluded(patterns, tree)).toEqual(left);
-  // A walk asks in any order, and about children of folders that it never entered.
+  // A walk asks in any order, also about entries of folders that it never entered.
   expect(excluded(patterns, tree.toReversed()).toReversed()).toEqual(left);
 });
 

@@ -14,7 +14,7 @@ const consumer: Consumer = {
   readOnly: false,
 };
 
-// The same volumes and filters as were tried on Docker Engine 26.1.
+// The same volumes and filters as tried with Docker Engine 26.1.
 const volumes = [
   someVolume('Xab'),
   someVolume('ab12', { consumers: [consumer] }),
@@ -80,7 +80,7 @@ describe('refuses in Docker’s words', () => {
     expect(() => parseVolumeFilter(texts)).toThrow(expect.objectContaining({ code: 'usage', message }));
   });
 
-  test('what prune does not take', () => {
+  test('refuses filters that prune does not accept', () => {
     expect(() => parseVolumeFilter(['dangling=true'], 'prune')).toThrow("invalid filter 'dangling'");
     expect(() => parseVolumeFilter(['all=1', 'all=true'], 'prune')).toThrow(
       "invalid filter 'all=[1 true]': only one value is expected",

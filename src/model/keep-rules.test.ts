@@ -15,7 +15,7 @@ function kept(times: readonly string[], rules: KeepRules): string[] {
 }
 
 describe('applyKeepRules()', () => {
-  test('keeps the newest so many, in whatever order they come', () => {
+  test('keeps the newest so many, in any input order', () => {
     const times = ['2026-01-02T10:00:00Z', '2026-01-03T10:00:00Z', '2026-01-01T10:00:00Z'];
     expect(kept(times, { last: 2 })).toEqual([
       '2026-01-03T10:00:00Z last snapshot',
@@ -44,7 +44,7 @@ describe('applyKeepRules()', () => {
     expect(kept(sameDay, { count: { daily: 1 } })).toEqual(['2026-01-02T00:30:00+02:00 daily snapshot']);
   });
 
-  test('weeks are those of ISO 8601, over the turn of a year too', () => {
+  test('weeks are those of ISO 8601, also across the turn of a year', () => {
     const times = [
       '2025-12-28T12:00:00Z',
       '2025-12-29T12:00:00Z',

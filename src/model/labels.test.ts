@@ -52,7 +52,7 @@ describe('holdfast labels', () => {
     expect(speaksOf(read({}), 'anything')).toBe(true);
   });
 
-  test('call MySQL by the name of its preset, and refuse one that there is not', () => {
+  test('call MySQL by the name of its preset, and refuse an unknown one', () => {
     expect(read({ 'holdfast.preset': 'MySQL', 'holdfast.dump': 'true' })).toMatchObject({
       preset: 'mariadb',
       dump: true,
@@ -113,13 +113,13 @@ describe('holdfast labels', () => {
     expect({ ...rest, warnings: [] }).toEqual(noLabelSettings);
   });
 
-  test('that are our own marks are not told as unknown', () => {
+  test('that are our own marks are not reported as unknown', () => {
     expect(read({ 'holdfast.trial': '1', 'holdfast.helper.owner': 'x' }).warnings).toEqual([]);
   });
 });
 
 describe('labels of offen/docker-volume-backup', () => {
-  test('stop a container, whatever backup they name', () => {
+  test('stop a container, for any backup that they name', () => {
     expect(read({ 'docker-volume-backup.stop-during-backup': 'true' }).stillness).toBe('stop');
     expect(read({ 'docker-volume-backup.stop-during-backup': 'service1' }).stillness).toBe('stop');
     expect(read({ 'docker-volume-backup.stop-during-backup': 'false' }).stillness).toBe(undefined);
@@ -144,7 +144,7 @@ describe('labels of offen/docker-volume-backup', () => {
     ]);
   });
 
-  test('that have no counterpart are told', () => {
+  test('without a counterpart are reported', () => {
     const { warnings, hooks } = read({
       'docker-volume-backup.process-pre': 'true',
       'docker-volume-backup.stop-during-backup-no-restart': 'true',
@@ -180,7 +180,7 @@ describe('labels of Nautical', () => {
     expect(read({ 'nautical-backup.lifecycle.after': 'x' }).hooks).toMatchObject([{ timeoutMs: 60_000 }]);
   });
 
-  test('about what Holdfast does not do are told', () => {
+  test('about unsupported features are reported', () => {
     const { warnings } = read({
       'nautical-backup.curl.before': 'curl https://example.org',
       'nautical-backup.rsync-custom-args': '--delete',
@@ -234,7 +234,7 @@ describe('labels of stack-back', () => {
   });
 });
 
-test('our own labels are stronger than those of others, and hooks of both count', () => {
+test('our own labels take precedence over those of others, and hooks of both count', () => {
   const found = read({
     'holdfast.stop': 'pause',
     'docker-volume-backup.stop-during-backup': 'true',
@@ -245,7 +245,7 @@ test('our own labels are stronger than those of others, and hooks of both count'
   expect(found.hooks.map(({ command }) => command[0])).toEqual(['ours', 'theirs']);
 });
 
-test('what the stronger does not say, the weaker says', () => {
+test('the weaker labels fill the gaps of the stronger', () => {
   const volume = { ...noLabelSettings, settings: { schedule: '@daily' } };
   const container = { ...noLabelSettings, dump: true, settings: { schedule: '@hourly', jitter: '5m' } };
   expect(layerLabels(volume, container)).toMatchObject({

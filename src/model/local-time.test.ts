@@ -21,19 +21,19 @@ test.each([
   expect(localTime(Date.parse('2026-11-24T12:36:58.500Z'))).toBe(shown);
 });
 
-test('the hour that comes twice in autumn is told apart', () => {
+test('the offset distinguishes the repeated hour in autumn', () => {
   process.env['TZ'] = 'Europe/Berlin';
   expect(localTime('2026-10-25T00:30:00Z')).toBe('2026-10-25T02:30:00+02:00');
   expect(localTime('2026-10-25T01:30:00Z')).toBe('2026-10-25T02:30:00+01:00');
 });
 
-test('what is shown is read back as the end of the same second', () => {
+test('a shown time parses as the end of the same second', () => {
   process.env['TZ'] = 'Europe/Berlin';
   const shown = localTime('2026-10-25T00:30:07.250Z');
   process.env['TZ'] = 'UTC';
   expect(parseTime(shown, new Date(0)).toISOString()).toBe('2026-10-25T00:30:07.999Z');
 });
 
-test('what is no time is shown as it is, without control characters', () => {
+test('an invalid time is shown unchanged, without control characters', () => {
   expect(localTime('soon\u{1b}[2J')).not.toContain('\u{1b}');
 });

@@ -91,7 +91,7 @@ test.each([
   expect(() => parseCsvMount(text)).toThrow(expect.objectContaining({ code: 'usage', message }));
 });
 
-// As Docker Engine 26.1 says them.
+// As in Docker Engine 26.1.
 test.each([
   ['src=a', 'volume', 'field Target must not be empty'],
   ['type=foo,dst=/x', 'foo', 'mount type unknown'],
@@ -112,7 +112,7 @@ test.each([
   );
 });
 
-test('formatCsvMount() quotes what has a comma or a quote in it', () => {
+test('formatCsvMount() quotes fields with a comma or a quote', () => {
   expect(formatCsvMount({ ...bind, source: '/a,b', target: '/x"y' })).toBe(
     'type=bind,"source=/a,b","target=/x""y"',
   );

@@ -40,7 +40,7 @@ test('parseShortMount() takes a source that starts with a dot from the directory
   });
 });
 
-// As Docker Engine 26.1 says them.
+// As in Docker Engine 26.1.
 test.each([
   ['', 'invalid empty volume spec'],
   ['/x:ro', "invalid volume specification: '/x:ro'"],

@@ -24,7 +24,7 @@ import { checkMountList, sameMount, type Mount } from './mount.ts';
 
 const volume = { type: 'volume', readOnly: false, noCopy: false, options: {}, labels: {} } as const;
 
-describe('what is parsed from what was formatted is the same mount', () => {
+describe('parsing a formatted mount gives the same mount', () => {
   const many = { numRuns: 1000 };
   test('for -v', () => {
     fc.assert(
@@ -63,7 +63,7 @@ describe('what is parsed from what was formatted is the same mount', () => {
   });
 });
 
-describe('a formatter says what a mount is, or refuses, and never something else', () => {
+describe('a formatter expresses the mount exactly, or refuses', () => {
   const anyMount = fc.oneof(shortMounts, csvMounts, composeLongMounts, composeShortMounts, tmpfsOptionMounts);
   const notations: readonly (readonly [string, (mount: Mount) => Mount])[] = [
     ['-v', (mount) => parseShortMount(formatShortMount(mount))],

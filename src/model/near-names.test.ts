@@ -10,7 +10,7 @@ test('nearNames() finds the name that Compose put its project before', () => {
   expect(nearNames('data', ['shop_data', 'shop_cache'])).toEqual(['shop_data']);
 });
 
-test('nearNames() finds a name that differs by the stack before it, after what has all of the name in it', () => {
+test('nearNames() finds a name that differs by its stack, after names that contain all of it', () => {
   expect(nearNames('blog_postgres_data', ['postgres_data', 'cache'])).toEqual(['postgres_data']);
   expect(nearNames('postgres_data', ['blog_data', 'shop_postgres_data'])[0]).toBe('shop_postgres_data');
 });

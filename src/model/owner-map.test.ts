@@ -8,7 +8,7 @@ describe('parseOwnerMap()', () => {
     expect(mapId(groups, 1000)).toBe(34);
   });
 
-  test('turns round what it has done', () => {
+  test('inverts the map', () => {
     const there = parseOwnerMap(['0:100000:65536']);
     const back = parseOwnerMap(['100000:0:65536']);
     for (const id of [0, 999, 65535, 65536, 200000])

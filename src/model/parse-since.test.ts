@@ -21,6 +21,6 @@ test.each([
   expect(parseSince(text, now)).toEqual(expected);
 });
 
-test('what is no time is refused', () => {
+test('an invalid time is refused', () => {
   expect(() => parseSince('soon', now)).toThrow('Cannot read time "soon"');
 });

@@ -10,7 +10,7 @@ test('quote() shows names as Go’s %q does', () => {
   expect(quote('\u202e\u00a0\u{e0041}')).toBe(String.raw`"\u202e\u00a0\U000e0041"`);
 });
 
-test('what quote() gives is safe for a terminal', () => {
+test('the result of quote() is safe for a terminal', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       expect(quote(text)).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);

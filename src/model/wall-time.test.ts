@@ -36,7 +36,7 @@ describe('a time on the wall', () => {
   );
 });
 
-test('a zone that there is not is refused', () => {
+test('an unknown zone is refused', () => {
   expect(checkTimeZone('Europe/Berlin')).toBe('Europe/Berlin');
   expect(() => checkTimeZone('Mars/Olympus')).toThrow('There is no time zone "Mars/Olympus"');
 });

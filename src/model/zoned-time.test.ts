@@ -8,11 +8,11 @@ function at(text: string, zone: string): string {
 }
 
 test.each([
-  // Clocks are set back at three: the hour from two on comes twice.
+  // Clocks are set back at three: the hour from two on occurs twice.
   ['2026-10-25 01:59', 'Europe/Berlin', '2026-10-24T23:59'],
   ['2026-10-25 02:30', 'Europe/Berlin', '2026-10-25T01:30'],
   ['2026-10-25 03:00', 'Europe/Berlin', '2026-10-25T02:00'],
-  // And ahead at two: the hour from two on never comes.
+  // And forward at two: the hour from two on is skipped.
   ['2026-03-29 01:59', 'Europe/Berlin', '2026-03-29T00:59'],
   ['2026-03-29 02:30', 'Europe/Berlin', '2026-03-29T01:30'],
   ['2026-03-29 03:00', 'Europe/Berlin', '2026-03-29T01:00'],
@@ -24,7 +24,7 @@ test.each([
   expect(at(wall, zone)).toBe(`${instant}:00.000Z`);
 });
 
-test('in UTC every time is what it says', () => {
+test('in UTC every wall time is the instant itself', () => {
   fc.assert(
     fc.property(
       fc.date({ min: new Date('1971-01-01'), max: new Date('2100-01-01'), noInvalidDate: true }),

@@ -36,7 +36,7 @@ async function lockNames(): Promise<string[]> {
   return (await codec.store.list('locks')).map(({ name }) => name);
 }
 
-/** A lock file of somebody else. */
+/** A lock file of another process. */
 async function foreignLock(fields: {
   readonly exclusive?: boolean;
   readonly hostname?: string;
@@ -54,7 +54,7 @@ async function foreignLock(fields: {
   });
 }
 
-/** What a lock of this machine and this namespace says of itself. */
+/** The identity in a lock of this machine and this namespace. */
 async function here(): Promise<{ readonly processSpace: string }> {
   await using lock = await lockRepository(codec, { exclusive: false });
   return (await loadLock(codec, lock.name ?? '')).holdfast ?? { processSpace: '' };
@@ -65,7 +65,7 @@ function deadPid(): number {
   return Number(execFileSync('sh', ['-c', 'echo $$'], { encoding: 'utf8' }));
 }
 
-test('a lock says who holds it, and is gone afterwards', async () => {
+test('a lock names its holder, and is removed afterwards', async () => {
   {
     await using lock = await lockRepository(codec, { exclusive: true });
     expect(await lockNames()).toEqual([lock.name]);
@@ -103,14 +103,14 @@ test.each([
   },
 );
 
-test('a fresh lock of another machine is respected, whatever runs here', async () => {
+test('a fresh lock of another machine is respected', async () => {
   const name = await foreignLock({ exclusive: true, pid: deadPid(), ageMs: 29 * minuteMs });
   await expect(lockRepository(codec, { exclusive: false })).rejects.toMatchObject({ code: 'locked' });
   await expect(lockForReading(codec, {})).rejects.toMatchObject({ code: 'locked' });
   expect(await lockNames()).toEqual([name]);
 });
 
-/** The store's clock says that it was written so long ago. */
+/** Makes the store's clock say that it was written so long ago. */
 function age(name: string, ageMs: number): void {
   const at = (Date.now() - ageMs) / 1000;
   utimesSync(join(opened.location, 'locks', name), at, at);
@@ -172,7 +172,7 @@ test.each([
 );
 
 test.each(['read-only', 'full', 'denied'] as const)(
-  'a lock of the day before yesterday keeps nobody from reading a store that is %s',
+  'a lock of the day before yesterday does not prevent reading a store that is %s',
   async (code) => {
     await foreignLock({ exclusive: true, ageMs: 48 * 60 * minuteMs });
     const store = watched(codec.store, (call) => {
@@ -229,7 +229,7 @@ test('a lock of another program is taken for dead only when no process anywhere 
   const name = await foreignLock({ exclusive: true, hostname: hostname(), pid: process.pid, ageMs });
   await expect(lockRepository(codec, { exclusive: true })).rejects.toMatchObject({ code: 'locked' });
   expect(await lockNames()).toEqual([name]);
-  // Who asks for it knows that nobody else is at work.
+  // The user who asks for it knows that no one else is working.
   const { removed } = await unlockRepository(codec, { all: false, dryRun: false });
   expect(removed).toMatchObject([{ id: name, stale: 'its process has ended' }]);
 });
@@ -261,7 +261,7 @@ test('a renewed lock has a new time and takes the place of the one before', asyn
   await expect(lock.assertHeld()).resolves.toBeUndefined();
 });
 
-test('a lock that somebody removed is noticed, and not taken again behind their back', async () => {
+test('a removed lock is noticed, and not silently taken again', async () => {
   await using lock = await lockRepository(codec, { exclusive: false });
   await codec.store.remove('locks', lock.name ?? '');
   await expect(lock.assertHeld()).rejects.toMatchObject({ code: 'locked' });
@@ -384,7 +384,7 @@ test('of two at the same instant never both have the repository for themselves',
   expect(winners).toBeLessThanOrEqual(15);
 });
 
-test('a lock that cannot be read is respected, and the message says what to remove', async () => {
+test('an unreadable lock is respected, and the message says what to remove', async () => {
   const name = 'ab'.repeat(32);
   writeFileSync(join(opened.location, 'locks', name), '');
   await expect(lockRepository(codec, { exclusive: false })).rejects.toMatchObject({

@@ -33,14 +33,14 @@ async function saved(more: Parameters<TestRepository['save']>[1] = {}): Promise<
 }
 
 describe('listSnapshots()', () => {
-  test('lists the oldest first, whatever their ids', async () => {
+  test('lists the oldest first, independent of ids', async () => {
     const times = [5_000, 1_000, 3_000, 2_000, 4_000];
     for (const timeMs of times) await saved({ timeMs });
     const found = await opened.repository.listSnapshots();
     expect(found.map(({ time }) => Date.parse(time))).toEqual([1_000, 2_000, 3_000, 4_000, 5_000]);
   });
 
-  test('leaves out a damaged one, and tells of it', async () => {
+  test('leaves out a damaged one, and reports it', async () => {
     const whole = await saved();
     const damaged = await saved();
     writeFileSync(join(opened.location, 'snapshots', damaged.id), 'damaged');
@@ -65,7 +65,7 @@ describe('listSnapshots()', () => {
     expect((await opened.walk(found)).map(({ path }) => path)).toEqual(['']);
   });
 
-  test('knows it too of one that was saved after the index was read', async () => {
+  test('finds it for a snapshot saved after the index was read, too', async () => {
     await opened.walk(await saved());
     const later = await saved({ volume: { ...testVolume, identity: 'identity-of-later' } });
     const { holdfast: _, ...json } = await loadSnapshot(opened.codec, later.id);
@@ -115,7 +115,7 @@ describe('walk() and readFile()', () => {
     });
   });
 
-  test('a file is read in pieces, whole and verified', async () => {
+  test('a file is read in pieces, completely and verified', async () => {
     const snapshot = await saved();
     const [entry] = await allOf(opened.repository.walk(snapshot, 'b'));
     if (!entry) throw new Error('There is no "b"');
@@ -170,7 +170,7 @@ test('removeSnapshot() removes one, needs the repository for itself, and can be 
   expect(await opened.repository.listSnapshots()).toHaveLength(2);
 });
 
-test('what killed writes left goes with a save, unless somebody else who may be writing it holds a lock', async () => {
+test('a save removes leftovers of killed writes, unless another lock may belong to their writer', async () => {
   const leftover = join(opened.location, 'data/00/tmp-4194305-0123456789abcdef');
   writeFileSync(leftover, 'half of a pack');
   const hoursAgo = Date.now() / 1000 - 3 * 3600;

@@ -42,7 +42,7 @@ describe('the key of a volume', () => {
     await expect(keys.read(volume())).rejects.toMatchObject({ code: 'wrong-password' });
   });
 
-  test('is missed when the master key is gone, and no other one is made in its place', async () => {
+  test('cannot be read without the master key, and no other one is created in its place', async () => {
     await keys.create(volume());
     await rm(join(folder, 'state/keys/volumes.key'));
     await expect(keys.read(volume())).rejects.toMatchObject({
@@ -52,7 +52,7 @@ describe('the key of a volume', () => {
     expect(await readdir(join(folder, 'state/keys'))).toEqual([]);
   });
 
-  test('that is cut short or gone is named', async () => {
+  test('that is truncated or missing is named', async () => {
     await keys.create(volume());
     await truncate(join(folder, 'key.json'), 40);
     await expect(keys.read(volume())).rejects.toMatchObject({ code: 'integrity' });

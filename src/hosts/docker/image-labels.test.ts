@@ -6,18 +6,18 @@ import { ImageLabels } from './image-labels.ts';
 
 const container: EngineInspection = { Id: 'c', Image: 'sha256:1', Config: { Labels: { mine: 'yes' } } };
 
-/** Of an engine that refuses to show an image. */
+/** The response of an engine that refuses to show an image. */
 function refused(status: number, message: string): Promise<unknown> {
   const json = () => Promise.reject(refusalError('Cannot read', { status, message }));
   return new ImageLabels({ json }).of(container, undefined);
 }
 
-test('the labels of an image that is gone or broken are not known, and nothing fails with it', async () => {
+test('the labels of a missing or broken image are unknown, and nothing fails', async () => {
   await expect(refused(404, 'No such image: sha256:1')).resolves.toBeUndefined();
   await expect(refused(500, 'layer does not exist')).resolves.toBeUndefined();
 });
 
-test('an engine that is away, or a proxy that shows no images, is an error that says what to do', async () => {
+test('an unreachable engine, or a proxy that hides images, is an error that says what to do', async () => {
   await expect(refused(503, '')).rejects.toMatchObject({ code: 'unavailable' });
   await expect(refused(403, 'Forbidden')).rejects.toMatchObject({
     code: 'denied',

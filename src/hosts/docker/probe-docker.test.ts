@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import type { Host } from '../host.ts';
 import { openAtDockersPlace, type ProbeOptions, probeDocker } from './engine-probe.ts';
 
-/** What an engine is asked from the probe to the first list of volumes, and over how many connections. */
+/** The requests to an engine from the probe to the first list of volumes, and the number of connections. */
 async function askedOf(
   open: (options: ProbeOptions) => Promise<Host | undefined>,
   headers: Readonly<Record<string, string>> = {},

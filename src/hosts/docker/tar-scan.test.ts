@@ -16,18 +16,21 @@ const entries: readonly Entry[] = [
 
 const archive = await buffer(writeTar(entries.map((entry) => ({ entry, open: () => zeros(entry.size) }))));
 
-// A body of zeros looks like the end of an archive to whoever does not count.
+// A body of zeros looks like the end of an archive unless sizes are counted.
 async function* zeros(size: number): AsyncGenerator<Uint8Array> {
   yield Buffer.alloc(size);
 }
 
-test.each([1, 7, 511, 512, 513, 100_000])('a whole archive in pieces of %i bytes is whole', (length) => {
-  const scan = new TarScan();
-  for (let at = 0; at < archive.length; at += length) scan.push(archive.subarray(at, at + length));
-  expect(scan.isWhole).toBe(true);
-});
+test.each([1, 7, 511, 512, 513, 100_000])(
+  'a complete archive in pieces of %i bytes is recognized',
+  (length) => {
+    const scan = new TarScan();
+    for (let at = 0; at < archive.length; at += length) scan.push(archive.subarray(at, at + length));
+    expect(scan.isWhole).toBe(true);
+  },
+);
 
-test('an archive that is cut anywhere is not whole', () => {
+test('an archive truncated anywhere is incomplete', () => {
   for (let length = 0; length < archive.length; length += 37) {
     const scan = new TarScan();
     scan.push(archive.subarray(0, length));
@@ -35,7 +38,7 @@ test('an archive that is cut anywhere is not whole', () => {
   }
 });
 
-test('what is no tar is refused, and so is what goes on after half an end', () => {
+test('anything but tar is refused, and so is data after half an end', () => {
   expect(() => new TarScan().push(Buffer.alloc(512, 'x'))).toThrow(/damaged/);
   const half = Buffer.concat([Buffer.alloc(512), archive.subarray(0, 512)]);
   expect(() => new TarScan().push(half)).toThrow(/damaged/);

@@ -20,7 +20,7 @@ test('a volume of which the engine says next to nothing is a volume', () => {
   ]);
 });
 
-test('the time that nobody knows is none, and not the year 1', () => {
+test('an unknown time is undefined, and not the year 1', () => {
   const [joined] = joinVolumes([{ Name: 'plugged', Driver: 'nfs', CreatedAt: '0001-01-01T00:00:00Z' }], []);
   expect(joined?.createdAt).toBeUndefined();
 });
@@ -49,7 +49,7 @@ test('containers without names, mounts or a known state are no trouble', () => {
     Mounts: [{ Type: 'volume', Name: 'v' }, { Type: 'volume', Name: '' }, { Type: 'npipe', Source: 'x' }, {}],
   };
   const [joined] = joinVolumes([{ Name: 'v' }], [container, { Id: 'x', Mounts: null }]);
-  // A state that nobody knows counts as running.
+  // An unknown state counts as running.
   expect(joined?.consumers).toMatchObject([
     { name: 'abcdef012345', state: 'running', path: '', readOnly: false },
   ]);

@@ -21,8 +21,8 @@ const extractAll = [...quiet, '--xattrs', '--xattrs-include=*', '--acls', '--num
 const extractPlain = [...quiet, '--numeric-owner', '-xpf'];
 
 /**
- * Archives that GNU tar wrote are read here and written again; what GNU tar makes of the second must be the first tree.
- * So both directions are judged by the other program at once.
+ * Archives written by GNU tar are read here and written again; GNU tar must extract the second to the first
+ * tree. So the other program judges both directions at once.
  */
 describe.skipIf(!isRoot)('the codec between two GNU tars', () => {
   const formats = [
@@ -113,7 +113,7 @@ describe.skipIf(!isRoot)('the codec between two GNU tars', () => {
 });
 
 describe.skipIf(!isRoot)('the codec and BusyBox tar', () => {
-  test('reads what BusyBox writes', async () => {
+  test('reads archives of BusyBox', async () => {
     const archive = join(folder, 'busybox.tar');
     tar('busybox', ['tar', '-cf', archive, '-C', tree, '.']);
     const copy = await rewritten(archive, extractPlain);

@@ -101,7 +101,7 @@ describe('a tar archive', () => {
     );
   });
 
-  test('is refused at every length that is not its whole', async () => {
+  test('is refused at every length but its full one', async () => {
     await fc.assert(
       fc.asyncProperty(
         members,
@@ -150,7 +150,7 @@ describe('writeTar()', () => {
     ]);
   });
 
-  test('cuts a file that grew and says so, also one that was empty', async () => {
+  test('truncates a file that grew and reports it, also an empty one', async () => {
     const problems: TreeProblem[] = [];
     const archive = await archiveOf(
       [
@@ -260,7 +260,7 @@ async function membersOf(chunks: AsyncIterable<Uint8Array>): Promise<Member[]> {
   return found;
 }
 
-/** Buffers and byte arrays of the same bytes are equal here. */
+/** Compares buffers and byte arrays by their bytes. */
 function plain(entry: Entry): Entry {
   if (entry.xattrs === undefined) return entry;
   return {

@@ -69,7 +69,7 @@ test('a pack that two index files name is counted once', async () => {
   expect(index.blobCount).toBe(5);
 });
 
-test('an index grows with what is added to it, and forgets nothing', () => {
+test('an index grows with added blobs, and forgets none', () => {
   const index = new BlobIndex(0);
   const packs = Array.from({ length: 50 }, (_, i) => packOf(`p${i}`, 3000));
   for (const pack of packs) index.addPack(pack);
@@ -80,7 +80,7 @@ test('an index grows with what is added to it, and forgets nothing', () => {
   }
 });
 
-test('whoever needs no places of data learns that it is there, and where trees lie', async () => {
+test('without places of data, the index knows that a blob exists, and where trees are', async () => {
   const pack = packOf('a', 200_000);
   await saveIndexFile(codec, [pack]);
   const index = await loadBlobIndex(codec, { placesOf: 'trees' });
@@ -96,7 +96,7 @@ test('whoever needs no places of data learns that it is there, and where trees l
   expect(bytesOf(index)).toBeLessThan(bytesOf(all) * 0.9);
 });
 
-test('a damaged index file stops whoever needs all of it, and is told to who does not', async () => {
+test('a damaged index file throws, or is reported to a caller that can do without it', async () => {
   await saveIndexFile(codec, [packOf('a', 3)]);
   const damaged = await saveJson(codec, 'index', { packs: 'none' });
   await expect(loadBlobIndex(codec)).rejects.toMatchObject({ code: 'integrity' });

@@ -16,13 +16,13 @@ function print(number: number, type?: BlobType): Int32Array {
   return printOf(hash('sha256', `${number}`), type);
 }
 
-/** A table that is far smaller than any that is made, so that its slots collide and run out. */
+/** A table far smaller than any real one, so that its slots collide and run out. */
 function tinyTable(capacity: number, hasPlaces = true): BlobTable {
   const words = new SharedArrayBuffer(capacity * 32);
   return { capacity, hasPlaces, words, taken: new SharedArrayBuffer(4) };
 }
 
-test.each([true, false])('a blob is claimed by the first who asks, once for each type (%j)', (hasPlaces) => {
+test.each([true, false])('only the first caller claims a blob, once for each type (%j)', (hasPlaces) => {
   const view = new BlobTableView(createBlobTable(10, { hasPlaces }));
   expect(view.claim(print(1))).toBe(true);
   expect(view.claim(print(1))).toBe(false);
@@ -92,7 +92,7 @@ test('an id that differs in one bit anywhere is another, but for the bits that t
     other[bit >> 3] = (other[bit >> 3] ?? 0) ^ (1 << (bit & 7));
     if (printOf(other.toString('hex')).join() === print) alike.push(bit);
   }
-  // A higher bit changes higher bits of the print only: the lowest two of two words are nowhere.
+  // A higher bit changes only higher bits of the print: the lowest two of two words are unused.
   for (const bit of alike) expect([0, 1, 128, 129]).toContain(bit);
 });
 

@@ -84,14 +84,14 @@ test('an empty repository is sound', async () => {
 });
 
 describe('damage is found and named, and so are the snapshots that have it', () => {
-  /** Of the first backup, whose data the second has too. The third has nothing of it. */
+  /** Of the first backup, whose data the second shares. The third shares nothing with it. */
   let shared: string[];
   let third: string;
   let firstData: string;
   let firstIndex: string;
 
   beforeEach(async () => {
-    // Below the smallest size of a chunk: one blob, whatever the bytes.
+    // Below the minimum chunk size: one blob, whatever the bytes.
     writeFileSync(join(source, 'docs/report'), randomBytes(500_000));
     const first = await save();
     const packs = await names('data');
@@ -103,7 +103,7 @@ describe('damage is found and named, and so are the snapshots that have it', () 
     shared = [first, second].toSorted();
     rmSync(join(source, 'docs'), { recursive: true });
     writeFileSync(join(source, 'other'), randomBytes(700_000));
-    // Another volume: what describes the first is in its packs too.
+    // Another volume: the description of the first is in its packs too.
     const other = await opened.save(source, { volume: { ...testVolume, name: 'other' } });
     third = other.snapshot?.id ?? '';
   });
@@ -123,7 +123,7 @@ describe('damage is found and named, and so are the snapshots that have it', () 
     expectShared(report);
   });
 
-  test('a check of chosen snapshots reads their data only, and is not disturbed by what others have lost', async () => {
+  test('a check of chosen snapshots reads only their data, and ignores losses of others', async () => {
     flipBit(pathOf('data', firstData), 300_000);
     const [id = ''] = shared;
     const chosen = await opened.repository.check({ readDataPercent: 100, snapshotIds: [third] });
@@ -201,7 +201,7 @@ describe('damage is found and named, and so are the snapshots that have it', () 
     expect(report.damagedSnapshots).toEqual([third]);
   });
 
-  test('a key that is damaged beside one that is not', async () => {
+  test('reports a damaged key beside an intact one', async () => {
     const name = 'ab'.repeat(32);
     writeFileSync(pathOf('keys', name), '{}');
     const report = await check();
@@ -231,7 +231,7 @@ test('a key file of the right bytes that is no key file is named', async () => {
   ]);
 });
 
-test('one damaged blob does not condemn what else is in its pack', async () => {
+test('one damaged blob does not condemn the rest of its pack', async () => {
   writeFileSync(join(source, 'docs/a'), randomBytes(100_000));
   const first = await save();
   rmSync(join(source, 'docs/a'));
@@ -291,7 +291,7 @@ describe('a snapshot that makes no sense is damaged', () => {
   });
 
   test.each(['10000-01-01T00:00:00Z', '2026-02-30T00:00:00Z', 'yesterday', ''])(
-    'and a time %j in a tree is told, with the file that has it',
+    'and a time %j in a tree is reported, with its file',
     async (time) => {
       const made = new HandmadeSnapshot(opened.codec);
       await made.save(

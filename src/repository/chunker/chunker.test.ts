@@ -4,7 +4,7 @@ import { Chunker, maxChunkBytes, minChunkBytes } from './chunker.ts';
 import { remainder, rollingTables, windowSize } from './polynomial.ts';
 import { laneBytes, laneCount } from './scanner-module.ts';
 
-/** The polynomial of the tests of restic's own chunker. */
+/** The polynomial of restic's own chunker tests. */
 const polynomial = 0x3da3358b4dc173n;
 const mebibyte = 1024 * 1024;
 const splitMask = (1n << 20n) - 1n;
@@ -70,7 +70,7 @@ test('no place is passed over or invented, wherever in a block of the scanner it
   const [cut = 0] = cutsOf(new Chunker(polynomial, 8 * mebibyte), noise);
   const tail = noise.subarray(cut - windowSize, cut);
   const chunker = new Chunker(polynomial, 2 * mebibyte);
-  // Sevens never make the fingerprint end a chunk, so the 64 bytes put there are the only place that can.
+  // A run of sevens never ends a chunk, so only the 64 bytes put there can.
   for (const lane of [0, 1, 2, 3, 4, 7]) {
     for (const shift of [0, 1, 63, 64, laneBytes - 1]) {
       const end = minChunkBytes + lane * laneBytes + shift;
@@ -132,7 +132,7 @@ test.each([
   expect(chunker.findEnd(0, end, isLast)).toBe(expected);
 });
 
-/** Written down once; restic cuts the same bytes at the same places (see the tests beside the real restic). */
+/** Recorded once; restic cuts the same bytes at the same places (see the interop tests). */
 test('known bytes are cut where they always were', () => {
   const cuts = cutsOf(new Chunker(polynomial, 16 * mebibyte), noise);
   expect(cuts).toMatchInlineSnapshot(`

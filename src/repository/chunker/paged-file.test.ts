@@ -9,7 +9,7 @@ function chunkBytesOfFile(file: Buffer): number | undefined {
   return chunkBytesOf(file.subarray(0, headBytes), file.length);
 }
 
-/** A PostgreSQL segment of sound pages; some are empty, as after an extension of the file. */
+/** A PostgreSQL segment of valid pages; some are empty, as after an extension of the file. */
 function postgresSegment(pages: number): Buffer {
   const file = Buffer.alloc(pages * 8192);
   for (let page = 0; page < pages; page++) {
@@ -30,7 +30,7 @@ function innoDbFile(pageBytes: number, pages: number): Buffer {
   return file;
 }
 
-test('a real SQLite database is cut small, whatever its name', () => {
+test('a real SQLite database is cut into small chunks under any name', () => {
   const folder = mkdtempSync(join(tmpdir(), 'paged-'));
   try {
     const path = join(folder, 'notes');
@@ -57,7 +57,7 @@ test('a file with one page that PostgreSQL would not write is cut by its content
   expect(chunkBytesOfFile(file)).toBeUndefined();
 });
 
-test('half a page at the end is not what PostgreSQL writes', () => {
+test('half a page at the end is not PostgreSQL', () => {
   expect(chunkBytesOfFile(Buffer.concat([postgresSegment(64), Buffer.alloc(100)]))).toBeUndefined();
 });
 
@@ -85,7 +85,7 @@ test('text, media and small files are cut by their content', () => {
   expect(chunkBytesOf(Buffer.alloc(0), 10_000_000)).toBeUndefined();
 });
 
-test('a huge file of pages is cut into a million pieces at most, each of whole pages', () => {
+test('a huge file of pages is cut into at most a million pieces of whole pages', () => {
   const head = postgresSegment(8);
   const gibibyte = 2 ** 30;
   for (const [gibibytes, chunkBytes] of [

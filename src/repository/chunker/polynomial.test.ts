@@ -9,7 +9,7 @@ import {
   windowSize,
 } from './polynomial.ts';
 
-/** The polynomial of the tests of restic's own chunker. */
+/** The polynomial of restic's own chunker tests. */
 const known = 0x3da3358b4dc173n;
 
 const anyPolynomial = fc.bigInt({ min: 0n, max: (1n << 80n) - 1n });
@@ -54,7 +54,7 @@ test('isIrreducible() refuses every product of degree 53', () => {
   );
 });
 
-test('remainder() is what is left after division: below the divisor, and the rest is a multiple', () => {
+test('remainder() is below the divisor, and the rest is a multiple of it', () => {
   fc.assert(
     fc.property(anyPolynomial, fc.bigInt({ min: 0n, max: (1n << 40n) - 1n }), (a, factor) => {
       const rest = remainder(a, known);
@@ -78,7 +78,7 @@ test('randomPolynomial() gives up on a source of randomness that is stuck', () =
   expect(() => randomPolynomial(() => Buffer.alloc(8))).toThrow('source of randomness');
 });
 
-test('rollingTables() hold what a byte is worth when it leaves the window, and when it overflows', () => {
+test('rollingTables() hold what a byte contributes when it leaves the window, and when it overflows', () => {
   const { out, mod } = rollingTables(known);
   for (const byte of [0, 1, 2, 3, 0x80, 0xa5, 0xff]) {
     expect(out[byte]).toBe(remainder(BigInt(byte) << BigInt(8 * (windowSize - 1)), known));

@@ -33,7 +33,7 @@ async function save(name: string): Promise<string> {
   return snapshot?.id ?? '';
 }
 
-/** Everything that a repository gives back, with the content. */
+/** Everything that a repository returns, with the content. */
 async function everything({ repository }: TestRepository): Promise<unknown[]> {
   const found: unknown[] = [];
   for (const snapshot of await repository.listSnapshots()) {
@@ -59,7 +59,7 @@ function filesOf(location: string, type: string): string[] {
     .sort();
 }
 
-test('what is copied under another key is the same, and the target checks whole', async () => {
+test('a copy under another key is equal, and the target passes a check', async () => {
   const [first, second] = [await save('one'), await save('two')];
   expect(source.repository.polynomial).not.toBe(target.repository.polynomial);
   const dry = await source.repository.copyTo(target.repository, { dryRun: true });
@@ -77,7 +77,7 @@ test('what is copied under another key is the same, and the target checks whole'
   for (const { location } of [source, target]) expect(filesOf(location, 'locks')).toEqual([]);
 });
 
-test('a second time copies what is new only', async () => {
+test('a second copy transfers only what is new', async () => {
   await save('one');
   await source.repository.copyTo(target.repository);
   const packs = filesOf(target.location, 'data');
@@ -89,7 +89,7 @@ test('a second time copies what is new only', async () => {
   const second = await save('one');
   const third = await source.repository.copyTo(target.repository, { snapshotIds: [second] });
   expect(third.copied.map(({ id }) => id)).toEqual([second]);
-  // The large file is another one; the small ones are there already.
+  // The large file is new; the small ones exist already.
   expect(dataBytes(target) - before).toBeLessThan(5_050_000);
 });
 
@@ -118,12 +118,12 @@ test('a snapshot whose data is damaged is named and left out, the others are cop
   expect(await target.repository.listSnapshots()).toHaveLength(1);
 });
 
-test('a tree that is missing fails its snapshots only, and what they share with others is whole', async () => {
+test('a missing tree fails only its own snapshots, and what they share with others is intact', async () => {
   const [first, second, third] = [await save('one'), await save('two'), await save('one')];
   const { tree } = await loadSnapshot(source.codec, second);
   const index = filesOf(source.location, 'index');
   expect(index.length).toBeGreaterThan(0);
-  // The pack that holds the root of the second holds only trees of the second.
+  // The pack with the second root holds only trees of the second.
   const { loadBlobIndex } = await import('../blob-index/blob-index.ts');
   const place = (await loadBlobIndex(source.codec)).find(tree, 'tree');
   rmSync(join(source.location, 'data', place?.packId.slice(0, 2) ?? '', place?.packId ?? ''));
@@ -133,7 +133,7 @@ test('a tree that is missing fails its snapshots only, and what they share with 
   expect((await target.repository.check({ readDataPercent: 100 })).errors).toEqual([]);
 });
 
-test('a cancel keeps what was copied, and no half snapshot', async () => {
+test('a cancel keeps copied data, and no partial snapshot', async () => {
   await save('one');
   const abort = new AbortController();
   const copy = source.repository.copyTo(target.repository, {

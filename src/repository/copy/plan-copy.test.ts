@@ -15,7 +15,7 @@ const record: SnapshotJson = {
 
 const source = new Map([[id('a'), record]]);
 
-test('what the target has from there is not copied again', () => {
+test('snapshots that the target already has from there are not copied again', () => {
   const copy = { ...record, original: id('a'), parent: id('d') };
   expect(planCopy(source, new Map([[id('b'), copy]]))).toMatchObject({
     copy: [],
@@ -23,7 +23,7 @@ test('what the target has from there is not copied again', () => {
   });
 });
 
-test('a copy goes back as what it was', () => {
+test('a copy back to the origin is recognized as the original', () => {
   const copy = new Map([[id('b'), { ...record, original: id('a') }]]);
   expect(planCopy(copy, source)).toMatchObject({ copy: [], present: [{ newId: id('a') }] });
 });
@@ -58,7 +58,7 @@ test('the order of tags and paths, the way a time is written, and an absent list
   expect(planCopy(source, new Map([[id('b'), copy]])).copy).toEqual([]);
 });
 
-test('one that looks the same and came from elsewhere is copied', () => {
+test('an equal snapshot of another origin is copied', () => {
   expect(planCopy(source, new Map([[id('b'), record]])).copy).toHaveLength(1);
 });
 

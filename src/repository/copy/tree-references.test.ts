@@ -3,7 +3,7 @@ import { treeReferences } from './tree-crawler.ts';
 
 const [a, b, c] = ['a', 'b', 'c'].map((letter) => letter.repeat(64));
 
-test('content and trees are told, whatever else the nodes hold', () => {
+test('content and trees are found, whatever else the nodes hold', () => {
   const nodes = [
     { name: 'file', type: 'file', content: [a, b, a], generic_attributes: { subtree: 'x' } },
     { name: 'link', type: 'symlink', content: null },

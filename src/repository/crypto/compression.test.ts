@@ -43,11 +43,11 @@ describe.each(both)('the %s way', (_name, compressor) => {
     );
   });
 
-  test('compresses what can be compressed', () => {
+  test('compresses compressible data', () => {
     expect(compressed(compressor, text).length).toBeLessThan(text.length / 10);
   });
 
-  test('gives 0 for what does not fit, and writes nothing beyond its room', () => {
+  test('returns 0 for a frame that does not fit, and writes nothing beyond its buffer', () => {
     const content = randomBytes(10_000);
     const room = Buffer.alloc(10_100, 0xaa);
     expect(compressor.compress(content, room.subarray(0, 9_999))).toBe(0);

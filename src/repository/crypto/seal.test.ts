@@ -21,7 +21,7 @@ const portable = new Sealer(key, {
 
 const messages = fc.uint8Array({ maxLength: 300 });
 
-test('a message comes out as it went in, and what seals it does not show it', () => {
+test('sealing and opening preserves a message, and the sealed form does not show it', () => {
   fc.assert(
     fc.property(messages, (message) => {
       const sealed = sealer.seal(message);
@@ -71,7 +71,7 @@ test.each(['encrypt', 'macK', 'macR'] as const)(
     const other: MasterKey = { ...newMasterKey(), ...key, [part]: newMasterKey()[part] };
     const opener = new Sealer(other);
     const sealed = sealer.seal(Buffer.from('a message of some length'));
-    // The key of the cipher is no part of the authenticator: it gives other bytes, not an error.
+    // The cipher's key is not part of the authentication: a wrong one gives other bytes, not an error.
     if (part === 'encrypt')
       expect(opener.openInPlace(sealed).toString()).not.toBe('a message of some length');
     else expect(() => opener.openInPlace(sealed)).toThrow('another key');
@@ -83,7 +83,7 @@ test('the same message never looks the same twice', () => {
   expect(seen.size).toBe(50);
 });
 
-test('what one way of calling the cipher seals, the other opens', () => {
+test('each implementation of the cipher opens what the other sealed', () => {
   fc.assert(
     fc.property(messages, (message) => {
       expect([...portable.openInPlace(sealer.seal(message))]).toEqual([...message]);
@@ -142,12 +142,12 @@ test.each([
 ])('the authenticator agrees with the paper that defines it: $tag', ({ k, r, nonce, message, tag }) => {
   const hex = (text: string): Buffer => Buffer.from(text, 'hex');
   const opener = new Sealer({ encrypt: key.encrypt, macK: hex(k), macR: hex(r) });
-  // The tag is over the ciphertext, so a message that carries it opens, whatever it decrypts to.
+  // The tag covers the ciphertext, so a message with that tag opens, whatever it decrypts to.
   const opened = opener.openInPlace(Buffer.concat([hex(nonce), hex(message), hex(tag)]));
   expect(opened.length).toBe(message.length / 2);
 });
 
-test('both ways of authenticating give the same tag, whatever the length', () => {
+test('both authenticators give the same tag for any length', () => {
   const openSsl = openSslAuthenticator();
   if (!openSsl) throw new Error('The OpenSSL of this process cannot be called');
   const portableMac = openPortableAuthenticator();

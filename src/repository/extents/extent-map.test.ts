@@ -16,7 +16,7 @@ test('parts that are in the same place are the same, however they are cut', () =
   expect(differingRanges([], [], 200)).toEqual([]);
 });
 
-test('parts at the same place of what is kept apart, or was written at another time, are not the same', () => {
+test('extents at one place of different containers or generations are not the same', () => {
   const one = { start: 0, end: 100, physical: 0, within: 4096, generation: 7 };
   const two = { start: 100, end: 200, physical: 0, within: 8192, generation: 7 };
   expect(differingRanges([one, two], [one, two], 200)).toEqual([]);
@@ -30,7 +30,7 @@ test('parts at the same place of what is kept apart, or was written at another t
   expect(differingRanges([late], [one], 200)).toEqual([{ offset: 0, length: 50 }]);
 });
 
-test('what differs is what differs block by block', () => {
+test('the differing ranges equal a comparison block by block', () => {
   const blocks = 40;
   /** Each block in a hole, or in one of a few places. */
   const file = fc.array(fc.option(fc.nat(3), { nil: undefined }), { minLength: blocks, maxLength: blocks });

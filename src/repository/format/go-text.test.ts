@@ -36,7 +36,7 @@ const nastyBytes = fc
     parts.map((part) => (part.charCodeAt(0) > 0xff || part === 'é' ? fromText(part) : part)).join(''),
   );
 
-test('a name comes out of its quotes as it went in, whatever its bytes', () => {
+test('quoting and unquoting a name preserves any bytes', () => {
   for (const names of [anyBytes, nastyBytes]) {
     fc.assert(
       fc.property(names, (name) => {
@@ -61,7 +61,7 @@ test('a quoted name is valid UTF-8 in one line, with its quotes escaped', () => 
   }
 });
 
-/** As Go's documentation and tests of strconv.Quote have them. */
+/** From Go's documentation and tests of strconv.Quote. */
 test.each([
   ['plain name.txt', 'plain name.txt'],
   ["it's", "it's"],
@@ -154,7 +154,7 @@ test('bytes that are no UTF-8 are lost one by one, and nothing else is', () => {
   );
 });
 
-test('isUtf8() tells valid from broken', () => {
+test('isUtf8() distinguishes valid from broken UTF-8', () => {
   for (const valid of ['', 'a\x00\x7f', fromText('é'), fromText('😀')]) expect(isUtf8(valid)).toBe(true);
   for (const broken of ['\x80', '\xc3', '\xc0\x80', '\xed\xa0\x80', '\xff'])
     expect(isUtf8(broken)).toBe(false);

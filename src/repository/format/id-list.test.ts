@@ -30,7 +30,7 @@ test('a list is counted and cut as an array is', () => {
   }
 });
 
-test('what was written is read again, and nothing else is taken for ids', () => {
+test('written ids can be read, and nothing else is taken for ids', () => {
   for (let length = 0; length <= ids.length; length++) {
     const list = idListOf(ids.slice(0, length));
     expect(parseIds(jsonOf([list]))).toEqual(list);

@@ -99,7 +99,7 @@ test('a tree of any nodes is decoded as it was encoded', () => {
   );
 });
 
-test('a node starts with what stat(2) tells', () => {
+test('a node begins with the fields of stat(2)', () => {
   fc.assert(
     fc.property(anyNode, (node) => {
       expect(encodeNode(node).startsWith(`${encodeNodeHead(node)},"`)).toBe(true);
@@ -232,7 +232,7 @@ describe('a hostile tree is refused', () => {
     expect(() => decode(file({ type }))).toThrow(expect.objectContaining({ code: 'unsupported' }));
   });
 
-  test('whatever it is: an error of ours, or nodes with names that a file can have', () => {
+  test('any text gives an AppError, or nodes with names that a file can have', () => {
     fc.assert(
       fc.property(
         fc.json({ maxDepth: 4 }),

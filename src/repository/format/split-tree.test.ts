@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { splitTree } from './encode-tree.ts';
 
-test('nodes come back as they were written, whatever their names look like', () => {
+test('splitTree() returns nodes unchanged, whatever their names look like', () => {
   const nodes = [
     '{"name":"a}\\\\\\"{[],","type":"file","inode":18446744073709551615,"content":[]}',
     '{"name":"]}","type":"dir","generic_attributes":{"x":{"y":"}"}},"subtree":"ab"}',

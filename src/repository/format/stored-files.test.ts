@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => opened[Symbol.asyncDispose]());
 
-/** Stores bytes as they are, sealed, under the name that they have. */
+/** Stores bytes unchanged, sealed, under their own name. */
 async function saveSealed(plain: Uint8Array): Promise<string> {
   const sealed = codec.sealer.seal(plain);
   const name = hash('sha256', sealed);
@@ -65,7 +65,7 @@ describe('JSON files', () => {
       code: 'integrity',
       message: expect.stringContaining(`snapshots/${name}`),
     });
-    // A whole file of another repository is no file of this one.
+    // An intact file of another repository is not a file of this one.
     const other = { ...codec, sealer: new Sealer(newMasterKey()) };
     const foreign = await saveJson(other, 'snapshots', { a: 1 });
     await expect(loadJson(codec, 'snapshots', foreign)).rejects.toMatchObject({ code: 'integrity' });

@@ -24,7 +24,7 @@ async function init(name: string): Promise<Repository> {
   return await initRepository({ location, password: async () => first });
 }
 
-test('a key that is added opens the same repository, whatever its bytes', async () => {
+test('an added key opens the same repository, for a password of any bytes', async () => {
   await using repository = await init('add');
   const added = await repository.addKey(third);
   expect(added).toMatchObject({ isCurrent: false, isDamaged: false, created: expect.stringMatching(/Z$/) });
@@ -39,7 +39,7 @@ test('a key that is added opens the same repository, whatever its bytes', async 
   expect(await again.keyOf(second)).toBeUndefined();
 });
 
-test('neither the last key nor the one in use is removed, and the refusals say what to do', async () => {
+test('neither the last nor the current key is removed, and the errors say what to do', async () => {
   await using repository = await init('refuse');
   const [own] = await repository.listKeys();
   const id = own?.id ?? '';
@@ -83,7 +83,7 @@ test('a damaged key is listed and can be removed, and counts for nothing', async
   expect(readdirSync(join(location, 'keys'))).toEqual([own?.id]);
 });
 
-/** A key file that a user who can write to the store has put there. */
+/** A key file put there by a user who can write to the store. */
 function plant(name: string, change: object): string {
   const file = JSON.parse(readFileSync(join(location, 'keys', name), 'utf8')) as object;
   const bytes = JSON.stringify({ ...file, created: String(Math.random()), ...change });
@@ -92,7 +92,7 @@ function plant(name: string, change: object): string {
   return id;
 }
 
-test('hostile key files keep the real one from nothing, and one that is refused is named', async () => {
+test('hostile key files do not hide the real one, and a refused one is named', async () => {
   await using repository = await init('hostile');
   const refused = [
     { N: 2 ** 20, r: 16, p: 8 },
@@ -116,7 +116,7 @@ test('hostile key files keep the real one from nothing, and one that is refused 
   expect(ids.some((id) => (wrong as Error).message.includes(id))).toBe(true);
 });
 
-test('a key that was removed by somebody else leaves no other to be removed', async () => {
+test('when another process has removed a key, the last one is not removed', async () => {
   await using repository = await init('gone');
   const [own] = await repository.listKeys();
   const other = await repository.addKey(second);

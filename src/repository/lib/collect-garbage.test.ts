@@ -4,20 +4,20 @@ import { collectGarbage } from './collect-garbage.ts';
 
 const arrayBytes = (): number => process.memoryUsage().arrayBuffers;
 
-/** In a function of its own, so that no variable refers to it afterwards. */
+/** A separate function, so that no variable refers to the object afterwards. */
 function takeMemory(): { readonly found: WeakRef<Uint8Array>; readonly taken: number } {
   const bytes = new Uint8Array(50_000_000).fill(1);
   return { found: new WeakRef(bytes), taken: arrayBytes() };
 }
 
-test('what nothing refers to is gone afterwards, each time', async () => {
+test('unreferenced memory is freed, each time', async () => {
   for (let round = 0; round < 2; round++) {
     const { found, taken } = takeMemory();
-    // A WeakRef keeps its target until the end of the turn that made it.
+    // A WeakRef keeps its target until the end of the turn that created it.
     await nextTurn();
     collectGarbage();
     expect(found.deref()).toBeUndefined();
-    // V8 gives the bytes themselves back in another thread, which may have to wait for a processor.
+    // V8 frees the bytes in another thread, which may have to wait for a processor.
     await expect.poll(arrayBytes, { timeout: 15_000 }).toBeLessThan(taken - 40_000_000);
   }
 });

@@ -32,7 +32,7 @@ test('a file has its name, its mode and all its parts at the end', async () => {
   expect(readdirSync(folder)).toEqual(['file']);
 });
 
-test('an abandoned file is gone, and takes no more bytes', () => {
+test('an abandoned file is removed, and takes no more bytes', () => {
   const writer = new DurableWriter(folder);
   writer.write(Buffer.from('x'));
   writer.abandon();
@@ -51,7 +51,7 @@ test('a move that failed can be made again', async () => {
   expect(readdirSync(folder)).toEqual(['not-there']);
 });
 
-/** Puts something in the place of an open file that cannot be written down on any disk. */
+/** Replaces an open file by one that no disk can sync. */
 function breakOpenFile(path: string): void {
   const fd = readdirSync('/proc/self/fd').find((number) => targetOf(number) === path);
   closeSync(Number(fd));
@@ -66,7 +66,7 @@ function targetOf(fd: string): string | undefined {
   }
 }
 
-test('a file that could not be written down is gone, and never gets its name', async () => {
+test('a file that could not be synced is removed, and never gets its name', async () => {
   const writer = new DurableWriter(folder);
   writer.write(Buffer.from('x'));
   const [temporary = ''] = readdirSync(folder);

@@ -29,7 +29,7 @@ const blobs = fc
     });
   });
 
-test('a header says again what it was made of', () => {
+test('decoding a header returns its blobs', () => {
   fc.assert(
     fc.property(blobs, (list) => {
       const header = encodePackHeader(list);

@@ -11,7 +11,7 @@ import { type FinishedPack, packTargetBytes, PackWriter } from './pack-writer.ts
 const sealer = new Sealer(newMasterKey());
 const compressor = openCompressor();
 
-/** What writers have given to the store below, until a test begins. */
+/** What writers have sent to the store below, until a test begins. */
 let written: Buffer[] = [];
 let largestWrite = 0;
 let abandoned = 0;
@@ -40,7 +40,7 @@ function fill(writer: PackWriter, contents: readonly Buffer[]): string[] {
   });
 }
 
-/** Reads a pack as any program would: from its end, by its own header. */
+/** Reads a pack like any other program: from its end, by its own header. */
 function read(pack: FinishedPack): { readonly types: string[]; readonly contents: Buffer[] } {
   const bytes = Buffer.from(Buffer.isBuffer(pack.content) ? pack.content : Buffer.concat(written));
   expect(hash('sha256', bytes)).toBe(pack.id);
@@ -91,13 +91,13 @@ test('a pack holds its blobs: empty, of one byte, compressible and not', () => {
   ]);
 });
 
-test('what cannot be compressed is stored as it is, and takes no more than its seal', () => {
+test('incompressible data is stored unchanged, with no overhead but its seal', () => {
   const writer = new PackWriter('data', { sealer, compressor });
   const content = randomBytes(5000);
   expect(writer.add(hash('sha256', content), content)).toBe(5032);
 });
 
-test('a blob that is larger than the buffer makes it grow, and what was in it stays', () => {
+test('a blob larger than the buffer makes it grow, and keeps the earlier content', () => {
   const writer = new PackWriter('tree', { sealer, compressor });
   const contents = [randomBytes(3_000_000), randomBytes(60_000_000), Buffer.from('after')];
   fill(writer, contents);
@@ -127,7 +127,7 @@ test('a pack is full at its target size, whatever was added last', () => {
   expect(read(writer.finish()).contents).toHaveLength(3);
 });
 
-test('packs follow each other, in new buffers or in one that is given back', () => {
+test('packs follow each other, in new buffers or in a returned one', () => {
   const writer = new PackWriter('data', { sealer, compressor });
   const contents = Array.from({ length: 5 }, (_, i) => Buffer.from(`pack ${i}`));
   const ids = new Set<string>();
@@ -175,7 +175,7 @@ test('a small pack is sent as well, and one with a blob of any size', () => {
   }
 });
 
-test('a pack of which a part could not be written is none, whatever is asked of its writer later', () => {
+test('a partly written pack never becomes a pack', () => {
   const full = new AppError('full', 'The disk is full');
   let writes = 0;
   const store = {
@@ -194,7 +194,7 @@ test('a pack of which a part could not be written is none, whatever is asked of 
   expect(() => writer.finish()).toThrow(full);
 });
 
-test('a pack that is abandoned leaves nothing, and the next one is whole', () => {
+test('an abandoned pack leaves nothing, and the next one is complete', () => {
   const writer = new PackWriter('data', { sealer, compressor, store: takesAsItIsMade });
   fill(writer, [randomBytes(700_000)]);
   writer.abandon();

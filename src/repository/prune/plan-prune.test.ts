@@ -41,7 +41,7 @@ function plan(packs: readonly PackUsage[], request: Request = {}): PrunePlan {
 }
 
 describe('planPrune()', () => {
-  test('removes what is not used, repacks what is used in part, and leaves the rest alone', () => {
+  test('removes unused packs, repacks partly used ones, and leaves the rest', () => {
     const [whole, half, none] = [pack(16, 0), pack(8, 8), pack(0, 16)];
     const result = plan([whole, half, none], { leftovers: ['stray'] });
     expect(result).toMatchObject({
@@ -59,7 +59,7 @@ describe('planPrune()', () => {
     });
   });
 
-  test('repacks the emptiest first, until what stays unused is little enough', () => {
+  test('repacks the emptiest packs first, until the unused rest is within the limit', () => {
     const packs = [pack(15, 1), pack(4, 12), pack(10, 6)];
     const percent = (value: number): Request => ({ maxUnused: { kind: 'percent', percent: value } });
     // 29 MiB are used: 5% of all data then is 1.5 MiB.
@@ -85,7 +85,7 @@ describe('planPrune()', () => {
     ]);
   });
 
-  test('lets the index forget a pack that is gone and that nothing needs', () => {
+  test('drops the index entry of a missing pack that nothing needs', () => {
     const gone = pack(0, 4);
     expect(plan([gone], { missing: [gone.id] })).toMatchObject({ absent: [gone.id], remove: [] });
   });
@@ -104,7 +104,7 @@ describe('planPrune()', () => {
     expect(() => planPrune({ packs, stored }, limits)).toThrow('has another size than the index says');
   });
 
-  test('never removes a pack that is used, and keeps what it promises, whatever there is', () => {
+  test('never removes a used pack, and keeps its limits, for any packs', () => {
     const usage = fc.record({
       used: fc.nat(16),
       unused: fc.nat(16),

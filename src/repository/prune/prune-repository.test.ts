@@ -64,7 +64,7 @@ async function makeHistory(repository: ResticRepository): Promise<Snapshot[]> {
   return await repository.listSnapshots();
 }
 
-/** What the snapshots hold: every name, and every byte as it is read back. */
+/** The content of the snapshots: every name, and every byte as read back. */
 async function contentOf(repository: ResticRepository): Promise<string[]> {
   const lines: string[] = [];
   for (const snapshot of await repository.listSnapshots()) {
@@ -86,7 +86,7 @@ function dataFiles(location: string): string[] {
 }
 
 describe('prune()', () => {
-  test('removes what no snapshot needs, and nothing else; the second time there is nothing to do', async () => {
+  test('removes only what no snapshot needs; a second prune finds nothing to do', async () => {
     const repository = repositoryAt(opened.location);
     await makeHistory(repository);
     const before = await contentOf(repository);
@@ -137,10 +137,10 @@ describe('prune()', () => {
     expect(await repository.check({ readDataPercent: 100 })).toMatchObject({ errors: [], snapshots: 1 });
   });
 
-  test('keeps one copy of what is stored twice, in the pack that is cleaner', async () => {
+  test('keeps one copy of a blob stored twice, in the better used pack', async () => {
     const repository = repositoryAt(opened.location);
     await makeHistory(repository);
-    // As a prune that was killed after it had copied everything: both copies are in the index.
+    // Like a prune killed after it had copied everything: both copies are in the index.
     const copy = join(folder, 'copy');
     cpSync(opened.location, copy, { recursive: true });
     await repository.prune(everything);
@@ -156,7 +156,7 @@ describe('prune()', () => {
     expect(await repository.planPrune(everything)).toMatchObject({ unused: { count: 0 } });
   });
 
-  test('is refused while somebody else works in the repository, and keeps others out', async () => {
+  test('is refused beside other work in the repository, and keeps others out', async () => {
     const repository = repositoryAt(opened.location);
     await makeHistory(repository);
     {
@@ -171,7 +171,7 @@ describe('prune()', () => {
       onProgress: () => saves.push(save(repository).catch((error) => error)),
     });
     expect(saves.length).toBeGreaterThan(0);
-    // The last may have begun when the prune was done.
+    // The last one may have begun after the prune had finished.
     expect(await saves[0]).toMatchObject({ code: 'locked' });
     expect(await repository.check({ readDataPercent: 100 })).toMatchObject({ errors: [] });
   });
@@ -180,7 +180,7 @@ describe('prune()', () => {
     const repository = repositoryAt(opened.location, (store) => ({
       ...boundTo(store),
       async list(type, options) {
-        // Somebody unlocks while it is planned.
+        // Another process unlocks during the planning.
         if (type === 'snapshots') rmSync(join(opened.location, 'locks'), { recursive: true });
         mkdirSync(join(opened.location, 'locks'), { recursive: true });
         return await store.list(type, options);
@@ -192,7 +192,7 @@ describe('prune()', () => {
     expect(dataFiles(opened.location)).toEqual(before);
   });
 
-  test('ends politely when it is cancelled, and leaves everything whole', async () => {
+  test('ends cleanly when it is cancelled, and leaves everything intact', async () => {
     const repository = repositoryAt(opened.location);
     await makeHistory(repository);
     const before = await contentOf(repository);
@@ -265,7 +265,7 @@ describe('prune() removes nothing', () => {
     await makeHistory(repository);
     for (const pack of dataFiles(opened.location)) {
       const bytes = await opened.codec.store.load('data', pack.slice(3));
-      // Past the first blobs, in packs of data: those of trees are short.
+      // Beyond the first blobs, in data packs: tree packs are short.
       if (bytes.length > 100_000) bytes.writeUInt8((bytes.readUInt8(70_000) + 1) % 256, 70_000);
       writeFileSync(join(opened.location, 'data', pack), bytes);
     }
@@ -283,7 +283,7 @@ test('wherever a prune ends early, everything is there, and the next one finishe
   for (let end = 1; ; end++) {
     const location = join(folder, `round-${end}`);
     cpSync(base, location, { recursive: true });
-    // Every other time the last step is done, and only its answer does not come.
+    // Every other time the last step is done, and only its response is lost.
     const failing = repositoryAt(location, (store) => endsAt(store, end, end % 2 === 0));
     const finished = await failing.prune(everything).then(
       () => true,
@@ -306,7 +306,7 @@ test('wherever a prune ends early, everything is there, and the next one finishe
   expect(rounds, 'index files and packs were written and removed').toBeGreaterThan(5);
 }, 180_000);
 
-/** Fails at a step that changes something, and at each after it. Locks are left out. */
+/** Fails at a step that changes something, and at each one after it. Locks do not count. */
 function endsAt(store: Store, step: number, isDone: boolean): Store {
   let steps = 0;
   const run = async (work: () => Promise<void>): Promise<void> => {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { BlobReader } from './blob-reader.ts';
 import { EntryBound } from './entry-bound.ts';
 
-/** Each its own, and spread as hashes are. */
+/** Distinct ids, distributed like hashes. */
 function idOf(index: number): string {
   return (Math.imul(index, 0x9e3779b1) >>> 0).toString(16).padStart(8, '0').padEnd(64, '0');
 }

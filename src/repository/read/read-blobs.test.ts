@@ -44,7 +44,7 @@ async function readAll(wanted: readonly BlobPlace[]): Promise<number> {
   return count;
 }
 
-test('every blob is what was stored, though the next part is read while one is used', async () => {
+test('every blob is correct, although the next part is read while one is used', async () => {
   expect(await readAll(blobs)).toBe(30);
   expect(await readAll(blobs.filter((_, i) => i % 7 === 0))).toBe(5);
   expect(await readAll([])).toBe(0);

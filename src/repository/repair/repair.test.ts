@@ -53,7 +53,7 @@ const errors = async (): Promise<readonly string[]> =>
 
 const idOf = (path: string): string => path.slice(-64);
 
-test('a whole index is left as it is, and nothing is written', async () => {
+test('an intact index is left unchanged, and nothing is written', async () => {
   await save();
   const before = filesOf('index');
   const report = await opened.repository.repairIndex({ readAllPacks: true });
@@ -86,7 +86,7 @@ test.each(['removed', 'damaged'] as const)('an index that is %s is made anew fro
   expect((await opened.repository.repairIndex()).replacedIndexFiles).toEqual([]);
 });
 
-test('packs that are gone are forgotten, those that nobody named are taken in', async () => {
+test('missing packs are dropped, and unindexed ones are added', async () => {
   await save();
   const [first, packsOfFirst] = [filesOf('index'), filesOf('data')];
   await save('second');
@@ -100,7 +100,7 @@ test('packs that are gone are forgotten, those that nobody named are taken in', 
   expect(left.some((error) => /pack/i.test(error))).toBe(false);
 });
 
-test('a pack whose header cannot be read keeps what the index says of it, and is named', async () => {
+test('a pack with an unreadable header keeps its index entry, and is named', async () => {
   await save();
   const [pack = ''] = filesOf('data');
   flip(pack, -10);
@@ -125,7 +125,7 @@ test('the same said twice is said once afterwards', async () => {
   expect(await errors()).toEqual([]);
 });
 
-test('what is whole in damaged packs is saved, and what is lost is named, by blob and then by file', async () => {
+test('intact blobs of damaged packs are saved, and lost ones are named, by blob and then by file', async () => {
   await save();
   const before = filesOf('data').map(idOf);
   for (const path of filesOf('data')) flip(path, 100);
@@ -145,7 +145,7 @@ test('what is whole in damaged packs is saved, and what is lost is named, by blo
   expect((await errors()).some((error) => error.startsWith('Pack'))).toBe(false);
 });
 
-test('a pack that is cut short gives what is left of it, by what the index says', async () => {
+test('a truncated pack gives its remaining blobs, by the index', async () => {
   await save();
   const path = filesOf('data').toSorted((a, b) => readFileSync(b).length - readFileSync(a).length)[0] ?? '';
   writeFileSync(path, readFileSync(path).subarray(0, -1_000_000));
@@ -157,7 +157,7 @@ test('a pack that is cut short gives what is left of it, by what the index says'
   expect((await opened.repository.repairPacks({ packs: 'damaged' })).packs).toEqual([]);
 });
 
-test('a pack that is whole stays, whoever names it', async () => {
+test('an intact pack stays when it is named', async () => {
   await save();
   const before = filesOf('data');
   const ids = before.map((path) => idOf(path).slice(0, 12));
@@ -169,7 +169,7 @@ test('a pack that is whole stays, whoever names it', async () => {
   await expect(opened.repository.repairPacks({ packs: ['x'] })).rejects.toMatchObject({ code: 'not-found' });
 });
 
-test('a snapshot without what is lost takes the place of the damaged one, and names it', async () => {
+test('a snapshot without the lost entries replaces the damaged one, and names it', async () => {
   const id = await save();
   const paths = (await opened.walk((await opened.repository.listSnapshots())[0])).map(({ path }) => path);
   for (const path of filesOf('data')) if (readFileSync(path).length > 1_000_000) flip(path, 100);
@@ -204,7 +204,7 @@ test.each([
     const first = filesOf('data');
     const index = filesOf('index').map((path) => ({ path, bytes: readFileSync(path) }));
     for (const { path } of index) rmSync(path);
-    // Nothing is known, so all of it is stored again.
+    // Nothing is known, so everything is stored again.
     await opened.save(join(folder, 'source'));
     for (const { path, bytes } of index) writeFileSync(path, bytes);
     const copies = [first, filesOf('data').filter((path) => !first.includes(path))];
@@ -264,7 +264,7 @@ test('two index files that contradict each other are put right by the pack itsel
   expect((await opened.repository.repairIndex({ readAllPacks: true })).replacedIndexFiles).toEqual([]);
 });
 
-test('an index file alone that is wrong is found when all packs are read', async () => {
+test('a wrong index file is found when all packs are read', async () => {
   await save();
   const [path = ''] = filesOf('index');
   const packs = await loadIndexFile(opened.codec, idOf(path));
@@ -279,7 +279,7 @@ test('an index file alone that is wrong is found when all packs are read', async
   expect(await errors()).toEqual([]);
 });
 
-test('a pack that the store fails to give is not removed, and what it held is not given up', async () => {
+test('a pack that the store fails to return is not removed, and its content is not given up', async () => {
   await save();
   const path = filesOf('data').toSorted((a, b) => readFileSync(b).length - readFileSync(a).length)[0] ?? '';
   const bytes = readFileSync(path);
@@ -299,7 +299,7 @@ test('a pack that the store fails to give is not removed, and what it held is no
   expect(await errors()).toEqual([]);
 });
 
-test('no repair begins while somebody is at work, and a dry run only looks', async () => {
+test('no repair begins beside other work, and a dry run only reads', async () => {
   await save();
   await using _lock = await lockRepository(opened.codec, { exclusive: false });
   const { repository } = opened;
@@ -312,7 +312,7 @@ test('no repair begins while somebody is at work, and a dry run only looks', asy
   expect(await repository.repairSnapshots({ forget: true, dryRun: true })).toMatchObject({ repaired: [] });
 });
 
-test('a directory that lost the list of what was in it is empty, and the rest of its snapshot stays', async () => {
+test('a directory that lost its list of entries becomes empty, and the rest of its snapshot stays', async () => {
   const id = await save();
   const { tree } = await loadSnapshot(opened.codec, id);
   const index = await loadBlobIndex(opened.codec);

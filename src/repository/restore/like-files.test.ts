@@ -83,7 +83,7 @@ test.each([
   expect(readFileSync(join(target, 'file'))).toHaveLength(wanted.length);
 });
 
-test('makes nothing where there is no such file, or it is none that can be read', async () => {
+test('creates nothing where there is no such file, or it cannot be read', async () => {
   const files = openLike();
   expect(await take(files)).toBeUndefined();
   execFileSync('mkfifo', [join(like, 'file')]);
@@ -95,7 +95,7 @@ test('makes nothing where there is no such file, or it is none that can be read'
   expect(existsSync(join(target, 'file'))).toBe(false);
 });
 
-test('what is no file is not even opened', async () => {
+test('anything but a regular file is not even opened', async () => {
   execFileSync('mkfifo', [join(like, 'file')]);
   let isOpened = false;
   const writer = open(join(like, 'file'), 'w').finally(() => (isOpened = true));

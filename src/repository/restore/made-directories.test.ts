@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { MadeDirectories } from './made-directories.ts';
 import type { Metadata } from './restore-task.ts';
 
-test('directories come back with what they are to get, the deepest first', () => {
+test('directories come back with their metadata, deepest first', () => {
   const plain = { mode: 0o755, uid: 0, gid: 0, mtimeNs: -1n, xattrs: [] };
   const every = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
   const rich = {
@@ -23,7 +23,7 @@ test('directories come back with what they are to get, the deepest first', () =>
   ]);
 });
 
-test('many of them, and one whose attributes are large, come back whole', () => {
+test('many directories, and one with large attributes, come back complete', () => {
   const made = new MadeDirectories();
   const value = Buffer.alloc(60_000, 0xff);
   const metadata = (index: number): Metadata => ({

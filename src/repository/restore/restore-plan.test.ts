@@ -23,7 +23,7 @@ test('the runs of a blob are exactly the bytes of the file’s runs that lie in 
   );
 });
 
-test('every blob that is wanted is handed out once, with all its targets, whatever the order', () => {
+test('every wanted blob is handed out once, with all its targets, in any order', () => {
   const wanted = fc.array(fc.tuple(fc.nat(3), fc.nat(400)), { maxLength: 3000 });
   fc.assert(
     fc.property(wanted, (blobs) => {

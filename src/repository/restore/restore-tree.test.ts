@@ -137,7 +137,7 @@ describe('the target', () => {
     await expect(restore(snapshot, 'd/file', join(folder, 'not/there'))).rejects.toThrow();
   });
 
-  test('can be an empty directory, which gets the metadata of what is restored', async () => {
+  test('can be an empty directory, which gets the metadata of the restored one', async () => {
     chmodSync(source, 0o751);
     const snapshot = await saved();
     mkdirSync(target, { mode: 0o700 });
@@ -410,7 +410,7 @@ describe.runIf(isRoot)('who is not root', () => {
     const snapshot = await saved();
 
     const result = await asNobody(() => restore(snapshot));
-    // Nobody's program must not run with nobody's rights because it ran with root's where it came from.
+    // Setuid must not carry over: a program that ran with root's rights must not run with those of "nobody".
     expect(lstatSync(join(target, 'setuid')).mode & 0o7777).toBe(0o755);
     expect(lstatSync(join(target, 'd/read-only')).mode & 0o7777).toBe(0o400);
     const attribute = execFileSync('getfattr', [

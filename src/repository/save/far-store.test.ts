@@ -10,7 +10,7 @@ import { initRepository } from '../index.ts';
 import { testVolume } from '../../../test/fixtures/open-repository.ts';
 import { watchStore } from './watch-store.ts';
 
-test('what is on its way to a store that is slow has arrived before anything is made still', async () => {
+test('uploads to a slow store have arrived before anything is made still', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'far-'));
   using _cleanUp = { [Symbol.dispose]: () => rmSync(folder, { recursive: true }) };
   await using store = await startFaultyStore(join(folder, 'store'));

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { FileChanges } from './file-changes.ts';
 
-test('of half a million files that changed, each is told as changed in a later pass that finds it as it was', () => {
+test('half a million changed files still count as changed in a later pass that finds them unchanged', () => {
   const changes = new FileChanges(true);
   const count = 500_000;
   for (let i = 0; i < count; i++) changes.since(`some/folder/file-${i}`, i % 2 === 0 ? 'changed' : 'new');
@@ -16,7 +16,7 @@ test('a file that no pass has seen changed is unmodified', () => {
   for (let i = 0; i < 1000; i++) expect(changes.since(`quiet-${i}`, 'unmodified')).toBe('unmodified');
 });
 
-test('what was new in an earlier pass is new, though it changed since', () => {
+test('a new file stays new when it changes in a later pass', () => {
   const changes = new FileChanges(true);
   changes.since('fresh', 'new');
   expect(changes.since('fresh', 'changed')).toBe('new');

@@ -59,14 +59,14 @@ function writeHoly(path: string, { size, runs }: Layout): void {
   }
 }
 
-/** The same with zeros that are written. */
+/** The same with written zeros. */
 function writeFull(path: string, { size, runs }: Layout): void {
   const content = Buffer.alloc(size);
   for (const run of runs) run.content.copy(content, run.offset);
   writeFileSync(path, content);
 }
 
-/** Without the root, whose tree says where the holes are. */
+/** Without the root, whose tree records the holes. */
 function contentsOf(entries: readonly SnapshotEntry[]): Map<string, unknown> {
   const files = entries.filter(({ path }) => path !== '');
   return new Map(files.map(({ path, contentKey, size }) => [path, { contentKey, size }]));
@@ -76,7 +76,7 @@ function layoutOf(head: Buffer | undefined): Layout {
   const size = 20 * mebi + randomInt(20 * mebi);
   const runs: Written[] = head === undefined ? [] : [{ offset: 0, content: head }];
   for (let i = randomInt(5); i > 0; i--) {
-    // Next to where chunks of zeros end, or anywhere.
+    // Next to the ends of chunks of zeros, or anywhere.
     const near = randomInt(Math.floor(size / (512 * 1024))) * 512 * 1024 + randomInt(3) - 1;
     const offset = Math.max(0, randomInt(2) === 0 ? near : randomInt(size));
     const length = Math.min(size - offset, randomInt(2) === 0 ? randomInt(1, 100) : randomInt(1, 3 * mebi));
@@ -128,7 +128,7 @@ test(
 );
 
 test(
-  'a file with holes that is read again has the blobs of a full read, whatever has changed in it',
+  'reading a file with holes again gives the blobs of a full read, for any change',
   { timeout: 120_000 },
   async () => {
     await using opened = await openFreshRepository();

@@ -23,7 +23,10 @@ const knownContent = Array.from({ length: sizeBytes / pagedChunkBytes }, (_, i) 
   i.toString(16).padStart(64, '0'),
 );
 
-/** Reads parts of a file that is cut off and written anew meanwhile: the second part ends early, the third does not. */
+/**
+ * Reads parts of a file that is truncated and rewritten meanwhile: the second part ends early, the third does
+ * not.
+ */
 const scheduler = {
   room: async () => undefined,
   async run(task: SaveTask): Promise<SaveTaskResult> {
@@ -105,11 +108,11 @@ test.each([
     onPack: () => undefined,
     signal: undefined,
   });
-  /** The ids of the beginning's chunks, and how much was read as new. */
+  /** The ids of the first chunks, and how much was read as new. */
   const save = async (known: readonly string[]): Promise<{ ids: readonly string[]; newBytes: number }> => {
     const tally = new SaveTally(undefined, undefined);
     const fd = openSync(full, 'r');
-    // As large as it says on the disk, and no more than its beginning to read.
+    // Allocated in full, with only its beginning to read.
     const stat = statOpen(fd);
     stat.size = BigInt(sizeBytes);
     const text = await saveLargeFile({

@@ -19,7 +19,7 @@ async function save(repository: Repository, root: string): Promise<SaveResult> {
   });
 }
 
-test('what a program writes through a memory map is saved, though the page was dirty and no time changes', async () => {
+test('a write through a memory map is saved, although the page was dirty and no time changes', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'mapped-'));
   await using opened = await openFreshRepository();
   const { repository } = opened;
@@ -31,7 +31,7 @@ test('what a program writes through a memory map is saved, though the page was d
   const { bytes } = map;
   try {
     bytes[0] = 1;
-    // Longer than the time in which a file is not trusted anyway.
+    // Longer than the time within which a file is not trusted anyway.
     await new Promise((resolve) => setTimeout(resolve, 1500));
     await save(repository, root);
     const before = statSync(path, { bigint: true }).mtimeNs;

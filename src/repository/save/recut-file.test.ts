@@ -52,7 +52,7 @@ const changes: Readonly<Record<string, Change>> = {
 
 function fileOf(kind: number): Buffer {
   const size = segmentBytes + 6 * mega + randomInt(9 * mega);
-  // Where nothing ends a chunk but its greatest size, cuts that moved never meet again.
+  // Where only the maximum size ends a chunk, shifted cuts never meet again.
   return kind === 0 ? randomBytes(size) : Buffer.concat([randomBytes(mega), Buffer.alloc(size - mega, 'x')]);
 }
 
@@ -81,7 +81,7 @@ function momentOf(change: () => void): StillTime {
 }
 
 test(
-  'a large file that is read again has the blobs of a full read, whatever has changed in it',
+  'recutting a large file gives the blobs of a full read, for any change',
   { timeout: 60_000 },
   async () => {
     await using opened = await openFreshRepository();
@@ -113,13 +113,13 @@ test(
     const full = await contents(saveOf(root), { ...momentOf(() => undefined), liveFirst: false });
     expect(again).toEqual(full);
     const sizes = [...files.values()].map(({ content }) => content.length);
-    // Of what did not change nothing is stored, and of one byte no more than a part.
+    // An unchanged file stores nothing, and one changed byte at most a part.
     expect(inFlight?.bytes).toBeLessThan(sizes.reduce((sum, size) => sum + size, 0) * 0.8);
     expect((await opened.repository.check({ readDataPercent: 1 })).errors).toEqual([]);
   },
 );
 
-test('of a large file that is read again, what is as it was is neither cut nor stored', async () => {
+test('unchanged parts of a recut file are neither cut nor stored', async () => {
   await using opened = await openFreshRepository();
   const root = mkdtempSync(join(tmpdir(), 'recut-'));
   onTestFinished(() => rmSync(root, { recursive: true, force: true }));
@@ -137,6 +137,6 @@ test('of a large file that is read again, what is as it was is neither cut nor s
   expect(await inFlight((file) => file)).toBe(0);
   expect(await inFlight((file) => Buffer.concat([file, Buffer.alloc(100)]))).toBeLessThan(segmentBytes + 100);
   const flip = (file: Buffer): Buffer => replaced(file, 1000, 1001, Buffer.from([(file[1000] ?? 0) ^ 1]));
-  // No chunk ends so early: all of them end where they did.
+  // No chunk ends this early: all end where they did.
   expect(await inFlight(flip)).toBeLessThanOrEqual(segmentBytes);
 });

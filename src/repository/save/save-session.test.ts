@@ -81,7 +81,10 @@ function settle(): void {
   execFileSync('find', [source, '-exec', 'touch', '-h', '-d', '2020-01-01', '{}', '+']);
 }
 
-/** What a backup at `timeMs` would have seen: the time of change cannot be set, so the backup is said to be later. */
+/**
+ * What a backup at `timeMs` would have seen: the change time cannot be set, so the backup's time is moved
+ * instead.
+ */
 const laterMs = (): number => Date.now() + 5000;
 
 describe('a whole directory', () => {
@@ -190,9 +193,9 @@ describe('a second backup', () => {
     expect(await opened.walk(second.snapshot)).toEqual(await opened.walk(first.snapshot));
   });
 
-  test('reads again what was written within the second before the first began, or while it ran', async () => {
+  test('reads again what was written within the second before the first began, or during it', async () => {
     const first = await save();
-    // The same size and the same time: nothing but the time of change tells, and that may be as it was.
+    // Same size and time: only the change time could differ, and it may not.
     const before = lstatSync(join(source, 'f3'), { bigint: true });
     writeFileSync(join(source, 'f3'), 'CONTENT 3');
     setTimes(join(source, 'f3'), before.mtimeNs);
@@ -245,7 +248,7 @@ describe('a second backup', () => {
     expect(report.damagedSnapshots).not.toContain(second.snapshot.id);
   });
 
-  test('does not mind that its parent is gone or damaged', async () => {
+  test('works without its parent, if that is missing or damaged', async () => {
     const first = await save({ timeMs: laterMs() });
     await opened.repository.removeSnapshot(first.snapshot.id);
     const second = await save({ parent: first.snapshot });
@@ -299,7 +302,7 @@ describe('what cannot be saved as it is', () => {
     writeFileSync(join(source, 'zlarge'), Buffer.alloc(9_000_000));
     let isGone = false;
     const { problems, snapshot } = await save({
-      // Asked in the order of the walk, so that the first files are on their way and the last ones are not.
+      // Called in the order of the walk, so that the first files are being read and the last ones are not.
       isExcluded: (path) => {
         if (path !== 'f010' || isGone) return false;
         isGone = true;
@@ -377,7 +380,7 @@ describe('what cannot be saved as it is', () => {
     expect((await contentOf(snapshot, 'd/b')).toString()).toBe('harmless');
   });
 
-  test('is named when it is written to all the time, and what was read of it is whole in itself', async () => {
+  test('is named when it is written to all the time, and its saved content is consistent', async () => {
     const small = join(source, 'small');
     const large = join(source, 'large');
     writeFileSync(small, Buffer.alloc(5_000_000, 'a'));
@@ -401,7 +404,7 @@ describe('what cannot be saved as it is', () => {
       await once(writer, 'exit');
     }
     expect((await opened.repository.check({ readDataPercent: 100 })).errors).toEqual([]);
-    // Left alone, all of it is read again and nothing is wrong any more.
+    // When left alone, everything is read again and the result is correct.
     const again = await save({ parent: (await opened.repository.listSnapshots()).at(-1) });
     expect(again.problems).toEqual([]);
     expect((await contentOf(again.snapshot, 'large')).equals(readFileSync(large))).toBe(true);
@@ -447,7 +450,7 @@ function writeAt(path: string, offset: number, content: Buffer): void {
   closeSync(fd);
 }
 
-test('what is excluded is not even looked into', async () => {
+test('an excluded folder is not even listed', async () => {
   mkdirSync(join(source, 'cache/deep'), { recursive: true });
   writeFileSync(join(source, 'cache/deep/file'), 'x');
   writeFileSync(join(source, 'keep.log'), 'x');
@@ -475,10 +478,10 @@ test('a dry run counts everything and stores nothing', async () => {
   expect(filesBelow(opened.location)).toEqual(['config']);
 });
 
-test('a dry run reads no file: it counts what has another time or size than the parent knows', async () => {
+test('a dry run reads no file: it counts files whose time or size differs from the parent', async () => {
   for (const name of ['one', 'same']) writeFileSync(join(source, name), Buffer.alloc(1_000_000, 'x'));
   const first = await opened.save(source, { dryRun: true });
-  // Read, the second one would be known by then.
+  // If it were read, the second one would be known by then.
   expect(first.summary).toMatchObject({ filesNew: 2, bytes: 2_000_000, bytesAdded: 2_000_000 });
   await new Promise((resolve) => setTimeout(resolve, 1500));
   const { snapshot: parent } = await opened.save(source);
@@ -494,8 +497,8 @@ describe('a backup that is cancelled', () => {
     expect(filesBelow(opened.location)).toEqual(['config']);
   });
 
-  test('in the middle leaves no snapshot, no lock and nothing half-written, and what it stored is not stored again', async () => {
-    // So much that its progress is told before the end, however fast the machine is.
+  test('in the middle leaves no snapshot, no lock and no partial file, and stored data is not stored again', async () => {
+    // Enough that progress is reported before the end, on a fast machine too.
     for (let i = 0; i < 200; i++) writeFileSync(join(source, `f${i}`), randomBytes(1_000_000));
     const stop = new AbortController();
     const stopped = save({
@@ -541,7 +544,7 @@ test('a backup whose lock was taken away makes no snapshot', async () => {
 
 test('a store that fails ends the backup: its failure is no unreadable file', async () => {
   for (let i = 0; i < 50; i++) writeFileSync(join(source, `f${i}`), randomBytes(700_000));
-  // Every directory for packs is a file now, and each failure is one of the store.
+  // Every pack directory is a file now, so each failure comes from the store.
   for (let i = 0; i < 256; i++) {
     const path = join(opened.location, 'data', i.toString(16).padStart(2, '0'));
     rmSync(path, { recursive: true });

@@ -63,12 +63,12 @@ async function fileOf({ snapshot }: SaveResult, path: string): Promise<Buffer | 
   return entry && Buffer.concat(await allOf(opened.repository.readFile(snapshot, entry)));
 }
 
-/** Longer than a write is not trusted to have changed a time. */
+/** Longer than the time within which a changed time is not trusted. */
 async function quiet(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 300));
 }
 
-test('has what was there at the still moment, and reads again only what had changed since it was looked at', async () => {
+test('has the data of the still moment, and reads again only what changed since the live pass', async () => {
   const quietFiles = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`quiet-${i}`, `text ${i}`]));
   const root = makeVolume('data', { ...quietFiles, log: 'one\n', gone: 'x' });
   await quiet();
@@ -97,7 +97,7 @@ test('has what was there at the still moment, and reads again only what had chan
   expect((await opened.repository.check({ readDataPercent: 100 })).errors).toEqual([]);
 });
 
-test('counts what changed since the parent, not since the pass before', async () => {
+test('counts changes since the parent, not since the previous pass', async () => {
   const root = makeVolume('data', { still: 'x', log: 'one\n' });
   const [first] = await saveTogether(opened.repository, [saveOf(root)], momentOf());
   await quiet();
@@ -191,7 +191,7 @@ test('lets the next backup see a write to a page that was dirty when it was stil
   );
   expect(first && (await fileOf(first, 'data.mdb'))?.[0]).toBe(2);
   await new Promise((resolve) => setTimeout(resolve, 1500));
-  // Unless somebody else has had it written down, the page is dirty still, and no time changes.
+  // Unless something else wrote it to disk, the page is still dirty, and no time changes.
   map.bytes[0] = 3;
   const [second] = await saveTogether(
     opened.repository,
@@ -292,14 +292,14 @@ test('saves several volumes of one moment', async () => {
   expect(listed.map(({ restorePoint }) => restorePoint)).toEqual(Array(2).fill('0123456789abcdef'));
 });
 
-test('tells what was written to while it had to be still, and not what was written just before', async () => {
+test('reports a write while everything had to be still, and not one just before', async () => {
   const [first, second] = [makeVolume('first', { log: 'x' }), makeVolume('second', { log: 'x', other: 'x' })];
   const shown: (string | undefined)[] = [];
   const grade = async ({ written }: SavedTree): Promise<'cold'> => {
     shown.push(written);
     return 'cold';
   };
-  // Asked while the first is gone through, which is before the second is.
+  // Called during the walk of the first, which is before the second's.
   const isExcluded = (): boolean => {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
     appendFileSync(join(second, 'log'), 'in passing');
@@ -314,7 +314,7 @@ test('tells what was written to while it had to be still, and not what was writt
   expect(shown).toEqual([undefined, 'log']);
 });
 
-test('one that is gone at the still moment is lost alone, and nothing has to be still afterwards', async () => {
+test('one that disappears at the still moment is lost alone, and nothing stays still afterwards', async () => {
   const root = makeVolume('db', { log: 'x' });
   const calls: string[] = [];
   const moment = momentOf({
@@ -349,7 +349,7 @@ test('reads large files when they are no longer still, where they can be cloned,
         return Date.now();
       },
       async end() {
-        // The file itself is another by now: without a clone it was read before.
+        // The file itself has changed by now: without a clone it was read before.
         writeFileSync(join(root, 'large'), Buffer.alloc(large.length, 'c'));
       },
     }),
@@ -360,7 +360,7 @@ test('reads large files when they are no longer still, where they can be cloned,
   expect(statSync(join(root, 'large')).nlink).toBe(1);
 });
 
-test('all are recorded or none: one that fails at its very end leaves no part of them', async () => {
+test('records all or none: a failure at the very end leaves no snapshot', async () => {
   const [one, other] = [makeVolume('one', { a: 'a' }), makeVolume('other', { b: 'b' })];
   const grade = async (): Promise<never> => {
     throw new AppError('failed', 'Nobody knows');
@@ -382,7 +382,7 @@ test('all are recorded or none: one that fails at its very end leaves no part of
 });
 
 describe('data that is not still for as long as its reading takes', () => {
-  /** Let go when the first of its tries have begun, and for good after those. */
+  /** Released when the first tries have begun, and for good after those. */
   function cutMoment(tries: number, cuts: number, onBegin: (time: number) => void): StillTime {
     let begun = 0;
     let cutAtMs: number | undefined;
@@ -420,7 +420,7 @@ describe('data that is not still for as long as its reading takes', () => {
 
   const append = (root: string, time: number): void => appendFileSync(join(root, 'log'), ` ${time}`);
 
-  test('is gone through in use once more and made still again, and is of one moment then', async () => {
+  test('is read live once more and made still again, and is then of one moment', async () => {
     const { result, seen, begun } = await saveCut(3, 1, append);
     expect(begun).toBe(2);
     expect(seen).toMatchObject({ tries: 2, files: 1 });
@@ -429,7 +429,7 @@ describe('data that is not still for as long as its reading takes', () => {
     expect(result?.summary).toMatchObject({ files: 3, filesNew: 3 });
   });
 
-  test('says what was read too late when no try is left', async () => {
+  test('reports what was read too late when no try is left', async () => {
     const { result, seen, begun } = await saveCut(2, 2, append);
     expect(begun).toBe(2);
     expect(seen).toMatchObject({ tries: 2, late: 1 });
@@ -442,7 +442,7 @@ describe('data that is not still for as long as its reading takes', () => {
     expect(seen?.late).toBeUndefined();
   });
 
-  test('is not where a name has come or gone since', async () => {
+  test('fails where a name was added or removed since', async () => {
     const { seen } = await saveCut(1, 1, () => undefined);
     expect(seen?.late).toBeUndefined();
     rmSync(join(folder, 'data'), { recursive: true });
@@ -462,7 +462,7 @@ describe('several of which one cannot be read', () => {
     }),
   });
 
-  test('saves the others, which say who is missing, and makes them still once', async () => {
+  test('saves the others, which name the missing one, and makes them still once', async () => {
     const [one, other] = [makeVolume('one', { a: 'a' }), makeVolume('other', { b: 'b' })];
     let begun = 0;
     const begin = async (): Promise<number> => (begun++, Date.now());
@@ -483,7 +483,7 @@ describe('several of which one cannot be read', () => {
     expect(results.map(({ error }) => error?.code)).toEqual([undefined, 'failed', 'not-found', undefined]);
     expect(results[1]?.error?.message).toBe('The driver has failed');
     expect(begun).toBe(1);
-    // Both have the time of their moment: the order in which they are listed is by chance.
+    // Both have the same time, so their order in the list is random.
     const listed = await opened.repository.listSnapshots();
     expect(Object.fromEntries(listed.map(({ volume, missing }) => [volume?.name, missing]))).toEqual({
       one: ['locked', 'streamed', 'gone'],
@@ -491,7 +491,7 @@ describe('several of which one cannot be read', () => {
     });
   });
 
-  test('fails as a whole when none can be read, or when it is the store that fails', async () => {
+  test('fails as a whole when none can be read, or when the store fails', async () => {
     const [gone, lost] = [saveOf(join(folder, 'gone')), saveOf(join(folder, 'lost'))];
     await expect(saveTogether(opened.repository, [gone, lost], momentOf())).rejects.toThrow(/gone/);
     const root = makeVolume('one', { a: 'a' });

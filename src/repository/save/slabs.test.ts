@@ -20,7 +20,7 @@ test('a slab has the length that is asked for, in memory that threads share, and
   expect((await slabs.take(5)).bytes.buffer).not.toBe(buffer);
 });
 
-test('who asks for more than is left waits until enough is given back', async () => {
+test('a request for more than is free waits until enough is returned', async () => {
   const slabs = new Slabs(8 * mebibyte);
   const lent = [await slabs.take(4 * mebibyte), await slabs.take(4 * mebibyte)];
   const waiting = slabs.take(4 * mebibyte);
@@ -29,7 +29,7 @@ test('who asks for more than is left waits until enough is given back', async ()
   expect((await waiting).bytes.length).toBe(4 * mebibyte);
 });
 
-test('what is larger than the limit is lent alone, and nobody waits for ever', async () => {
+test('a slab larger than the limit is lent alone, and every request is served', async () => {
   const slabs = new Slabs(8 * mebibyte);
   const small = await slabs.take(10);
   const large = slabs.take(20 * mebibyte);

@@ -54,7 +54,7 @@ async function contentOf(result: SaveResult, path: ByteString): Promise<Buffer> 
   return Buffer.concat(await allOf(repository.readFile(result.snapshot, entry)));
 }
 
-test('a stream is saved with all its entries, in the order of bytes, whatever the order within directories', async () => {
+test('a stream is saved with all its entries in byte order, for any order within directories', async () => {
   const result = await save([
     directory(''),
     file('z', Buffer.from('last')),
@@ -93,7 +93,7 @@ test('a stream is saved with all its entries, in the order of bytes, whatever th
   expect(result.problems).toEqual([]);
 });
 
-test('files of all sizes come back whole, in whatever pieces they arrive', async () => {
+test('files of all sizes are saved completely, in pieces of any size', async () => {
   const sizes = [0, 1, 524_287, 524_288, 524_289, 3_000_000, 20_000_000];
   const contents = sizes.map((size) => randomBytes(size));
   const result = await save([
@@ -135,7 +135,7 @@ describe('hard links', () => {
     const link = (path: string): string | undefined =>
       entries.find((entry) => entry.path === path)?.hardLinkTo;
     expect(link('d/b')).toBe('a');
-    // The same content under another name is no link.
+    // Equal content under another name is not a link.
     expect(link('c')).toBeUndefined();
     expect((await contentOf(result, 'd/b')).toString()).toBe('shared');
   });
@@ -246,7 +246,7 @@ describe('a stream that is not as it should be is refused, and leaves no snapsho
     expect(await repository.listSnapshots()).toEqual([]);
   });
 
-  test('a sparse file of a size that nobody has', async () => {
+  test('a sparse file of an impossible size', async () => {
     const { entry } = file('a', Buffer.alloc(0), { size: 10, dataRuns: [{ offset: 5, length: 20 }] });
     await expect(save([directory(''), { entry, body: pieces([Buffer.alloc(20)]) }])).rejects.toMatchObject({
       code: 'integrity',
@@ -254,7 +254,7 @@ describe('a stream that is not as it should be is refused, and leaves no snapsho
   });
 });
 
-test('what is excluded is neither saved nor read', async () => {
+test('excluded entries are neither saved nor read', async () => {
   let isRead = false;
   const watched = async function* (): AsyncGenerator<Uint8Array> {
     isRead = true;
@@ -341,7 +341,7 @@ describe('exact times beside a stream of whole seconds', () => {
     expect(times).toEqual([base.mtimeNs, exact, base.mtimeNs, base.mtimeNs]);
   });
 
-  test('are asked for once: an unchanged thing has those of the last backup', async () => {
+  test('are asked for once: an unchanged entry reuses those of the last backup', async () => {
     const first = await timesOf(() => exact);
     expect(first.asked.toSorted((a, b) => (a < b ? -1 : 1))).toEqual(['', 'a', 'd', 'd/b']);
     const second = await timesOf(() => exact, { parent: first.result.snapshot });

@@ -56,8 +56,8 @@ test('files lie where restic looks for them, and only their owner reads them', a
   expect(readdirSync(join(location, 'data'))).toHaveLength(256);
 });
 
-test('a file that is still being written is never listed, and is gone when writing failed', async () => {
-  // No directory can be replaced by a file, so the rename at the end fails.
+test('a file being written is never listed, and is removed when writing fails', async () => {
+  // A file cannot replace a directory, so the rename at the end fails.
   mkdirSync(join(location, 'index', name));
   writeFileSync(join(location, 'index', name, 'inside'), '');
   await expect(store.save('index', name, content)).rejects.toMatchObject({ code: 'failed' });
@@ -70,7 +70,7 @@ function begin(): FileInMaking {
   return file;
 }
 
-/** All that lies anywhere in the repository, but its config. */
+/** Everything in the repository but its config. */
 function filesThere(): string[] {
   return readdirSync(location, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name !== 'config')
@@ -112,7 +112,7 @@ test('nothing is left of a file that is abandoned, or cannot get its name', asyn
   expect(filesThere()).toEqual([]);
 });
 
-test('a file that is sent as it is made gets the folders that a copy left out, and none of a repository that is gone', async () => {
+test('a file sent as it is made gets the folders that a copy left out, but not in a missing repository', async () => {
   rmSync(join(location, 'data'), { recursive: true });
   const file = begin();
   file.write(content);
@@ -130,7 +130,7 @@ test('a file that is sent as it is made gets the folders that a copy left out, a
   mkdirSync(location);
 });
 
-test('a file in the making that somebody removed is told as such, and not as a repository that is gone', async () => {
+test('removing a file in the making is reported as such, and not as a missing repository', async () => {
   const file = begin();
   file.write(content);
   const [temporary = ''] = filesThere();
@@ -142,7 +142,7 @@ test('a file in the making that somebody removed is told as such, and not as a r
   });
 });
 
-test('what is not of a repository is left out of lists', async () => {
+test('lists leave out files that do not belong to a repository', async () => {
   for (const foreign of [
     'tmp-1-0123456789abcdef',
     'README',
@@ -158,7 +158,7 @@ test('what is not of a repository is left out of lists', async () => {
   expect(await store.list('data')).toEqual([]);
 });
 
-test('a repository that was copied without its empty folders is whole, and gets them back', async () => {
+test('a repository copied without its empty folders is complete, and gets them back', async () => {
   for (const folder of ['locks', 'snapshots', 'data']) rmSync(join(location, folder), { recursive: true });
   for (const type of ['locks', 'snapshots', 'data'] as const) {
     expect(await store.list(type)).toEqual([]);
@@ -167,7 +167,7 @@ test('a repository that was copied without its empty folders is whole, and gets 
   }
 });
 
-test('a repository that is gone is not an empty one, and is not made anew', async () => {
+test('a missing repository is not an empty one, and is not created anew', async () => {
   await store.save('snapshots', name, content);
   rmSync(location, { recursive: true });
   mkdirSync(location);
@@ -178,7 +178,7 @@ test('a repository that is gone is not an empty one, and is not made anew', asyn
   expect(readdirSync(location)).toEqual([]);
 });
 
-test('old leftovers of dead processes are removed when nobody else holds a lock, and nothing else', async () => {
+test('only old leftovers of dead processes are removed, and only without another lock', async () => {
   const old = new Date(Date.now() - 2 * 60 * 60_000);
   const dead = 4_194_305;
   const make = (path: string, time: Date | undefined): string => {

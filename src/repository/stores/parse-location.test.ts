@@ -54,7 +54,7 @@ describe('parseLocation()', () => {
     expect(parseLocation(`rclone:${remote}`)).toEqual({ kind: 'rclone', remote, text: `rclone:${remote}` });
   });
 
-  test('what it gives back is read the same again', () => {
+  test('the canonical text parses to the same location', () => {
     for (const text of [
       's3:https://minio.example:9000/b1/a/b',
       's3:my-bucket/a',

@@ -64,7 +64,7 @@ describe('credentials for S3', () => {
         region: 'eu-west-3',
       });
     }
-    // Keys in the environment are nearer than a profile in it.
+    // Keys in the environment take precedence over a profile in it.
     expect(await resolve('s3:bucket', { env: { ...keys, AWS_PROFILE: 'work' } })).toMatchObject({
       credentials: { accessKeyId: 'key' },
     });

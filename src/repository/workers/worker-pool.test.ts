@@ -55,7 +55,7 @@ test('pinned tasks are always done by the same worker, in order, beside other wo
   expect(events).toEqual(Array.from({ length: 20 }, (_, i) => `${i}`));
 });
 
-test('load counts what is waiting and what is running', async () => {
+test('load counts waiting and running tasks', async () => {
   const pool = openPool(2);
   const work = Array.from({ length: 10 }, () => pool.run({ kind: 'sleep', ms: 5 }));
   work.push(pool.run({ kind: 'sleep', ms: 5 }, { pinTo: 0 }));
@@ -85,7 +85,7 @@ test('events and interim news arrive before the answer that follows them', async
   expect(steps).toEqual([0, 1, 2, 3, 4]);
 });
 
-test('transferred bytes arrive, and are gone here', async () => {
+test('transferred bytes arrive, and are detached here', async () => {
   const pool = openPool(1);
   const bytes = new Uint8Array(Buffer.from('transferred'));
   const result = await pool.run({ kind: 'bytes', bytes }, { transfer: [bytes.buffer] });
@@ -94,7 +94,7 @@ test('transferred bytes arrive, and are gone here', async () => {
 });
 
 describe('a task that fails', () => {
-  test('fails with the error of ours that it threw, and the worker goes on', async () => {
+  test('a task fails with the AppError that it threw, and the worker continues', async () => {
     const pool = openPool(1);
     const error: unknown = await pool.run({ kind: 'fail', how: 'app' }).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(AppError);
@@ -163,7 +163,7 @@ test('a module that cannot be loaded fails the tasks', async () => {
   });
 });
 
-test('a pool that is put away ends its workers, those too that do not end by themselves, and what they did is cancelled', async () => {
+test('disposing a pool ends its workers, even hanging ones, and cancels their tasks', async () => {
   const pool = openPool(2);
   const work = [0, 1, 2, 3].map(() => pool.run({ kind: 'sleep', ms: 60_000 }));
   const outcomes = Promise.allSettled(work);

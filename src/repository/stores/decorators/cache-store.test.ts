@@ -44,7 +44,7 @@ describe('cacheStore()', () => {
   });
   afterEach(() => plain[Symbol.dispose]());
 
-  /** As another process, or the next command, has it. */
+  /** Opens the cache as another process, or the next command, would. */
   const openAnew = (maxBytes = 1e9): Store => cacheStore(plain.store, { directory, maxBytes });
   const loads = (): number => plain.calls.filter((call) => call.startsWith('load')).length;
 
@@ -64,7 +64,7 @@ describe('cacheStore()', () => {
     },
   );
 
-  test('what was saved need not be loaded', async () => {
+  test('saved files need not be loaded', async () => {
     const [index, pack] = [file(), file()];
     await store.save('index', index.name, index.content);
     await store.save('data', pack.name, pack.content, trees);
@@ -82,7 +82,7 @@ describe('cacheStore()', () => {
       [0, 1, 2, 3].map((i) => store.load('data', name, { offset: i * 1000, length: 1000 }, trees)),
     );
     expect(Buffer.concat(parts).equals(content.subarray(0, 4000))).toBe(true);
-    // A part may be opened in place: it is nobody else's.
+    // The caller owns the part, and may decrypt it in place.
     parts[0]?.fill(0);
     expect(
       (await store.load('data', name, { offset: 0, length: 1000 }, trees)).equals(content.subarray(0, 1000)),
@@ -122,7 +122,7 @@ describe('cacheStore()', () => {
     expect(readFileSync(join(directory, 'index', index.name)).equals(index.content)).toBe(true);
   });
 
-  test('what the store has damaged is handed on as it is, and not kept', async () => {
+  test('a file damaged in the store is passed on unchanged, and not cached', async () => {
     const { name, content } = file();
     const damaged = Buffer.from(content);
     damaged[5] = ~(damaged[5] ?? 0);
@@ -136,7 +136,7 @@ describe('cacheStore()', () => {
     expect(existsSync(join(directory, 'index', name))).toBe(false);
   });
 
-  test('a list takes away what the repository does not have any more', async () => {
+  test('a list removes copies of files that the repository no longer has', async () => {
     const [kept, gone] = [file(), file()];
     for (const { name, content } of [kept, gone]) await store.save('snapshots', name, content);
     await plain.store.remove('snapshots', gone.name);
@@ -147,7 +147,7 @@ describe('cacheStore()', () => {
     await expect(store.load('snapshots', kept.name)).rejects.toMatchObject({ code: 'not-found' });
   });
 
-  test('it keeps within its room, and what was used longest ago goes first', async () => {
+  test('the cache stays within its size, and removes the least recently used first', async () => {
     const small = openAnew(100_000);
     const files = Array.from({ length: 40 }, () => file(10_000));
     for (const [age, { name, content }] of files.entries()) {
@@ -166,7 +166,7 @@ describe('cacheStore()', () => {
     expect(left.map(({ name }) => name)).not.toContain(files[0]?.name);
   });
 
-  test('a folder that cannot be written to is as good as none', async () => {
+  test('a folder that cannot be written to works like no cache', async () => {
     const { name, content } = file();
     writeFileSync(directory, 'a file where the folder should be');
     await store.save('index', name, content);
@@ -191,7 +191,7 @@ describe('cacheStore()', () => {
     );
   });
 
-  test('what others left half written is removed some day, and nobody reads it', async () => {
+  test('partial files of other processes are removed in time, and never read', async () => {
     const { name, content } = file();
     mkdirSync(join(directory, 'index'), { recursive: true });
     const half = join(directory, 'index', `${name}.tmp-1-00aa00aa00aa`);
@@ -202,7 +202,7 @@ describe('cacheStore()', () => {
     expect(existsSync(join(directory, 'index', name))).toBe(true);
   });
 
-  test('"direct" is what is really there', async () => {
+  test('"direct" reads the store itself', async () => {
     const { name, content } = file();
     await store.save('index', name, content);
     await plain.store.remove('index', name);

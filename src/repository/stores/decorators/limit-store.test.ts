@@ -41,7 +41,7 @@ describe('limitStore()', () => {
     expect(plain.calls).toHaveLength(21);
   });
 
-  test('who waits for a turn can be cancelled, and failures give their turn back', async () => {
+  test('a waiting call can be cancelled, and a failed one releases its slot', async () => {
     plain.before = async () => await sleep(50);
     const store = limitStore(plain.store, { connections: 1, upload: undefined, download: undefined });
     const first = store.list('keys');

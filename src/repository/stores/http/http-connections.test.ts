@@ -5,7 +5,7 @@ import { HttpConnections } from './http-connections.ts';
 
 const answer = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
-/** A server that is told of each request with its connection and its place on it, from 1. */
+/** A server that records each request with its connection and its position on it, from 1. */
 async function serve(onRequest: (socket: Socket, number: number) => void): Promise<{
   readonly connections: HttpConnections;
   [Symbol.asyncDispose](): Promise<void>;

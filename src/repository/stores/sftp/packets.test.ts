@@ -74,7 +74,7 @@ test('attributes are read, whichever of them there are', () => {
   expect(none.attributes()).toEqual({ sizeBytes: undefined, mode: undefined, modifiedMs: undefined });
 });
 
-test('what is no SFTP is refused before anything is made room for', () => {
+test('anything but SFTP is refused before memory is allocated for it', () => {
   expect(() => new PacketSplitter().add(Buffer.from('Welcome to this machine'))).toThrow(
     'does not speak SFTP',
   );
