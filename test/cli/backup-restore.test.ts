@@ -249,7 +249,7 @@ describe('holdfast backup and restore', () => {
     expect(treeFacts(root)).toEqual(saved);
     await cli.run('restore', `pg@${done.safetySnapshotId.slice(0, 10)}`, '--yes', '--no-safety-snapshot');
     expect(treeFacts(root)).toEqual(later);
-    // What a restore saved is no backup: "latest" is still the backup.
+    // A safety snapshot is no backup: "latest" is still the backup.
     await cli.run('restore', 'pg', '--yes', '--no-safety-snapshot', '--no-keep');
     expect(treeFacts(root)).toEqual(saved);
     expect(readdirSync(join(root, '..'))).toEqual(['_data']);
@@ -318,7 +318,7 @@ describe('holdfast backup and restore', () => {
     expect(await cli.attempt(['restore', 'pg', '--to', './fresh', '--yes'])).toMatchObject({ exit: 1 });
     expect(await cli.attempt(['restore', 'pg', '--to', 'pg-copy', '--yes'])).toMatchObject({ exit: 1 });
     expect(treeFacts(join(cli.folder, 'fresh'))).toEqual(before);
-    // The copy has a history of its own.
+    // The copy has its own history.
     await cli.run('backup', 'pg-copy');
     expect(await cli.ids('pg')).toHaveLength(1);
   });
@@ -345,7 +345,7 @@ describe('holdfast backup and restore', () => {
     expect(await cli.attempt(['restore', 'pg', '--path', '../etc', '--yes'])).toMatchObject({ exit: 2 });
   });
 
-  test('do not go through a symbolic link that somebody put in the place of a folder', async () => {
+  test('do not go through a symbolic link that another user put in the place of a folder', async () => {
     const root = await cli.volume('pg');
     mkdirSync(join(root, 'conf'));
     writeFileSync(join(root, 'conf/file'), 'saved');
@@ -429,7 +429,7 @@ describe('holdfast backup and restore', () => {
     );
   });
 
-  test('back all volumes up but those that their label keeps out, and name these', async () => {
+  test('back up all volumes but those excluded by a label, and name these', async () => {
     for (const name of ['va', 'vb']) writeFileSync(join(await cli.volume(name), 'f'), name);
     await cli.run('volume', 'create', 'scratch', '--label', 'holdfast.backup=false');
     const report = await cli.json<BackupJson>('backup', '--all', '--tag', 'nightly');
@@ -442,7 +442,7 @@ describe('holdfast backup and restore', () => {
     expect((await cli.run('snapshots', '--tag', 'weekly', '-q')).trim()).toBe('');
   });
 
-  test('leave out what Holdfast keeps below a directory, and are not restored over it', async () => {
+  test('leave out Holdfast’s own files below a directory, and are not restored over them', async () => {
     writeFileSync(join(cli.folder, 'mine'), 'content');
     const { stderr } = await cli.attempt(['backup', cli.folder]);
     expect(stderr).toContain(
@@ -475,7 +475,7 @@ describe('holdfast backup and restore', () => {
     const root = await cli.volume('pg');
     writeFileSync(join(root, 'sly'), 'aaaa');
     utimesSync(join(root, 'sly'), 1_000_000, 1_000_000);
-    // A file that was changed in the very moment of its backup is read again: wait that moment.
+    // A file changed at the very moment of its backup is read again, so wait.
     await new Promise((resolve) => setTimeout(resolve, 1500));
     await cli.run('backup', 'pg');
     const again = await cli.json<BackupJson>('backup', 'pg');
@@ -522,7 +522,7 @@ describe('holdfast backup and restore', () => {
     await other.run('init', ...access);
     await other.run('restore', 'pg', '--take-over');
     expect(treeFacts(other.root('pg'))).toEqual(saved);
-    // It goes on in the same lineage, so its next backup finds its parent there.
+    // It continues the same lineage, so its next backup finds its parent there.
     await other.run('backup', 'pg');
     const listed = await other.json<{ volume: { identity: string } }[]>('snapshots', 'pg');
     expect(new Set(listed.map(({ volume }) => volume.identity)).size).toBe(1);

@@ -30,7 +30,7 @@ beforeAll(async () => {
 });
 afterAll(() => cli[Symbol.dispose]());
 
-/** What every refusal has in common. */
+/** What all refusals have in common. */
 function expectRefusal(
   result: CliResult,
   wanted: { readonly exit: number; readonly message: string | RegExp },
@@ -350,7 +350,7 @@ describe('damage', () => {
 });
 
 describe('hosts', () => {
-  test('a Docker engine that does not answer is an error that names it, whatever else is there', async () => {
+  test('a Docker engine that does not respond is an error that names it, despite other engines', async () => {
     const env = { DOCKER_HOST: `unix://${cli.folder}/no.sock`, HOLDFAST_HOST: 'docker' };
     expectRefusal(await cli.attempt(['volume', 'ls'], { env }), {
       exit: 1,

@@ -16,17 +16,19 @@ export interface CliRun {
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string | Uint8Array;
   readonly cwd?: string;
-  /** Called with the running process and all of its standard error so far, whenever there is more of it. */
+  /** Called with the running process and its standard error so far, each time that grows. */
   readonly onStderr?: (child: ReturnType<typeof spawn>, text: string) => void;
 }
 
-/** The real command with a state folder of its own on the embedded host; everything is below one temporary folder. */
+/**
+ * The real command with its own state folder on the embedded host; everything is below one temporary folder.
+ */
 export class Cli {
   readonly folder = mkdtempSync(join(tmpdir(), 'holdfast-cli-'));
   readonly stateDir = join(this.folder, 'state');
   readonly repository = join(this.folder, 'repository');
 
-  /** Runs it, whatever comes of it. */
+  /** Runs the command, and returns any result. */
   async attempt(args: readonly string[], options: CliRun = {}): Promise<CliResult> {
     const child = spawn(command, args, {
       cwd: options.cwd ?? this.folder,
@@ -56,7 +58,7 @@ export class Cli {
     };
   }
 
-  /** Runs it and gives back its standard output; throws when it does not end well. */
+  /** Runs the command and returns its standard output; throws when it fails. */
   async run(...args: string[]): Promise<string> {
     const { exit, stdout, stderr } = await this.attempt(args);
     if (exit === 0) return stdout;
@@ -67,7 +69,7 @@ export class Cli {
     return JSON.parse(await this.run(...args, '--format', 'json')) as T;
   }
 
-  /** Makes a volume and gives back where its files are. */
+  /** Creates a volume and returns its folder. */
   async volume(name: string): Promise<string> {
     await this.run('volume', 'create', name);
     return this.root(name);

@@ -42,7 +42,7 @@ describe('the script for bash', () => {
   test('completes in a real bash', async () => {
     const script = join(cli.folder, 'completion.bash');
     writeFileSync(script, await cli.run('completion', 'bash'));
-    // What bash does when the user presses the tab key, and what it would offer.
+    // Does what bash does when the user presses the tab key, and prints the candidates.
     const driver = `source "$1"
       COMP_LINE="$2 $3"; COMP_POINT=\${#COMP_LINE}
       _holdfast; printf '%s\\n' "\${COMPREPLY[@]}"`;

@@ -40,7 +40,7 @@ function flip(path: string, at: number): void {
 
 test('a second place is made like the first, and what is copied there restores without the first', async () => {
   await cli.run('init', '--repo', second(), '--chunker-from', 'default');
-  // The default repository stays what it is.
+  // The default repository stays the same.
   expect((await cli.ids('pg')).length).toBe(1);
   const copied = await cli.json<CopyJson>('copy', '--to-repo', 'second', 'pg');
   expect(copied).toMatchObject({ copied: [{ id: (await cli.ids('pg'))[0] }], failed: [] });
@@ -113,7 +113,7 @@ test('nothing is wrong with a whole repository, and the commands say so', async 
   expect(await cli.run('repair', 'snapshots')).toBe('The snapshot is whole.\n');
 });
 
-test('a damaged repository is put right, step by step, and each step says what comes next', async () => {
+test('a damaged repository is repaired step by step, and each step names the next', async () => {
   const [largest = ''] = packs();
   flip(largest, 1000);
   for (const name of readdirSync(join(cli.repository, 'index')))

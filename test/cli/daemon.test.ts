@@ -27,7 +27,7 @@ afterEach(async () => {
   cli[Symbol.dispose]();
 });
 
-/** A daemon in the foreground, with all that it said. */
+/** A daemon in the foreground, with its output. */
 class Daemon {
   said = '';
   readonly child: ChildProcess;
@@ -82,7 +82,7 @@ async function history(): Promise<ShowJson['history']> {
 }
 
 describe('holdfast daemon', () => {
-  test('backs up at its times, thins out, takes new volumes in, and ends well when it is told to', async () => {
+  test('backs up at its times, thins out, includes new volumes, and ends cleanly on request', async () => {
     configure(everyTwoSeconds);
     const daemon = new Daemon();
     await daemon.says('The daemon runs.');
@@ -113,7 +113,7 @@ describe('holdfast daemon', () => {
     expect(await third.end()).toBe(0);
   });
 
-  test('after a kill the next one does what was interrupted, and nothing twice', async () => {
+  test('after a kill the next daemon finishes what was interrupted, and does nothing twice', async () => {
     configure(everyTwoSeconds);
     for (let kill = 0; kill < 4; kill++) {
       const daemon = new Daemon();
@@ -171,12 +171,12 @@ describe('holdfast daemon', () => {
     await cli.run('policy', 'accept', 'pg');
     await daemon.until(() => /snapshots? (is|are) forgotten/.test(daemon.said.slice(size)), 'forget again');
     expect(await daemon.end()).toBe(0);
-    // The newest one, and the newest one that is verified.
+    // The newest one, and the newest verified one.
     expect((await cli.ids('pg')).length).toBeLessThanOrEqual(2);
     await cli.run('check', '--read-data');
   });
 
-  test('a file that breaks, empties or goes ends nothing and is told, by the channels that it had, after a restart as well', async () => {
+  test('a broken, empty or missing file ends nothing and is reported, by the previous channels, after a restart as well', async () => {
     await using server = await startWebhookServer();
     const yaml = `${everyTwoSeconds}notify: { chat: { type: webhook, url: '${server.origin}' } }\n`;
     const file = join(cli.stateDir, 'holdfast.yaml');
@@ -190,7 +190,7 @@ describe('holdfast daemon', () => {
     configure(yaml);
     let daemon = new Daemon();
     await daemon.says('"pg": saved as');
-    // Nobody asked to read it.
+    // Nothing has requested a reload.
     configure('policies: [');
     await savesAgain();
     daemon.child.kill('SIGHUP');
@@ -212,7 +212,7 @@ describe('holdfast daemon', () => {
     daemon = new Daemon();
     await daemon.says('the one before stays in force');
     await savesAgain();
-    // A command by hand says it at once, and tells it where a timer would have been the only one to hear.
+    // A command by hand reports it at once, and also notifies, as a timer would have to.
     const byHand = await cli.attempt(['backup', 'pg']);
     expect(byHand).toMatchObject({
       exit: 1,

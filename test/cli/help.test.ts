@@ -10,7 +10,7 @@ beforeAll(() => {
 });
 afterAll(() => cli[Symbol.dispose]());
 
-/** All commands and groups that are not hidden, as the command itself knows them; '' is the command alone. */
+/** All visible commands and groups, as the command itself defines them; '' is the command alone. */
 const commands = commandsBelow(application.root, []);
 
 type Target = typeof application.root;
@@ -32,8 +32,8 @@ describe('help', () => {
     await expect(help).toMatchFileSnapshot(
       join(import.meta.dirname, 'help', `${words.join('-') || 'holdfast'}.txt`),
     );
-    // Eighty columns and a bit: what is longer is broken in ugly places.
-    // The names of subcommands are one word, which nothing can break.
+    // Eighty columns and a few: longer lines wrap badly. A list of subcommand names is one word, which cannot
+    // be broken.
     const tooLong = help.split('\n').filter((line) => line.length > 125 && !line.includes('|'));
     expect(tooLong).toEqual([]);
   });

@@ -44,7 +44,7 @@ function fill(root: string): void {
   utimesSync(join(root, 'data'), 1e9, 1e9);
 }
 
-/** As the scripts of many people do: `tar czf NAME-DATE.tar.gz -C FOLDER .` */
+/** As in many scripts: `tar czf NAME-DATE.tar.gz -C FOLDER .` */
 function archive(name: string, ...flags: string[]): string {
   const file = join(backups, name);
   execFileSync('tar', [...flags, '--auto-compress', '-cf', file, '-C', source, '.']);
@@ -79,7 +79,7 @@ async function importAll(
   return { ...(JSON.parse(stdout || '{"outcomes":[]}') as ReportJson), exit, stderr };
 }
 
-/** Only what tar itself carries in whole seconds. */
+/** Without what tar itself carries only in whole seconds. */
 function withoutTimes(facts: readonly string[]): string[] {
   return facts.map((line) => line.replace(/\d{10,}(?:\.\d+)?/g, 'T'));
 }
@@ -122,7 +122,7 @@ describe('archives of a script', () => {
     expect(withoutTimes(treeFacts(cli.root('lost')))).toEqual(withoutTimes(treeFacts(source)));
   });
 
-  test('are imported once, whatever they are called then', async () => {
+  test('are imported once, under any name', async () => {
     const file = archive('pg-20250115-143000.tar.gz');
     await importAll(backups);
     execFileSync('mv', [file, join(backups, 'pg_2025-01-15.tgz')]);

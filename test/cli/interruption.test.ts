@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => cli[Symbol.dispose]());
 
-/** Enough that the command can be met in the middle of it. */
+/** Enough data that the command can be interrupted half way. */
 function fill(megabytes: number): void {
   for (let index = 0; index < megabytes; index++)
     writeFileSync(join(root, `file-${index}`), randomBytes(1_000_000));
@@ -70,7 +70,7 @@ describe('a backup', () => {
         if (!text.includes('"type":"progress"')) return;
         pid = child.pid;
         if (second) return;
-        // It holds still until the other has been refused, however fast the machine is.
+        // Stopped until the other command has been refused, on a machine of any speed.
         child.kill('SIGSTOP');
         second = cli.attempt(['backup', 'pg']).finally(() => child.kill('SIGCONT'));
       },

@@ -15,7 +15,7 @@ interface KeyJson {
   readonly isCurrent: boolean;
 }
 
-test('a key is changed to a random one, and the next command uses it without being told', async () => {
+test('a key is replaced by a random one, which the next command uses automatically', async () => {
   const [before] = await cli.json<KeyJson[]>('key', 'list');
   const changed = await cli.json<{ key: KeyJson; keyFile: string; removedId: string; formerKeyFile: string }>(
     'key',

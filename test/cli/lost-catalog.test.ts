@@ -14,7 +14,7 @@ interface Listed {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** As after a power cut on a disk that lies. */
+/** As after a power cut on a disk that loses confirmed writes. */
 function lose(how: 'empty' | 'gone', ...more: readonly string[]): void {
   for (const name of ['catalog.db', 'catalog.db-wal', 'catalog.db-shm', ...more])
     rmSync(join(cli.stateDir, name), { force: true });
@@ -42,7 +42,7 @@ test.each(['empty', 'gone'] as const)(
     const [volume] = await cli.json<Listed[]>('volume', 'ls');
     expect(volume).toMatchObject({ name: 'pg', labels: { tier: 'gold' } });
     expect((await cli.attempt(['volume', 'rm', 'pg'])).exit).not.toBe(0);
-    // Both go on in their lineages: what is saved now is compared with what was saved before.
+    // Both continue in their lineages: new snapshots are compared with the earlier ones.
     expect(await cli.run('backup', 'pg', kept)).toMatch(
       /0 new, 0 changed, 1 unchanged[^]*0 new, 0 changed, 1 unchanged/,
     );
@@ -76,7 +76,7 @@ test('without a copy, what the state folder tells is taken, and the rest is said
   expect(readFileSync(join(cli.root('pg'), 'data'), 'utf8')).toBe('content');
 });
 
-test('a copy that something else has written is as good as none', async () => {
+test('a copy written by another program counts as missing', async () => {
   await cli.run('init');
   const kept = cli.mkdir('kept');
   writeFileSync(join(kept, 'file'), 'content');

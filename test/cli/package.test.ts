@@ -45,7 +45,7 @@ async function packCheckout(): Promise<string> {
   return join(folder, `holdfast-${version}.tgz`);
 }
 
-/** npm as the machine's user has it: with the settings of that user, and with what was downloaded before. */
+/** npm with the user's own settings and cache. */
 async function npm(cwd: string, ...args: string[]): Promise<void> {
   const { homedir } = userInfo();
   const env = {
@@ -56,7 +56,7 @@ async function npm(cwd: string, ...args: string[]): Promise<void> {
   await mustRun('npm', args, { cwd, env });
 }
 
-/** A PATH on which Node.js is too old, as it is in many distributions. */
+/** A PATH with a Node.js that is too old, as in many distributions. */
 function oldPath(): string {
   const bin = join(folder, 'old');
   mkdirSync(bin, { recursive: true });

@@ -48,7 +48,7 @@ test('a directory whose name ends like a version is thinned out as any other', a
   expect(list.filter((one) => one.name === path)).toHaveLength(2);
 });
 
-test('a run of a policy that cannot begin is told, for a timer has nobody who reads its messages', async () => {
+test('a policy run that cannot begin is notified, since nobody reads a timer’s messages', async () => {
   await using server = await startWebhookServer();
   const notify = `notify: { chat: { type: webhook, url: '${server.origin}' } }\n`;
   const path = cli.mkdir('app');
@@ -219,7 +219,7 @@ describe('holdfast policy', () => {
     expect(await cli.run('policy', 'ls')).toMatch(/nightly .* good /);
   });
 
-  test('a volume that shrank keeps its old snapshots until somebody accepts it', async () => {
+  test('a volume that shrank keeps its old snapshots until a user accepts it', async () => {
     const root = await cli.volume('pg');
     configure(nightly.replace('last: 2', 'last: 1'));
     writeFileSync(join(root, 'data'), randomBytes(6 << 20));
@@ -239,7 +239,7 @@ describe('holdfast policy', () => {
     expect(await cli.ids('pg')).toHaveLength(1);
   });
 
-  test('a volume that turned to noise is told though an attempt before has stored all of it already', async () => {
+  test('a volume that turned to noise is reported although an earlier attempt has stored all of it', async () => {
     const root = await cli.volume('pg');
     const attempted = cli.mkdir('attempted');
     const names = Array.from({ length: 30 }, (_, number) => `file-${number}`);

@@ -15,7 +15,7 @@ test('recover says so when there is nothing to bring back', async () => {
   expect(await cli.json('recover')).toEqual({ jobs: [], hooks: [], volumes: [], elsewhere: 0 });
 });
 
-test('recover keeps what belongs to an engine that is not this one, and says how to reach it', async () => {
+test('recover keeps records of another engine, and says how to reach it', async () => {
   const folder = join(cli.stateDir, 'journal-apps');
   mkdirSync(folder, { recursive: true });
   const journal = {
@@ -34,7 +34,7 @@ test('recover keeps what belongs to an engine that is not this one, and says how
   expect(readdirSync(folder)).toContain(`${'a'.repeat(32)}.json`);
 });
 
-test('nothing is done while what has to be put right cannot be read', async () => {
+test('nothing is done while the journals cannot be read', async () => {
   const folder = join(cli.stateDir, 'journal');
   rmSync(folder, { recursive: true, force: true });
   writeFileSync(folder, '');

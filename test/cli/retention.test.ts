@@ -13,7 +13,7 @@ beforeEach(async () => {
 });
 afterEach(() => cli[Symbol.dispose]());
 
-/** Backs up other data each time, and gives back the id. */
+/** Backs up other data each time, and returns the id. */
 async function backUp(...flags: string[]): Promise<string> {
   writeFileSync(join(root, 'data'), randomBytes(300_000));
   await cli.run('backup', 'pg', ...flags);
@@ -104,7 +104,7 @@ describe('holdfast forget', () => {
     expect(stays?.[1]).toMatchObject({ id: tagged?.id, reasons: ['newest verified snapshot'] });
   });
 
-  test('counts what restores saved by itself, so that it takes no place of a backup', async () => {
+  test('counts safety snapshots separately, so that they take no place of a backup', async () => {
     const backup = await backUp();
     writeFileSync(join(root, 'data'), 'newer');
     await cli.run('restore', 'pg', '--yes');
@@ -157,7 +157,7 @@ describe('holdfast forget', () => {
 });
 
 describe('holdfast prune', () => {
-  test('says what it would do, does it, and then has nothing to do', async () => {
+  test('reports what it would do, does it, and then has nothing to do', async () => {
     const [first] = [await backUp(), await backUp()];
     await cli.run('forget', first, '--yes');
     const packs = packCount();
@@ -187,7 +187,7 @@ describe('holdfast prune', () => {
     expect(packCount()).toBe(packs);
   });
 
-  test('refuses when an index is gone that snapshots need, and removes nothing', async () => {
+  test('refuses when an index that snapshots need is missing, and removes nothing', async () => {
     await backUp();
     const packs = packCount();
     for (const name of readdirSync(join(cli.repository, 'index')))
@@ -247,7 +247,7 @@ describe('holdfast stats', () => {
     }[];
   }
 
-  test('tells what each volume restores, needs, and shares with others', async () => {
+  test('reports what each volume restores, needs, and shares with others', async () => {
     await backUp();
     await cli.run('backup', 'pg');
     const other = await cli.volume('copy');

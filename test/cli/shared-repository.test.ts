@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Cli } from './cli.ts';
 
-/** Two machines that share a repository: each has a state folder of its own. */
+/** Two machines that share a repository, each with its own state folder. */
 let a: Cli;
 let b: Cli;
 beforeEach(async () => {
@@ -72,7 +72,7 @@ describe('a volume that was restored on another machine', () => {
     expect(read(b)).toBe('of a');
   });
 
-  test('keeps the rules of one machine away from what the other saved, by policies and by hand', async () => {
+  test('one machine’s rules do not apply to the other’s snapshots, by policies and by hand', async () => {
     await a.volume('pg');
     for (const on of [a, b]) writeFileSync(join(on.stateDir, 'holdfast.yaml'), nightly);
     write(a, 'of a');
@@ -152,7 +152,7 @@ describe('a machine whose state folder was lost', () => {
     expect(new Set(listed.map(({ volume }) => volume.identity)).size).toBe(1);
   });
 
-  test('has nothing covered by what another machine saved under the same path', async () => {
+  test('is not covered by another machine’s snapshots of the same path', async () => {
     const folder = a.mkdir('srv');
     writeFileSync(join(folder, 'data'), 'of a');
     await a.run('backup', folder);

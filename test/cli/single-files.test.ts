@@ -50,7 +50,7 @@ test('a single file is saved alone, and comes back by its name with its time and
   expect(statSync(file).ino).not.toBe(inode);
   expect(readFileSync(join(dirname(file), 'beside'), 'utf8')).toBe('not asked for\n');
   expect(readdirSync(dirname(file)).toSorted()).toEqual(['beside', 'redis.conf']);
-  // What was replaced is a snapshot of that file.
+  // The replaced content is a snapshot of that file.
   const safety = await cli.run('snapshots', '--tag', 'before-restore', '-q');
   expect(await cli.run('dump', safety.trim(), 'redis.conf')).toBe('appendonly no\n');
 });
@@ -65,7 +65,7 @@ test('a single file comes back where a link leads to its folder', async () => {
   expect(readFileSync(file, 'utf8')).toBe('appendonly yes\n');
 });
 
-test('a single file comes back where its folders are gone, and into another directory', async () => {
+test('a single file is restored where its folders are missing, and into another directory', async () => {
   await cli.run('backup', file);
   rmSync(join(cli.folder, 'srv'), { recursive: true });
   await cli.run('restore', file);
@@ -83,7 +83,7 @@ test('a directory that an engine made in the place of a missing file gives way t
   expect(readFileSync(file, 'utf8')).toBe('appendonly yes\n');
 });
 
-test('what came to the name of a file meanwhile and is no file is left alone', async () => {
+test('anything but a file that has taken its name meanwhile is left alone', async () => {
   await cli.run('backup', file);
   rmSync(file);
   symlinkSync('/etc/passwd', file);
@@ -93,7 +93,7 @@ test('what came to the name of a file meanwhile and is no file is left alone', a
   expect(readFileSync(file, 'utf8')).toBe(readFileSync('/etc/passwd', 'utf8'));
 });
 
-test('a link to a file, a pipe and what is not there are refused by name', async () => {
+test('a link to a file, a pipe and a missing path are refused by name', async () => {
   symlinkSync(file, join(cli.folder, 'link'));
   execFileSync('mkfifo', [join(cli.folder, 'pipe')]);
   const refusals = await Promise.all(

@@ -32,7 +32,7 @@ async function verify(...args: string[]): Promise<{ exit: number; report: Report
   return { exit, report: JSON.parse(stdout) as Report, stderr };
 }
 
-/** The stored packs, the large ones of the volumes' data in the order in which they were made. */
+/** The stored packs: the large ones with the volumes' data, in order of creation. */
 function dataPacks(): string[] {
   const folder = join(cli.repository, 'data');
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
@@ -41,7 +41,7 @@ function dataPacks(): string[] {
     .toSorted((a, b) => statSync(a).mtimeMs - statSync(b).mtimeMs);
 }
 
-test('verify reads what the newest snapshots need, and what is proven whole is kept by forget', async () => {
+test('verify reads what the newest snapshots need, and forget keeps verified ones', async () => {
   const first = (await verify('one', '--read-data')).report;
   expect(first).toMatchObject({ isProof: true, volumes: [{ name: 'one', errors: [] }] });
   expect(first.volumes[0]?.bytesRead).toBeGreaterThan(300_000);
@@ -74,7 +74,7 @@ test('a damaged snapshot is named with exit number 6, and the others stay whole'
   expect((await verify('one')).exit).toBe(6);
 });
 
-test('what was proven whole and is damaged later is not remembered as whole', async () => {
+test('a verified snapshot that is damaged later no longer counts as verified', async () => {
   const { report } = await verify('one', '--read-data');
   const [pack = ''] = dataPacks();
   rmSync(pack);
@@ -86,7 +86,7 @@ test('what was proven whole and is damaged later is not remembered as whole', as
   expect(forget.split('\n').find((line) => line.includes(id))).toMatch(/^goes/);
 });
 
-test('a record that cannot be read is told with --all', async () => {
+test('an unreadable record is reported with --all', async () => {
   const folder = join(cli.repository, 'snapshots');
   const [name = ''] = readdirSync(folder);
   writeFileSync(join(folder, name), 'damaged');

@@ -112,7 +112,7 @@ describe('holdfast volume', () => {
     });
   });
 
-  test('what comes back from the trash under another name goes on with its snapshots', async () => {
+  test('a volume restored from the trash under another name keeps its snapshots', async () => {
     const root = await cli.volume('first');
     writeFileSync(join(root, 'file'), 'saved');
     await cli.init();
@@ -124,7 +124,7 @@ describe('holdfast volume', () => {
     await cli.run('backup', 'second');
     expect(await cli.ids('second')).toHaveLength(2);
     const [id = ''] = await cli.ids('second');
-    // Its former name is another's by now, whose data is not to be touched.
+    // Its former name belongs to another volume by now, whose data must stay.
     for (const what of [`second@${id}`, id]) {
       writeFileSync(join(cli.root('second'), 'file'), 'changed again');
       expect(await cli.run('diff', what)).toContain('file');

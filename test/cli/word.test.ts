@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => cli[Symbol.dispose]());
 
-/** Where nobody listens. */
+/** A port without a listener. */
 async function closedPort(): Promise<string> {
   const server = await startWebhookServer();
   await server[Symbol.asyncDispose]();

@@ -13,7 +13,7 @@ afterEach(() => cli[Symbol.dispose]());
 
 const dayMs = 86_400_000;
 
-/** Saves other data, with a clock that is wrong by so much, and gives back the id. */
+/** Saves other data, with a clock that is off by so much, and returns the id. */
 async function backUp(data: string, wrongByMs = 0): Promise<string> {
   writeFileSync(join(cli.root('pg'), 'data'), data);
   const script = `const now = Date.now.bind(Date); Date.now = () => now() + ${wrongByMs};`;
@@ -62,7 +62,7 @@ test('a snapshot from a clock that was ahead is named everywhere, and is never t
   expect(await cli.ids('pg')).toEqual([last]);
 });
 
-test('a clock that was behind changes neither the order nor what rules keep', async () => {
+test('a slow clock changes neither the order nor what the rules keep', async () => {
   const before = [await backUp('a'), await backUp('b'), await backUp('c')];
   const behind = await backUp('behind', -2000 * dayMs);
   expect(await restored('pg')).toBe('behind');

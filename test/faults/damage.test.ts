@@ -12,7 +12,7 @@ const random = dice('damage');
 
 let world: FaultWorld;
 let pristine: string;
-/** What each snapshot must give back. */
+/** The expected content of each snapshot. */
 const facts = new Map<string, string[]>();
 
 beforeAll(async () => {
@@ -67,7 +67,10 @@ test(
   20 * 60_000,
 );
 
-/** Two of the snapshots: each is restored exactly, or refused with the integrity's number where restic cannot either. */
+/**
+ * Two of the snapshots: each is restored exactly, or refused with the exit number of `integrity` where restic
+ * cannot restore it either.
+ */
 async function restoreSome(damage: Damage, where: string): Promise<boolean[]> {
   const done: boolean[] = [];
   for (const id of random.shuffled([...facts.keys()]).slice(0, 2)) {

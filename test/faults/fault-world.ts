@@ -9,7 +9,7 @@ import { seed } from './seeded.ts';
 import { command } from '../support/holdfast-command.ts';
 
 export interface Ended {
-  /** As a shell says it: 128 and the signal's number when a signal ended it. */
+  /** As in a shell: 128 plus the signal's number when a signal ended it. */
   readonly exit: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -29,7 +29,7 @@ export interface RunSettings {
   readonly uid?: number;
 }
 
-/** The real command with a state folder and a repository of its own, and restic for the same repository. */
+/** The real command with its own state folder and repository, and restic for the same repository. */
 export class FaultWorld {
   readonly folder = mkdtempSync(join(tmpdir(), 'faults-'));
   stateDir = join(this.folder, 'state');
@@ -49,14 +49,14 @@ export class FaultWorld {
     return follow(program, all, { ...settings, env, cwd: settings.cwd ?? this.folder });
   }
 
-  /** Runs it, whatever comes of it. No stack trace may ever reach the user. */
+  /** Runs the command, and returns any result. No stack trace may ever reach the user. */
   async attempt(args: readonly string[], settings: RunSettings = {}): Promise<Ended> {
     const ended = await this.start(args, settings).ended;
     expect(ended.stderr, `seed ${seed}: holdfast ${args.join(' ')}`).not.toMatch(/^\s+at .*:\d+:\d+/m);
     return ended;
   }
 
-  /** Runs it and gives back its standard output; throws when it does not end well. */
+  /** Runs the command and returns its standard output; throws when it fails. */
   async run(...args: string[]): Promise<string> {
     const { exit, stdout, stderr } = await this.attempt(args);
     if (exit === 0) return stdout;
@@ -67,7 +67,10 @@ export class FaultWorld {
     return JSON.parse(await this.run(...args, '--format', 'json')) as T;
   }
 
-  /** Starts it, kills it with all of its threads after some time, and says how it ended if it was faster. */
+  /**
+   * Starts the command, kills it with all of its threads after some time, and returns its result if it was
+   * faster.
+   */
   async killed(args: readonly string[], afterMs: number, settings: RunSettings = {}): Promise<Ended> {
     const { child, ended } = this.start(args, settings);
     await Promise.race([sleep(afterMs), ended]);
@@ -84,7 +87,7 @@ export class FaultWorld {
     return follow('restic', ['-r', this.repository, '--no-cache', ...args], { env });
   }
 
-  /** What restic says must be well. */
+  /** restic must not find anything wrong. */
   async judge(...args: string[]): Promise<string> {
     const { exit, stdout, stderr } = await this.restic(...args);
     if (exit === 0) return stdout;
@@ -100,7 +103,7 @@ export class FaultWorld {
     await makeKeyCheap(this.repository, passwordIn(this.keyFile));
   }
 
-  /** Makes a volume and gives back where its files are. */
+  /** Creates a volume and returns its folder. */
   async volume(name: string): Promise<string> {
     await this.run('volume', 'create', name);
     return this.root(name);
@@ -121,7 +124,7 @@ export class FaultWorld {
     return path;
   }
 
-  /** Files below the repository that are no part of it: what interrupted writes left. */
+  /** Files below the repository that do not belong to it: leftovers of interrupted writes. */
   strays(): string[] {
     return readdirSync(this.repository, { recursive: true, encoding: 'utf8' }).filter((path) =>
       /(^|\/)(tmp-|[0-9a-f]+-tmp-)/.test(path),

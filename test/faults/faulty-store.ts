@@ -13,7 +13,7 @@ import {
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 
-/** What a store does that no good store does. */
+/** What no good store does. */
 export const storeFaults = [
   'fails',
   'stalls',
@@ -30,16 +30,16 @@ export const storeFaults = [
 
 export type StoreFault = (typeof storeFaults)[number];
 
-/** Those after which the store holds something else than it has said. */
+/** Faults after which the store does not hold what it has confirmed. */
 export const lies: readonly StoreFault[] = ['says stored and is not', 'stores half of it'];
 
 export interface FaultPlan {
   readonly fault: StoreFault;
-  /** From this request on that it can strike. */
+  /** The first request that it can strike. */
   readonly from: number;
-  /** How many it strikes. */
+  /** How many requests it strikes. */
   readonly times: number;
-  /** Any number, for the place of a wrong bit. */
+  /** Any number; decides the position of a wrong bit. */
   readonly salt: number;
 }
 
@@ -76,7 +76,7 @@ interface Request {
   readonly response: ServerResponse;
 }
 
-/** A server that speaks restic's REST protocol over a folder, and fails as it is told. */
+/** A server that speaks restic's REST protocol over a folder, and fails by plan. */
 export async function startFaultyStore(folder: string): Promise<FaultyStore> {
   let seen = 0;
   let struck = 0;
@@ -90,7 +90,7 @@ export async function startFaultyStore(folder: string): Promise<FaultyStore> {
     const asked = understand(folder, { request, response, body: Buffer.concat(chunks) });
     if (asked === undefined) return void response.writeHead(404).end();
     const now = plan;
-    // Locks are what keeps programs apart: a store that loses them has none.
+    // Locks keep programs apart: a store that loses them cannot be used safely.
     const canStrike = now !== undefined && strikes[now.fault].includes(asked.kind) && asked.type !== 'locks';
     const number = canStrike ? seen++ : -1;
     if (canStrike && number >= now.from && number < now.from + now.times && fits(now, asked)) {
@@ -122,7 +122,7 @@ export async function startFaultyStore(folder: string): Promise<FaultyStore> {
   };
 }
 
-/** A store that hides snapshots lets anybody prune what they need: nothing could notice. */
+/** Hidden snapshots would let a prune remove their data, which nothing could notice. */
 function fits({ fault }: FaultPlan, { type }: Request): boolean {
   return fault !== 'hides packs and indexes' || type === 'data' || type === 'index';
 }

@@ -40,7 +40,7 @@ function remount(path: string, options: string): void {
   execFileSync('mount', ['-o', `remount,${options}`, path]);
 }
 
-/** One message of the kind, and nothing else to frighten people. */
+/** Exactly one message of this kind, and nothing else alarming. */
 function expectOneMessage(ended: Ended, words: RegExp): void {
   const messages = ended.stderr.split('\n').filter((line) => line.startsWith('holdfast: '));
   expect(messages, ended.stderr).toHaveLength(1);
@@ -100,7 +100,7 @@ describe.runIf(process.getuid?.() === 0)('a full disk', () => {
     await world.init();
     const disk = join(world.folder, 'disk');
     mountSmall(disk, '24m');
-    // Each on the small disk; one of them is its root, where the restored data has to be made ready inside.
+    // Each on the small disk; one is its root, where restored data has to be staged inside.
     for (const place of [join(disk, 'folder'), disk]) {
       mkdirSync(place, { recursive: true });
       writeFileSync(join(place, 'large'), random.bytes(10_000_000));
@@ -131,7 +131,7 @@ describe.runIf(process.getuid?.() === 0)('a full disk', () => {
     expect(await world.run('snapshots', '--quiet')).not.toBe('');
   });
 
-  test('under the state folder is said, and what is saved is still restored', async () => {
+  test('under the state folder is reported, and saved data is still restored', async () => {
     mountSmall(world.stateDir, '2m');
     await world.init();
     const source = world.mkdir('source');
@@ -153,7 +153,7 @@ describe.runIf(process.getuid?.() === 0)('a full disk', () => {
       expect(restored.stderr).toContain('The disk of the state folder is full');
       expect(treeFacts(join(world.folder, to))).toEqual(before);
     }
-    // What is replaced must be able to come back: that is written down, or not done.
+    // The replaced data must be recoverable: that is recorded, or the restore not done.
     writeFileSync(join(source, 'newer'), 'newer');
     const now = treeFacts(source);
     const refused = await world.attempt(['restore', './source', '--yes', '--no-safety-snapshot']);
@@ -166,7 +166,7 @@ describe.runIf(process.getuid?.() === 0)('a full disk', () => {
     await world.judge('check');
   });
 
-  test('under the state folder: a restore elsewhere that is ended leaves nothing, or when it is killed what it has named before', async () => {
+  test('under the state folder: an ended restore elsewhere leaves nothing, a killed one only what it has named before', async () => {
     mountSmall(world.stateDir, '2m');
     await world.init();
     const source = world.mkdir('source');
@@ -266,7 +266,7 @@ describe.runIf(process.getuid?.() === 0)('a store', () => {
     expect(await world.judge('check')).toContain('no errors were found');
   });
 
-  test('under the log is a warning: the backup is good, and the log tells of the gap', async () => {
+  test('under the log is a warning: the backup succeeds, and the log reports the gap', async () => {
     await world.init();
     const root = await world.volume('data');
     writeFileSync(join(root, 'file'), 'content');
@@ -276,7 +276,7 @@ describe.runIf(process.getuid?.() === 0)('a store', () => {
     for (const name of readdirSync(`${folder}-before`))
       writeFileSync(join(folder, name), readFileSync(join(`${folder}-before`, name)));
     expect(() => writeFileSync(join(folder, 'ballast'), Buffer.alloc(64_000, 1))).toThrow('ENOSPC');
-    // What is left of the last block takes an entry or two.
+    // The rest of the last block has room for an entry or two.
     let warned = 0;
     for (let i = 0; i < 12; i++) {
       const saved = await world.attempt(['backup', 'data']);
@@ -294,7 +294,7 @@ describe.runIf(process.getuid?.() === 0)('a store', () => {
 });
 
 describe.runIf(process.getuid?.() === 0)('a state folder that is read-only', () => {
-  test('keeps nobody from what is saved: it is listed, looked into, checked and restored elsewhere, and nothing else is done', async () => {
+  test('does not block saved data: it is listed, checked and restored elsewhere, and nothing else is done', async () => {
     mountSmall(world.stateDir, '16m');
     await world.init();
     const source = world.mkdir('source');
@@ -327,7 +327,7 @@ describe.runIf(process.getuid?.() === 0)('a state folder that is read-only', () 
     expect(restored.exit, restored.stderr).toBe(0);
     expect(restored.stderr).toContain('The state folder cannot be written to, so it is not written down');
     expect(treeFacts(join(world.folder, 'elsewhere'))).toEqual(before);
-    // What is replaced must be able to come back, and what is made or saved must be known afterwards.
+    // The replaced data must be recoverable, and everything created or saved must be known afterwards.
     writeFileSync(join(source, 'newer'), 'newer');
     const now = treeFacts(source);
     for (const args of [

@@ -14,7 +14,7 @@ import { command } from '../support/holdfast-command.ts';
 /** HOLDFAST_TEST_FUZZ_SECONDS=1800 takes half an hour for all listeners together. */
 const seconds = Number(process.env['HOLDFAST_TEST_FUZZ_SECONDS'] ?? 40);
 const atOnce = 6;
-/** An error of the service's own, wherever it was caught: a refusal says something else. */
+/** An internal error of the service, wherever it was caught: a refusal has another text. */
 const ownError = /uncaught error|: Cannot answer: |: Cannot do "/;
 
 const api: Dialect = {
@@ -100,7 +100,7 @@ interface Service {
   readonly said: () => string;
 }
 
-/** The real command as a process of its own; what it says is kept. */
+/** The real command in its own process, with its output. */
 async function start(program: string, args: readonly string[], ready: string): Promise<Service> {
   const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   opened.defer(async () => {
@@ -112,7 +112,7 @@ async function start(program: string, args: readonly string[], ready: string): P
   let said = '';
   child.stderr.setEncoding('utf8');
   child.stderr.on('data', (text: string) => {
-    // The beginning, and what matters; refusals are many.
+    // Keeps the beginning and the important lines; refusals are many.
     if (said.length < 10_000 || (ownError.test(text) && said.length < 100_000)) said += text;
   });
   await vi.waitFor(() => expect(said).toContain(ready), { timeout: 60_000 });
@@ -145,7 +145,10 @@ const good: Outcome = {
   grownMb: expect.toSatisfy((mb: number) => mb < 300) as number,
 };
 
-/** Attempts of hostile clients for as long as the budget lasts; after each batch, a good client is answered. */
+/**
+ * Makes attempts of hostile clients while the budget lasts; after each batch, a good client must get a
+ * response.
+ */
 async function fuzz(service: Service, dialect: Dialect, request: string): Promise<Outcome> {
   const { child, socket, said } = service;
   const name = expect.getState().currentTestName ?? '';
@@ -169,7 +172,7 @@ async function fuzz(service: Service, dialect: Dialect, request: string): Promis
   let isAlive = await isAnswered();
   const start = performance.now();
   const hasTime = (share: number): boolean => isAlive && performance.now() - start < seconds * 1000 * share;
-  // Caches fill and the heap finds its size in the first part.
+  // Caches fill and the heap reaches its size in the first part.
   while (hasTime(1 / 16)) isAlive = await makeBatch();
   const warm = useOf(service);
   while (hasTime(1 / 4)) isAlive = await makeBatch();
@@ -181,7 +184,7 @@ async function fuzz(service: Service, dialect: Dialect, request: string): Promis
     console.log(`about attempt ${made}: ${said().slice(-3000)}`);
     return { isAlive, uncaught, grownMb: 0 };
   }
-  // Every connection of a client is gone, and to the engine a bounded number is kept.
+  // All client connections are gone, and the connections to the engine are bounded.
   await vi.waitFor(() => expect(useOf(service).descriptors).toBeLessThan(150), {
     timeout: 60_000,
     interval: 500,

@@ -2,16 +2,16 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Dice } from './seeded.ts';
 
-/** What the listener speaks: where requests have something to hit. */
+/** The listener's protocol, so that requests hit something. */
 export interface Dialect {
   readonly methods: readonly string[];
   readonly paths: readonly string[];
   readonly bodies: readonly string[];
 }
 
-/** One connection of a client that means harm, or knows no better: what it sends, and how it goes. */
+/** One connection of a malicious or broken client: what it sends, and how. */
 export interface Attempt {
-  /** Sent one after the other, with a pause between. */
+  /** Sent in order, with a pause between. */
   readonly parts: readonly Buffer[];
   readonly leave: 'wait' | 'half-close' | 'abort';
   readonly waitMs: number;
@@ -29,7 +29,7 @@ export function drawAttempt(dialect: Dialect, dice: Dice): Attempt {
   };
 }
 
-/** Makes the attempt, and gives what was answered. */
+/** Makes the attempt, and returns the response. */
 export async function makeAttempt(socketPath: string, attempt: Attempt): Promise<string> {
   const { promise: closed, resolve } = Promise.withResolvers<void>();
   const client = connect({ path: socketPath, allowHalfOpen: true });
@@ -157,7 +157,7 @@ function chunks(body: Buffer, dice: Dice): Buffer {
   return Buffer.concat([Buffer.from(`${size}\r\n`), body, Buffer.from(`\r\n${end}`)]);
 }
 
-/** A few bytes are others, gone, or there twice. */
+/** Changes, drops or repeats a few bytes. */
 function mutated(bytes: Buffer, dice: Dice): Buffer {
   let changed: Buffer = Buffer.from(bytes);
   for (let count = dice.between(1, 6); count > 0 && changed.length > 0; count -= 1) {

@@ -5,7 +5,7 @@ import { treeFacts } from '../support/tree-facts.ts';
 import { FaultWorld } from './fault-world.ts';
 import { type HostileMember, hostileTar } from './hostile-tar.ts';
 
-/** The size and the start of the hash of what no command may give away. */
+/** The size and the start of the hash of the file that no command may reveal. */
 const secretFacts = ' 6 2bb80d537b1da3e3';
 
 let world: FaultWorld;
@@ -72,7 +72,7 @@ describe('names that are none', () => {
         ['volume', 'export', '--', name],
       ]) {
         const { exit, stdout } = await world.attempt(args);
-        // With --force a volume that is not there is no error, as with Docker.
+        // With --force a missing volume is no error, as in Docker.
         if (!args.includes('--force')) expect(exit, args.join(' ')).not.toBe(0);
         expect(stdout).not.toContain('secret');
       }
@@ -82,7 +82,7 @@ describe('names that are none', () => {
   );
 });
 
-/** The log may say that something was tried. */
+/** The log may record the attempt. */
 function stateFacts(): string[] {
   return treeFacts(world.stateDir, { without: ['mtime'] }).filter(
     (line) => !line.includes('catalog.db') && !line.startsWith('"log/'),

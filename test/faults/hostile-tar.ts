@@ -1,12 +1,12 @@
 export interface HostileMember {
   readonly name: string;
-  /** 0 a file, 1 a hard link, 2 a symbolic link, 5 a folder. */
+  /** 0 for a file, 1 a hard link, 2 a symbolic link, 5 a folder. */
   readonly type: '0' | '1' | '2' | '5';
   readonly link?: string;
   readonly content?: string;
 }
 
-/** A tar archive with exactly these names: no tool would write them. */
+/** A tar archive with exactly these names, which no tool would write. */
 export function hostileTar(members: readonly HostileMember[]): Buffer {
   return Buffer.concat([...members.flatMap(memberBlocks), Buffer.alloc(1024)]);
 }

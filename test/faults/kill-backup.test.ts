@@ -10,7 +10,7 @@ const kills = times({ all: 50, daily: 8 });
 const restoreEvery = 5;
 
 let world: FaultWorld;
-/** What each snapshot must give back. */
+/** The expected content of each snapshot. */
 const facts = new Map<string, string[]>();
 
 beforeAll(async () => {
@@ -58,7 +58,7 @@ test(
   20 * 60_000,
 );
 
-/** A whole backup; how long it took. */
+/** Runs a complete backup; returns its duration. */
 async function backUp(root: string): Promise<number> {
   const { exit, stdout, stderr, ms } = await world.attempt(['backup', 'data', '--format', 'json']);
   expect(exit, `seed ${seed}: ${stderr}`).toBe(0);
@@ -70,21 +70,21 @@ async function backUp(root: string): Promise<number> {
 
 async function checkBothWays(holdfastFirst: boolean, where: string): Promise<void> {
   if (holdfastFirst) {
-    // Nobody unlocks: the lock of a process of this machine that has died is removed on the way.
+    // No unlock is needed: the lock of a dead process of this machine is removed on the way.
     expect(await world.attempt(['check']), where).toMatchObject({ exit: 0 });
     expect(await world.restic('list', 'locks'), where).toMatchObject({ exit: 0, stdout: '' });
   } else await world.judge('unlock');
   expect(await world.judge('check'), where).toContain('no errors were found');
 }
 
-/** A kill at the very end may come after the snapshot is there: then it is a whole one. */
+/** A kill at the very end may come after the snapshot is stored: then it is complete. */
 async function acceptFinished(root: string, where: string): Promise<void> {
   const extra = (await world.ids('data')).filter((id) => !facts.has(id));
   expect(extra.length, where).toBeLessThanOrEqual(1);
   for (const id of extra) facts.set(id, treeFacts(root));
 }
 
-/** What killed backups were writing goes with a backup, once nobody can be writing it any more. */
+/** A backup removes leftovers of killed ones, once no process can still be writing them. */
 async function sweepsLeftovers(root: string): Promise<void> {
   writeFileSync(join(world.repository, 'data/00/tmp-999999999-0123456789abcdef'), 'half');
   const young = join(world.repository, 'data/01/tmp-999999999-0123456789abcdef');

@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.dispose]());
 
-/** What touches a volume next, and so has to put it right. */
+/** The next commands on a volume, which have to recover it. */
 const nextCommands = [
   ['backup', 'data'],
   ['diff', 'data'],
@@ -59,7 +59,7 @@ test(
       const isOlder = JSON.stringify(now) === JSON.stringify(older);
       if (!isOlder) expect(now, `${where}, ${next.join(' ')}`).toEqual(newer);
       seen[isOlder === isOld ? 'old' : 'new']++;
-      // What the restore made ready goes with the next command that works on it.
+      // The next command on the volume removes the staging folder.
       await world.run('diff', 'data');
       expect(readdirSync(join(root, '..')).sort(), where).toEqual([...kept(), '_data'].sort());
       expect(journals(), where).toEqual([]);
@@ -86,7 +86,7 @@ async function restore(id: string): Promise<number> {
   return ended.ms;
 }
 
-/** The folders that are kept for an undo, as the records say: one at most. */
+/** The folders kept for an undo, according to the records: at most one. */
 function kept(): string[] {
   const folder = join(world.stateDir, 'undo');
   const names = existsSync(folder) ? readdirSync(folder) : [];
@@ -145,7 +145,7 @@ test.runIf(process.getuid?.() === 0)(
   10 * 60_000,
 );
 
-/** Without the time of the folder itself, in which something was made ready and removed again. */
+/** Without the time of the folder itself, in which the staging folder was created and removed. */
 function factsOf(place: string): string[] {
   return treeFacts(place, { without: ['directoryTimes'] });
 }
@@ -195,7 +195,10 @@ async function timeEach(): Promise<Record<keyof typeof commands, number>> {
   return ms;
 }
 
-/** The volume is there whole, or empty where that is a state before the end, or it is not there; and the same command works now. */
+/**
+ * The volume is complete, or empty where that is an earlier state, or missing; and the same command works
+ * now.
+ */
 async function acceptVolume(kind: keyof typeof commands, whole: string[], where: string): Promise<void> {
   const listed = (await world.run('volume', 'ls', '--quiet')).split('\n');
   const copy = world.root('copy');

@@ -18,7 +18,10 @@ export function makeData(root: string, shape: DataShape, random: Dice): void {
   writeFileSync(join(root, 'large'), random.bytes(shape.largeBytes));
 }
 
-/** Changes a little everywhere: files change, go and come, and a part of the large file is written over. */
+/**
+ * Makes small changes everywhere: files change, disappear and appear, and a part of the large file is
+ * overwritten.
+ */
 export function changeData(root: string, changedBytes: number, random: Dice): void {
   const folders = readdirSync(root).filter((name) => name.startsWith('folder-'));
   for (let i = 0; i < 60; i++) {

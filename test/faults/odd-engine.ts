@@ -9,7 +9,7 @@ export interface OddEngine extends AsyncDisposable {
   openConnections(): number;
 }
 
-/** An engine that mostly answers as one does, and now and then as none should. */
+/** An engine that mostly responds correctly, and sometimes as none should. */
 export async function startOddEngine(socketPath: string, dice: Dice): Promise<OddEngine> {
   const sockets = new Set<Socket>();
   const server = createServer({ keepAliveTimeout: 60_000, maxHeaderSize: 2 << 20 }, (request, response) => {
@@ -44,7 +44,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, dice: 
   request.on('error', () => undefined);
   if (request.url === '/good') return void response.end('good');
   if (dice.fraction() < 0.85) {
-    // As an engine does, which reads a body first.
+    // Like an engine, which first reads the body.
     for await (const _chunk of request) continue;
     response.setHeader('Api-Version', '1.45');
     response.setHeader('Server', 'Odd');
@@ -82,19 +82,19 @@ async function answer(request: IncomingMessage, response: ServerResponse, dice: 
       response.writeHead(200, { 'X-Long': 'y'.repeat(dice.pick([100_000, 1_000_000, 1_900_000])) });
       return void response.end();
     case 6:
-      // A stream, until the client goes.
+      // A stream that lasts until the client disconnects.
       for (let turn = 0; turn < 50 && !response.destroyed; turn += 1) {
         response.write('tick\n');
         await sleep(5);
       }
       return void response.end();
     case 7:
-      // A kept connection ends right after its answer.
+      // Closes a persistent connection right after the response.
       response.end('ok');
       await sleep(1);
       return void socket.destroy();
     default:
-      // Answered before the body was read.
+      // Responds before the body was read.
       return void response.end('early');
   }
 }

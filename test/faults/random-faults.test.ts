@@ -24,7 +24,7 @@ afterAll(() => world[Symbol.asyncDispose]());
 
 interface Count {
   rounds: number;
-  /** Times that a fault really came in between. */
+  /** How often a fault actually struck. */
   struck: number;
   done: number;
   refused: number;
@@ -38,7 +38,7 @@ function count(kind: string, add: Partial<Count>): void {
   counts.set(kind, now);
 }
 
-/** What comes how often. */
+/** The weights of the kinds. */
 const kinds = [
   ...storeFaults.flatMap((fault) => [fault, fault]),
   ...(['is killed', 'is cancelled', 'is damaged', 'are at work together'] as const).flatMap((kind) => [
@@ -67,7 +67,7 @@ test(
     await judgeWhole({ isThorough: true });
     print(done);
     const struck = [...counts.values()].reduce((sum, one) => sum + one.struck, 0);
-    // The share of a few, as fit into a short budget, varies more.
+    // With a short budget, the share of few faults varies more.
     expect(struck).toBeGreaterThanOrEqual(done < rounds ? done / 6 : done / 3);
   },
   rounds * 60_000,
@@ -85,7 +85,7 @@ function isStoreFault(kind: (typeof kinds)[number]): kind is StoreFault {
   return storeFaults.some((fault) => fault === kind);
 }
 
-/** Only what writes meets a full store. */
+/** Only a work that writes can meet a full store. */
 function canMeet(work: Work, fault: StoreFault): boolean {
   const kindsOfFault = strikes[fault];
   if (kindsOfFault.includes('read') || kindsOfFault.includes('list')) return true;
@@ -95,7 +95,7 @@ function canMeet(work: Work, fault: StoreFault): boolean {
 
 /** One work while a store fails. */
 async function withFault(work: Work, fault: StoreFault): Promise<void> {
-  // A copy writes to the second one only.
+  // A copy writes only to the second store.
   const isSecond = work === 'copy' && (strikes[fault].includes('write') || random.fraction() < 0.5);
   const store = world.store(isSecond ? 'second' : 'main');
   const isLie = lies.includes(fault);
@@ -131,12 +131,14 @@ async function withFault(work: Work, fault: StoreFault): Promise<void> {
   await judgeWhole({});
 }
 
-/** So that there is something to free. */
+/** Gives the prune something to free. */
 async function forgetOldest(): Promise<void> {
   if (world.facts.size > 4) await remember(await world.work('forget'), []);
 }
 
-/** What the store says that it has may not be there: the check has to find it, and what it calls whole is. */
+/**
+ * The store may lack what it claims to have: the check has to find that, and what it calls intact must be so.
+ */
 async function judgeLie(end: WorkEnd, now: readonly string[]): Promise<void> {
   await using app = world.open();
   await app.recoverAtStart('host');
@@ -154,7 +156,9 @@ async function judgeLie(end: WorkEnd, now: readonly string[]): Promise<void> {
   }
 }
 
-/** Writes down what there is now. A failure that came late may have left a whole snapshot, and a forget may be half done. */
+/**
+ * Records the current state. A late failure may have left a complete snapshot, and a forget may be half done.
+ */
 async function remember(end: WorkEnd, now: readonly string[]): Promise<void> {
   await using app = world.open();
   await app.recoverAtStart('host');
@@ -171,7 +175,7 @@ async function remember(end: WorkEnd, now: readonly string[]): Promise<void> {
   expect(world.facts.size, where).toBeGreaterThan(0);
 }
 
-/** Nothing is damaged, every snapshot is there, and one of them is what was saved. */
+/** Nothing is damaged, every snapshot exists, and one of them is the saved one. */
 async function judgeWhole({ isThorough = random.fraction() < 0.04 }): Promise<void> {
   await using app = world.open();
   await app.recoverAtStart('host');
@@ -248,7 +252,7 @@ async function cancelled(work: Work): Promise<void> {
   if (work === 'copy') await judgeSecond(false);
 }
 
-/** Something of what is stored is changed. restic judges whether it matters. */
+/** Changes something in the store. restic judges whether it matters. */
 async function damaged(): Promise<void> {
   world.keep();
   const type = random.pick(['data', 'data', 'index', 'snapshots', 'keys', 'config'] as const);
@@ -286,7 +290,7 @@ function filesOf(type: string): string[] {
     .sort();
 }
 
-/** Two of ours and a restic, at the same time. Each is done, or says that the repository is locked. */
+/** Two of ours and a restic at the same time. Each succeeds, or says that the repository is locked. */
 async function together(): Promise<void> {
   world.change();
   const now = treeFacts(world.source);
@@ -319,7 +323,7 @@ async function together(): Promise<void> {
   await judgeWhole({});
 }
 
-/** restic's own snapshots are no concern of the rest. */
+/** Removes restic's own snapshots, which the other steps ignore. */
 async function forgetRestics(): Promise<void> {
   const { stdout } = await world.restic('snapshots', '--tag', 'restic', '--json');
   const ids = (JSON.parse(stdout || '[]') as { id: string }[]).map(({ id }) => id);

@@ -17,14 +17,17 @@ export type Work = (typeof works)[number];
 
 export interface WorkEnd {
   readonly isDone: boolean;
-  /** Of a backup that says that it is good. */
+  /** For a backup that reports success. */
   readonly saved?: string | undefined;
-  /** Of a forget that says that it is done. */
+  /** For a forget that reports success. */
   readonly removed?: readonly string[] | undefined;
   readonly message?: string | undefined;
 }
 
-/** A directory that changes, a repository and a second one behind stores that fail, and what each snapshot must give back. */
+/**
+ * A directory that changes, a repository and a second one behind failing stores, and the expected content of
+ * each snapshot.
+ */
 export class RandomWorld implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'random-'));
   readonly source = join(this.folder, 'source');
@@ -86,7 +89,7 @@ export class RandomWorld implements AsyncDisposable {
     return { ...process.env, HOLDFAST_STATE_DIR: this.stateDir, HOLDFAST_HOST: 'embedded' };
   }
 
-  /** restic on the folder itself, without the store before it. */
+  /** restic on the folder itself, without the failing store. */
   async restic(...args: string[]): Promise<RunResult> {
     const key = join(this.stateDir, 'keys/main.key');
     return await runCommand('restic', ['-r', this.repository, '-p', key, '--no-cache', ...args], {
@@ -94,7 +97,7 @@ export class RandomWorld implements AsyncDisposable {
     });
   }
 
-  /** Changes a little, with data that is in no snapshot yet. */
+  /** Makes small changes, with data that no snapshot has yet. */
   change(): void {
     const random = this.#random;
     for (let i = 0; i < 3; i++)
@@ -107,7 +110,7 @@ export class RandomWorld implements AsyncDisposable {
     closeSync(fd);
   }
 
-  /** Does it in this process. What is thrown must be an error that people can read. */
+  /** Runs a work in this process. Whatever it throws must be a readable error. */
   async work(work: Work, signal?: AbortSignal): Promise<WorkEnd> {
     await using app = this.open();
     await app.recoverAtStart('host');
@@ -158,7 +161,7 @@ export class RandomWorld implements AsyncDisposable {
     return { isDone: errors.length === 0, message: errors[0] };
   }
 
-  /** Restores a snapshot; what comes back is exactly what was saved, or nothing comes back. */
+  /** Restores a snapshot; the result is exactly what was saved, or nothing. */
   async expectRestores(
     app: App,
     id: string,
@@ -185,7 +188,7 @@ export class RandomWorld implements AsyncDisposable {
     this.facts.set(saved, treeFacts(this.source));
   }
 
-  /** A copy of the repository, to go back to after it was damaged for good. */
+  /** A copy of the repository, to return to after permanent damage. */
   keep(): void {
     execFileSync('rm', ['-rf', `${this.repository}-kept`]);
     execFileSync('cp', ['-a', this.repository, `${this.repository}-kept`]);

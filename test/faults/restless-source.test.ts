@@ -99,7 +99,7 @@ function disturb(root: string, act: (typeof acts)[number], random: ReturnType<ty
     if (act === 'large grows') return appendFileSync(join(root, 'large'), 'more');
     if (act === 'remove folder')
       return random.fraction() < 0.02 ? rmSync(folder, { recursive: true }) : undefined;
-    // To open a fifo would wait for its reader.
+    // Opening a fifo would wait for its reader.
     if (!lstatSync(path).isFile()) return;
     if (act === 'grow') return appendFileSync(path, random.bytes(1000));
     if (act === 'shrink') return truncateSync(path, 10);
@@ -109,7 +109,7 @@ function disturb(root: string, act: (typeof acts)[number], random: ReturnType<ty
     if (act === 'fifo') execFileSync('mkfifo', [path]);
     if (act === 'folder') mkdirSync(path);
   } catch {
-    // It is gone already: that is what this is about.
+    // It is already gone, which is what this tests.
   }
 }
 

@@ -1,28 +1,31 @@
 import { createCipheriv, createHash, randomInt } from 'node:crypto';
 
-/** The seed of this run: HOLDFAST_TEST_SEED repeats an earlier one, whose failures name it. */
+/** The seed of this run: HOLDFAST_TEST_SEED repeats an earlier one, which its failures name. */
 export const seed = Number(process.env['HOLDFAST_TEST_SEED'] ?? randomInt(2 ** 31));
 
-/** HOLDFAST_TEST_FAULTS=all makes each fault as often as it takes to trust the result; otherwise fewer, for every day. */
+/**
+ * HOLDFAST_TEST_FAULTS=all injects each fault often enough to trust the result; by default fewer, for daily
+ * runs.
+ */
 export function times(counts: { readonly all: number; readonly daily: number }): number {
   return process.env['HOLDFAST_TEST_FAULTS'] === 'all' ? counts.all : counts.daily;
 }
 
-/** The same for faults that are drawn at random: HOLDFAST_TEST_FAULTS may be their number. */
+/** The same for random faults: HOLDFAST_TEST_FAULTS may be their number. */
 export function randomTimes(counts: { readonly all: number; readonly daily: number }): number {
   const request = Number(process.env['HOLDFAST_TEST_FAULTS']);
   return Number.isInteger(request) && request > 0 ? request : times(counts);
 }
 
 /**
- * Goes through faults, each with its place: all of them in a long run, daily as many as begin within `seconds`, and
- * `atLeast` in any case. So give them in a random order: then each day leaves out others.
+ * Iterates over faults with their position: all of them in a long run, daily as many as begin within
+ * `seconds`, and at least `atLeast`. Pass them in random order, so that each day omits others.
  */
 export function* withinBudget<T>(
   faults: readonly T[],
   { seconds, atLeast }: { readonly seconds: number; readonly atLeast: number },
 ): Generator<readonly [number, T]> {
-  // A run that is repeated for its seed gets as far as the one before.
+  // A run repeated with its seed must get as far as the original.
   const isLong = ['HOLDFAST_TEST_FAULTS', 'HOLDFAST_TEST_SEED'].some(
     (name) => process.env[name] !== undefined,
   );
@@ -44,7 +47,7 @@ export interface Dice {
   bytes(length: number): Buffer;
 }
 
-/** Random numbers that are the same for the same seed and purpose. */
+/** Random numbers, equal for the same seed and purpose. */
 export function dice(purpose: string): Dice {
   const key = createHash('sha256').update(`${seed} ${purpose}`).digest();
   const stream = createCipheriv('aes-256-ctr', key, Buffer.alloc(16));
@@ -67,7 +70,7 @@ export function dice(purpose: string): Dice {
   };
 }
 
-/** Moments spread over a time, in no order: one at random in each of `count` equal parts. */
+/** Moments spread over a time, unordered: a random one in each of `count` equal parts. */
 export function moments(count: number, random: Dice): number[] {
   return random.shuffled(Array.from({ length: count }, (_, part) => (part + random.fraction()) / count));
 }

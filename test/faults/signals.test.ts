@@ -37,7 +37,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
     await nothingHeld();
     const report = await world.json<BackupJson>('backup', `goes-on-${signal}`);
     const { summary } = report.outcomes[0] ?? {};
-    // At least the pack that was there when it was ended.
+    // At least the pack that was stored when the command was ended.
     expect(summary?.bytesStored).toBeLessThan(shape.largeBytes - 8_000_000);
     expect(await world.judge('check')).toContain('no errors were found');
   },

@@ -40,7 +40,7 @@ test('backups of two volumes and a backup of restic at the same time all succeed
   }
 });
 
-test('of two backups of one volume at the same time one waits for nobody and says that it is locked', async () => {
+test('of two concurrent backups of one volume, one does not wait and reports that it is locked', async () => {
   const root = await world.volume('data');
   makeData(root, { ...shape, largeBytes: 90_000_000 }, random);
   const both = await Promise.all([world.attempt(['backup', 'data']), world.attempt(['backup', 'data'])]);
@@ -91,7 +91,7 @@ test(`a backup during "restic prune" is done or refused, ${rounds} times, and ne
     expect([0, 5], `seed ${seed}: ${saved.stderr}`).toContain(saved.exit);
     if (saved.exit === 5)
       expect(saved.stderr).toMatch(/is locked: process \d+ on ".*" holds an exclusive lock/);
-    // restic's own number for a repository that is locked.
+    // restic's exit number for a locked repository.
     expect([0, 11], `seed ${seed}: ${pruned.stderr}`).toContain(pruned.exit);
     expect(await world.judge('check', '--read-data'), `seed ${seed}`).toContain('no errors were found');
     exits[saved.exit] = (exits[saved.exit] ?? 0) + 1;
@@ -115,7 +115,7 @@ test('an exclusive lock is respected while its process lives, and removed when i
     holder.child.kill('SIGKILL');
     await holder.ended;
   }
-  // Its process has died: nobody has to unlock.
+  // Its process has died, so no unlock is needed.
   await world.run('backup', 'data');
   expect(existsSync(locks) && readdirSync(locks)).toEqual([]);
 });

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Waits until one more pack is in the repository than when it was called. */
+/** Waits until the repository has more packs than at the call. */
 export async function waitForPack(repository: string): Promise<void> {
   const before = countPacks(repository);
   const deadline = Date.now() + 120_000;

@@ -10,7 +10,7 @@ const megabyte = 1024 * 1024;
 
 test('a backup onto a full disk says so, leaves a sound repository, and works once there is room', async () => {
   await using data = mountLoopFilesystem('ext4');
-  // Two packs of 17 to 19 MB and some more fit, and never three: there is room for little when they stay.
+  // Two packs of 17 to 19 MB and some more fit, but never three: there is little room left when they stay.
   await using store = mountLoopFilesystem('ext4', { sizeBytes: 53 * megabyte });
   const holdfast = holdfastCommand(join(data.path, 'state'));
   await holdfast.run('init', '--repo', join(store.path, 'repository'));
@@ -39,7 +39,7 @@ test('a restore onto a full disk says so and leaves the volume as it was', async
   const root = await holdfast.createVolume('data');
   writeFileSync(join(root, 'large'), randomBytes(50 * megabyte));
   await holdfast.run('backup', 'data');
-  // Now the snapshot does not fit beside what is there.
+  // Now the snapshot does not fit beside the existing ones.
   writeFileSync(join(root, 'newer'), randomBytes(10 * megabyte));
   const before = treeFacts(root);
 

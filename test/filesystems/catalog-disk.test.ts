@@ -34,7 +34,7 @@ test('a full disk is named, loses nothing that was saved, and is forgotten once 
   expect(again.volumeIdentity('h', 'after')).toBe('i');
 });
 
-test('on a disk that is full to the last block it is still read by who may have it alone', async () => {
+test('on a disk that is full to the last block a single process can still read it', async () => {
   await using disk = mountLoopFilesystem('ext4', { sizeBytes: 8 * megabyte });
   const path = join(disk.path, 'catalog.db');
   {
@@ -60,7 +60,7 @@ test('on a disk that is full to the last block it is still read by who may have 
   expect(catalog.volumeIdentity('h', 'other')).toBe('o');
 });
 
-/** To the last block. */
+/** Fills the disk to the last block. */
 function fillUp(folder: string): void {
   const chunk = Buffer.alloc(megabyte);
   for (let size = chunk.length, number = 0; size > 0; number += 1) {

@@ -26,7 +26,8 @@ describe.each(['btrfs', 'xfs', 'ext4'] as const)('on %s', (type) => {
     const problems: TreeProblem[] = [];
     await copyTree(from, to, { onProblem: (problem) => problems.push(problem) });
     expect(problems).toEqual([]);
-    // What a file of several times fills differs between file systems: the tree is compared with itself only.
+    // The allocation of repeatedly extended files differs between file systems: the tree is compared with
+    // itself only.
     expect(treeFacts(to, { without: ['holes'] })).toEqual(treeFacts(from, { without: ['holes'] }));
     const taken = (before.bfree - statfsSync(disk.path).bfree) * before.bsize;
     if (type === 'ext4') expect(taken).toBeGreaterThan(60 * 1024 * 1024);

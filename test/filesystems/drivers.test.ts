@@ -181,7 +181,7 @@ describe('a volume with a size', () => {
     expect(await readdir(one.volume.mountpoint)).toEqual(['file']);
   });
 
-  test('grows and shrinks on ext4 while nobody uses it, and never below its data', async () => {
+  test('grows and shrinks on ext4 while not in use, and never below its data', async () => {
     await using one = await makeVolume('local', { size: '64m' });
     await one.driver.create(one.volume);
     await one.driver.mount(one.volume);
@@ -200,7 +200,7 @@ describe('a volume with a size', () => {
     expect(await readdir(one.volume.mountpoint)).toEqual(['large']);
   });
 
-  test('a resize that is cancelled while resize2fs runs comes to its end', async () => {
+  test('a resize that is cancelled while resize2fs runs finishes', async () => {
     await using one = await makeVolume('local', { size: '64m' });
     await one.driver.create(one.volume);
     await using resize2fs = await standIn(
@@ -226,7 +226,7 @@ describe('a volume with a size', () => {
     await writeFile(join(one.volume.mountpoint, 'file'), 'content');
     await one.driver.unmount(one.volume);
     {
-      // A signal ends it at the first write behind the limit, when it has written before it.
+      // A signal ends it at the first write beyond the limit, after it has written up to it.
       await using _resize2fs = await standIn('resize2fs', 'ulimit -f 400000; exec /sbin/resize2fs "$@"');
       const request = { sizeBytes: 1 << 30, isMounted: false };
       await expect(one.driver.resize?.(one.volume, request)).rejects.toMatchObject({ code: 'failed' });
@@ -238,7 +238,7 @@ describe('a volume with a size', () => {
     expect(await readdir(one.volume.mountpoint)).toEqual(['file']);
   });
 
-  test('what a resize left that was killed with its Holdfast is mended by the next mount or resize', async () => {
+  test('the next mount or resize repairs what a resize killed with its Holdfast has left', async () => {
     await using one = await makeVolume('local', { size: '64m' });
     await one.driver.create(one.volume);
     await one.driver.mount(one.volume);
@@ -255,7 +255,7 @@ describe('a volume with a size', () => {
     await one.driver.mount(one.volume);
     expect(await readdir(one.volume.mountpoint)).toEqual(['file']);
     await one.driver.unmount(one.volume);
-    // What the mount did is kept.
+    // The result of the mount is kept.
     expect((await runProgram('e2fsck', ['-f', '-n', image])).status).toBe(0);
     await one.resize(64 << 20, false);
     await kill();
@@ -270,7 +270,7 @@ describe('a volume with a size', () => {
     await using one = await makeVolume('local', { size: '64m' });
     await one.driver.create(one.volume);
     await one.driver.resize?.(one.volume, { sizeBytes: 256 << 20, isMounted: false });
-    // The options still say 64m, as after a kill: this is larger than that, and smaller than what is there.
+    // The options still say 64m, as after a kill: this is larger than that, and smaller than the actual size.
     await one.resize(128 << 20, false);
     await one.driver.mount(one.volume);
     await writeFile(join(one.volume.mountpoint, 'large'), Buffer.alloc(96 << 20, 1));
@@ -309,7 +309,7 @@ describe('a volume with a size', () => {
     }
   });
 
-  test('whose image is gone says so, and mounts nothing', async () => {
+  test('whose image is missing says so, and mounts nothing', async () => {
     await using one = await makeVolume('local', { size: '16m' });
     await one.driver.create(one.volume);
     await rm(join(one.volume.folder, 'image'));
@@ -404,9 +404,9 @@ test('a tmpfs has the size, mode and owner that were asked for, and holds no mor
 interface OneVolume extends AsyncDisposable {
   readonly driver: Driver;
   volume: DriverVolume;
-  /** A path for what lies elsewhere. */
+  /** A path for external storage. */
   readonly device: string;
-  /** As the caller of a driver does it: the options that come back are those of the volume from then on. */
+  /** As a driver's caller does: the returned options are the volume's from then on. */
   resize(sizeBytes: number, isMounted: boolean): Promise<void>;
 }
 
@@ -441,12 +441,12 @@ async function makeVolume(
 }
 
 interface StandIn extends AsyncDisposable {
-  /** Returns when the script has made the file. */
+  /** Resolves when the script has created the file. */
   said(word: string): Promise<void>;
   tell(word: string): Promise<void>;
 }
 
-/** A script that is found in place of a program. */
+/** A script that shadows a program. */
 async function standIn(program: string, script: string): Promise<StandIn> {
   const folder = await mkdtemp(join(tmpdir(), 'bin-'));
   const path = join(folder, program);

@@ -32,7 +32,7 @@ import { namelessOn, saveOf, savedContent } from './still-save.ts';
 const page = 8192;
 const pages = 3200;
 
-/** A file in as many extents as it has pages, with as much of a hole after each. */
+/** A file with as many extents as pages, each followed by a hole of its size. */
 function writeFragmented(path: string): void {
   const fd = openSync(path, 'w');
   for (let i = 0; i < pages; i++) writeSync(fd, someBytes(page), 0, page, i * 2 * page);
@@ -42,7 +42,7 @@ function writeFragmented(path: string): void {
   closeSync(fd);
 }
 
-/** As bytes of programs are: they can be compressed. */
+/** Compressible bytes, like those of programs. */
 function someBytes(length: number): Buffer {
   return Buffer.from(randomBytes(Math.ceil(length / 2)).toString('hex'), 'latin1').subarray(0, length);
 }
@@ -53,7 +53,7 @@ function writeAt(path: string, offset: number, bytes: Uint8Array): void {
   closeSync(fd);
 }
 
-/** Disks on which files in many extents are cloned early, each with what is special about it. */
+/** Disks on which fragmented files are cloned early, each with its peculiarity. */
 const disks: Readonly<Record<string, () => LoopFilesystem>> = {
   XFS: () => mountLoopFilesystem('xfs'),
   btrfs: () => mountLoopFilesystem('btrfs'),
@@ -71,7 +71,7 @@ const disks: Readonly<Record<string, () => LoopFilesystem>> = {
 
 const anyPage = (): number => randomInt(pages) * 2 * page;
 
-/** What programs do to their files; offsets in pages, so that all may be done to any file. */
+/** What programs do to their files; offsets in pages, so that each change fits any file. */
 const changes: Readonly<Record<string, (path: string) => void>> = {
   'pages are written': (path) => {
     for (let i = 0; i < 50; i++) writeAt(path, anyPage(), someBytes(page));
@@ -101,7 +101,7 @@ const changes: Readonly<Record<string, (path: string) => void>> = {
   'it grows by nothing': (path) => truncateSync(path, statSync(path).size + randomInt(100_000)),
 };
 
-/** After them, nearly all that is in the file is at another offset. */
+/** Changes after which nearly all content is at another offset. */
 const shifts: typeof changes = {
   'a range is taken out': (path) => fallocate(path, '--collapse-range', page * 8, page * 2),
   'a range is put in': (path) => fallocate(path, '--insert-range', page * 8, page * 2),
@@ -146,7 +146,7 @@ describe.each(Object.entries(disks))('on %s a clone of before is what the file i
   });
 });
 
-test('on btrfs a file that a balance has moved is cloned as a whole, and what has come to its place is not taken for it', async () => {
+test('on btrfs a file moved by a balance is cloned completely, and a reused place is not mistaken for it', async () => {
   await using disk = mountLoopFilesystem('btrfs');
   const path = join(disk.path, 'data');
   writeFragmented(path);
@@ -157,7 +157,7 @@ test('on btrfs a file that a balance has moved is cloned as a whole, and what ha
     execFileSync('btrfs', ['balance', 'start', ...moves, disk.path], { stdio: 'pipe' });
     changes['pages are written']?.(path);
     writeFileSync(join(disk.path, what), randomBytes(20_000_000));
-    // The content is proven where it is not cloned as a whole.
+    // The content is verified where it is not cloned completely.
     renewed[what] = renewedBytes(early, path);
   }
   expect(renewed['all']).toBeUndefined();
@@ -175,7 +175,7 @@ test.each(Object.entries(shifts))(
   },
 );
 
-/** How much was cloned again; undefined where it has to be cloned as a whole. Proves all of the content. */
+/** How much was cloned again; undefined where it has to be cloned completely. Verifies all content. */
 function renewedBytes(early: EarlyClones, path: string): number | undefined {
   const original = openSync(path, 'r');
   try {
@@ -189,7 +189,7 @@ function renewedBytes(early: EarlyClones, path: string): number | undefined {
   }
 }
 
-test('a file in few extents, one of another file system and one that is gone are not cloned early', async () => {
+test('a file of few extents, one of another file system and a missing one are not cloned early', async () => {
   await using disk = mountLoopFilesystem('btrfs');
   await using other = mountLoopFilesystem('ext4');
   writeFileSync(join(disk.path, 'whole'), randomBytes(5_000_000));
@@ -200,7 +200,7 @@ test('a file in few extents, one of another file system and one that is gone are
   }
 });
 
-test('on btrfs what is reserved far behind the end of a file takes no time', async () => {
+test('on btrfs space reserved far behind the end of a file costs no time', async () => {
   await using disk = mountLoopFilesystem('btrfs');
   const path = join(disk.path, 'data');
   writeFragmented(path);
@@ -213,7 +213,7 @@ test('on btrfs what is reserved far behind the end of a file takes no time', asy
   }
 });
 
-test('where nobody may look where a file is, nothing is cloned early', async () => {
+test('without the right to read extents, nothing is cloned early', async () => {
   await using disk = mountLoopFilesystem('btrfs');
   chmodSync(disk.path, 0o777);
   for (const name of ['one', 'two']) writeFragmented(join(disk.path, name));
@@ -226,7 +226,7 @@ test('where nobody may look where a file is, nothing is cloned early', async () 
   }
 });
 
-test('a clone takes nothing of what the project of its folder may have', async () => {
+test('a clone uses no quota of its folder’s project', async () => {
   await using disk = mountLoopFilesystem('xfs');
   xfs(['chproj 77', 'chattr +P'], disk.path);
   writeFileSync(join(disk.path, 'data'), 'content');
@@ -273,7 +273,7 @@ test.each(Object.entries(disks))(
         return Date.now();
       },
       async end() {
-        // One for each that could be used; two for the other two.
+        // One for each usable clone; two for the other two.
         expect(namelessOn(disk.path)).toHaveLength(6);
         for (const path of paths) changes['pages are written']?.(path);
       },

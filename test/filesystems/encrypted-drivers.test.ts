@@ -75,7 +75,7 @@ describe('gocryptfs', () => {
         readFile(join(folder, 'cipher/gocryptfs.conf')),
       ]);
       await one.driver.rotate?.(one.volume, { key: undefined });
-      // As the kill has left it: the next key lies beside, and the storage is told or is not.
+      // As a kill leaves it: the next key is stored, and the storage has it or not.
       await writeFile(join(folder, 'key-next.json'), await readFile(join(folder, 'key.json')));
       await writeFile(join(folder, 'key.json'), key);
       if (when === 'before') {
@@ -185,7 +185,7 @@ async function makeVolume(kind: DriverKind, options: Record<string, string>): Pr
   };
 }
 
-/** Of the volume's mount alone: its command line names the mountpoint. */
+/** Only of the volume's mount, whose mountpoint is on its command line. */
 async function endProgramBehind({ mountpoint }: DriverVolume): Promise<void> {
   for (const entry of await readdir('/proc')) {
     if (!/^\d+$/.test(entry)) continue;

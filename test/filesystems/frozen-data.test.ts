@@ -17,7 +17,7 @@ test.each(['btrfs', 'xfs'] as const)(
     await using opened = await openFreshRepository();
     const root = join(disk.path, 'data');
     mkdirSync(join(root, 'base/2'), { recursive: true });
-    // As databases are told to have it, in a folder that is compressed otherwise.
+    // The recommended setting for databases, in a folder that is otherwise compressed.
     if (type === 'btrfs') execFileSync('chattr', ['+C', join(root, 'base/2')]);
     if (type === 'btrfs') execFileSync('chattr', ['+c', root]);
     const writeAll = (letter: string): void => {
@@ -50,7 +50,7 @@ test.each(['btrfs', 'xfs'] as const)(
   },
 );
 
-test('clones are let go of when what was still cannot be brought back', async () => {
+test('clones are released when the containers cannot be restarted', async () => {
   await using disk = mountLoopFilesystem('btrfs');
   await using opened = await openFreshRepository();
   const root = join(disk.path, 'data');
@@ -69,7 +69,7 @@ test('clones are let go of when what was still cannot be brought back', async ()
   expect(namelessOn(disk.path)).toEqual([]);
 });
 
-test('what is read from clones counts for the volume that it is of', async () => {
+test('reads from clones count for their own volume', async () => {
   await using disk = mountLoopFilesystem('btrfs');
   await using opened = await openFreshRepository();
   const roots = ['one', 'two'].map((name) => join(disk.path, name));

@@ -29,7 +29,7 @@ async function daemons(): Promise<number[]> {
   return stdout.split('\n').filter(Boolean).map(Number);
 }
 
-test('storage that does not answer is told after a while, and what else was asked for is saved', async () => {
+test('storage that does not respond is reported after a while, and other targets are saved', async () => {
   const holdfast = holdfastCommand(join(folder, 'state'));
   await holdfast.run('init');
   const found = await daemons();

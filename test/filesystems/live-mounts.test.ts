@@ -32,7 +32,7 @@ const create = (options: Record<string, string> = {}) =>
   managed.create({ name: 'pg', driver: '', labels: {}, options });
 
 describe('what somebody has mounted in a volume', () => {
-  /** Of the same file system, so that only the list of mounts tells it. */
+  /** On the same file system, so that only the list of mounts shows it. */
   let elsewhere: string;
   let place: string;
   beforeEach(async () => {
@@ -55,7 +55,7 @@ describe('what somebody has mounted in a volume', () => {
   });
 
   test('is not deleted from the trash either', async () => {
-    // Whether it goes there with the volume, or is a reason to refuse that: nothing may be emptied through it.
+    // It may move with the volume or be a reason to refuse: nothing may be deleted through it.
     await managed.remove('pg').catch(() => undefined);
     await managed.emptyTrash('all').catch(() => undefined);
     expect(await readFile(join(elsewhere, 'file'), 'utf8')).toBe('precious');

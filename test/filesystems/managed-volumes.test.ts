@@ -77,7 +77,7 @@ describe('mounts of a volume', () => {
     expect(await isMounted('pg')).toBe(false);
   });
 
-  test('by many at once end in one mount, and in none when all are gone', async () => {
+  test('by many at once end in one mount, and in none when all are released', async () => {
     await managed.create(spec('pg', sized));
     const ids = Array.from({ length: 12 }, (_, index) => `id-${index}`);
     await Promise.all(ids.map((id) => managed.mount('pg', id)));
@@ -88,7 +88,7 @@ describe('mounts of a volume', () => {
     expect(await isMounted('pg')).toBe(false);
   });
 
-  test('nobody can write where nothing is mounted', async () => {
+  test('no process can write where nothing is mounted', async () => {
     await managed.create(spec('pg', sized));
     await expect(writeFile(join(dataOf('pg'), 'file'), 'lost')).rejects.toMatchObject({ code: 'EPERM' });
     await managed.mount('pg', 'one');
@@ -108,7 +108,7 @@ describe('mounts of a volume', () => {
     await expect(managed.resize('pg', 12 << 20)).rejects.toMatchObject({ code: 'in-use' });
   });
 
-  test('that hang keep nobody from other volumes, and end by themselves', async () => {
+  test('that hang do not block other volumes, and end by themselves', async () => {
     const never = Promise.withResolvers<void>();
     const hanging = { ...(await real().get('local')), mount: () => never.promise } satisfies Driver;
     await managed.create(spec('slow', sized));
@@ -131,7 +131,7 @@ describe('mounts of a volume', () => {
   });
 });
 
-test('a process that has ended holds nothing, also where nobody has tidied up since', async () => {
+test('a process that has ended holds nothing, even without a cleanup since', async () => {
   await managed.create(spec('pg', sized));
   await managed.mount('pg', 'process:4194304:1:abcdef');
   expect(await managed.find('pg')).toMatchObject({ mountIds: [], isMounted: true });
@@ -140,7 +140,7 @@ test('a process that has ended holds nothing, also where nobody has tidied up si
 });
 
 describe('a start', () => {
-  test('leaves what others hold mounted, and counts it as before', async () => {
+  test('leaves mounted what others hold, and counts it as before', async () => {
     await managed.create(spec('pg', sized));
     await managed.mount('pg', 'container-1');
     await writeFile(join(dataOf('pg'), 'file'), 'content');
@@ -152,7 +152,7 @@ describe('a start', () => {
     expect(await isMounted('pg')).toBe(false);
   });
 
-  test('unmounts what nobody holds, and leaves alone what somebody uses', async () => {
+  test('unmounts volumes without a hold, and leaves those in use', async () => {
     await managed.create(spec('idle', sized));
     await managed.create(spec('busy', sized));
     for (const name of ['idle', 'busy']) {
@@ -171,7 +171,7 @@ describe('a start', () => {
     }
   });
 
-  test('takes away a mount that nobody holds once the one who was in it has left', async () => {
+  test('removes a mount without a hold once its last user has left', async () => {
     await managed.create(spec('pg', sized));
     await managed.mount('pg', 'container-1');
     catalog.volumes.release('pg', 'container-1');
@@ -225,7 +225,7 @@ describe('a start', () => {
       await new Promise((resolve) => setTimeout(resolve, afterMs));
       child.kill('SIGKILL');
       await once(child, 'exit');
-      // The mount program that it had started goes on without it.
+      // The mount program that it had started continues without it.
       await expect.poll(() => programsAtWork(stateDir), { timeout: 10_000 }).toEqual([]);
       await reopen();
       await managed.reconcile();
@@ -306,7 +306,7 @@ describe('the trash', () => {
     expect(await managed.restoreTrash('db')).toMatchObject({ name: 'db' });
   });
 
-  test('lets go what has expired, and not what has not', async () => {
+  test('releases expired holds, and no others', async () => {
     await reopen(real(), 3_600_000);
     await managed.create(spec('later'));
     await managed.remove('later');
@@ -377,7 +377,7 @@ describe('what was interrupted', () => {
     const { rename } = await import('node:fs/promises');
     await rename(join(stateDir, 'volumes/pg'), join(stateDir, 'volumes/db'));
     {
-      // As whoever renames it holds it.
+      // As held by a process that renames it.
       using _lock = await lockVolumeFolder(join(stateDir, 'volumes/db'), { name: 'pg', action: 'rename' });
       await reopen();
       await expect(managed.remove('pg')).rejects.toMatchObject({ code: 'locked' });
@@ -408,7 +408,7 @@ describe('what was interrupted', () => {
     await managed.mount('pg', 'one');
   });
 
-  test('a mark that was cut short is no reason to delete what lies beside it', async () => {
+  test('a truncated mark is no reason to delete the data beside it', async () => {
     const folder = join(stateDir, 'volumes/pg');
     await mkdir(join(folder, '_data'), { recursive: true });
     await writeFile(join(folder, 'image'), 'whose?');
@@ -446,7 +446,7 @@ test('a name that exists is given back when driver, options and labels agree, ho
   await expect(managed.create(spec('pg', { type: 'tmpfs' }))).rejects.toMatchObject({ code: 'conflict' });
 });
 
-test('labels change, and everybody who listens hears of it', async () => {
+test('labels change, and all listeners are notified', async () => {
   const events: VolumeEvent[] = [];
   const end = managed.subscribe((event) => events.push(event));
   await managed.create({ ...spec('pg'), labels: { a: '1', b: '2' } });

@@ -5,7 +5,7 @@ import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
 import { mapFile } from '../support/memory-map.ts';
 import { openFreshRepository, testVolume } from '../fixtures/open-repository.ts';
 
-test('what is written through a memory map is saved on file systems mounted below the root too', async () => {
+test('writes through a memory map are saved on file systems mounted below the root too', async () => {
   await using disk = mountLoopFilesystem('ext4');
   await using opened = await openFreshRepository();
   const path = join(disk.path, 'data.mdb');
@@ -17,7 +17,7 @@ test('what is written through a memory map is saved on file systems mounted belo
     return (await opened.save(dirname(disk.path), more)).summary.bytesAdded;
   };
   map.bytes[0] = 1;
-  // Longer than the time in which a file is not trusted anyway.
+  // Longer than the time within which a file is not trusted anyway.
   await new Promise((resolve) => setTimeout(resolve, 1500));
   await save();
   map.bytes[0] = 2;

@@ -48,7 +48,7 @@ afterEach(async () => {
   for (const mount of (await readMounts()).toReversed())
     if (mount.path.startsWith(stateDir)) execFileSync('umount', ['-l', mount.path]);
   catalog[Symbol.dispose]();
-  // It fails at what can have no flags.
+  // Fails on entries that cannot have flags.
   spawnSync('chattr', ['-R', '-f', '-i', stateDir]);
   await rm(stateDir, { recursive: true, force: true });
 });
@@ -58,11 +58,11 @@ const program = join(import.meta.dirname, '../support/migrate-and-die.ts');
 type Texts = Record<string, string>;
 
 interface More extends Partial<MigrationSteps> {
-  /** Each time when something was copied, before it is compared. */
+  /** Called after each copy, before the comparison. */
   readonly spoil?: (places: MigrationPlaces) => void;
 }
 
-/** Seeds, then copies the rest and proves it, as the command does; with something done in between. */
+/** Seeds, then copies the rest and proves it, as the command does; `more` changes something in between. */
 function copying(more: More = {}): MigrationSteps {
   let mirror: TreeMirror | undefined;
   return {
@@ -84,7 +84,7 @@ function copying(more: More = {}): MigrationSteps {
 const migrate = (driver: string, options: Texts = {}, more: More = {}) =>
   managed.migrate('pg', { driver, options }, { steps: copying(more) });
 
-/** Looks at the data as a container would see it. */
+/** Examines the data as a container would see it. */
 async function whileMounted<T>(look: (root: string) => T | Promise<T>, name = 'pg'): Promise<T> {
   const root = await managed.mount(name, 'test');
   try {
@@ -107,7 +107,10 @@ async function makeVolume(options: Texts = {}): Promise<void> {
   });
 }
 
-/** Nothing of a migration is left: no mount, no folder but the volume's own, nothing in the trash but what was put there. */
+/**
+ * Nothing of a migration is left: no mount, no folder but the volume's own, and in the trash only the
+ * expected entries.
+ */
 async function expectTidy(trashed: number): Promise<void> {
   await managed.reconcile();
   expect((await readMounts()).filter(({ path }) => path.startsWith(stateDir))).toEqual([]);
@@ -160,7 +163,7 @@ test('what was copied can be had on the disk below the new storage while the vol
   expect(onDisk).toEqual([true, false]);
 });
 
-test('what is hard to carry arrives as it is, and what the storage cannot carry keeps the volume where it is', async () => {
+test('unusual entries arrive unchanged, and what the storage cannot hold keeps the volume where it is', async () => {
   await managed.create({ name: 'pg', driver: '', labels: {}, options: {} });
   await whileMounted((root) => makeHostileTree(join(root, 'hostile'), { socket: true }));
   const data = await facts();
@@ -172,7 +175,7 @@ test('what is hard to carry arrives as it is, and what the storage cannot carry 
   await expectTidy(1);
 });
 
-test('what a program writes during the copy is all there, to its last line', async () => {
+test('everything that a program writes during the copy arrives, to its last line', async () => {
   await makeVolume();
   const root = await managed.mount('pg', 'docker:::writer');
   const script =
@@ -193,7 +196,7 @@ test('what a program writes during the copy is all there, to its last line', asy
             await mirror.proveNames();
           },
           async makeStill() {
-            // With the program that the shell has just started, which would go on by itself.
+            // Together with the program that the shell has just started, which would continue by itself.
             process.kill(-(writer.pid ?? 0), 'SIGKILL');
             await ended;
             await managed.unmount('pg', 'docker:::writer');

@@ -19,14 +19,14 @@ let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'cut-'))));
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** What one volume of a name has come to, as far as its maker could say. */
+/** The state of a volume's name, as far as its creator could report it. */
 interface Story {
   readonly name: string;
   readonly turn: number;
   readonly said: Set<MakingLine['what']>;
 }
 
-/** Two programs make and remove volumes, and both are killed at one moment. */
+/** Two programs create and remove volumes, and both are killed at one moment. */
 async function workUntilKilled(stateDir: string, workMs: number): Promise<Story[]> {
   const logs = prefixes.map((prefix) => join(folder, `${prefix}.log`));
   const children = prefixes.map((prefix) =>
@@ -55,7 +55,7 @@ async function workUntilKilled(stateDir: string, workMs: number): Promise<Story[
   return [...stories.values()];
 }
 
-/** For the catalog, the machine has been started anew since. */
+/** Makes the catalog assume a reboot since. */
 function forgetBoot(stateDir: string): void {
   const database = new DatabaseSync(join(stateDir, 'catalog.db'));
   database.exec("UPDATE embedded_volume SET unsettled_boot = 'earlier' WHERE unsettled_boot IS NOT NULL");
@@ -65,7 +65,10 @@ function forgetBoot(stateDir: string): void {
   database.close();
 }
 
-/** Each volume is there or in the trash as it was told, and has its own data or, where it was not durable, none. */
+/**
+ * Each volume exists or is in the trash as reported, and has its own data or, where that was not durable,
+ * none.
+ */
 async function requireTruth(stateDir: string, stories: readonly Story[]): Promise<void> {
   using catalog = openSqliteCatalog(join(stateDir, 'catalog.db'));
   const drivers = openDrivers({ stateDir, secret: async () => Buffer.from('secret') });
@@ -87,14 +90,14 @@ async function requireTruth(stateDir: string, stories: readonly Story[]): Promis
     else if (!said.has('removing')) expect(trash.has(key), words).toBe(false);
     else expect(live.has(key) && trash.has(key), words).toBe(false);
     if (said.has('kept')) expect(found, words).toEqual([`turn ${turn}`]);
-    // A file that was not waited for may be there without what was written to it.
+    // A file that was not synced may exist without its content.
     else if (found !== undefined) expect([[], ['turn '], [`turn ${turn}`]], words).toContainEqual(found);
   }
-  // Nothing lies about that nobody knows of, but for what was just being made.
+  // There are no unknown folders, except for one just being created.
   const known = (await host.managed.list()).map(({ name }) => name);
   const making = stories.filter(({ said }) => !said.has('made')).map(({ name }) => name);
   for (const name of readdirSync(join(stateDir, 'volumes'))) expect([...known, ...making]).toContain(name);
-  // Whoever changes something waits at its end for what others have left.
+  // A process that changes something finally waits for what others have left unsynced.
   await host.managed.create({ name: 'last', driver: 'local', labels: {}, options: {} });
   await host[Symbol.asyncDispose]();
   expect([catalog.unsettled.list(), catalog.unsettled.listRemovals()]).toEqual([[], []]);
@@ -102,7 +105,7 @@ async function requireTruth(stateDir: string, stories: readonly Story[]): Promis
 
 describe.each(['ext4', 'xfs', 'btrfs'] as const)('volumes on %s', (type) => {
   test.each([40, 250, 700, 1500])(
-    'that are made and removed at a power cut after %i ms are what was said of them',
+    'that are made and removed match the reports after a power cut at %i ms',
     async (workMs) => {
       await using disk = mountLoopFilesystem(type);
       const stateDir = join(disk.path, 'state');
@@ -117,7 +120,7 @@ describe.each(['ext4', 'xfs', 'btrfs'] as const)('volumes on %s', (type) => {
 });
 
 test.each([3, 20, 60, 150, 400, 900])(
-  'volumes that are made and removed at a kill after %i ms are what was said of them',
+  'volumes that are made and removed match the reports after a kill at %i ms',
   async (workMs) => {
     const stateDir = join(folder, 'state');
     const stories = await workUntilKilled(stateDir, workMs);

@@ -8,7 +8,7 @@ import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
 import { treeFacts } from '../support/tree-facts.ts';
 
 test.each(['ext4', 'btrfs', 'xfs'] as const)(
-  'what is in the root of a mounted %s is replaced in place, where the root itself cannot be',
+  'the content of a mounted %s is replaced in place, where its root cannot be',
   async (type) => {
     await using data = mountLoopFilesystem(type);
     await using state = mountLoopFilesystem('ext4');
@@ -26,7 +26,7 @@ test.each(['ext4', 'btrfs', 'xfs'] as const)(
     const mounted = existsSync(join(data.path, 'lost+found'));
     const restored = await holdfast.attempt('restore', data.path, '--yes');
     expect(restored).toMatchObject({ exitCode: 0 });
-    // What was there is gone: a container would have seen it.
+    // The old data is gone: a container would have seen it.
     expect(restored.output).toContain('not kept for an undo');
     expect(restored.output).not.toContain('holdfast undo');
     expect(treeFacts(data.path, without)).toEqual(saved);

@@ -34,7 +34,7 @@ async function freeBytes(path: string): Promise<number> {
 }
 
 test.each(['btrfs', 'xfs'] as const)(
-  'on %s, a restore shares what is the same with what is there, and writes only what differs',
+  'on %s, a restore shares equal data with the existing files, and writes only the difference',
   async (type) => {
     await using disk = mountLoopFilesystem(type);
     await using state = mountLoopFilesystem('ext4');
@@ -48,7 +48,7 @@ test.each(['btrfs', 'xfs'] as const)(
     writeFileSync(join(root, 'linked'), noise(2 * mib));
     const saved = treeFacts(root);
     await holdfast.run('backup', root);
-    // Somewhere in the middle, with the time as it was: only the content tells.
+    // In the middle, with an unchanged time: only the content differs.
     const fd = openSync(join(root, 'database'), 'r+');
     writeSync(fd, Buffer.alloc(5000, 'x'), 0, 5000, 20 * mib);
     closeSync(fd);

@@ -44,7 +44,7 @@ test('a volume on one file system comes back on another', async () => {
   expect(treeFacts(target)).toEqual(treeFacts(root));
 });
 
-test('what no snapshot keeps of files is told once for each kind, and so are times that do not fit', async () => {
+test('each kind of attribute that no snapshot keeps is reported once, and so are times that do not fit', async () => {
   await using here = mountLoopFilesystem('btrfs');
   await using there = mountLoopFilesystem('ext4');
   const holdfast = holdfastCommand(join(here.path, 'state'));

@@ -2,7 +2,7 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import type { Repository, SaveOptions, SaveResult } from '../../src/repository/index.ts';
 import { allOf, testVolume } from '../fixtures/open-repository.ts';
 
-/** What a test has to say of a folder that is saved while it is still. */
+/** The options for saving a folder that is kept still. */
 export function saveOf(root: string): SaveOptions {
   return {
     source: { kind: 'directory', root },
@@ -15,7 +15,7 @@ export function saveOf(root: string): SaveOptions {
   };
 }
 
-/** The content of each file of what was saved, by its path. Throws where something could not be read. */
+/** The content of each saved file, by path. Throws where something could not be read. */
 export async function savedContent(
   repository: Repository,
   result: SaveResult | undefined,
@@ -29,7 +29,7 @@ export async function savedContent(
   return content;
 }
 
-/** The files without a name that this process has open on some disks. */
+/** The nameless files that this process has open on these disks. */
 export function namelessOn(...disks: readonly string[]): string[] {
   return readdirSync('/proc/self/fd').flatMap((fd) => {
     const link = linkOf(fd);
@@ -41,7 +41,7 @@ function linkOf(fd: string): string {
   try {
     return readlinkSync(`/proc/self/fd/${fd}`);
   } catch {
-    // It was that of the listing.
+    // The descriptor of the listing itself.
     return '';
   }
 }

@@ -39,7 +39,7 @@ function files(): string[] {
 }
 
 describe('a local store', () => {
-  test('on a disk that gets full says so, keeps what it has, and leaves nothing of what did not fit', async () => {
+  test('on a full disk reports it, keeps its files, and leaves no partial one', async () => {
     await make();
     const kept = await save('data', 500_000);
     await expect(save('data', 3_000_000)).rejects.toMatchObject({
@@ -57,7 +57,7 @@ describe('a local store', () => {
     expect(await store.exists('config', '')).toBe(false);
   });
 
-  test('on a read-only disk refuses to write, and gives back what it has', async () => {
+  test('on a read-only disk refuses to write, and can be read', async () => {
     await make();
     const name = await save('snapshots', 1000);
     execFileSync('mount', ['-o', 'remount,ro', mountPoint]);
@@ -67,7 +67,7 @@ describe('a local store', () => {
     expect(await store.list('snapshots')).toMatchObject([{ name, sizeBytes: 1000 }]);
   });
 
-  test('on a disk that was unmounted is gone, and is not made anew on the one below', async () => {
+  test('on an unmounted disk is missing, and is not recreated on the one below', async () => {
     await make();
     await save('snapshots', 1000);
     execFileSync('umount', [mountPoint]);

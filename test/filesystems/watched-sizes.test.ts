@@ -10,7 +10,7 @@ import { seed } from '../faults/seeded.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
 
 describe.each(['btrfs', 'xfs', 'ext4'] as const)('sizes on %s', (type) => {
-  test('each answer is that of a walk, and what nobody tells of is asked', async () => {
+  test('each result equals a walk, and unwatched changes are queried', async () => {
     await using disk = mountLoopFilesystem(type);
     await using sizes = new WatchedSizes();
     const [root, outside] = [join(disk.path, 'volume'), join(disk.path, 'outside')];
@@ -41,8 +41,8 @@ describe.each(['btrfs', 'xfs', 'ext4'] as const)('sizes on %s', (type) => {
     expect(await sizes.measure([disk.path])).toEqual([100]);
     appendOld(join(disk.path, 'file'), 1);
     expect(await sizes.measure([disk.path])).toEqual([101]);
-    // Unmounted, and an older state of it mounted: all has the same numbers. XFS and btrfs refuse a second of the same
-    // id for as long as a process elsewhere has the first.
+    // Unmounted, with an older state of it mounted: all inode numbers are the same. XFS and btrfs refuse a
+    // second file system of the same id while a process elsewhere has the first.
     if (type === 'ext4') disk.cutPower();
     const [older] = await sizes.measure([disk.path]);
     expect(older).toBe(walkedBytes(disk.path));

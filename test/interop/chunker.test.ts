@@ -22,7 +22,7 @@ import { openLocalStore } from '../../src/repository/stores/local.ts';
 import { openTestRepository, saveDirectory } from '../support/repository-fixture.ts';
 import { resticCommand, resticPassword } from '../support/restic-command.ts';
 
-/** The polynomial of the tests of restic's own chunker. */
+/** The polynomial of restic's own chunker tests. */
 const polynomial = 0x3da3358b4dc173n;
 const kibibyte = 1024;
 const mebibyte = 1024 * kibibyte;
@@ -55,7 +55,7 @@ interface ResticNode {
   readonly content: readonly string[] | null;
 }
 
-/** What restic stored for each file of the newest snapshot. */
+/** The blobs that restic stored for each file of the newest snapshot. */
 async function resticContents(): Promise<Map<string, readonly string[]>> {
   const restic = resticCommand(location);
   const [snapshot] = JSON.parse(await restic.run('snapshots', '--json', 'latest')) as { short_id: string }[];
@@ -64,7 +64,7 @@ async function resticContents(): Promise<Map<string, readonly string[]>> {
   return new Map(nodes.map(({ name, content }) => [name, content ?? []]));
 }
 
-/** Byte borders of the minimum, the maximum, the pieces that large files are read in, and data that is cut in odd ways. */
+/** Sizes at the minimum, the maximum, the pieces that large files are read in, and oddly cut data. */
 const files: Readonly<Record<string, () => Buffer>> = {
   'size-0': () => Buffer.alloc(0),
   'size-1': () => pseudoRandom(1),
@@ -92,7 +92,7 @@ const files: Readonly<Record<string, () => Buffer>> = {
 
 test('Holdfast cuts every file into the very chunks that restic cuts it into', async () => {
   for (const [name, make] of Object.entries(files)) writeFileSync(join(source, name), make());
-  // Its holes are not read: 19 MiB behind data that ends anywhere, and what follows until the file ends anywhere.
+  // Its holes are not read: 19 MiB behind data that ends anywhere, with more data up to an arbitrary end.
   const holes = openSync(join(source, 'holes-60m'), 'w');
   writeSync(holes, pseudoRandom(3 * mebibyte + 777, 13), 0);
   writeSync(holes, pseudoRandom(5, 14), 0, 5, 22 * mebibyte + 1);
@@ -113,7 +113,7 @@ test('Holdfast cuts every file into the very chunks that restic cuts it into', a
   expect(theirs.get('random-100m')?.length).toBeGreaterThan(40);
 });
 
-test('the cuts that the unit tests have written down are those of restic', async () => {
+test('the cuts recorded in the unit tests are restic’s', async () => {
   const content = pseudoRandom(12 * mebibyte);
   writeFileSync(join(source, 'noise'), content);
   await resticCommand(location).run('backup', source);

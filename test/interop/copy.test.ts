@@ -95,7 +95,7 @@ test.each(['auto', 'off', 'max'])(
     const out = join(folder, 'out');
     await target.restore({ snapshot: await newestSnapshot(target), path: '', target: out });
     expect(treeFacts(join(out, source))).toEqual(treeFacts(source));
-    // restic leaves out what its tags changed in as well as Holdfast does.
+    // restic recognizes copies of snapshots whose tags it changed, as Holdfast does.
     await restic.run('tag', '--add', 'b', 'latest');
     expect((await repository.copyTo(target)).copied).toHaveLength(1);
     expect((await resticCopy()).match(/skipping source snapshot/g)).toHaveLength(2);
@@ -125,7 +125,7 @@ function bytesOf(location: string): number {
   return names.reduce((sum, name) => sum + statSync(join(location, name)).size, 0);
 }
 
-/** Kills this often. */
+/** Number of kills. */
 const kills = times({ all: 40, daily: 6 });
 
 test(`a copy that is killed at ${kills} moments leaves a whole target, and goes on until all is there`, async () => {
@@ -152,13 +152,13 @@ test(`a copy that is killed at ${kills} moments leaves a whole target, and goes 
   for (let round = 0; round < kills || (killed <= kills / 4 && round < 4 * kills); round++) {
     const began = performance.now();
     if (await killedAfter(args, randomInt(Math.ceil(fullMs)))) killed++;
-    // How long it takes depends on what else the machine does.
+    // The duration depends on the machine's load.
     else if (isFromTheStart) fullMs = Math.min(fullMs, performance.now() - began);
-    // Locks of the dead are in nobody's way.
+    // Locks of dead processes do not block.
     await resticCommand(to).run('unlock');
     expect(await resticCommand(to).run('check')).toContain('no errors were found');
     await restoreAll(target);
-    // A kill late in the copy leaves it done: the next round begins anew.
+    // A kill late in the copy leaves it done: the next round starts over.
     isFromTheStart = (await target.listSnapshots()).length === 4;
     if (isFromTheStart) await empty(target);
   }
@@ -182,7 +182,7 @@ async function killedAfter(args: readonly string[], ms: number): Promise<boolean
   return (await ended) === 'SIGKILL';
 }
 
-/** What is recorded is whole, at every moment. */
+/** Every recorded snapshot is complete, at every moment. */
 async function restoreAll(target: Repository): Promise<void> {
   for (const snapshot of await target.listSnapshots()) {
     const out = join(folder, `out-${snapshot.id}`);

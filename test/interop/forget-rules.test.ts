@@ -64,13 +64,13 @@ interface ResticGroup {
   readonly reasons: readonly { readonly snapshot: { readonly id: string }; readonly matches: string[] }[];
 }
 
-/** One line a snapshot, or that it would leave a group with none. */
+/** One line per snapshot, or that a group would be left with none. */
 async function askRestic(flags: readonly string[]): Promise<string[] | 'refused'> {
   const restic = resticCommand(opened.location);
   const result = await restic.attempt('forget', '--dry-run', '--json', ...flags);
   if (result.output.includes('refusing to delete last snapshot')) return 'refused';
   expect(result.exitCode, result.output).toBe(0);
-  // restic says how it gets on, one object a line, before the result.
+  // restic prints its progress, one object a line, before the result.
   const line = result.stdout.split('\n').find((text) => text.startsWith('[')) ?? '[]';
   return (JSON.parse(line) as ResticGroup[]).flatMap(({ remove, reasons }) => [
     ...(remove ?? []).map(({ id }) => `${id} goes`),
@@ -81,14 +81,17 @@ async function askRestic(flags: readonly string[]): Promise<string[] | 'refused'
 const zones = ['Z', '+01:00', '+02:00', '-05:00', '+09:30'];
 const tags = ['a', 'b', 'c'];
 
-/** Of two groups, with bursts and gaps, over years and summer times, by different clocks, some in the future. */
+/**
+ * Two groups, with bursts and gaps, over years and daylight saving times, by different clocks, some in the
+ * future.
+ */
 function randomHistory(random: Dice): SnapshotJson[] {
   const snapshots: SnapshotJson[] = [];
   let ms = Date.UTC(2022 + random.between(0, 8), random.between(0, 12), random.between(1, 29));
   const count = random.between(1, 40);
   const steady = random.fraction() < 0.5 ? random.pick(zones) : undefined;
   for (let i = 0; i < count; i++) {
-    // Never the same moment twice: then the order would be left to chance.
+    // Distinct times: otherwise the order would be random.
     ms += Math.floor(
       1 + random.pick([60_000, 3_600_000, 86_400_000, 40 * 86_400_000]) * random.fraction() * 2,
     );
@@ -134,7 +137,7 @@ function randomPolicy(random: Dice): { rules: KeepRules; flags: string[] } {
   if (within) flags.push('--keep-within', formatSpan(within));
   const lists = [['a'], ['a', 'b'], ['c'], ['']].filter(() => maybe(0.15));
   for (const list of lists) flags.push('--keep-tag', list.join(','));
-  // Without any rule restic keeps everything, and Holdfast asks for one.
+  // Without any rule restic keeps everything, and Holdfast requires one.
   if (flags.length === 0) return { rules: { last: countFlag('--keep-last', 2) }, flags };
   return { rules: { last, count, within, periodWithin, tags: lists }, flags };
 }

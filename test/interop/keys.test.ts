@@ -66,7 +66,7 @@ test('a lock of restic is stale for Holdfast when its process has ended, and unl
   await using repository = await initTestRepository(location);
   const { spawn } = await import('node:child_process');
   const { readdirSync } = await import('node:fs');
-  // A backup from a pipe that nobody closes holds its lock until it is killed.
+  // A backup from a pipe that is never closed holds its lock until it is killed.
   const child = spawn('restic', ['-r', location, '--no-cache', 'backup', '--stdin'], {
     env: { ...process.env, RESTIC_PASSWORD: resticPassword },
     stdio: ['pipe', 'ignore', 'ignore'],

@@ -9,7 +9,7 @@ import { removeTree } from '../../src/lib/remove-tree.ts';
 import { readTar } from '../../src/lib/tar/read-tar.ts';
 import { resticCommand, resticPassword } from '../support/restic-command.ts';
 
-/** A path is looked up in calls that take 4,095 bytes. The things that there are may lie deeper. */
+/** One system call takes a path of at most 4,095 bytes. Existing entries may lie deeper. */
 
 const names = Array.from({ length: 30 }, (_, depth) => `${depth}`.padStart(180, 'd'));
 const deep = names.join('/');
@@ -72,7 +72,7 @@ function change(text: string): void {
   writeFileSync(join(data, 'short'), text);
 }
 
-test('come back in place, alone, elsewhere and by an undo, and what was kept is removed', async () => {
+test('come back in place, alone, elsewhere and by an undo, and the kept data is removed', async () => {
   change('changed');
   await restore();
   expect([read(data), readFileSync(join(data, 'short'), 'utf8')]).toEqual(['deep', 'short']);

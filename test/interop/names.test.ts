@@ -59,14 +59,14 @@ interface ResticNode {
   readonly linktarget_raw?: string;
 }
 
-/** The text of the newest snapshot's tree, as it is stored. */
+/** The text of the newest snapshot's tree, as stored. */
 async function treeText(path: string): Promise<string> {
   const restic = resticCommand(location);
   const [snapshot] = JSON.parse(await restic.run('snapshots', '--json', 'latest')) as { short_id: string }[];
   return await restic.run('cat', 'tree', `${snapshot?.short_id}:${path}`);
 }
 
-test('every name is quoted as restic quotes it, and read back from what restic wrote', async () => {
+test('every name is quoted as restic quotes it, and restic’s quoting is read back', async () => {
   const names = hardNames();
   for (const name of names) writeFileSync(Buffer.concat([Buffer.from(`${source}/`), name]), '');
   const restic = resticCommand(location);
@@ -91,7 +91,7 @@ test('a directory of hard names and links is written byte for byte as restic wri
   await saveDirectory(repository, source, { parent: undefined });
   const ours = await treeText('/volume/data');
   await resticCommand(location).run('backup', source);
-  // Of a file with one name the device is left out: it says nothing, and changes when the machine starts anew.
+  // The device of a file with one name is left out: it means nothing, and changes at a reboot.
   const theirs = (await treeText(source)).replaceAll(/"device_id":\d+,/g, '');
   expect(
     ours === theirs,

@@ -10,7 +10,7 @@ const kills = times({ all: 120, daily: 30 });
 const restoreEvery = 6;
 
 let world: FaultWorld;
-/** What each snapshot must give back. */
+/** The expected content of each snapshot. */
 const facts = new Map<string, string[]>();
 
 beforeAll(async () => {
@@ -35,7 +35,7 @@ test(
       atLeast: 6,
     })) {
       seen.rounds++;
-      // The first quarter is spent on the start of the command and the password.
+      // The first quarter is the start of the command and the password.
       const share = 0.25 + 0.75 * moment;
       const where = `seed ${seed}, kill ${round + 1}, at ${Math.round(share * 100)}% of ${Math.round(fullMs)} ms`;
       if (round % 3 === 0) {
@@ -45,11 +45,12 @@ test(
       }
       const { exit, ms } = await world.killed(pruneCommand, share * fullMs);
       if (exit === 137) seen.killed++;
-      // How long it takes depends on what else the machine does.
+      // The duration depends on the machine's load.
       else fullMs = Math.min(fullMs, ms);
       await checkBothWays(round % 2 === 0, where);
       if (round % restoreEvery === 0) await restoreAll(round % 4 === 0, where);
-      // Every third time it is pruned in full; else the next prune finds what several killed ones have left.
+      // Every third round completes the prune; otherwise the next one finds what several killed ones have
+      // left.
       if (round % 3 === 2) fullMs = await prune();
     }
     console.log(`seed ${seed}: ${seen.killed} of ${seen.rounds} prunes were killed before their end`);
@@ -69,7 +70,7 @@ test(
 
 const pruneCommand = ['prune', '--max-unused', '0'];
 
-/** A whole prune; how long it took. */
+/** Runs a complete prune; returns its duration. */
 async function prune(): Promise<number> {
   const { exit, stderr, ms } = await world.attempt(pruneCommand);
   expect(exit, `seed ${seed}: ${stderr}`).toBe(0);

@@ -17,7 +17,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runCommand } from '../../scripts/run-command.ts';
 import { command, holdfastCommand, type HoldfastCommand } from '../support/holdfast-command.ts';
 
-/** Each command is killed this often. */
+/** How often each command is killed. */
 const kills = 4;
 
 let folder: string;
@@ -45,7 +45,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** A bit of every second pack, and one of the index files. */
+/** Flips a bit of every second pack, and of one of the index files. */
 function damageAll(): void {
   for (const [i, path] of filesOf('data').entries()) if (i % 2 === 0) flip(path, statSync(path).size >> 1);
   flip(filesOf('index')[0] ?? '', 60);
@@ -70,7 +70,7 @@ const steps = [
   ['repair', 'snapshots', '--forget', '--yes'],
 ];
 
-/** Runs a step to its end. What is lost makes it end with 3 or 6. */
+/** Runs a step to its end. Losses make it exit with 3 or 6. */
 async function finish(args: readonly string[]): Promise<number> {
   const started = performance.now();
   const { exitCode, output } = await holdfast.attempt(...args);
@@ -78,14 +78,14 @@ async function finish(args: readonly string[]): Promise<number> {
   return performance.now() - started;
 }
 
-/** What is left when nothing is killed, and how long each step takes. */
+/** The result without a kill, and the duration of each step. */
 async function rehearse(): Promise<{ left: string[]; took: number[] }> {
   const took: number[] = [];
   for (const step of steps) took.push(await finish(step));
   return { left: await whatIsLeft(), took };
 }
 
-/** Every file of every snapshot with its size, and what the judge says. */
+/** Every file of every snapshot with its size, and restic's verdict. */
 async function whatIsLeft(): Promise<string[]> {
   const env = { ...process.env, RESTIC_PASSWORD_FILE: join(folder, 'state/keys/default.key') };
   const restic = async (...args: string[]): Promise<string> => {
@@ -121,7 +121,7 @@ async function killedAfter(args: readonly string[], ms: number): Promise<boolean
   return (await ended) === 'SIGKILL';
 }
 
-test('a repair that is killed at any moment goes on, and comes to the same end', async () => {
+test('a repair killed at any moment can continue, with the same result', async () => {
   const { left, took } = await rehearse();
   expect(left.length).toBeGreaterThan(0);
   let killed = 0;
@@ -131,7 +131,7 @@ test('a repair that is killed at any moment goes on, and comes to the same end',
     for (const [i, step] of steps.entries()) {
       const [began, fullMs] = [performance.now(), took[i] ?? 1];
       if (await killedAfter(step, randomInt(Math.ceil(fullMs)))) killed++;
-      // How long it takes depends on what else the machine does.
+      // The duration depends on the machine's load.
       else took[i] = Math.min(fullMs, performance.now() - began);
       await finish(step);
     }

@@ -21,7 +21,7 @@ import { resticCommand } from '../support/restic-command.ts';
 let folder: string;
 let pristine: string;
 let location: string;
-/** What each file of each snapshot holds, by the snapshot's time and the file's path in it. */
+/** The content of each file of each snapshot, by the snapshot's time and the file's path. */
 const saved = new Map<string, Map<string, string>>();
 
 beforeAll(async () => {
@@ -95,7 +95,7 @@ interface IndexJson {
   readonly packs: readonly { readonly id: string; readonly blobs: readonly { readonly type: string }[] }[];
 }
 
-/** The one of the first snapshot: it has the most. */
+/** A copy of the first snapshot's repository, which has the most. */
 beforeAll(async () => {
   const restic = resticCommand(pristine);
   const trees = new Map<string, number>();
@@ -125,7 +125,7 @@ function flip(path: string, at: number): void {
   writeFileSync(path, bytes);
 }
 
-/** The whole way of the worst day. Returns the paths that are named as lost, by the time of their snapshot. */
+/** The complete repair. Returns the paths named as lost, by the time of their snapshot. */
 async function repairAll(repository: Repository): Promise<Map<string, string[]>> {
   await repository.repairIndex();
   await repository.repairPacks({ packs: 'damaged' });
@@ -133,7 +133,7 @@ async function repairAll(repository: Repository): Promise<Map<string, string[]>>
   return new Map(repaired.map(({ time, lost }) => [time, lost.map(({ path }) => path)]));
 }
 
-/** restic finds nothing wrong, and all files that were not named come back. */
+/** restic finds nothing wrong, and all files that were not named are restored. */
 async function expectRepaired(lost: ReadonlyMap<string, string[]>): Promise<void> {
   const restic = resticCommand(location);
   expect(await restic.run('check', '--read-data')).toContain('no errors were found');
@@ -181,7 +181,7 @@ describe.each(['a bit flipped in its middle', 'its second half missing', 'been r
   },
 );
 
-test('everything that is hit at once is put right step by step', async () => {
+test('damage to everything at once is repaired step by step', async () => {
   for (const path of filesOf('index').slice(0, 1)) flip(path, 30);
   flip(packOf['largest']?.() ?? '', 500_000);
   rmSync(packOf['of trees']?.() ?? '');
@@ -204,7 +204,7 @@ test('a record of a snapshot that is damaged is named, and goes only when it is 
   await expectRepaired(new Map());
 });
 
-test('what is still there is stored again by the next backup, and then nothing of the newest is lost', async () => {
+test('the next backup stores existing data again, and then nothing of the newest is lost', async () => {
   const pack = packOf['largest']?.() ?? '';
   flip(pack, 500_000);
   await using repository = await openTestRepository(location);
@@ -217,7 +217,7 @@ test('what is still there is stored again by the next backup, and then nothing o
   expect(after.repaired.filter(({ time }) => time === newest)).toEqual([]);
 });
 
-test('restic repairs what Holdfast wrote, and Holdfast reads what is left', async () => {
+test('restic repairs Holdfast’s repository, and Holdfast reads the rest', async () => {
   for (const path of filesOf('index')) rmSync(path);
   const restic = resticCommand(location);
   await restic.run('repair', 'index');

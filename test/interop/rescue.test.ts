@@ -18,7 +18,10 @@ import { initTestRepository, openTestRepository, saveDirectory } from '../suppor
 import { resticCommand, resticPassword } from '../support/restic-command.ts';
 import { treeFacts } from '../support/tree-facts.ts';
 
-/** The commands of docs/formats/repository.md, "The worst day: with restic alone", and what they are said to do. */
+/**
+ * The commands of docs/formats/repository.md, "The worst day: with restic alone", and their documented
+ * effects.
+ */
 
 let folder: string;
 let location: string;
@@ -30,7 +33,7 @@ beforeEach(async () => {
   location = join(folder, 'repository');
   source = join(folder, 'source');
   await makeHostileTree(source);
-  // A tar stream of restic's cannot have an attribute with "=" in its name, and breaks off.
+  // restic's tar streams cannot hold an attribute with "=" in its name, and break off.
   execFileSync('setfattr', ['-x', 'user.a=b%25', join(source, 'plain.txt')]);
   await using repository = await initTestRepository(location);
   const { snapshot } = await saveDirectory(repository, source, { name: 'pg', parent: undefined });
@@ -120,7 +123,7 @@ test('an index that is damaged is made again from the packs', async () => {
   expect((await repository.check({ readDataPercent: 100 })).errors).toEqual([]);
 });
 
-/** Damages the pack that holds a large file, and has restic keep what is whole in it. */
+/** Damages the pack that holds a large file, and has restic keep its intact part. */
 async function loseLargeFile(): Promise<void> {
   writeFileSync(join(source, 'large'), randomBytes(2_000_000));
   {
@@ -136,7 +139,7 @@ async function loseLargeFile(): Promise<void> {
   await resticCommand(location).run('repair', 'packs', pack.slice(-64));
 }
 
-test('a damaged pack costs the snapshots what was in it, and nothing else; the volume is still known', async () => {
+test('a damaged pack costs the snapshots only its content; the volume is still known', async () => {
   await loseLargeFile();
   const restic = resticCommand(location);
   expect(await restic.run('repair', 'snapshots', '--forget')).toContain('/volume/pg/large');

@@ -180,7 +180,7 @@ describe('locks', () => {
     makeOrdinaryTree(source);
     await using repository = await initTestRepository(location);
     await saveDirectory(repository, source);
-    // A prune that can't end: restic holds its exclusive lock while it waits for the password of nobody.
+    // A prune that cannot end: restic holds its exclusive lock while it waits for a password.
     const { spawn } = await import('node:child_process');
     const restic = spawn(
       'restic',
@@ -203,7 +203,7 @@ describe('locks', () => {
       restic.kill('SIGKILL');
       await new Promise((resolve) => restic.once('exit', resolve));
     }
-    // The dead process's lock is in nobody's way.
+    // The lock of the dead process does not block.
     expect((await saveDirectory(repository, source)).snapshot).toBeDefined();
   });
 

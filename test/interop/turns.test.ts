@@ -6,7 +6,7 @@ import { changeData, makeData } from '../faults/living-data.ts';
 import { dice, seed, times, withinBudget } from '../faults/seeded.ts';
 import { treeFacts } from '../support/tree-facts.ts';
 
-/** HOLDFAST_TEST_TURNS is how many at most. */
+/** HOLDFAST_TEST_TURNS is the maximum number. */
 const turns = Number(process.env['HOLDFAST_TEST_TURNS'] ?? times({ all: 250, daily: 16 }));
 
 type Who = 'holdfast' | 'restic';
@@ -20,7 +20,9 @@ interface KnownSnapshot {
 let world: FaultWorld;
 let root: string;
 const random = dice('turns');
-/** What the snapshot of each time holds, and whose it is. A change of tags changes the id, and never the time. */
+/**
+ * The content of the snapshot of each time, and its program. A change of tags changes the id, never the time.
+ */
 const facts = new Map<string, { readonly who: Who; readonly files: string[] }>();
 let passwords = 0;
 
@@ -56,7 +58,7 @@ test(
 
 type Action = readonly [name: string, act: (who: Who, where: string) => Promise<void>];
 
-/** What happens often is here more than once. */
+/** Frequent actions appear more than once. */
 const actions: readonly Action[] = [
   ['backup', backUp],
   ['backup', backUp],
@@ -81,7 +83,7 @@ async function backUp(who: Who): Promise<void> {
   facts.set(added[0]?.time ?? '', { who, files: treeFacts(root, { without: ['holes'] }).slice(1) });
 }
 
-/** The one who only looks says before what the other will remove. */
+/** The other program first predicts, in a dry run, what will be removed. */
 async function forget(who: Who, where: string): Promise<void> {
   const rules = random.pick([
     ['--keep-last', '2'],
@@ -100,7 +102,7 @@ async function forget(who: Who, where: string): Promise<void> {
   for (const time of facts.keys()) if (!times.has(time)) facts.delete(time);
 }
 
-/** restic has none. */
+/** restic has no such rule. */
 const noFloor = ['--keep-verified', '0'];
 
 async function staying(who: Who, rules: readonly string[]): Promise<string[]> {
@@ -144,14 +146,14 @@ async function restoreEach(where: string): Promise<void> {
   }
 }
 
-/** The whole tree of a snapshot, and in it what was saved. */
+/** Restores the whole tree of a snapshot and compares the saved part. */
 async function restoreAndCompare(who: Who, { id, time }: KnownSnapshot, where: string): Promise<void> {
   const target = join(world.folder, 'restored');
   const known = facts.get(time);
   const isOurs = known?.who === 'holdfast';
   if (who === 'restic') await world.judge('restore', id, '--target', target);
   else await world.run('restore', id, '--to', target);
-  // Holdfast restores its own snapshots from where their data begins.
+  // Holdfast restores its own snapshots from the root of their data.
   const data = isOurs ? (who === 'restic' ? join(target, 'volume/data') : target) : join(target, root);
   const files = treeFacts(data, { without: ['holes'] }).slice(1);
   expect(files, `${where}, ${who} restores ${id}`).toEqual(known?.files);
@@ -171,7 +173,7 @@ async function tag(who: Who): Promise<void> {
   else await world.judge('tag', ...change, id);
 }
 
-/** A key that one has made opens the repository for the other. */
+/** A key added by one program opens the repository for the other. */
 async function addKey(who: Who, where: string): Promise<void> {
   const file = join(world.folder, `password-${++passwords}`);
   writeFileSync(file, `password ${passwords}`);
@@ -194,7 +196,7 @@ async function addKey(who: Who, where: string): Promise<void> {
   }
 }
 
-/** As Go writes it: without zeros at the end of a fraction. */
+/** In Go's form: without trailing zeros of a fraction. */
 function shortest(time: string): string {
   return time.replace(/\.(\d*?)0*(?=Z|[+-])/, (_, digits: string) => (digits === '' ? '' : `.${digits}`));
 }
@@ -210,7 +212,7 @@ async function listed(who: Who): Promise<KnownSnapshot[]> {
     .sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** Both see the same snapshots, and those that must be there. */
+/** Both list the same snapshots, and the expected ones. */
 async function agree(where: string): Promise<void> {
   const ours = await listed('holdfast');
   expect(ours, where).toEqual(await listed('restic'));

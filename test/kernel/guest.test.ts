@@ -16,15 +16,18 @@ import { buildPlugin } from '../../scripts/plugin/build-plugin.ts';
 import type { GuestLine } from './guest/line-reporter.ts';
 import { type GuestEnd, lastWords, runGuest } from './user-mode-linux.ts';
 
-/** Three guests run beside each other, each with its own disk: a stage finds what the power cut at the end of the last one left. */
+/**
+ * Three guests run in parallel, each with its own disk: a stage finds what the power cut at the end of the
+ * previous one left.
+ */
 const lines = [
   ['drivers', 'before-power-cut', 'after-power-cut'],
   ['engine-restarts', 'managed-plugin'],
   ['service-before-boot', 'service-after-boot'],
 ] as const;
-/** Those that have systemd for their first process. */
+/** Stages with systemd as the first process. */
 const systemdStages: readonly string[] = ['service-before-boot', 'service-after-boot'];
-/** For those who work on some of them: HOLDFAST_TEST_STAGES=drivers,managed-plugin */
+/** To run only some of them: HOLDFAST_TEST_STAGES=drivers,managed-plugin */
 const wanted = process.env['HOLDFAST_TEST_STAGES']?.split(',') ?? lines.flat();
 const logs = join(import.meta.dirname, '../../node_modules/.cache/holdfast-kernel');
 const guests = join(import.meta.dirname, 'guest');
@@ -32,7 +35,7 @@ const guests = join(import.meta.dirname, 'guest');
 interface StageReport {
   readonly stage: string;
   readonly end: GuestEnd;
-  /** What the tests inside told, up to the end of the guest. */
+  /** The results of the tests inside, until the end of the guest. */
   readonly lines: readonly GuestLine[];
 }
 
@@ -55,7 +58,7 @@ function troubleOf({ end, lines }: StageReport): string | undefined {
   return last.words;
 }
 
-/** Each test of the guest is one here, with the same name and the same end. */
+/** Shows each test of the guest as one here, with the same name and result. */
 function showLine(line: GuestLine): void {
   if (line.kind === 'passed' || line.kind === 'failed') {
     const words = line.kind === 'failed' ? line.words : undefined;
@@ -84,7 +87,7 @@ async function runLine(stages: readonly string[], folder: string): Promise<Stage
   if (made.status !== 0) throw new Error(`mkfs.ext4: ${made.error?.message ?? made.stderr}`);
   const reports: StageReport[] = [];
   for (const stage of stages.filter((name) => wanted.includes(name))) {
-    // A compiler takes its time in there.
+    // Compiling inside takes long.
     if (stage === 'managed-plugin')
       await buildPlugin({ target: join(folder, 'plugin'), extras: ['luks', 'nfs', 'cifs'] });
     reports.push(await runStage(stage, folder, disk));

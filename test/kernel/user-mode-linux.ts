@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { runCommand } from '../../scripts/run-command.ts';
 
 export interface Guest {
-  /** A folder of the caller's: the console's log, the guest's memory and what it is known by lie in it. */
+  /** A folder of the caller's, for the console's log, the guest's memory and its identity. */
   readonly folder: string;
   /** For the name of the log. */
   readonly name: string;
@@ -18,13 +18,16 @@ export interface Guest {
 }
 
 export interface GuestEnd {
-  /** Why it did not switch itself off: it died, hung, or was ended. In words for people. */
+  /** Why it did not switch itself off: it died, hung, or was ended. */
   readonly trouble: string | undefined;
-  /** All that its kernel and its programs said. */
+  /** The output of its kernel and programs. */
   readonly console: string;
 }
 
-/** Starts a kernel with the host's root, read-only, as its own, and waits for its end. It lives no longer than this call. */
+/**
+ * Starts a kernel with the host's root, read-only, as its own, and waits for its end. It never outlives this
+ * call.
+ */
 export async function runGuest(guest: Guest): Promise<GuestEnd> {
   const shim = await buildShim(guest.folder);
   const log = join(guest.folder, `${guest.name}.log`);
@@ -35,7 +38,7 @@ export async function runGuest(guest: Guest): Promise<GuestEnd> {
   });
   closeSync(output);
   const late = AbortSignal.timeout(guest.limitMs);
-  // Its processes are traced by the first one, and die with it; it dies with this process, whatever ends that.
+  // The first process traces all others, which die with it; it dies with this process, however that ends.
   const end = (): void => void child.kill('SIGKILL');
   late.addEventListener('abort', end);
   try {
@@ -75,16 +78,16 @@ function kernelArguments({ folder, name, init, disk, memory }: Guest): string[] 
     'con0=null,fd:1',
     'con=null',
     'panic=1',
-    // Its rings' memory breaks this kernel (BUG: Bad page map), and Node.js would use it.
+    // The memory of its rings breaks this kernel (BUG: Bad page map), and Node.js would use it.
     'sysctl.kernel.io_uring_disabled=2',
-    // What the kernel does not know is in its first program's environment.
+    // Unknown kernel arguments become the environment of its first program.
     ...inherited.map((name) => `${name}=${process.env[name] ?? ''}`),
     '--',
     ...rest,
   ];
 }
 
-/** The program under test, and where its compiled code is kept. */
+/** The program under test, and the cache of its compiled code. */
 const inherited = ['HOLDFAST_TEST_COMMAND', 'NODE_COMPILE_CACHE'] as const;
 
 async function buildShim(folder: string): Promise<string> {

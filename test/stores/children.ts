@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Processes of that name that this one has started, and that have not ended. */
+/** Running child processes of this name. */
 export function childrenOf(parent: number, name: string): number[] {
   return readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
@@ -15,7 +15,7 @@ export function childrenOf(parent: number, name: string): number[] {
     });
 }
 
-/** False for one that has ended, though nobody may have asked for its end yet. */
+/** False for one that has ended, even if it has not been reaped. */
 export function isRunning(pid: number): boolean {
   try {
     return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));

@@ -28,7 +28,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** Where a repository is made, and how restic reaches the same place. */
+/** The place of a repository, and how restic reaches it. */
 interface Place {
   readonly location: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -51,7 +51,7 @@ const places: Readonly<Record<string, () => Place>> = {
   rclone: () => ({ location: `rclone::local:${join(folder, 'by-rclone/repository')}` }),
 };
 
-/** What one world of its own has: a state folder, data, the command. */
+/** One world with its own state folder, data and command. */
 interface World extends Place {
   readonly holdfast: HoldfastCommand;
   readonly source: string;
@@ -97,7 +97,7 @@ describe.each(Object.keys(places))('a repository by "%s"', (name) => {
     const world = newWorld(name, places[name]?.() ?? { location: '' });
     const { holdfast, source, target } = world;
     await holdfast.run('init');
-    // A second time takes over what is there.
+    // A second init takes over the existing one.
     expect(await holdfast.run('init')).toContain('Took over');
     await holdfast.run('backup', source);
     cpSync(join(source, 'd3'), join(source, 'copied'), { recursive: true });
@@ -114,7 +114,7 @@ describe.each(Object.keys(places))('a repository by "%s"', (name) => {
     rmSync(target, { recursive: true });
     await holdfast.run('restore', source, '--to', target);
     expect(treeFacts(target)).toEqual(treeFacts(source));
-    // Locks go with those who held them.
+    // Locks disappear with their holders.
     expect((await restic(world, 'list', 'locks')).trim()).toBe('');
   });
 
@@ -139,7 +139,7 @@ describe.each(Object.keys(places))('a repository by "%s"', (name) => {
     );
   });
 
-  test('that is not there is told apart from one that cannot be reached', async () => {
+  test('a missing place and an unreachable one are different errors', async () => {
     const place = places[name]?.() ?? { location: '' };
     const world = newWorld(`${name}-missing`, { ...place, location: `${place.location}-3` });
     const keyFile = join(folder, `${name}.other`);

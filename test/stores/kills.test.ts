@@ -59,7 +59,7 @@ interface World {
   readonly holdfast: ReturnType<typeof holdfastCommand>;
   /** Writes files that no backup has seen. */
   addData(): void;
-  /** restic's opinion. */
+  /** Runs restic, as the judge. */
   restic(...args: string[]): Promise<string>;
 }
 

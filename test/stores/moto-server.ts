@@ -20,7 +20,7 @@ export const motoCredentials = {
 const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
 const program = join(import.meta.dirname, 'moto-one-put.py');
 
-/** S3 as moto has it, on the loopback. Everything that it holds is in its memory. */
+/** An S3 server (moto) on the loopback. It keeps everything in memory. */
 export async function startMoto(env: Readonly<Record<string, string>> = {}): Promise<MotoServer> {
   const port = await freePort();
   const server = await startServer(python, [program, '-H', '127.0.0.1', '-p', String(port)], {
@@ -35,7 +35,7 @@ export async function startMoto(env: Readonly<Record<string, string>> = {}): Pro
   };
 }
 
-/** A place in a bucket of its own, unless `more` names one. */
+/** An address in a separate bucket, unless `more` names one. */
 export function motoAddress(
   { endpoint }: Pick<MotoServer, 'endpoint'>,
   bucket: string,

@@ -42,7 +42,7 @@ async function newOptions(): Promise<Record<string, string>> {
 describeDriver('rclone with object storage', { open, options: newOptions, refused: [] });
 
 describe('rclone', () => {
-  test('what is written is in the storage when it is unmounted', async () => {
+  test('written data is in the storage after the unmount', async () => {
     const options = await newOptions();
     await using one = await makeVolume(options);
     await one.driver.create(one.volume);
@@ -52,13 +52,14 @@ describe('rclone', () => {
     expect(await rclone(['cat', `${options['remote']}/file`])).toBe('content');
   });
 
-  test('what a crash kept from the storage is counted until the next mount has uploaded it', async () => {
+  test('data that a crash kept from the storage is counted until the next mount has uploaded it', async () => {
     const options = await newOptions();
     await using one = await makeVolume(options);
     await one.driver.create(one.volume);
     await one.driver.mount(one.volume);
     await writeFile(join(one.volume.mountpoint, 'file'), 'content');
-    // It is uploaded a second after it was written; before rclone has noted its size, a kill would lose the content.
+    // It is uploaded a second after it was written; a kill before rclone has recorded its size would lose the
+    // content.
     await expect.poll(() => notesIn(one.volume.folder), { interval: 5 }).toMatch(/"Size":\s*7\b/);
     process.kill(programOf(one.volume.mountpoint), 'SIGKILL');
     await one.driver.unmount(one.volume);
@@ -69,7 +70,7 @@ describe('rclone', () => {
     expect(await rclone(['cat', `${options['remote']}/file`])).toBe('content');
   });
 
-  test('a wrong key, a bucket that is not there and a server that is away are told apart', async () => {
+  test('a wrong key, a missing bucket and an unreachable server are different errors', async () => {
     const options = await newOptions();
     await using away = await makeVolume({
       ...options,
@@ -101,7 +102,7 @@ async function makeVolume(options: Record<string, string>) {
   };
 }
 
-/** What rclone has noted beside the files in its cache. */
+/** The records of rclone beside the files in its cache. */
 function notesIn(folder: string): string {
   const notes = join(folder, 'cache/vfsMeta');
   return readdirSync(notes, { recursive: true, withFileTypes: true })

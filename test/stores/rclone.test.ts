@@ -81,7 +81,7 @@ describe('rclone', () => {
     expect(readFileSync(join(place, 'data', name.slice(0, 2), name)).equals(content)).toBe(true);
   });
 
-  test('a remote of a configuration is found, and one that is not there is told', async () => {
+  test('a configured remote is found, and a missing one is reported', async () => {
     const place = mkdtempSync(join(folder, 'named-'));
     const configFile = join(folder, 'rclone.conf');
     writeFileSync(configFile, `[disk]\ntype = alias\nremote = ${place}\n`);
@@ -98,7 +98,7 @@ describe('rclone', () => {
     expect(performance.now() - started).toBeLessThan(30_000);
   });
 
-  test('a program that is not there, or is none, is told', async () => {
+  test('a missing program, or one that is not rclone, is reported', async () => {
     await expect(
       open(':local:/x', { program: join(folder, 'no-rclone') }).exists('config', ''),
     ).rejects.toMatchObject({
@@ -119,7 +119,7 @@ describe('rclone', () => {
     });
   });
 
-  test('a process that is killed is started again, and what was half written is never seen', async () => {
+  test('a killed process is restarted, and partial files are never visible', async () => {
     const { store, place } = await openMade({
       upload: newPaceState(8_000_000),
       retry: { deadlineMs: 60_000, firstDeadlineMs: 1000 },
@@ -145,7 +145,7 @@ describe('rclone', () => {
 
   test('a process that says nothing is given up after a while', async () => {
     const { store } = await openMade({ stallMs: 500 });
-    // One that an earlier test was done with may not have ended yet.
+    // One that an earlier test used may not have ended yet.
     const processes = childrenOf(process.pid, 'rclone');
     for (const pid of processes) process.kill(pid, 'SIGSTOP');
     const started = performance.now();

@@ -72,7 +72,7 @@ describe('holdfast repo', () => {
     expect(one).not.toBe(other);
   });
 
-  test('the catalog, what is printed and what is logged hold references, and no secret', async () => {
+  test('the catalog, the output and the log hold references, and no secret', async () => {
     const { holdfast, root } = newWorld();
     const credentials = ['-o', 'access-key-id=env:HF_KEY', '-o', `secret-access-key=file:${root}/secret`];
     const outputs = [
@@ -106,7 +106,7 @@ describe('holdfast repo', () => {
     expect(catalog.includes(motoCredentials.secretAccessKey)).toBe(false);
   });
 
-  test('adding again changes the options, and keeps what is there', async () => {
+  test('adding again changes the options, and keeps the repository', async () => {
     const { holdfast, root } = newWorld();
     const place = join(root, 'disk');
     await holdfast.run('repo', 'add', 'disk', place);
@@ -147,12 +147,12 @@ describe('holdfast repo', () => {
     expect(await list(holdfast)).toEqual([]);
     expect((await holdfast.attempt('snapshots')).exitCode).toBe(4);
     expect((await holdfast.attempt('repo', 'rm', 'one')).exitCode).toBe(4);
-    // Its key is still there: it is taken over under the old name.
+    // Its key still exists: it is taken over under the old name.
     expect(await holdfast.run('repo', 'add', 'one', join(root, 'one'))).toContain('Took over');
     expect(JSON.parse(await holdfast.run('snapshots', '--format', 'json'))).toHaveLength(1);
   });
 
-  test('check names each that is gone, replaced or out of reach, and goes on', async () => {
+  test('check names each missing, replaced or unreachable repository, and continues', async () => {
     const { holdfast, root } = newWorld();
     for (const name of ['gone', 'good', 'replaced'])
       await holdfast.run('repo', 'add', name, join(root, name));
@@ -178,7 +178,7 @@ describe('holdfast repo', () => {
     expect((await holdfast.attempt('repo', 'check', 'nobody')).exitCode).toBe(4);
   });
 
-  test('a server that is off is told soon, and not after the long deadline', async () => {
+  test('an unreachable server is reported soon, and not after the long deadline', async () => {
     const { holdfast } = newWorld();
     const started = performance.now();
     const env = ['-o', 'access-key-id=env:HF_KEY', '-o', 'secret-access-key=env:HF_KEY'];
@@ -205,7 +205,7 @@ describe('holdfast repo', () => {
 });
 
 describe('the cache', () => {
-  test('spares a remote repository what is at hand, and check looks past it', async () => {
+  test('reads from the cache instead of a remote repository, while check bypasses it', async () => {
     const { holdfast, root } = newWorld();
     const credentials = ['-o', 'access-key-id=env:HF_KEY', '-o', `secret-access-key=file:${root}/secret`];
     await holdfast.run('repo', 'add', 'far', `s3:${moto.endpoint}/bucket-c`, ...credentials);

@@ -13,14 +13,14 @@ export interface RestServer extends AsyncDisposable {
 }
 
 export interface RestServerOptions {
-  /** What it is started with besides the address and the folder; without any, nobody has to log in. */
+  /** Further arguments; by default, no login is required. */
   readonly args?: readonly string[];
   readonly folder?: string;
   readonly tls?: boolean;
   readonly port?: number;
 }
 
-/** restic's REST server on the loopback, with a folder of its own. */
+/** restic's REST server on the loopback, with its own folder. */
 export async function startRestServer(options: RestServerOptions = {}): Promise<RestServer> {
   const port = options.port ?? (await freePort());
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'rest-'));

@@ -78,7 +78,7 @@ describe('rest', () => {
     await expect(store.save('config', '', Buffer.from('other'))).rejects.toMatchObject({ code: 'exists' });
   });
 
-  test('what the server finds damaged on the way is not stored', async () => {
+  test('uploads that the server finds damaged are not stored', async () => {
     const store = await openMade(newUrl(server));
     const { name } = file();
     await expect(store.save('data', name, Buffer.from('something else'))).rejects.toMatchObject({
@@ -171,7 +171,7 @@ describe('users', () => {
     await expect(bob.load('config', '')).rejects.toMatchObject({ code: 'denied' });
   });
 
-  test('that have used up their room are told that it is full', async () => {
+  test('that have used up their quota are reported as full', async () => {
     const store = await openMade(`${guarded.url}bob/x/`, { user: 'bob', password: 'secret' });
     const { name, content } = file(6_000_000);
     await expect(store.save('data', name, content)).rejects.toMatchObject({ code: 'full' });
@@ -227,7 +227,7 @@ describe('TLS', () => {
     expect((await store.load('data', name)).equals(content)).toBe(true);
   });
 
-  test('a server that nobody vouches for is not spoken to, and not asked again', async () => {
+  test('a server without a trusted certificate is refused, and not retried', async () => {
     const store = open(newUrl(secure), { retry: { deadlineMs: 60_000, firstDeadlineMs: 60_000 } });
     await expect(store.exists('config', '')).rejects.toMatchObject({
       code: 'denied',
@@ -254,7 +254,7 @@ describe('TLS', () => {
     await expect(store.exists('config', '')).rejects.toMatchObject({ code: 'denied' });
   });
 
-  test('a server without TLS is told from one that cannot be reached', async () => {
+  test('a server without TLS is distinguished from an unreachable one', async () => {
     const store = open(newUrl(server).replace('http:', 'https:'));
     await expect(store.exists('config', '')).rejects.toMatchObject({
       code: 'failed',

@@ -53,7 +53,7 @@ test.each([
   [400, 'InvalidArgument', 'failed'],
   [418, '', 'failed'],
 ])('status %i with "%s" is "%s"', async (status, code, expected) => {
-  // To a HEAD nobody can say why.
+  // The response to a HEAD has no body to explain it.
   server.answer = (request, response) =>
     request.method === 'HEAD' ? response.end() : fault(response, status, code);
   const store = open();
@@ -109,7 +109,7 @@ test('a signal ends a call that waits, and one that tries again', async () => {
   }
 });
 
-test('where nobody listens, it is told within the first deadline', async () => {
+test('a closed port is reported within the first deadline', async () => {
   const port = await freePort();
   const store = openStore(
     motoAddress({ endpoint: `http://127.0.0.1:${port}` }, 'bucket', {
@@ -162,14 +162,14 @@ test('a clock that is far off is made up for from the first answer on, which has
   expect(server.requests.map(({ method }) => method)).toEqual(['HEAD', 'HEAD']);
 });
 
-test('a list that is cut short is none, whoever cuts it', async () => {
+test('a truncated list is no list, at any place', async () => {
   const whole =
     '<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>index/x</Key><Size>1</Size></Contents></ListBucketResult>';
   server.answer = (_, response) => response.end(whole.slice(0, -20));
   await expect(open().list('index')).rejects.toMatchObject({ code: 'unavailable' });
 });
 
-test('a clock that is wrong is put right by what the server says', async () => {
+test('a wrong clock is corrected by the server’s time', async () => {
   const ahead = new Date(Date.now() + 3 * 60 * 60_000);
   server.answer = (request, response) => {
     response.setHeader('Date', ahead.toUTCString());
@@ -270,7 +270,7 @@ test('a server that answers without end is cut off', async () => {
   const result = await open()
     .load('data', name)
     .catch((error: unknown) => error);
-  // What follows the length is another answer, which nobody asked for.
+  // After the declared length another, unrequested response follows.
   if (Buffer.isBuffer(result)) expect(result).toHaveLength(100);
   else expect(result).toMatchObject({ code: 'unavailable' });
 });

@@ -52,7 +52,7 @@ describe('s3', () => {
     expect(await made.uploads()).not.toContain('<UploadId>');
   });
 
-  test('parts that a kill has left are removed when they are old, and those of others never', async () => {
+  test('old parts that a kill has left are removed, and those of others never', async () => {
     await using made = await openMade();
     // All uploads of moto began in 2010.
     for (const key of ['some/prefix/data/00/x', 'other/data/00/x', 'some/prefix/photos/x'])
@@ -70,7 +70,7 @@ describe('s3', () => {
     const files = names.map((name) => ({ name, content: Buffer.from('x') }));
     const queue = files.values();
     const saveNext = async (): Promise<void> => {
-      // The content is not what the names say, which this store can't know.
+      // The content does not match the names, which this store cannot know.
       for (const { name, content } of queue)
         await made.client.request({
           method: 'PUT',
@@ -158,7 +158,7 @@ describe('s3', () => {
     expect(performance.now() - saved).toBeGreaterThan(220);
   });
 
-  test('a bucket that goes away is not made anew by what is saved or listed', async () => {
+  test('saving or listing does not recreate a removed bucket', async () => {
     await using made = await openMade();
     await using fresh = open(made.address.bucket);
     const { name, content } = file();
@@ -174,7 +174,7 @@ describe('s3', () => {
 describe('object lock', () => {
   const objectLock = { mode: 'GOVERNANCE', days: 2 } as const;
 
-  test('keeps what is stored from being removed, and says until when; only locks come and go', async () => {
+  test('keeps stored files from being removed, and says until when; only locks are removable', async () => {
     await using made = await openMade({ objectLock });
     const { name, content } = file();
     for (const type of ['keys', 'snapshots', 'index', 'data', 'locks'] as const)
@@ -196,7 +196,7 @@ describe('object lock', () => {
     expect(head.headers['x-amz-object-lock-mode']).toBe('GOVERNANCE');
   });
 
-  test('what is saved again stays one version, and a large file is locked too', async () => {
+  test('a file saved again stays one version, and a large file is locked too', async () => {
     await using made = await openMade({ objectLock });
     const small = file();
     const large = file(6_000_000);
@@ -205,7 +205,7 @@ describe('object lock', () => {
     expect(versions.body.toString().match(new RegExp(`${small.name}</Key>`, 'g'))).toHaveLength(1);
   });
 
-  test('what others have locked is respected without the option', async () => {
+  test('locks of others are respected without the option', async () => {
     await using made = await openMade({ objectLock });
     const { name, content } = file();
     await made.store.save('data', name, content);
@@ -217,7 +217,7 @@ describe('object lock', () => {
     expect(await plain.store.list('data')).toMatchObject([{ name, sizeBytes: content.length }]);
   });
 
-  test('a bucket that keeps no retention is told at once', async () => {
+  test('a bucket that keeps no retention is reported at once', async () => {
     await using made = await openMade();
     await using locked = open(made.address.bucket, { objectLock });
     const { name, content } = file();
@@ -230,7 +230,7 @@ describe('signatures', () => {
   let guarded: MotoServer;
   let credentials: S3Address['credentials'];
   beforeAll(async () => {
-    // Moto checks every signature after the first requests, which make a user with a key.
+    // Moto checks every signature after the first requests, which create a user with a key.
     guarded = await startMoto({ INITIAL_NO_AUTH_ACTION_COUNT: '3' });
     const iam = async (query: string): Promise<string> => {
       const response = await fetch(`${guarded.endpoint}/?Version=2010-05-08&${query}`, {
@@ -322,7 +322,7 @@ describe('signatures', () => {
     expect(request?.headers.authorization).toContain('x-amz-security-token');
   });
 
-  test('that are wrong are told, and never retried', async () => {
+  test('that are wrong are reported, and never retried', async () => {
     for (const [wrong, hint] of [
       [{ ...credentials, secretAccessKey: 'wrong' }, /secret key/],
       [{ ...credentials, accessKeyId: 'AKIAUNKNOWN' }, /access key/],
@@ -389,7 +389,7 @@ function file(length = 1000): { name: string; content: Buffer } {
   return { name: hash('sha256', content), content };
 }
 
-/** Debian's moto comes with Debian's library for Debian's Python; one from elsewhere with that of its own. */
+/** Debian's moto uses the libraries of Debian's Python; one from elsewhere brings its own. */
 function pythonWithBotocore(): string {
   const found = ['python3', '/usr/bin/python3'].find(
     (python) => spawnSync(python, ['-c', 'import botocore'], { stdio: 'ignore' }).status === 0,

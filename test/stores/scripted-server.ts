@@ -11,7 +11,7 @@ export interface ScriptedServer extends AsyncDisposable {
   answer: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
-/** A server on the loopback that answers as a test says: what no good server does. */
+/** A server on the loopback with the test's responses, which no good server sends. */
 export async function startScriptedServer(answer: ScriptedServer['answer']): Promise<ScriptedServer> {
   const server = createServer((request, response) => {
     scripted.requests.push({

@@ -64,7 +64,7 @@ function open(path: string, more: Partial<SftpAddress> = {}): Store {
   return store;
 }
 
-/** A repository in a folder of its own, which it gives back. */
+/** Creates a repository in a folder of its own, and returns it. */
 async function openMade(more: Partial<SftpAddress> = {}): Promise<{ store: Store; place: string }> {
   const place = mkdtempSync(join(folder, 'place-'));
   const store = open(place, more);
@@ -94,7 +94,7 @@ describeStore({
 });
 
 describe('who the other side is', () => {
-  test('a server whose key is not known is not spoken to, whatever the configuration says', async () => {
+  test('a server with an unknown key is refused, for any configuration', async () => {
     const knownHosts = readFileSync(join(folder, 'known_hosts'));
     const lax = join(folder, 'lax-config');
     writeFileSync(lax, `${readFileSync(join(folder, 'client-config'), 'utf8')}StrictHostKeyChecking no\n`);
@@ -113,7 +113,7 @@ describe('who the other side is', () => {
     }
   });
 
-  test('a server whose key has changed is told', async () => {
+  test('a server whose key has changed is reported', async () => {
     const other = join(folder, 'other-key');
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', other]);
     const [type = '', key = ''] = readFileSync(`${other}.pub`, 'utf8').split(' ');
@@ -127,7 +127,7 @@ describe('who the other side is', () => {
     });
   });
 
-  test('a key of ours that it does not take is told, and not tried again', async () => {
+  test('a refused client key is reported, and not retried', async () => {
     const identityFile = join(folder, 'stranger');
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', identityFile]);
     const configFile = join(folder, 'stranger-config');
@@ -185,7 +185,7 @@ describe('sftp', () => {
     ).toBe(true);
   });
 
-  test('a connection that is cut is opened again, and what was half written is never seen', async () => {
+  test('a broken connection is reopened, and partial files are never visible', async () => {
     const { store, place } = await openMade({
       upload: newPaceState(8_000_000),
       retry: { deadlineMs: 60_000, firstDeadlineMs: 1000 },
@@ -212,7 +212,7 @@ describe('sftp', () => {
 
   test('a server that says nothing is given up after a while', async () => {
     const { store } = await openMade({ stallMs: 500 });
-    // One that an earlier test was done with may not have ended yet.
+    // One that an earlier test used may not have ended yet.
     const sessions = childrenOf(process.pid, 'ssh');
     for (const pid of sessions) process.kill(pid, 'SIGSTOP');
     try {
@@ -331,7 +331,7 @@ describe('sftp', () => {
   });
 });
 
-test('what a configuration says about forwarding, commands and questions does not matter', async () => {
+test('settings for forwarding, commands and prompts have no effect', async () => {
   const configFile = join(folder, 'busy-config');
   writeFileSync(configFile, readFileSync(join(folder, 'client-config')));
   appendFileSync(
@@ -341,7 +341,7 @@ test('what a configuration says about forwarding, commands and questions does no
   expect(await open(folder, { configFile }).exists('config', '')).toBe(false);
 });
 
-test('a program that greets instead of speaking SFTP is told', async () => {
+test('a program that prints a greeting instead of speaking SFTP is reported', async () => {
   const bin = mkdtempSync(join(folder, 'bin-'));
   writeFileSync(join(bin, 'ssh'), '#!/bin/sh\necho "Welcome to this machine, and read our rules"\nsleep 5\n');
   chmodSync(join(bin, 'ssh'), 0o755);

@@ -52,7 +52,7 @@ const places: Readonly<Record<string, () => Place>> = {
   rclone: () => ({ location: `rclone::local:${join(folder, 'by-rclone/repository')}` }),
 };
 
-/** The store itself, to damage what is in it. */
+/** The store itself, to damage its content. */
 async function withStore<T>({ location, env }: Place, work: (store: Store) => Promise<T>): Promise<T> {
   const address = await resolveAddress(parseLocation(location), {
     env: { ...process.env, ...env },
@@ -61,7 +61,7 @@ async function withStore<T>({ location, env }: Place, work: (store: Store) => Pr
   });
   const store = openStore(address);
   const before = process.env['PATH'];
-  // The store's programs are looked for where the test's own are.
+  // The store's programs are searched in the test's own PATH.
   if (env?.['PATH'] !== undefined) process.env['PATH'] = env['PATH'];
   try {
     return await work(store);
@@ -132,7 +132,7 @@ test.each(Object.keys(places))(
     expect((await holdfast.attempt(...there, 'repair', 'snapshots', '--forget', '--yes')).exitCode).toBe(3);
     expect(await holdfast.run(...there, 'check', '--read-data')).toContain('Whole');
 
-    // What the first place has makes good what the second one lost.
+    // The first place repairs what the second one lost.
     expect(await copied(holdfast, '--to-repo', place.location)).toBeGreaterThan(0);
     const back = join(root, 'back');
     await holdfast.run('init', '--repo', back);

@@ -40,7 +40,7 @@ export function testCatalog(open: () => Catalog): void {
     expect(other.stateId()).not.toBe(catalog.stateId());
   });
 
-  test('remembers of each repository what its last check found whole', () => {
+  test('remembers for each repository which snapshots its last check found intact', () => {
     const verifiedAt = '2026-01-31T12:00:00.000Z';
     catalog.setVerifiedSnapshots('r1', { snapshotIds: ['b', 'a', 'a'], verifiedAt });
     catalog.setVerifiedSnapshots('r2', { snapshotIds: ['c'], verifiedAt });
@@ -120,7 +120,7 @@ export function testCatalog(open: () => Catalog): void {
     expect(catalog.volumeIdentity('h1', 'p')).toBeUndefined();
   });
 
-  test('a lineage moves to another name, and what has the former name next begins another', () => {
+  test('a lineage moves to another name, and the next volume of the former name begins another', () => {
     catalog.moveVolumeIdentity('h1', { from: 'pg', to: 'db', next: 'n1' });
     expect(catalog.volumeIdentity('h1', 'db')).toBe(deriveLineage('h1', 'pg'));
     expect(catalog.volumeIdentity('h1', 'pg')).toBe('n1');
@@ -160,7 +160,7 @@ export function testCatalog(open: () => Catalog): void {
     expect(catalog.listRuns({ limit: 0 })).toEqual([]);
   });
 
-  test('the end of the log is remembered, and ends what is counted as unwritten', () => {
+  test('the end of the log is remembered, and resets the count of unwritten entries', () => {
     expect(catalog.logAnchor()).toBeUndefined();
     expect(catalog.unwrittenLog()).toBeUndefined();
     catalog.noteUnwrittenLog({ count: 2, since: '2026-01-01T00:00:00.000Z' });

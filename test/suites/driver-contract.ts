@@ -8,19 +8,19 @@ import { fromText } from '../../src/model/byte-string.ts';
 import type { Driver, DriverVolume } from '../../src/drivers/driver.ts';
 
 export interface DriverUnderTest {
-  /** Of a folder of the test's own, for what lies elsewhere and for state. */
+  /** The folder is the test's own, for external storage and state. */
   open(folder: string): Promise<Driver> | Driver;
-  /** Good options of a volume, whose storage is new each time. */
+  /** Valid options of a volume, with new storage each time. */
   options(folder: string): Promise<Readonly<Record<string, string>>> | Readonly<Record<string, string>>;
-  /** Where volumes' folders are made; a temporary folder unless given. */
+  /** The parent of volumes' folders; a temporary folder by default. */
   readonly base?: (() => string) | undefined;
-  /** Options that must be refused, and words of the message. */
+  /** Options that must be refused, and a part of the message. */
   readonly refused: readonly (readonly [Readonly<Record<string, string>>, string])[];
   /** An owner can be set, and is kept. */
   readonly keepsOwners?: boolean;
 }
 
-/** What every driver does, whatever is behind it. */
+/** The contract of drivers, for every implementation. */
 export function describeDriver(name: string, subject: DriverUnderTest): void {
   describe(`the driver ${name}`, () => {
     let folder: string;
@@ -69,7 +69,7 @@ export function describeDriver(name: string, subject: DriverUnderTest): void {
       expect(driver.check(volume.options)).toEqual(volume.options);
     });
 
-    test('a new volume is empty, and what is written to it is read back', async () => {
+    test('a new volume is empty, and written data can be read', async () => {
       await driver.create(volume);
       await mount();
       expect(await isMounted()).toBe(driver.traits(volume.options).isMounted);
@@ -102,7 +102,7 @@ export function describeDriver(name: string, subject: DriverUnderTest): void {
       expect(await readdir(volume.mountpoint)).toEqual(kept);
     });
 
-    test('unmounting what is not mounted is fine, and so is removing what was not made', async () => {
+    test('unmounting and removing may be repeated, also before a mount or create', async () => {
       await expect(unmount()).resolves.toBeUndefined();
       await expect(driver.remove(volume)).resolves.toBeUndefined();
       await driver.create(volume);
@@ -113,7 +113,7 @@ export function describeDriver(name: string, subject: DriverUnderTest): void {
       await driver.remove(volume);
     });
 
-    test('a mount that somebody uses is not unmounted under them', async () => {
+    test('a mount in use is not unmounted', async () => {
       await driver.create(volume);
       await mount();
       if (!driver.traits(volume.options).isMounted) return;
@@ -147,7 +147,7 @@ export function describeDriver(name: string, subject: DriverUnderTest): void {
       expect(await driver.health(volume, { isMounted: true })).toMatchObject({ status: 'good' });
     });
 
-    test('the empty directory below a mount can be closed to everybody', async () => {
+    test('the empty directory below a mount can be made inaccessible', async () => {
       await driver.create(volume);
       if (!driver.traits(volume.options).isMounted) return;
       setImmutable(volume.mountpoint, true);

@@ -65,7 +65,7 @@ export function describeHost(name: string, subject: HostUnderTest): void {
       expect(names).toEqual(['contract-C', 'contract-a', 'contract-b']);
     });
 
-    test('creating a volume that exists as it is asked for gives what is there', async () => {
+    test('creating a volume that exists with equal settings returns it', async () => {
       const first = await create({ name: 'contract-same', labels: { a: '1' } });
       expect(await create({ name: 'contract-same', labels: { a: '1' } })).toEqual(first);
     });
@@ -122,7 +122,7 @@ export function describeHost(name: string, subject: HostUnderTest): void {
       expect((await host.listVolumes()).map((volume) => volume.name)).not.toContain('contract-typo');
     });
 
-    test('a removed volume is gone, and removing it again says so', async () => {
+    test('a removed volume is gone, and removing it again is an error', async () => {
       await create({ name: 'contract-gone' });
       await host.removeVolume('contract-gone');
       expect(await host.findVolume('contract-gone')).toBeUndefined();
@@ -143,7 +143,7 @@ export function describeHost(name: string, subject: HostUnderTest): void {
       expect(await readOneFile(after)).toBeUndefined();
     });
 
-    test('what is written to a volume is there when it is opened again', async () => {
+    test('data written to a volume is there when it is opened again', async () => {
       await create({ name: 'contract-data' });
       {
         await using data = await host.openData('contract-data', { write: true });

@@ -70,7 +70,7 @@ export function testPolicyMemory(current: () => Catalog): void {
     expect(policies.listOpenAnomalies()).toEqual([]);
   });
 
-  test('of what was forgotten, the newest of each volume is remembered until the repository is pruned', () => {
+  test('the newest forgotten snapshot of each volume is remembered until the repository is pruned', () => {
     const { policies } = catalog;
     const forgotten = { repositoryId: 'r1', volumeIdentity: 'v1', volumeName: 'pg', newest: end.endedAt };
     policies.noteForgotten(forgotten);

@@ -3,12 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { Room } from '../../src/repository/lib/room.ts';
 import type { FileType, Store } from '../../src/repository/stores/store.ts';
 
-/** What a kind of store is tried with. */
+/** A kind of store under test. */
 export interface StoreSubject {
   readonly name: string;
-  /** A store where nothing has been made yet, in a place of its own. */
+  /** An empty place with a store in which nothing was created yet. */
   readonly open: () => Promise<{ readonly store: Store } & AsyncDisposable>;
-  /** Its server cannot refuse the second of two configs that come at the same moment. */
+  /** Its server cannot refuse the second of two concurrent configs. */
   readonly lastConfigStays?: boolean;
 }
 
@@ -45,7 +45,7 @@ export function describeStore({ name: kind, open, lastConfigStays }: StoreSubjec
       expect(await store.load('config', '')).toEqual(Buffer.from('config'));
     });
 
-    test('a config that is there is not replaced by another', async () => {
+    test('an existing config is not replaced by another', async () => {
       await using place = await openMade(open);
       await place.store.save('config', '', Buffer.from('config'));
       await expect(place.store.save('config', '', Buffer.from('other!'))).rejects.toMatchObject({
@@ -94,7 +94,7 @@ export function describeStore({ name: kind, open, lastConfigStays }: StoreSubjec
         expect(await store.list(other)).toEqual([]);
     });
 
-    test('a file that was just written is of this moment by the clock of the store, if it tells', async () => {
+    test('a file that was just written has the current time by the clock of the store, if it has one', async () => {
       await using place = await openMade(open);
       const { name, content } = file();
       await place.store.save('locks', name, content);
@@ -123,7 +123,7 @@ export function describeStore({ name: kind, open, lastConfigStays }: StoreSubjec
       }
     });
 
-    test('what a buffer held when it was saved is what is stored', async () => {
+    test('the content of a buffer at the call of save is what is stored', async () => {
       await using place = await openMade(open);
       const pool = randomBytes(10_000);
       const content = pool.subarray(1000, 3000);
@@ -134,7 +134,7 @@ export function describeStore({ name: kind, open, lastConfigStays }: StoreSubjec
       expect((await place.store.load('data', name)).equals(copy)).toBe(true);
     });
 
-    test('a range is exactly what is asked for, small or large, in the room that is given or in its own', async () => {
+    test('a range is exact, small or large, in the given room or its own', async () => {
       await using place = await openMade(open);
       const { name, content } = file(1_000_000);
       await place.store.save('data', name, content);

@@ -2,7 +2,10 @@ import { beforeEach, expect, test } from 'vitest';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import { volumeHold as hold, volumeRecord as volume } from '../fixtures/volume-record.ts';
 
-/** What every catalog must do with what is made and removed, and is perhaps not on the disk yet. `current` gives the catalog of a test, which is empty. */
+/**
+ * The contract of catalogs for volumes created or removed, and perhaps not durable yet. `current` returns the
+ * catalog of a test, which is empty.
+ */
 export function testUnsettled(current: () => Catalog): void {
   let catalog: Catalog;
 
@@ -10,7 +13,7 @@ export function testUnsettled(current: () => Catalog): void {
     catalog = current();
   });
 
-  test('what is made or removed is unsettled until that very making or removal is settled', () => {
+  test('a creation or removal is unsettled until exactly that one is settled', () => {
     const { unsettled } = catalog;
     expect(unsettled.add(volume, 'b1')).toBe(true);
     expect(unsettled.add(volume, 'b1')).toBe(false);

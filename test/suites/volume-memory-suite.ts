@@ -4,7 +4,7 @@ import { deriveLineage } from '../../src/lib/lineage.ts';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import { volumeHold as hold, volumeRecord as volume } from '../fixtures/volume-record.ts';
 
-/** What every catalog must do with the volumes that Holdfast keeps. `current` gives the catalog of a test, which is empty. */
+/** The contract of catalogs for managed volumes. `current` returns the catalog of a test, which is empty. */
 export function testVolumeMemory(current: () => Catalog): void {
   let catalog: Catalog;
 
@@ -44,7 +44,7 @@ export function testVolumeMemory(current: () => Catalog): void {
     );
   });
 
-  test('those who hold a volume are a set of ids', () => {
+  test('the holds of a volume are a set of ids', () => {
     const { volumes } = catalog;
     volumes.hold(hold);
     volumes.hold({ ...hold, heldAt: '2026-01-31T12:00:01.000Z' });

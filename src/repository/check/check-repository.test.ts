@@ -291,7 +291,7 @@ describe('a snapshot that makes no sense is damaged', () => {
   });
 
   test.each(['10000-01-01T00:00:00Z', '2026-02-30T00:00:00Z', 'yesterday', ''])(
-    'and a time %j in a tree is reported, with its file',
+    'and a time %j in a tree is told, with the file that has it',
     async (time) => {
       const made = new HandmadeSnapshot(opened.codec);
       await made.save(

@@ -4,13 +4,13 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface BackgroundProgram extends AsyncDisposable {
-  /** What it has said so far. */
+  /** Its output so far. */
   output(): string;
-  /** Ends it as a crash does. */
+  /** Ends it like a crash. */
   kill(): Promise<void>;
 }
 
-/** Starts a server in the foreground of its own process group; its end is its end. */
+/** Starts a server in the foreground of its own process group, and ends it on disposal. */
 export async function startProgram(program: string, args: readonly string[]): Promise<BackgroundProgram> {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   let text = '';
@@ -48,7 +48,7 @@ async function listens(port: number): Promise<boolean> {
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
   const ended = once(child, 'exit');
-  // With the children that it has made for its connections.
+  // Includes the children that serve its connections.
   process.kill(-child.pid, signal);
   await Promise.race([ended, sleep(5000, undefined, { ref: false })]);
   if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGKILL');

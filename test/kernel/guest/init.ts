@@ -8,16 +8,17 @@ import { testCommand } from './test-command.ts';
  *
  * node init.ts NODE EXCHANGE STAGE
  */
-// Node.js is named, as it takes itself for linux.uml: what it saw as /proc when it started was the host's.
+// Node.js is named explicitly, as it takes itself for linux.uml: the /proc that it saw at its start was the
+// host's.
 const [node = '', exchange = '', stage = ''] = process.argv.slice(2);
 
 try {
   prepareRoot(exchange);
   const { command, ...where } = testCommand(node, stage);
-  // It takes away processes that have ended and whose parents are gone: an engine waits for its dead containerd otherwise.
+  // Reaps orphaned processes: an engine would otherwise wait for its dead containerd.
   spawnSync('docker-init', ['-s', '--', ...command], { ...where, stdio: 'inherit' });
 } catch (error) {
   console.error(error);
 }
-// Nothing is unmounted, closed or synced: to what is on the disk, each end of a guest is a power cut.
+// Nothing is unmounted, closed or synced: for the disk, each end of a guest is a power cut.
 writeFileSync('/proc/sysrq-trigger', 'o');

@@ -6,10 +6,10 @@ import { openDrivers } from '../../../src/drivers/open-drivers.ts';
 import { openManagedHost } from '../../../src/volumes/managed/managed-host.ts';
 import type { ManagedVolumes } from '../../../src/volumes/managed/managed-volumes.ts';
 
-/** On the disk that stays. */
+/** On the persistent disk. */
 export const stateDir = '/disk/state';
 
-/** The keys of the volume "erased", as somebody has put them aside. */
+/** The keys of the volume "erased", as a user might have copied them. */
 export const saved = ['/disk/saved-key.json', '/disk/saved-volumes.key'] as const;
 
 export const luks = { size: '40m' };

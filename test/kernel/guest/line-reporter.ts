@@ -2,11 +2,14 @@ import { appendFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Reporter, SerializedError, TestCase, TestModule } from 'vitest/node';
 
-/** What the guest's vitest tells the host's, a line of JSON each, as soon as it is known: a guest that dies has told until then. */
+/**
+ * What the guest's vitest reports to the host's, one line of JSON each, as soon as it is known: a dying guest
+ * has reported everything until then.
+ */
 export type GuestLine =
   | { readonly kind: 'begun' | 'passed'; readonly file: string; readonly test: string }
   | { readonly kind: 'failed'; readonly file: string; readonly test: string; readonly words: string }
-  /** All tests of a file are over. `words` say what went wrong outside of them. */
+  /** All tests of a file are over. `words` are the errors outside of them. */
   | { readonly kind: 'file'; readonly file: string; readonly words: string | undefined }
   | { readonly kind: 'end'; readonly words: string | undefined };
 
@@ -41,7 +44,7 @@ function fileOf(module: TestModule): string {
   return basename(module.moduleId, '.guest.ts');
 }
 
-/** With what an AppError says besides its message. */
+/** Includes the other fields of an AppError. */
 function wordsOf(errors: readonly SerializedError[]): string | undefined {
   const texts = errors.map(({ message, stack = message, ...rest }) => {
     const facts = ['code', 'detail', 'hint'].flatMap((key) => {

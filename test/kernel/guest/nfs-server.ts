@@ -5,17 +5,17 @@ import { join, relative } from 'node:path';
 import { type BackgroundProgram, startProgram, waitForPort } from './background-program.ts';
 
 export interface NfsServer extends AsyncDisposable {
-  /** A new directory: as clients name it, and where it is. */
+  /** A new directory: its path for clients, and its local folder. */
   newExport(): Promise<{ readonly path: string; readonly folder: string }>;
-  /** The kernel's part, which is what clients speak to. */
+  /** The kernel's part, with which clients communicate. */
   start(): void;
   stop(): void;
 }
 
-/** What the server takes for its root: version 4 begins there, and the guest's own root cannot be exported. */
+/** The server's root: version 4 begins there, and the guest's own root cannot be exported. */
 const root = '/disk/nfs';
 
-/** The kernel's NFS server, and what of it is programs, on all of the guest's addresses. */
+/** The kernel's NFS server with its programs, on all of the guest's addresses. */
 export async function startNfsServer(): Promise<NfsServer> {
   const folders = [
     join(root, 'export'),
@@ -40,7 +40,7 @@ export async function startNfsServer(): Promise<NfsServer> {
   await waitForPort(111, rpcbind.output);
   programs.push(await startProgram('rpc.statd', ['--foreground', '--no-notify']));
   programs.push(await startProgram('rpc.mountd', ['--foreground']));
-  // It knows which clients there were, without which every start waits for them to come back.
+  // It records the known clients; otherwise every start waits for them to come back.
   programs.push(await startProgram('nfsdcld', ['--foreground']));
   run('exportfs', ['-ra']);
   const server: NfsServer = {

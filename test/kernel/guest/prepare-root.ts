@@ -6,8 +6,8 @@ const kernelModules = '/usr/lib/uml/modules';
 const root = '/mnt/root';
 
 /**
- * For the first program of a guest. The guest's root is the host's, read-only; over it lies one that is written to memory
- * only. /disk is what stays from one start to the next, /exchange a folder of the host's.
+ * For the first program of a guest. Its root is the host's, read-only, with an overlay in memory. /disk
+ * survives from one start to the next, /exchange is a folder of the host.
  */
 export function prepareRoot(exchange: string): void {
   makeRoot();
@@ -50,7 +50,7 @@ function mountAll(exchange: string): void {
   }
   mustRun('mount', ['-t', 'ext4', '/dev/ubda', '/disk']);
   mustRun('mount', ['-t', 'hostfs', '-o', `hostfs=${exchange}`, 'exchange', '/exchange']);
-  // Elsewhere this is done by udev, which knows that /dev/loop-control needs it.
+  // On other machines udev does this, which knows that /dev/loop-control needs it.
   mustRun('modprobe', ['loop']);
   mustRun('ip', ['link', 'set', 'lo', 'up']);
   writeFileSync('/proc/sys/kernel/hostname', 'guest');

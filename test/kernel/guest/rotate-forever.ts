@@ -1,6 +1,6 @@
 import { openManaged } from './kept-volumes.ts';
 
-/** New keys for the volume "rotating", again and again, until somebody ends it. */
+/** Rotates the keys of the volume "rotating" again and again, until it is killed. */
 const { managed } = await openManaged();
 console.log('begun');
 for (;;) await managed.rotate('rotating', undefined);

@@ -7,7 +7,7 @@ import { type BackgroundProgram, startProgram, waitForPort } from './background-
 export const login = { username: 'keeper', password: 'a pass,word with=all in it' };
 
 export interface SambaServer extends AsyncDisposable {
-  /** A new directory of the share "data", as clients name it. */
+  /** A new directory of the share "data", by its path for clients. */
   newShare(): Promise<string>;
   start(): Promise<void>;
   stop(): Promise<void>;

@@ -6,19 +6,19 @@ import type { ServiceUnit } from '../../../src/surfaces/cli/service/daemon-servi
 import { holdfastCommand } from '../../support/holdfast-command.ts';
 import { engineAddress } from './test-command.ts';
 
-/** Stays from one boot to the next. Its name has all that systemd would take for its own. */
+/** Survives a reboot. Its name has all characters that are special to systemd. */
 export const stateDir = '/var/lib/holdfast/100% $HOME "state"';
 
 export const settled = { timeout: 200_000, interval: 200 };
 
-/** The command as a user at a terminal of the guest has it. */
+/** The command as a user at a terminal of the guest runs it. */
 export const holdfast = holdfastCommand(stateDir, {
   HOLDFAST_HOST: 'auto',
   DOCKER_HOST: engineAddress,
   HOME: '/root',
 });
 
-/** The service that the command itself prints. */
+/** The service unit that the command itself prints. */
 export async function printedService(): Promise<ServiceUnit> {
   const printed = await holdfast.run('daemon', '--print-unit', '--format', 'json');
   const { unit, path } = JSON.parse(printed) as { unit: string; path: string };
@@ -31,12 +31,12 @@ export async function output(program: string, ...args: string[]): Promise<string
   return stdout.trim();
 }
 
-/** Of the daemon, as systemd says. */
+/** A property of the daemon's unit. */
 export async function propertyOf(name: string): Promise<string> {
   return await output('systemctl', 'show', '--value', `--property=${name}`, 'holdfast.service');
 }
 
-/** When the newest snapshot of the volume was made; 0 without one. */
+/** The time of the volume's newest snapshot; 0 without one. */
 export async function newestBackupMs(): Promise<number> {
   const listed = JSON.parse(await holdfast.run('snapshots', 'data', '--format', 'json')) as {
     time: string;
@@ -48,7 +48,7 @@ export async function isAppRunning(): Promise<boolean> {
   return (await output('docker', 'inspect', '-f', '{{.State.Running}}', 'app')) === 'true';
 }
 
-/** A volume whose container is stopped for seconds every few seconds: it always has something new, and much. */
+/** A volume whose container is stopped for seconds every few seconds, so that it always has much new data. */
 export async function startApp(): Promise<void> {
   await output('docker', 'volume', 'create', 'data');
   const write = 'dd if=/dev/urandom of=/data/file bs=1M count=24; while sleep 0.2; do touch /data/file; done';

@@ -21,7 +21,7 @@ Delegate=yes
 WantedBy=multi-user.target
 `;
 
-/** What the machine of the tests happens to have, and the guest does without. */
+/** Units that the tests' machine may have, and the guest does without. */
 const masked = [
   ...['tmp.mount', 'getty.target', 'ldconfig.service', 'docker.socket', 'dbus.socket', 'dbus.service'],
   ...[
@@ -48,10 +48,10 @@ try {
   prepareRoot(exchange);
   keep('/disk/units', units);
   keep('/disk/holdfast', '/var/lib/holdfast');
-  // What generators make of the machine's own settings is none of the guest's.
+  // Generated units for the machine's own settings do not belong to the guest.
   mustRun('mount', ['-t', 'tmpfs', 'tmpfs', '/usr/lib/systemd/system-generators']);
   writeFileSync('/etc/machine-id', '0123456789abcdef0123456789abcdef\n');
-  // A clock that is far ahead of this file is set back.
+  // systemd sets back a clock that is far ahead of this file.
   writeFileSync('/usr/lib/clock-epoch', '');
   // The console is for the tests.
   mkdirSync('/etc/systemd/system.conf.d', { recursive: true });
@@ -78,7 +78,7 @@ function writeUnits(): void {
     symlinkSync(join(units, name), join(units, 'multi-user.target.wants', name));
 }
 
-/** With its end the machine is shut down, as people do it. */
+/** Its end shuts the machine down, in the regular way. */
 function testsUnit(): string {
   const { command, cwd, env } = testCommand(node, stage);
   const variables = Object.entries(env);

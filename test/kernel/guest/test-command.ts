@@ -2,10 +2,10 @@ import { join } from 'node:path';
 
 const checkout = join(import.meta.dirname, '../../..');
 
-/** Where the engine listens that systemd starts in a guest: not where engines usually do. */
+/** The socket of the engine that systemd starts in a guest: not the default one. */
 export const engineAddress = 'unix:///run/guest-engine.sock';
 
-/** The command that runs the tests of one stage inside the guest, its folder and its variables. */
+/** The command that runs the tests of one stage inside the guest, with its folder and variables. */
 export function testCommand(node: string, stage: string) {
   return {
     command: [
@@ -25,7 +25,7 @@ export function testCommand(node: string, stage: string) {
       LANG: 'C.UTF-8',
       TMPDIR: '/disk/tmp',
       HOLDFAST_GUEST_REPORT: `/exchange/${stage}.jsonl`,
-      // The console is no terminal for lines that move.
+      // The console is no terminal for progress lines.
       CI: 'true',
     },
   };

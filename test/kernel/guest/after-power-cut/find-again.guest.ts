@@ -20,7 +20,7 @@ afterAll(() => catalog[Symbol.dispose]());
 const imageOf = (name: string): string => join(stateDir, 'volumes', name, 'image');
 const mappings = async (): Promise<string> => (await runProgram('dmsetup', ['ls'])).stdout;
 
-test('who held a volume before the boot holds it no more, and nothing is open', async () => {
+test('holds from before the boot are gone, and nothing is open', async () => {
   expect((await managed.list()).map(({ name }) => name)).toEqual(['erased', 'kept', 'rotating']);
   await managed.reconcile();
   expect(catalog.volumes.listHolds()).toEqual([]);
@@ -35,7 +35,7 @@ test.each(['KNOWN PLAINTEXT', 'telling-name'])('no image holds "%s" in the clear
   }
 });
 
-test('a volume that was open has what was written to it, and is closed again after its use', async () => {
+test('a volume that was open has the written data, and is closed again after its use', async () => {
   const at = await managed.mount('kept', 'container-2');
   expect(await readFile(join(at, 'a-telling-name'), 'utf8')).toBe(known);
   await managed.unmount('kept', 'container-2');
@@ -82,7 +82,7 @@ test('a volume whose rotation the power cut ended opens, and has one key', async
   expect(Object.keys(keyslots)).toHaveLength(1);
 });
 
-test('after a volume was removed for good, its saved keys open no copy of what was its image', async () => {
+test('after a permanent removal, the saved keys open no copy of the image', async () => {
   const folder = '/disk/copy-of-erased';
   await mkdir(join(folder, '_data'), { recursive: true });
   await link(imageOf('erased'), join(folder, 'image'));

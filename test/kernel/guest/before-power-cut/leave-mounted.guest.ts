@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { known, luks, openManaged, saved, stateDir } from '../kept-volumes.ts';
 
-/** What is done here is in use when the power goes, and is looked at by the tests after it. */
+/** Everything here is in use when the power goes, and is examined by the tests after it. */
 test('encrypted volumes are made, written to, and left open', async () => {
   const { managed, catalog } = await openManaged();
   for (const name of ['kept', 'erased', 'rotating']) {
@@ -23,7 +23,7 @@ test('encrypted volumes are made, written to, and left open', async () => {
 
 test('a rotation is under way', async () => {
   const script = join(import.meta.dirname, '../rotate-forever.ts');
-  // Not a child of this test for those who look for what it left: it is to be there when the power goes.
+  // Hidden from the search for leftovers of this test: it must still run when the power goes.
   const { HOLDFAST_TEST_FILE: _mark, ...env } = process.env;
   const child = spawn(process.execPath, [script], {
     env,

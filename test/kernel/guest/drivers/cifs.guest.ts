@@ -41,7 +41,7 @@ describe('a mount of cifs', () => {
     expect((await cifs.usage?.(one.volume))?.totalBytes).toBeGreaterThan(0);
   });
 
-  test('shows its password to nobody, neither in the list of mounts nor to who inspects the volume', async () => {
+  test('does not show its password, neither in the list of mounts nor when inspected', async () => {
     const stateDir = await mkdtemp(join(tmpdir(), 'cifs-'));
     const catalog = openSqliteCatalog(join(stateDir, 'catalog.db'));
     const { managed } = await openManagedHost({

@@ -33,7 +33,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await plugin[Symbol.asyncDispose]();
-  // Nothing can be made in a place of a mount, and nothing removed.
+  // Nothing can be created in the place of a mount, and nothing removed.
   spawnSync('chattr', ['-R', '-f', '-i', engine.folder]);
   await engine[Symbol.asyncDispose]();
   await samba[Symbol.asyncDispose]();
@@ -108,7 +108,7 @@ function loginFile(): string {
   return path;
 }
 
-/** The real one, as a process of its own that can be killed. */
+/** The real plugin, in its own process that can be killed. */
 async function startPlugin(): Promise<BackgroundProgram> {
   const args = ['plugin', '--state-dir', join(engine.folder, 'state'), '--socket', socket];
   const program = await startProgram(command, args);

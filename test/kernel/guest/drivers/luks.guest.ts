@@ -60,7 +60,7 @@ describe('luks', () => {
     for (const afterMs of [0, 60, 120, 200, 300, 450, 700]) {
       const child = await startRotations(one.volume);
       await sleep(afterMs);
-      // With the cryptsetup that it has started, as a power cut does it.
+      // Together with the cryptsetup that it has started, like a power cut.
       process.kill(-(child.pid ?? 0), 'SIGKILL');
       await once(child, 'exit');
       await one.driver.mount(one.volume);
@@ -136,7 +136,7 @@ describe('luks', () => {
   });
 });
 
-/** Rotates again and again, in a process group of its own, and has begun when this returns. */
+/** Rotates again and again, in its own process group; has begun when this returns. */
 async function startRotations(volume: DriverVolume): Promise<ChildProcess> {
   const program = `
     import { openDrivers } from '${join(import.meta.dirname, '../../../../src/drivers/open-drivers.ts')}';

@@ -86,7 +86,7 @@ describe('a mount of nfs', () => {
       device: '127.0.0.1:/not-for-us',
     });
     const error = nfsDriver.mount(one.volume);
-    // Version 4 shows nobody what he may not have.
+    // Version 4 hides what the user may not access.
     await expect(error).rejects.toMatchObject({ code: version === '3' ? 'denied' : 'not-found' });
     expect(await isMounted(one.volume)).toBe(false);
   });
@@ -142,7 +142,7 @@ describe('a mount of nfs', () => {
     expect(await isMounted(one.volume)).toBe(true);
   });
 
-  test('whose server is away is unreachable, holds up nobody, and is good when the server is back', async () => {
+  test('whose server is away is unreachable, blocks nothing, and is good when the server is back', async () => {
     const device = `127.0.0.1:${(await server.newExport()).path}`;
     await using one = await makeVolume({ type: 'nfs', device });
     await nfsDriver.mount(one.volume);
@@ -192,7 +192,7 @@ test.each(['3', '4.2'])(
     await mkdir(folder);
     await writeFile(join(folder, 'file'), 'new');
     const volume = { name: 'media', options, folder: join(at, '..'), mountpoint: at };
-    // The server keeps what it has open for a moment.
+    // The server keeps its open files for a moment.
     await expect
       .poll(() => nfsDriver.health(volume, { isMounted: true }), { timeout: 120_000 })
       .toMatchObject({

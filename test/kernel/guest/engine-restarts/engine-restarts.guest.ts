@@ -8,7 +8,7 @@ import { type PrivateEngine, startPrivateEngine } from '../../../docker/private-
 
 const settled = { timeout: 200_000 };
 
-/** Open encrypted devices of ours. */
+/** Our open encrypted devices. */
 async function openDevices(): Promise<string[]> {
   const { stdout } = await runProgram('dmsetup', ['ls', '--target', 'crypt']);
   return stdout.split('\n').filter((line) => line.startsWith('holdfast-'));
@@ -46,12 +46,12 @@ describe.each([
   const isRunning = async (): Promise<boolean> =>
     (await engine.docker(['inspect', '-f', '{{.State.Running}}', container])) === 'true';
 
-  /** Nobody has it any more: neither a mount nor an open device is left, and it can be had again. */
+  /** No process has it any more: neither a mount nor an open device is left, and it can be mounted again. */
   async function expectLetGo(content: string): Promise<void> {
     await engine.docker(['rm', '-f', container]);
     await expect.poll(() => volume.status(), settled).toMatchObject({ mounts: 0, mounted: false });
     expect(volume.mounts()).toEqual([]);
-    // It is closed after it was unmounted, which takes cryptsetup a moment.
+    // It is closed after the unmount, which takes cryptsetup a moment.
     await expect.poll(openDevices, settled).toEqual([]);
     expect(await volume.inContainer('cat /data/file')).toBe(content);
     await volume.remove();

@@ -79,7 +79,7 @@ describe.each([
     expect(volume.mounts()).toEqual([]);
   });
 
-  test('has its data when the plugin was disabled and enabled while nobody used it', async () => {
+  test('has its data when the plugin was disabled and enabled while not in use', async () => {
     await plugin.disable();
     expect(plugin.keptInPlugin()).toEqual([]);
     await plugin.enable();
@@ -93,7 +93,7 @@ describe.each([
   });
 });
 
-/** In the state folder, which is all of the host that the plugin sees. */
+/** In the state folder, the only part of the host that the plugin sees. */
 function loginFile(): string {
   mkdirSync(join(plugin.stateDir, 'logins'), { recursive: true, mode: 0o700 });
   const text = `username=${login.username}\npassword=${login.password}\n`;

@@ -65,7 +65,7 @@ test('setup goes from an engine alone to a service that makes backups, and chang
   };
   try {
     const args = ['setup', '--repo', '/var/lib/holdfast/from-nothing-repo', '--yes'];
-    // The daemon may be faster with the first backup than the command that has started it.
+    // The daemon may make the first backup before the command that has started it.
     expect(await fresh.run(...args, '--schedule', '*/4 * * * * *')).toMatch(/^Protected: .*data/m);
     const since = Date.now();
     expect(await propertyOf('ActiveState')).toBe('active');
@@ -83,7 +83,7 @@ test('the unit of another is not replaced', async () => {
   await expect(installService(other)).rejects.toMatchObject({ code: 'conflict' });
 });
 
-test('a daemon that cannot start is told with its own words, and starts when its unit is mended', async () => {
+test('a daemon that cannot start is reported in its own words, and starts when its unit is repaired', async () => {
   const text = service.text.replace(
     /^ExecStart=.*$/m,
     'ExecStart=/bin/sh -c "echo No such luck >&2; exit 2"',
