@@ -1,7 +1,7 @@
 import { Agent, request } from 'node:http';
 import { AppError } from '../src/model/errors.ts';
 
-/** One connection to whoever speaks the Engine API at a socket: the same client for everybody that is measured. */
+/** One connection to a server of the Engine API at a socket: the same client for every measured side. */
 export class ApiClient implements Disposable {
   readonly #socketPath: string;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -10,7 +10,7 @@ export class ApiClient implements Disposable {
     this.#socketPath = socketPath;
   }
 
-  /** The text of a good answer. `failed` for any other. */
+  /** The text of a successful response. `failed` for any other. */
   async call(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<string> {
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const headers = { 'content-type': 'application/json' };

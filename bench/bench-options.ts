@@ -6,11 +6,14 @@ export interface BenchOptions {
   readonly scale: number;
   readonly rounds: number;
   readonly seed: string;
-  /** Where the JSON goes; a file in `bench-results/` when undefined. */
+  /** The path of the JSON; by default a file in `bench-results/`. */
   readonly json: string | undefined;
-  /** Where the temporary folder is made. */
+  /** The parent of the temporary folder. */
   readonly folder: string | undefined;
-  /** Names as in the report, in any case and without options: `cp`, `tar`, `restic`, `borg`. Undefined is all. */
+  /**
+   * Names as in the report, in any case and without options: `cp`, `tar`, `restic`, `borg`. Undefined for
+   * all.
+   */
   readonly peers: readonly string[] | undefined;
   readonly install: boolean;
   readonly withDocker: boolean;
@@ -28,7 +31,7 @@ npm run bench -- --with-docker         also list 2,000 volumes of a Docker Engin
 npm run bench -- --no-install          install nothing, skip what is missing
 npm run bench -- volumes               measures volumes beside dockerd's instead (--help shows how)`;
 
-/** `usage` for what it can't read. */
+/** `usage` for invalid arguments. */
 export function parseBenchOptions(args: readonly string[]): BenchOptions {
   const values = parse(args);
   return {

@@ -21,7 +21,7 @@ function sample(wallMs: number, more: Partial<Sample> = {}): Sample {
   return { wallMs, cpuMs: wallMs / 2, peakBytes: 1_000_000, ...more };
 }
 
-it('takes medians of times and of what is stored, and the highest peak', () => {
+it('takes medians of times and stored sizes, and the highest peak', () => {
   const records = newRecords();
   for (const [wallMs, peakBytes, storedBytes] of [
     [300, 5, 10],
@@ -37,7 +37,7 @@ it('takes medians of times and of what is stored, and the highest peak', () => {
   expect(figures?.ratio).toBe(3);
 });
 
-it('counts no time of a peer that brought back wrong data, for that data set only', () => {
+it('counts no time of a peer that restored wrong data, for that data set only', () => {
   const records = newRecords();
   for (const step of [save, restore, media]) {
     records.add(step, own, sample(100));
@@ -84,7 +84,7 @@ it('prints what is slower as slower, and what is faster without a comment', () =
   `);
 });
 
-it('leaves out who can not do a step, and names failures', () => {
+it('leaves out a peer that can not do a step, and names failures', () => {
   const records = newRecords();
   records.add(save, own, sample(100));
   records.fail(restore, own, 'it broke');

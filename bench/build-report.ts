@@ -7,12 +7,12 @@ import { nameStep, type Step } from './steps.ts';
 
 export interface PeerFigures {
   readonly peer: string;
-  /** Undefined when nothing counts: see `problem`, or it can't do this. */
+  /** Undefined when nothing counts (see `problem`), or the peer cannot do this. */
   readonly wallMs: Summary | undefined;
   readonly cpuMs: Summary | undefined;
-  /** The highest of all rounds; undefined when all were too short to see it. */
+  /** The highest of all rounds; undefined when all were too short to measure. */
   readonly peakBytes: number | undefined;
-  /** By how much its repository grew: the median. */
+  /** The growth of its repository: the median. */
   readonly storedBytes: number | undefined;
   /** How many times faster Holdfast is: above 1 it is faster, below 1 slower. */
   readonly ratio: number | undefined;
@@ -30,7 +30,7 @@ export interface Report {
   readonly rows: readonly ReportRow[];
   readonly peers: readonly { readonly name: string; readonly version: string }[];
   readonly skipped: readonly { readonly name: string; readonly reason: string }[];
-  /** What did not work, in words. */
+  /** The failures, in words. */
   readonly failures: readonly string[];
 }
 
@@ -42,7 +42,7 @@ export interface ReportInput {
   readonly records: Records;
 }
 
-/** Turns what was seen into figures. Pure. */
+/** Turns measurements into figures. Pure. */
 export function buildReport({ steps, found, skipped, own, records }: ReportInput): Report {
   const rows = steps.map((step) => buildRow(step, { peers: found.map(({ peer }) => peer), own, records }));
   return {
@@ -53,7 +53,7 @@ export function buildReport({ steps, found, skipped, own, records }: ReportInput
   };
 }
 
-/** One for each peer and reason, with the rows that have no figures because of it. */
+/** One per peer and reason, with the rows that lack figures because of it. */
 function describeFailures(rows: readonly ReportRow[]): string[] {
   const titles = new Map<string, string[]>();
   for (const row of rows) {

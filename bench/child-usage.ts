@@ -7,8 +7,8 @@ const allChildren = -1;
 const usageBytes = 144;
 
 /**
- * Processor time in milliseconds, user and system, of all processes that this one started and that ended, with theirs.
- * The difference of two calls is the exact time of what ran between them. Node.js knows it only for itself.
+ * User and system time in milliseconds of all ended child processes, including their children. The difference
+ * of two calls is the exact time of what ran in between. Node.js offers it only for the process itself.
  */
 export function endedChildrenCpuMs(): number {
   const usage = Buffer.alloc(usageBytes);

@@ -9,13 +9,13 @@ export interface Machine {
   readonly memoryBytes: number;
   readonly kernel: string;
   readonly node: string;
-  /** Of the folder in which everything lies. */
+  /** Of the run's folder. */
   readonly fileSystem: string;
-  /** Average number of running processes in the minute before. */
+  /** Average number of running processes in the last minute. */
   readonly load: number;
 }
 
-/** Numbers without the machine that gave them say nothing. */
+/** Figures mean nothing without their machine. */
 export function describeMachine(folder: string): Machine {
   const { type } = statfsSync(folder);
   return {
@@ -29,7 +29,7 @@ export function describeMachine(folder: string): Machine {
   };
 }
 
-/** One line for people. */
+/** One line of text. */
 export function formatMachine({
   processor,
   processors,

@@ -5,8 +5,8 @@ import { AppError } from '../src/model/errors.ts';
 import { formatSize } from '../src/model/size.ts';
 
 /**
- * The data, a copy of it, four compressed ones, one that is being restored, and what a repository writes besides:
- * in units of the data.
+ * The data, a copy of it, four compressed ones, one being restored, and a repository's temporary files: in
+ * units of the data.
  */
 const roomFactor = 6;
 
@@ -23,7 +23,7 @@ export function requireRoom(folder: string, dataBytes: number): void {
   );
 }
 
-/** Waits until nothing is left to be written, so that no program pays for the one before it. */
+/** Waits until all writes have finished, so that no program pays for the previous one. */
 export function settleDisk(folder: string): void {
   const directory = openSync(folder, 'r');
   try {
@@ -33,7 +33,7 @@ export function settleDisk(folder: string): void {
   }
 }
 
-/** Bytes that a tree takes on the disk, as `du` counts them (no two names of it are the same file). */
+/** Bytes that a tree takes on the disk, as `du` counts them (without hard links). */
 export function diskUsage(root: string): number {
   let blocks = 0;
   const folders = [root];

@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises';
 import { AppError } from '../src/model/errors.ts';
 import { ApiClient } from './api-client.ts';
 
-/** A Docker Engine of its own, with nothing in it. */
+/** A separate, empty Docker Engine. */
 export interface DockerEngine extends AsyncDisposable {
   readonly socket: string;
 }
@@ -68,7 +68,10 @@ interface WaitOptions {
   readonly hasEnded: () => boolean;
 }
 
-/** Waits until something at the socket speaks the Engine API. Throws why not when it ends before, or takes too long. */
+/**
+ * Waits until a server of the Engine API responds at the socket. Throws the reason when its process ends
+ * before, or takes too long.
+ */
 export async function untilAnswering(socket: string, { signal, hasEnded }: WaitOptions): Promise<void> {
   const deadline = performance.now() + startLimitMs;
   using client = new ApiClient(socket);

@@ -5,7 +5,7 @@ import type { Peer } from './peers/peer.ts';
 
 export interface FoundPeer {
   readonly peer: Peer;
-  /** The first line of what it says about its version. */
+  /** The first line of its version output. */
   readonly version: string;
 }
 
@@ -19,7 +19,7 @@ export interface PeersFound {
   readonly skipped: readonly SkippedPeer[];
 }
 
-/** Finds out which peers this machine has. */
+/** Finds the peers that this machine has. */
 export function findPeers(peers: readonly Peer[]): PeersFound {
   const found: FoundPeer[] = [];
   const skipped: SkippedPeer[] = [];
@@ -34,7 +34,9 @@ export function findPeers(peers: readonly Peer[]): PeersFound {
   return { found, skipped };
 }
 
-/** Installs what Debian has of the missing peers, when this process may. Returns what went wrong, as lines for people. */
+/**
+ * Installs the missing peers that Debian has, if this process may. Returns what went wrong, one line each.
+ */
 export function installPeers(peers: readonly Peer[], say: (line: string) => void): string | undefined {
   const packages = peers.flatMap(({ debianPackages = [], programs }) =>
     programs.every(isInstalled) ? [] : debianPackages,

@@ -4,7 +4,7 @@ import { nameStep } from './steps.ts';
 
 const headings = ['', 'wall', 'fastest–slowest', 'cpu', 'peak memory', 'stored', 'Holdfast is'];
 
-/** The report as a table for people, with what is slower, skipped and failed said in words. */
+/** The report as a table, with everything slower, skipped and failed in words. */
 export function formatReport(report: Report): string {
   const lines = report.rows.flatMap((row) => [
     [nameStep(row)],
@@ -14,7 +14,7 @@ export function formatReport(report: Report): string {
   return [table, '', ...formatVerdict(report)].join('\n');
 }
 
-/** Who can't do a step has no line in it. */
+/** A peer that cannot do a step has no line in it. */
 function hasSomething({ wallMs, problem }: PeerFigures): boolean {
   return wallMs !== undefined || problem !== undefined;
 }
@@ -57,7 +57,9 @@ function slowerThan(row: ReportRow): string[] {
   return faster.length === 0 ? [] : [`${nameStep(row)}: ${faster.join(', ')}`];
 }
 
-/** The first column to the left, the others to the right; a line of one cell is a title and takes no column. */
+/**
+ * The first column to the left, the others to the right; a line of one cell is a title and needs no column.
+ */
 function align(lines: readonly (readonly string[])[]): string {
   const widths = headings.map((_, column) =>
     Math.max(...lines.filter((line) => line.length > 1).map((line) => line[column]?.length ?? 0)),

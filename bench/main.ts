@@ -153,13 +153,14 @@ function findFolder(path: string): string {
   }
 }
 
-/** News goes to standard error, so that standard output is the report. */
+/** Progress goes to standard error, so that standard output is the report. */
 function say(line: string): void {
   console.error(line);
 }
 
 function reportError(error: unknown): number {
-  // A system's error (a full disk) says enough; anything else is a fault of the benchmark, and needs its stack.
+  // A system error (a full disk) explains itself; anything else is a fault of the benchmark, and needs its
+  // stack.
   if (!(error instanceof AppError) && errnoOf(error) === undefined) throw error;
   if (!(error instanceof AppError)) {
     console.error(`The benchmark failed: ${error instanceof Error ? error.message : String(error)}`);

@@ -2,16 +2,16 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 const longestPauseMs = 50;
 
-/** Watches a process and what it starts. */
+/** Measures a process and its children. */
 export interface MemoryPeak extends Disposable {
-  /** The most memory that one of the processes had resident at once, as far as it was seen until now. */
+  /** The largest resident memory of one of the processes, as measured so far. */
   readonly bytes: number;
 }
 
 /**
- * The kernel keeps the peak of each process itself (VmHWM), so nothing between two looks is missed but what a process
- * gains in its last moment: a quarter of its life, 50 ms at most. The peak that `wait4` reports would be wrong for small programs: it counts the memory of the
- * process that forked them.
+ * The kernel keeps the peak of each process itself (VmHWM), so nothing between two samples is missed but what
+ * a process gains in its last moment: a quarter of its life, 50 ms at most. The peak that `wait4` reports
+ * would be wrong for small programs: it counts the memory of the process that forked them.
  */
 export function watchMemoryPeak(pid: number): MemoryPeak {
   let bytes = 0;
@@ -30,7 +30,7 @@ export function watchMemoryPeak(pid: number): MemoryPeak {
   };
 }
 
-/** A process and its descendants; whatever its threads started, too. */
+/** A process and its descendants, including those started by its threads. */
 function processTree(pid: number): number[] {
   const found = [pid];
   for (const each of found) {

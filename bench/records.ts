@@ -5,22 +5,22 @@ import type { Cost } from './run-measured.ts';
 import type { Step } from './steps.ts';
 
 export interface Sample extends Cost {
-  /** By how much the repository grew on the disk; for backups only. */
+  /** The growth of the repository on the disk; for backups only. */
   readonly storedBytes?: number;
 }
 
-/** What was seen so far, and what of it may not count. */
+/** The measurements so far, and which of them do not count. */
 export interface Records {
   add(step: Step, peer: Peer, sample: Sample): void;
-  /** What went wrong in a step: its time does not count in any round. */
+  /** A step failed: its time does not count in any round. */
   fail(step: Step, peer: Peer, reason: string): void;
-  /** A peer that brought back other data: no time of it with this data set counts. */
+  /** A peer restored wrong data: none of its times with this data set counts. */
   distrust(peer: Peer, dataSet: DataSetName, reason: string): void;
   samplesOf(step: Step, peer: Peer): readonly Sample[];
   problemOf(step: Step, peer: Peer): string | undefined;
 }
 
-/** What happened, with what the program printed last. */
+/** What happened, with the program's last output. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof AppError)) return error instanceof Error ? error.message : String(error);
   return error.detail === undefined ? error.message : `${error.message}\n${error.detail}`;

@@ -17,7 +17,7 @@ afterEach(() => {
 
 const node = (script: string) => ({ program: process.execPath, args: ['-e', script] });
 
-it('sees processor time and memory of a process and not of this one', async () => {
+it('measures processor time and memory of a process and not of this one', async () => {
   const busy = await runMeasured(
     node(
       'const kept = Buffer.alloc(150e6, 1); while (process.cpuUsage().user < 400e3) kept[0]++;',
@@ -41,7 +41,7 @@ it('counts what a child of the process uses', async () => {
   expect(peakBytes).toBeGreaterThan(200e6);
 });
 
-it('says how a command failed and what it printed last, and leaves no log behind', async () => {
+it('reports how a command failed and its last output, and leaves no log behind', async () => {
   const failing = node('console.error("the disk is on fire"); process.exitCode = 3');
   await expect(runMeasured(failing, { home, signal })).rejects.toMatchObject({
     code: 'failed',
@@ -51,7 +51,7 @@ it('says how a command failed and what it printed last, and leaves no log behind
   expect(readdirSync(home)).toEqual([]);
 });
 
-it('says that a program is not there', async () => {
+it('reports a missing program', async () => {
   const missing = { program: join(home, 'nothing'), args: [] };
   await expect(runMeasured(missing, { home, signal })).rejects.toMatchObject({ code: 'failed' });
 });

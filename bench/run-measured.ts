@@ -6,27 +6,27 @@ import { endedChildrenCpuMs } from './child-usage.ts';
 import { watchMemoryPeak } from './memory-peak.ts';
 import type { Command } from './peers/peer.ts';
 
-/** What one process cost, from its start to its end. */
+/** The cost of one process, from start to end. */
 export interface Cost {
   readonly wallMs: number;
-  /** User and system time of all its threads and of the processes that it started. */
+  /** User and system time of all its threads and child processes. */
   readonly cpuMs: number;
-  /** Of its largest process. Undefined when it was over too soon to be seen. */
+  /** Of its largest process. Undefined when it ended too soon to be measured. */
   readonly peakBytes: number | undefined;
 }
 
 export interface MeasureOptions {
-  /** The process's home; what it prints goes into a file here, and is shown when it fails. */
+  /** The process's home; its output goes into a file here, and is shown when it fails. */
   readonly home: string;
   readonly signal: AbortSignal;
 }
 
 const graceMs = 10_000;
 const shortestSeenMs = 50;
-/** Less than the C library takes: the process was seen before it had begun, and not again. */
+/** Less than the C library takes: the process was measured only before it had begun. */
 const leastPeakBytes = 256 * 1024;
 
-/** Runs a command as a whole process and measures it. `failed` when it ends with anything but 0. */
+/** Runs a command as a whole process and measures it. `failed` when it exits with anything but 0. */
 export async function runMeasured(command: Command, { home, signal }: MeasureOptions): Promise<Cost> {
   signal.throwIfAborted();
   const logPath = join(home, 'output.log');
@@ -58,12 +58,12 @@ export async function runMeasured(command: Command, { home, signal }: MeasureOpt
   }
 }
 
-/** Nothing of this user's own settings decides what a program does. */
+/** Keeps this user's own settings from affecting the program. */
 function plainEnvironment(home: string): NodeJS.ProcessEnv {
   return { PATH: process.env['PATH'], HOME: home, TMPDIR: home, LANG: 'C.UTF-8', LC_ALL: 'C.UTF-8' };
 }
 
-/** Asks the process to end when the run is cancelled, and ends it when it does not. */
+/** Asks the process to end when the run is cancelled, and kills it when it does not. */
 function endOnAbort(child: { kill(signal: NodeJS.Signals): boolean }, signal: AbortSignal): Disposable {
   let timer: NodeJS.Timeout | undefined;
   const end = (): void => {

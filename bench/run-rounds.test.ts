@@ -63,7 +63,7 @@ it('measures each step once a round, proves the restored data, and leaves no rou
   expect(() => mkdirSync(join(folder, 'round-1'))).not.toThrow();
 });
 
-it('does not count a peer that is fast because it brings nothing back', async () => {
+it('does not count a peer that is fast because it restores nothing', async () => {
   const liar: Peer = {
     ...copyPeer,
     name: 'liar',
@@ -77,7 +77,7 @@ it('does not count a peer that is fast because it brings nothing back', async ()
   expect(records.samplesOf(stepOf('restore', 'files'), copyPeer)).toHaveLength(1);
 });
 
-it('does not count an incremental backup that saved the data of before', async () => {
+it('does not count an incremental backup that saved outdated data', async () => {
   const forgetful: Peer = {
     ...copyPeer,
     name: 'forgetful',
@@ -90,14 +90,14 @@ it('does not count an incremental backup that saved the data of before', async (
   expect(records.problemOf(stepOf('restore', 'media'), forgetful)).toBeUndefined();
 });
 
-it('goes on without a peer that can not make its repository', async () => {
+it('continues without a peer that can not create its repository', async () => {
   const broken: Peer = { ...copyPeer, name: 'broken', prepare: () => ({ program: 'false', args: [] }) };
   const records = await run([broken, copyPeer]);
   expect(records.problemOf(stepOf('first backup', 'files'), broken)).toMatch(/"false" failed/);
   expect(records.samplesOf(stepOf('first backup', 'files'), copyPeer)).toHaveLength(1);
 });
 
-it('checks no repository into which something could not be saved', async () => {
+it('does not check a repository whose backup failed', async () => {
   const failing: Peer = {
     ...copyPeer,
     name: 'failing',

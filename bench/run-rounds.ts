@@ -12,14 +12,14 @@ import { changedShare, nameStep, type Step } from './steps.ts';
 import { describeDifference, digestTree, type TreeDigest } from './tree-digest.ts';
 
 export interface Rounds {
-  /** The folder of this run: `data/` is in it. */
+  /** The folder of this run, with `data/` in it. */
   readonly folder: string;
   readonly seed: string;
   readonly rounds: number;
   readonly peers: readonly Peer[];
   readonly steps: readonly Step[];
   readonly records: Records;
-  /** Of the data as it is now; kept up to date as it changes. */
+  /** Of the current data; updated as it changes. */
   readonly digests: Map<DataSetName, TreeDigest>;
   /** An engine with volumes to list. */
   readonly socket: string | undefined;
@@ -47,7 +47,10 @@ export async function digestData(folder: string, signal: AbortSignal): Promise<M
   return digests;
 }
 
-/** Gives each peer an empty repository and a home for this round. One that can't make its repository fails all steps. */
+/**
+ * Gives each peer an empty repository and a home for this round. A peer that cannot create its repository
+ * fails all steps.
+ */
 async function prepareTurns(run: Rounds, round: number): Promise<Turns> {
   const folder = join(run.folder, `round-${round}`);
   const states: Turns['states'] = new Map();
@@ -80,7 +83,7 @@ async function changeData(run: Rounds, round: number): Promise<void> {
   settleDisk(run.folder);
 }
 
-/** What a round knows while it goes on. */
+/** The state of a round. */
 interface Turns {
   readonly run: Rounds;
   readonly folder: string;
@@ -91,12 +94,12 @@ interface Turns {
 
 interface PeerState {
   readonly place: Place;
-  /** The data as the peer saved it last. */
+  /** The data as the peer last saved it. */
   readonly saved: Map<DataSetName, TreeDigest>;
   readonly serials: Map<DataSetName, number>;
 }
 
-/** Lets one peer do one step, measured, and notes what it cost, or why it does not count. */
+/** Runs and measures one step of one peer, and records its cost, or why it does not count. */
 async function takeTurn(turns: Turns, step: Step, peer: Peer): Promise<void> {
   const { run } = turns;
   const state = turns.states.get(peer);
@@ -115,7 +118,7 @@ async function takeTurn(turns: Turns, step: Step, peer: Peer): Promise<void> {
     run.signal.throwIfAborted();
     const reason = reasonOf(error);
     run.records.fail(step, peer, reason);
-    // A backup that can't be brought back is none, however quick it was.
+    // A backup that cannot be restored does not count, however quick it was.
     if (step.action === 'restore' && step.dataSet !== undefined)
       run.records.distrust(peer, step.dataSet, reason);
     run.say(`${label}  FAILED: ${reason}`);
@@ -132,12 +135,12 @@ interface Request {
   readonly socket: string | undefined;
 }
 
-/** Undefined for what the peer can't do, or what it has lost the ground for by a failure that is noted already. */
+/** Undefined for what the peer cannot do, or cannot do after a failure that is already recorded. */
 function commandFor({ step, peer, state, output, socket }: Request): Command | undefined {
   const { place, saved, serials } = state;
   const { dataSet, action } = step;
   if (action === 'start') return { program: peer.version[0] ?? '', args: peer.version.slice(1) };
-  // A repository that lacks something is checked sooner than one that holds everything.
+  // Checking an incomplete repository is quicker.
   if (action === 'check') return saved.size === dataSetNames.length ? peer.check?.(place) : undefined;
   if (action === 'list') return socket === undefined ? undefined : peer.listVolumes?.(place, socket);
   if (dataSet === undefined) return undefined;
@@ -170,7 +173,7 @@ interface Proof {
   readonly output: string;
 }
 
-/** A backup is proven by the restore that follows; a restore by comparing every byte with what was saved. */
+/** The following restore proves a backup; comparing every byte with the saved data proves a restore. */
 async function verify(turns: Turns, step: Step, { dataSet, state, output }: Proof): Promise<void> {
   const { digests, signal } = turns.run;
   const live = digests.get(dataSet);

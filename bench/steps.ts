@@ -6,18 +6,18 @@ export type Action = 'start' | 'save' | 'save-again' | 'restore' | 'check' | 'li
 export interface Step {
   readonly title: string;
   readonly action: Action;
-  /** Left out where it is about the command or the repository as a whole. */
+  /** Left out for steps of the command or the repository as a whole. */
   readonly dataSet?: DataSetName;
-  /** Done once before the first peer's turn, unmeasured. */
+  /** Changes the database once before the first peer's turn, unmeasured. */
   readonly changesDatabase?: boolean;
-  /** How often in each round, for what is over in a moment. */
+  /** Repetitions in each round, for short steps. */
   readonly turns: number;
 }
 
 export const changedShare = 0.01;
 const quickTurns = 5;
 
-/** `first backup, files`, for people. */
+/** `first backup, files`. */
 export function nameStep({
   title,
   dataSet,
@@ -43,7 +43,7 @@ export function planSteps(options: { readonly withDocker: boolean }): Step[] {
       changesDatabase: true,
       turns: 1,
     },
-    // After the last backup, so that what is compared with the data is what all backups led to.
+    // After the last backup, so that the data is compared with the result of all backups.
     ...each('restore', 'restore'),
     { title: 'check --read-data', action: 'check', turns: 1 },
   ];

@@ -36,7 +36,7 @@ afterEach(() => {
 const compare = async () =>
   describeDifference(await digestTree(tree, signal), await digestTree(copy, signal));
 
-it('finds a true copy the same', async () => {
+it('finds a true copy equal', async () => {
   expect(await compare()).toBeUndefined();
   expect(await digestTree(tree, signal)).toMatchObject({ files: 1, bytes: 7 });
 });

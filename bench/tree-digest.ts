@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What a tree holds, so that two trees can be compared. */
+/** A tree's content, for comparison. */
 export interface TreeDigest {
   readonly files: number;
   readonly bytes: number;
@@ -10,7 +10,10 @@ export interface TreeDigest {
   readonly digest: string;
 }
 
-/** Reads a tree, times of files included unless told otherwise. The root's own mode and time do not count: not every peer saves them. */
+/**
+ * Reads a tree, file times included by default. The root's own mode and time do not count: not every peer
+ * saves them.
+ */
 export async function digestTree(
   root: string,
   signal: AbortSignal,
@@ -40,7 +43,7 @@ export async function digestTree(
   return { ...totals, digest: hash.digest('hex') };
 }
 
-/** Says in what the second tree differs from the first, or undefined when they are the same. */
+/** Describes how the second tree differs from the first; undefined when they are equal. */
 export function describeDifference(expected: TreeDigest, actual: TreeDigest): string | undefined {
   if (expected.digest === actual.digest) return undefined;
   if (expected.files !== actual.files) return `${actual.files} files came back instead of ${expected.files}`;

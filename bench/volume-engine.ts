@@ -9,7 +9,7 @@ interface StartOptions {
   readonly say: (line: string) => void;
 }
 
-/** Starts a Docker Engine below `folder` and makes volumes in it. `unavailable` when it does not start. */
+/** Starts a Docker Engine below `folder` and creates volumes in it. `unavailable` when it does not start. */
 export async function startVolumeEngine(
   folder: string,
   { signal, say }: StartOptions,

@@ -55,7 +55,7 @@ async function proveCommand(folder: string): Promise<void> {
   const said = await mustRun(command, ['--version'], { cwd: folder });
   if (!said.includes(version))
     throw new Error(`"holdfast --version" said "${said.trim()}" and not ${version}`);
-  // A command that opens the application: it finds what --version does not need.
+  // A command that opens the application, and so needs more modules than --version.
   await mustRun(
     command,
     ['volume', 'create', 'proof', '--host', 'embedded', '--state-dir', join(folder, 'state')],

@@ -6,7 +6,7 @@ import { parseAst } from 'rolldown/parseAst';
 const root = dirname(import.meta.dirname);
 const src = join(root, 'src');
 
-/** Programs and the library by the names of their files in the bundle; the workers keep theirs. */
+/** Programs and the library by their file names in the bundle; the workers keep theirs. */
 const entries = {
   main: join(src, 'surfaces/cli/main.ts'),
   index: join(src, 'index.ts'),
@@ -14,13 +14,16 @@ const entries = {
 };
 
 export interface Bundle {
-  /** How many modules of the sources are in it. */
+  /** Number of source modules in it. */
   readonly modules: number;
   /** Folders of the packages whose code is in it, from the root of the checkout, or absolute where they are not in it. */
   readonly packages: readonly string[];
 }
 
-/** Writes the product into a folder, which is made anew: JavaScript, with the packages that it uses except native ones. */
+/**
+ * Writes the product into a folder, which is emptied first: JavaScript, with the packages that it uses except
+ * native ones.
+ */
 export async function bundle(target: string): Promise<Bundle> {
   rmSync(target, { recursive: true, force: true });
   const everyStart = modulesBehind('surfaces/cli/command-line.ts');
@@ -35,7 +38,7 @@ export async function bundle(target: string): Promise<Bundle> {
       ],
     },
   });
-  // Of their own, or else each thread would load all that an App needs.
+  // Bundled separately, or else each thread would load everything that an App needs.
   const workers = await write(target, {
     input: Object.fromEntries(
       globSync('**/*-worker.ts', { cwd: src }).map((path) => [basename(path, '.ts'), join(src, path)]),
@@ -60,7 +63,7 @@ interface Part {
   readonly codeSplitting?: CodeSplittingOptions;
 }
 
-/** Returns the ids of the modules that are in it. */
+/** Returns the ids of the bundled modules. */
 async function write(target: string, { input, plugins = [], codeSplitting = {} }: Part): Promise<string[]> {
   await using build = await rolldown({
     cwd: root,
@@ -69,7 +72,7 @@ async function write(target: string, { input, plugins = [], codeSplitting = {} }
     // It loads its native library from its own folder.
     external: ['koffi'],
     plugins: [...plugins, builtins],
-    // A module that is loaded late in one place and at once in another is no fault, nor is a busy machine.
+    // Importing a module both lazily and eagerly is no fault, nor is a busy machine.
     checks: { ineffectiveDynamicImport: false, bundlerTimings: false },
     onLog: (level, log) => {
       if (level === 'warn') throw new Error(log.message);
@@ -85,7 +88,10 @@ async function write(target: string, { input, plugins = [], codeSplitting = {} }
   return output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
 }
 
-/** What a module of the sources loads at once, directly or not, itself included. Known when all modules are. */
+/**
+ * The modules that a source module loads eagerly, directly or not, itself included. Complete when all modules
+ * are known.
+ */
 function modulesBehind(path: string): { readonly plugin: Plugin; holds(id: string): boolean } {
   const found = new Set<string>();
   return {
@@ -101,13 +107,14 @@ function modulesBehind(path: string): { readonly plugin: Plugin; holds(id: strin
 }
 
 /**
- * Takes the modules of Node.js by a call, not by `import`. An `import` reads all that such a module exports, also what is made
- * when it is first asked for: that of `node:http` costs 25 ms, since a whole HTTP client stands behind its `WebSocket`.
+ * Loads the modules of Node.js by a call, not by `import`. An `import` reads all exports of such a module,
+ * including lazily created ones: that of `node:http` costs 25 ms, since a whole HTTP client is behind its
+ * `WebSocket`.
  */
 const builtins: Plugin = {
   name: 'builtins',
   renderChunk(code) {
-    // They stand at the start, a line each. To read all of the code takes seconds.
+    // The imports are at the start, one per line. Parsing all of the code takes seconds.
     const [imports = ''] = /^(?:import .*\n)*/.exec(code) ?? [];
     let result = '';
     let end = 0;

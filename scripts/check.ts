@@ -8,7 +8,7 @@ import { listProjectFiles, readText } from './checks/project-files.ts';
 import { findBannedWords } from './checks/words.ts';
 import { runCommand } from './run-command.ts';
 
-/** Returns what is wrong, as text; empty when all is well. */
+/** Returns what is wrong, as text; empty when nothing is. */
 type Check = (files: readonly string[]) => Promise<string>;
 
 const root = dirname(import.meta.dirname);

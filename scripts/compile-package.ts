@@ -6,8 +6,8 @@ import { mustRun } from './run-command.ts';
 const root = dirname(import.meta.dirname);
 
 /**
- * Compiles the sources into a folder, which is made anew: the bundle, the licences of the packages in it, and the types of the
- * library. Gives back how many modules are in it.
+ * Compiles the sources into a folder, which is emptied first: the bundle, the licences of the bundled
+ * packages, and the library's types. Returns the number of bundled modules.
  */
 export async function compilePackage(target: string): Promise<number> {
   // First: until all is there again, bin/holdfast in a checkout starts from the sources.
@@ -18,7 +18,7 @@ export async function compilePackage(target: string): Promise<number> {
   writeFileSync(join(target, 'THIRD-PARTY-NOTICES'), noticesOf(packages));
   const compiler = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'];
   await mustRun(process.execPath, [...compiler, '--outDir', join(target, 'types')], { cwd: root });
-  // For bin/holdfast in a checkout, which runs the bundle only where it is of the sources that are there.
+  // For bin/holdfast in a checkout, which runs the bundle only if it is of the current sources.
   if (before !== '' && before === (await sourcesPrint())) writeFileSync(join(target, 'sources'), before);
   return modules;
 }
@@ -33,7 +33,7 @@ async function sourcesPrint(): Promise<string> {
   return await mustRun(join(root, 'scripts/sources-print'), [], { cwd: root });
 }
 
-/** What the licences of bundled packages ask for: that their text goes along. */
+/** The licences of bundled packages require that their text is included. */
 function noticesOf(packages: readonly string[]): string {
   const notices = packages.map((path) => {
     const folder = resolve(root, path);

@@ -2,7 +2,10 @@ import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { runCommand } from './run-command.ts';
 
-/** Which program, or which file where it brings none, shows that a package, or the same from elsewhere, is there. */
+/**
+ * The program, or a file where there is none, that shows that a package, or the same from elsewhere, is
+ * installed.
+ */
 const programs: Readonly<Record<string, string>> = {
   acl: 'setfacl',
   attr: 'setfattr',
@@ -18,12 +21,12 @@ const programs: Readonly<Record<string, string>> = {
   'cryptsetup-bin': 'cryptsetup',
   gocryptfs: 'gocryptfs',
   kmod: 'modprobe',
-  // The headers: this comes with them.
+  // Stands for the headers, which it comes with.
   'libc6-dev': 'gencat',
   'nfs-kernel-server': 'rpc.nfsd',
   'openssh-client': 'ssh',
   'openssh-server': 'sshd',
-  // moto's server needs it, and its package does not ask for it.
+  // moto's server needs it, but its package does not depend on it.
   'python3-flask-cors': '/usr/lib/python3/dist-packages/flask_cors/__init__.py',
   'python3-moto': 'moto_server',
   restic: 'restic',
@@ -34,12 +37,12 @@ const programs: Readonly<Record<string, string>> = {
   zstd: 'zstd',
 };
 
-/** The packages of the list whose programs this machine lacks. */
+/** The listed packages whose programs this machine lacks. */
 export function missingPackages(packages: Iterable<string>): string[] {
   return [...new Set(packages)].filter((name) => !isThere(name)).sort();
 }
 
-/** Installs packages with apt-get. Returns undefined when it worked, else what went wrong. */
+/** Installs packages with apt-get. Returns undefined on success, otherwise the error. */
 export async function installPackages(packages: readonly string[]): Promise<string | undefined> {
   // RUNLEVEL=1: Debian's packages then start no services; the tests start their own.
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
@@ -63,7 +66,7 @@ function isThere(name: string): boolean {
   return name === 'busybox-static' ? isStatic(path) : true;
 }
 
-/** The path of a program, also looked for where only root has its PATH and where Docker keeps its plugins. */
+/** The path of a program, also searched in root's PATH and in Docker's plugin folders. */
 export function findProgram(name: string): string | undefined {
   const folders = [
     ...(process.env['PATH'] ?? '').split(delimiter),
@@ -91,7 +94,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** A program that needs no dynamic loader names none in its headers; only such a one runs in an empty image. */
+/** Only a program without a dynamic loader in its headers runs in an empty image. */
 function isStatic(path: string): boolean {
   return !readFileSync(path).subarray(0, 4096).includes('/ld-');
 }

@@ -6,8 +6,8 @@ import { makeSiteTree } from './demo/site-tree.ts';
 import { compareTrees, readTreeFacts, type TreeFacts } from './demo/tree-digest.ts';
 
 /**
- * The main job from end to end with the real command, in a folder of its own: make a volume, fill it, back it up,
- * lose it, bring it back, and prove that every byte of it is the same.
+ * The main task from end to end with the real command, in a temporary folder: create a volume, fill it, back
+ * it up, lose it, restore it, and prove that every byte is the same.
  */
 const command = join(dirname(import.meta.dirname), 'bin/holdfast');
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'holdfast-demo-')));
@@ -87,13 +87,13 @@ Try next:
 `);
 }
 
-/** Nothing of this user's own settings decides what the demo does. */
+/** Keeps this user's own settings from affecting the demo. */
 function demoEnvironment(): NodeJS.ProcessEnv {
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith('HOLDFAST_'));
   return { ...Object.fromEntries(own), HOLDFAST_STATE_DIR: join(folder, 'state'), HOLDFAST_HOST: 'embedded' };
 }
 
-/** Runs the command as a user would, shows both it and what it says, and gives back its standard output. */
+/** Runs the command as a user would, shows it with its output, and returns its standard output. */
 async function holdfast(...args: string[]): Promise<string> {
   const shown = args.map((argument) => argument.replace(`${folder}/`, './'));
   console.log(`\n${bold(`$ holdfast ${shown.join(' ')}`)}`);
@@ -116,7 +116,7 @@ async function run(args: readonly string[], options: { readonly show: boolean })
   return await promise;
 }
 
-/** Where the volume's files are, as the command itself says it. */
+/** The folder of the volume's files, from the command itself. */
 async function findRoot(name = 'web'): Promise<string> {
   const text = await run(['volume', 'inspect', name, '--format', 'json'], { show: false });
   const found = /"mountpoint":\s*("(?:[^"\\]|\\.)*")/i.exec(text)?.[1];

@@ -5,7 +5,7 @@ import { missingPackages } from './debian-packages.ts';
 import type { Lane } from './lanes.ts';
 import { runCommand } from './run-command.ts';
 
-/** Why this machine can't run a lane, in words for people; undefined when it can. */
+/** Why this machine cannot run a lane; undefined when it can. */
 export async function reasonAgainst(lane: Lane): Promise<string | undefined> {
   const missing = missingPackages(lane.packages);
   if (missing.length > 0) return `it needs programs that are missing: ${remedy(missing)}`;
@@ -18,7 +18,10 @@ export async function reasonAgainst(lane: Lane): Promise<string | undefined> {
   return undefined;
 }
 
-/** Whether a kernel starts as a program here, and gets as far as its first process: ptrace may be forbidden, or the CPU too new. */
+/**
+ * Whether a kernel starts as a program here, and reaches its first process: ptrace may be forbidden, or the
+ * CPU too new.
+ */
 async function reasonAgainstUserModeLinux(): Promise<string | undefined> {
   if (process.arch !== 'x64') return 'User-Mode Linux runs on x64 only';
   if (process.getuid?.() !== 0)
@@ -33,7 +36,7 @@ async function reasonAgainstUserModeLinux(): Promise<string | undefined> {
       memory: '128M',
       limitMs: 30_000,
     });
-    // That its first process has ended well is a reason for a kernel to die, and for us to know that it works.
+    // A kernel panics when its first process ends, which here means that it works.
     if (words.includes('Attempted to kill init! exitcode=0x00000000')) return undefined;
     return `User-Mode Linux does not start here: ${lastWords(words, 5)}`;
   } catch (error) {
@@ -43,7 +46,7 @@ async function reasonAgainstUserModeLinux(): Promise<string | undefined> {
   }
 }
 
-/** Which tests of a lane this machine must leave out, and why; undefined when it need not leave out any. */
+/** Which tests of a lane this machine must leave out, and why; undefined for none. */
 export function omissionsOf(lane: Lane): { files: string; reason: string } | undefined {
   const missing = missingPackages(lane.demanding?.packages ?? []);
   if (lane.demanding === undefined || missing.length === 0) return undefined;
@@ -56,7 +59,7 @@ function remedy(missing: readonly string[]): string {
 
 function reasonAgainstEngine(): string | undefined {
   if (process.getuid?.() !== 0) return 'it starts a Docker Engine of its own, which only root may';
-  // dockerd mounts and makes namespaces: CAP_SYS_ADMIN is bit 21.
+  // dockerd mounts and creates namespaces: CAP_SYS_ADMIN is bit 21.
   const effective = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
   if ((BigInt(`0x${effective}`) & (1n << 21n)) === 0n) return 'this root may not mount (no CAP_SYS_ADMIN)';
   return undefined;
@@ -75,7 +78,7 @@ async function reasonAgainstNamespaces(): Promise<string | undefined> {
   return tried.exitCode === 0 ? undefined : `this machine gives no namespaces: ${tried.output.trim()}`;
 }
 
-/** The one honest way to know whether loop mounts work here is to make one. */
+/** The only reliable test of loop mounts is to make one. */
 async function reasonAgainstLoopMounts(): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return 'it mounts file systems on loop devices, which only root may';
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-probe-'));

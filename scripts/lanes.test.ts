@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 const root = dirname(import.meta.dirname);
 
-test('no test offers a plugin to all engines of the machine, beside which it runs', () => {
+test('no test offers a plugin to all engines of the machine', () => {
   const all = globSync('test/**/*.ts', { cwd: root, exclude: ['test/kernel/guest/**'] });
   const offering = all.filter((path) =>
     /['"`]\/run\/docker\/plugins/.test(readFileSync(join(root, path), 'utf8')),

@@ -1,22 +1,27 @@
-/** A group of tests that needs the same things of the machine. */
+/** A group of tests with the same requirements on the machine. */
 export interface Lane {
   readonly name: string;
-  /** Where its tests are, from the root of the checkout. */
+  /** The folder of its tests, from the root of the checkout. */
   readonly directory: string;
   readonly include: readonly string[];
-  /** Debian packages without whose programs the lane can't run. */
+  /** Debian packages whose programs the lane requires. */
   readonly packages: readonly string[];
-  /** Tests that need more than the rest of the lane: they are left out where these packages' programs are missing. */
+  /** Tests with further requirements: they are left out where these packages' programs are missing. */
   readonly demanding?: { readonly files: string; readonly packages: readonly string[] };
   readonly timeoutMs: number;
-  /** How often a failed test is tried again. Only where an engine of others may be late; never a fault that was drawn by chance. */
+  /**
+   * How often a failed test is retried. Only where an engine may be slow; never for a randomly chosen fault.
+   */
   readonly retries?: number;
 }
 
 const laneTimeoutMs = 300_000;
 const treePackages = ['attr', 'acl', 'zstd'];
 
-/** All lanes. Their files run side by side: each has folders, ports, engines, control groups and loop devices of its own. */
+/**
+ * All lanes. Their files run in parallel: each has its own folders, ports, engines, control groups and loop
+ * devices.
+ */
 export const lanes: readonly Lane[] = [
   {
     name: 'unit',

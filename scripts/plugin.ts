@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { buildPlugin } from './plugin/build-plugin.ts';
 import { type Extra, extraPrograms, isExtra } from './plugin/plugin-programs.ts';
 
-/** `npm run plugin [-- --with xfs,luks --output FOLDER]`: builds what `docker plugin create` takes. */
+/** `npm run plugin [-- --with xfs,luks --output FOLDER]`: builds the input of `docker plugin create`. */
 const root = dirname(import.meta.dirname);
 
 try {

@@ -3,21 +3,24 @@ import { spawn } from 'node:child_process';
 export interface RunOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
-  /** Text for its standard input; nothing when left out. */
+  /** Standard input; empty by default. */
   readonly input?: string;
-  /** True shows the output while it comes; false keeps it in the result. */
+  /** True shows the output as it arrives; false returns it in the result. */
   readonly show?: boolean;
 }
 
 export interface RunResult {
-  /** 128 and the signal's number when a signal ended it, as a shell says it. */
+  /** As in a shell: 128 plus the signal's number when a signal ended it. */
   readonly exitCode: number;
-  /** Standard output and standard error together, in the order in which they came. */
+  /** Standard output and standard error together, in order of arrival. */
   readonly output: string;
   readonly stdout: string;
 }
 
-/** Runs a program with an argument array, never through a shell. A program that can't start has exit code 127. */
+/**
+ * Runs a program with an argument array, never through a shell. A program that cannot start has exit code
+ * 127.
+ */
 export function runCommand(
   program: string,
   args: readonly string[],
@@ -52,7 +55,7 @@ export function runCommand(
   return promise;
 }
 
-/** Runs a program, gives its standard output, and throws what it said when it fails. */
+/** Runs a program and returns its standard output; throws its output when it fails. */
 export async function mustRun(
   program: string,
   args: readonly string[],

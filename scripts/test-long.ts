@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 
 /**
- * The lanes that make faults, with as many of them as it takes to trust the result, however long that is.
- * HOLDFAST_TEST_FAULTS=1000 makes that many random ones, and HOLDFAST_TEST_SEED repeats an earlier run.
+ * The fault lanes, with enough faults to trust the result, however long that takes. HOLDFAST_TEST_FAULTS=1000
+ * makes that many random ones, and HOLDFAST_TEST_SEED repeats an earlier run.
  */
 const lanes = ['faults', 'interop', 'engine'];
 

@@ -24,7 +24,7 @@ const good: RunFacts = {
 };
 
 describe('`judge()`', () => {
-  test('says how long each lane took, and names the ten slowest files', () => {
+  test('prints the duration of each lane, and the ten slowest files', () => {
     const files = Array.from({ length: 12 }, (_, i) => ({ name: `${i}.test.ts`, tookMs: i * 1000 }));
     const summary = { ...good.summary!, lanes: { unit: { ...good.summary!.lanes['unit']!, files } } };
     expect(judge({ ...good, summary }).lines).toEqual([
@@ -101,7 +101,7 @@ describe('`judge()`', () => {
     expect(verdict.lines).toContain('FAILED: a.test.ts > b: c');
   });
 
-  test('names what passed only when it was tried again', () => {
+  test('names tests that passed only on a retry', () => {
     const summary = {
       ...good.summary!,
       lanes: {

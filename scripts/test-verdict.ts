@@ -2,9 +2,9 @@ import type { FileSummary, TestSummary } from '../test/setup/summary-reporter.ts
 
 export interface LaneOutcome {
   readonly lane: string;
-  /** Why it could not run; undefined when it could. */
+  /** Why the lane could not run; undefined when it could. */
   readonly reason: string | undefined;
-  /** Files of it that had to be left out, and why. */
+  /** Its files that had to be left out, and why. */
   readonly omission?: { readonly files: string; readonly reason: string } | undefined;
 }
 
@@ -14,7 +14,7 @@ export interface RunFacts {
   readonly summary: TestSummary | undefined;
   readonly exitCode: number;
   readonly leaks: readonly string[];
-  /** In CI: a lane that can't run or has no test, and a skipped test, are failures. */
+  /** In CI: a lane that cannot run or has no test, and a skipped test, are failures. */
   readonly strict: boolean;
   /** The caller chose files or tests by name, so lanes may well have none. */
   readonly filtered: boolean;
@@ -22,13 +22,13 @@ export interface RunFacts {
 
 export interface Verdict {
   readonly passed: number;
-  /** Failed tests, and every other reason why the run is not good. */
+  /** Failed tests, and every other reason for a bad run. */
   readonly failed: number;
-  /** One line a lane, then what is wrong. */
+  /** One line per lane, then what is wrong. */
   readonly lines: readonly string[];
 }
 
-/** Decides what a run of the tests was worth. */
+/** Decides the result of a test run. */
 export function judge(facts: RunFacts): Verdict {
   const lanes = Object.values(facts.summary?.lanes ?? {});
   const passed = sum(lanes.map((lane) => lane.passed));

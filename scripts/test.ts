@@ -24,7 +24,7 @@ npm test -- PATH…              only test files whose path contains PATH
 npm test -- -t PATTERN         only tests whose name matches; any other option of vitest works too
 CI=true or HOLDFAST_ALL_LANES=1: fails when a lane can't run, has no test, or a test is skipped`;
 
-// Who is not root, or came through cron, may have no sbin on the PATH; mkfs and dockerd are there.
+// Without root, or under cron, the PATH may lack sbin, where mkfs and dockerd are.
 process.env['PATH'] = `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`;
 
 process.exitCode = await main(process.argv.slice(2));
@@ -63,7 +63,7 @@ async function main(args: readonly string[]): Promise<number> {
 
 interface TestRequest {
   readonly lanes: readonly Lane[];
-  /** What vitest gets: paths and its own options. */
+  /** The arguments for vitest: paths and its own options. */
   readonly rest: readonly string[];
 }
 
@@ -99,7 +99,7 @@ async function installMissing(wanted: readonly Lane[]): Promise<void> {
 interface LanesRun {
   readonly exitCode: number;
   readonly summary: TestSummary | undefined;
-  /** What the whole run left behind, in words for people. */
+  /** What the whole run left behind. */
   readonly leaks: readonly string[];
 }
 
@@ -147,7 +147,7 @@ async function runVitest(
     env,
     stdio: ['ignore', 'inherit', 'inherit'],
   });
-  // Ctrl-C reaches vitest from the terminal as well; this process lives on to clean up and to sum up.
+  // Ctrl-C at the terminal also reaches vitest; this process continues, to clean up and summarize.
   const pass = (signal: NodeJS.Signals): void => void child.kill(signal);
   process.on('SIGINT', pass);
   process.on('SIGTERM', pass);
@@ -159,13 +159,13 @@ async function runVitest(
   return exitCode;
 }
 
-/** Ends, unmounts and removes what is left of a run, and says what it was. */
+/** Ends, unmounts and removes leftovers of a run, and lists them. */
 async function sweep(base: string, mark: string, before: ReadonlySet<string>): Promise<string[]> {
   const processes = await findProcesses(`HOLDFAST_TEST_RUN=${mark}`, { graceMs: 3_000 });
   await endProcesses(processes);
   const mounts = mountsBelow(base);
   unmountAll(mounts);
-  // On a machine that others use too, mounts elsewhere may be theirs.
+  // On a shared machine, mounts elsewhere may belong to others.
   const strays = process.env['CI'] === 'true' ? mountPoints().filter((point) => !before.has(point)) : [];
   const files = readdirSync(base).filter((name) => name.startsWith('hf-'));
   return [

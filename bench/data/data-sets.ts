@@ -7,7 +7,7 @@ import { makeTree } from './make-tree.ts';
 export const dataSetNames = ['files', 'database', 'media'] as const;
 export type DataSetName = (typeof dataSetNames)[number];
 
-/** How much there is of each at scale 1. */
+/** The size of each at scale 1. */
 const full = { files: 118_000, fileBytes: 2.6e9, databaseBytes: 2e9, mediaBytes: 1e9 };
 
 export interface DataOptions {
@@ -21,7 +21,10 @@ export function plannedBytes(scale: number): number {
   return (full.fileBytes + full.databaseBytes + full.mediaBytes) * scale;
 }
 
-/** Makes a data set as `folder/NAME`. The same seed and scale make the same names and bytes on every machine. */
+/**
+ * Creates a data set as `folder/NAME`. The same seed and scale give the same names and bytes on every
+ * machine.
+ */
 export async function makeDataSet(name: DataSetName, folder: string, options: DataOptions): Promise<void> {
   const { seed, scale, signal } = options;
   const root = join(folder, name);

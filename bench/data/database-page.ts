@@ -6,17 +6,23 @@ const sizeAndVersion = pageBytes | 4;
 const itemBytes = 4;
 const tupleBytes = 136;
 const tuplesPerPage = 56;
-/** Of each tuple, this much is noise and the rest text or zeros: about half of a page can be compressed. */
+/**
+ * This much of each tuple is noise and the rest text or zeros, so that about half of a page can be
+ * compressed.
+ */
 const noiseInTuple = 56;
 const changedTuples = 2;
 
-/** What fills pages: as much noise and text as a page has bytes. */
+/** The content of pages: as much noise and text as a page has bytes. */
 export interface PageMaterial {
   readonly noise: Buffer;
   readonly text: Buffer;
 }
 
-/** Fills a page as a heap page of PostgreSQL is laid out: a header, pointers to items, free space, items from the end. */
+/**
+ * Fills a page in the layout of PostgreSQL's heap pages: a header, pointers to items, free space, items from
+ * the end.
+ */
 export function fillPage(page: Buffer, number: number, { noise, text }: PageMaterial): void {
   page.fill(0);
   const upper = pageBytes - tuplesPerPage * tupleBytes;
@@ -33,7 +39,7 @@ export function fillPage(page: Buffer, number: number, { noise, text }: PageMate
   }
 }
 
-/** Changes a page as an update of a few rows does: its place in the log, its checksum, and those rows. */
+/** Changes a page like an update of a few rows: its log position, its checksum, and those rows. */
 export function changePage(page: Buffer, logPosition: number, noise: Buffer): void {
   writeHeader(page, { logPosition, checksum: noise.readUInt16LE(0) });
   for (let index = 0; index < changedTuples; index += 1) {

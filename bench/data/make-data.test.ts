@@ -93,7 +93,7 @@ it('lays database pages out as PostgreSQL does, about half of their bytes compre
   expect(ratio).toBeLessThan(2.5);
 });
 
-it('changes the share of pages that it is told, the same ones for the same seed, and no others', async () => {
+it('changes the requested share of pages, the same ones for the same seed, and no others', async () => {
   const roots = [await make('database', 'a', 'x'), await make('database', 'b', 'x')];
   const read = (root: string | undefined) => readFileSync(join(root ?? '', 'base/16384/16397'));
   const before = read(roots[0]);
@@ -128,7 +128,7 @@ it('plans several media files between 1 and 100 MB', () => {
   expect(planMedia('x', 2e7).length).toBeGreaterThan(3);
 });
 
-it('goes on in the same noise whatever the steps', () => {
+it('continues the same noise in steps of any size', () => {
   const [one, two] = [noiseOf('x'), noiseOf('x')];
   expect(Buffer.concat([one(10), one(23), one(1)])).toEqual(two(34));
 });

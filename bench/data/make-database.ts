@@ -19,7 +19,7 @@ const tableFile = 'base/16384/16397';
 /** Written after the table: see `closeDirectory`. */
 const lastFile = 'postmaster.pid';
 
-/** Writes one file as a database keeps a table, and a small one beside it. */
+/** Writes one file like a database's table, and a small one beside it. */
 export async function makeDatabase(
   root: string,
   seed: string,
@@ -54,7 +54,10 @@ export async function makeDatabase(
   await closeDirectory(root);
 }
 
-/** Changes a share of the pages in place, chosen at random; returns how many. The same seed chooses the same pages. */
+/**
+ * Changes a share of the pages in place, chosen at random; returns how many. The same seed chooses the same
+ * pages.
+ */
 export async function changeDatabase(root: string, seed: string, share: number): Promise<number> {
   const random = randomOf(`${seed}/changes`);
   const noise = noiseOf(`${seed}/changes`);
@@ -89,8 +92,9 @@ function pagesOf(table: number): number {
 }
 
 /**
- * Writes a small file later than the others. borg distrusts the times of the latest file of a backup and reads it again
- * the next time: without this it would be the table, which in a real database never is the only file.
+ * Writes a small file later than the others. borg distrusts the times of the latest file of a backup and
+ * reads it again the next time: otherwise that would be the table, which in a real database is never the only
+ * file.
  */
 async function closeDirectory(root: string): Promise<void> {
   await setTimeout(20);

@@ -8,7 +8,7 @@ const largestBytes = 100_000_000;
 const blockBytes = 4 * 2 ** 20;
 const smallestCount = 4;
 
-/** Writes files that nothing can compress, as films and photographs are. */
+/** Writes incompressible files, like films and photographs. */
 export async function makeMedia(
   root: string,
   seed: string,
@@ -27,7 +27,7 @@ export async function makeMedia(
       closeSync(file);
     }
   }
-  // Later than the others, for the reason that `makeDatabase` has.
+  // Later than the others, for the reason given at `closeDirectory` in make-database.ts.
   await setTimeout(20);
   writeFileSync(join(root, 'playlist.m3u'), 'film-0.mp4\n');
 }

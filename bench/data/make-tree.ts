@@ -8,7 +8,7 @@ const filesPerBreath = 500;
 const recordBytes = 64;
 const noiseInRecord = 20;
 
-/** Writes many small files below `root`, as a tree of source code with its built parts is. */
+/** Writes many small files below `root`, like a tree of source code with its build output. */
 export async function makeTree(
   root: string,
   seed: string,
@@ -24,7 +24,10 @@ export async function makeTree(
   }
 }
 
-/** Same file, same bytes. Text compresses to a quarter, programs to a half, pictures not at all. */
+/**
+ * The same file always gets the same bytes. Text compresses to a quarter, programs to a half, pictures not at
+ * all.
+ */
 export function makeContent(file: PlannedFile, text: TextSource): Buffer {
   const content = Buffer.allocUnsafe(file.sizeBytes);
   if (file.kind === 'text') {
@@ -35,7 +38,7 @@ export function makeContent(file: PlannedFile, text: TextSource): Buffer {
   if (file.kind === 'picture') return noise(file.sizeBytes);
   const random = randomOf(file.contentSeed);
   text.fill(content, random);
-  // As in object files, tables of numbers and addresses lie between names.
+  // Like object files, where tables of numbers and addresses lie between names.
   const bytes = noise(file.sizeBytes);
   for (let start = 0; start + recordBytes <= content.length; start += recordBytes) {
     content.writeUInt32LE(start, start);

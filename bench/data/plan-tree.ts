@@ -3,7 +3,7 @@ import { type Random, randomOf } from './random.ts';
 export type FileKind = 'text' | 'program' | 'picture';
 
 export interface PlannedFile {
-  /** Relative to the tree's root, without characters that need care. */
+  /** Relative to the tree's root, without special characters. */
   readonly path: string;
   readonly sizeBytes: number;
   readonly kind: FileKind;
@@ -15,7 +15,7 @@ export interface PlannedFile {
 }
 
 export interface TreePlan {
-  /** Relative paths, a directory before what is in it; the root is not listed. */
+  /** Relative paths, a directory before its entries; without the root. */
   readonly directories: readonly string[];
   readonly files: readonly PlannedFile[];
 }
@@ -27,7 +27,7 @@ export interface TreeSize {
 
 const filesPerDirectory = 11;
 const deepest = 9;
-/** With it the median file has a quarter of the mean's size, as in trees of source code and packages. */
+/** Makes the median file a quarter of the mean's size, as in trees of source code and packages. */
 const sizeDeviation = 1.7;
 const largestFileBytes = 20_000_000;
 const copiedShare = 0.04;
@@ -37,7 +37,10 @@ const textEndings = ['ts', 'js', 'js', 'd.ts', 'json', 'md', 'rs', 'h', 'txt', '
 const programEndings = ['o', 'so', 'wasm', 'pyc', 'rlib'];
 const pictureEndings = ['png', 'woff2', 'gz'];
 
-/** Plans a tree as a language's toolchain or a folder of packages is. Its files add up to about the bytes asked for. */
+/**
+ * Plans a tree like a language's toolchain or a folder of packages. Its files add up to about the requested
+ * bytes.
+ */
 export function planTree(seed: string, size: TreeSize): TreePlan {
   const random = randomOf(`${seed}/tree`);
   const directories = planDirectories(random, Math.max(1, Math.round(size.files / filesPerDirectory)));
@@ -65,7 +68,9 @@ function planDirectories(random: Random, count: number): string[] {
   return made.map(({ path }) => path);
 }
 
-/** One directory for each file, in the directories' order, some with hundreds of files and many with a few. */
+/**
+ * One directory for each file, in the directories' order: some with hundreds of files and many with a few.
+ */
 function spread(count: number, directories: readonly string[], weights: readonly number[]): string[] {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const places: string[] = [];

@@ -1,6 +1,6 @@
 import { createCipheriv, createHash } from 'node:crypto';
 
-/** A stream of numbers that depends on its seed alone: the same data on every machine. Not for secrets. */
+/** A stream of numbers that depends only on its seed: the same data on every machine. Not for secrets. */
 export interface Random {
   /** In [0, 1). */
   readonly next: () => number;
@@ -10,7 +10,7 @@ export interface Random {
   readonly normal: () => number;
 }
 
-/** The small fast counting generator (sfc32), which passes the usual test batteries and needs no big numbers. */
+/** The small fast counting generator (sfc32), which passes the usual test batteries and needs no bigints. */
 export function randomOf(seed: string): Random {
   const words = createHash('sha256').update(seed).digest();
   let a = words.readInt32LE(0);
@@ -33,7 +33,10 @@ export function randomOf(seed: string): Random {
   };
 }
 
-/** Incompressible bytes that depend on the seed alone; consecutive calls of the function go on in the same stream. */
+/**
+ * Incompressible bytes that depend only on the seed; consecutive calls of the function continue the same
+ * stream.
+ */
 export function noiseOf(seed: string): (sizeBytes: number) => Buffer {
   const key = createHash('sha256').update(seed).digest();
   const cipher = createCipheriv('aes-128-ctr', key.subarray(0, 16), key.subarray(16, 32));

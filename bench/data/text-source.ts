@@ -1,6 +1,9 @@
 import { noiseOf, type Random, randomOf } from './random.ts';
 
-/** Fills buffers with text that compresses like source code: common words and lines, and names that occur once. */
+/**
+ * Fills buffers with text that compresses like source code: common words and lines, and names that occur
+ * once.
+ */
 export interface TextSource {
   fill(target: Buffer, random: Random): void;
 }
@@ -13,7 +16,7 @@ const beginnings = ['const ', 'return ', 'if (', '  "', '    ', '  // ', 'import
 const endings = [';\n', ',\n', ' {\n', '}\n', ')\n', '\n', '\n\n', '",\n'];
 const joints = [' ', '.', '(', ', ', ' = ', ': ', '_', ' + ', '->', ' '];
 
-/** Words and lines are made once; a file is then put together from them, in an order of its own. */
+/** Words and lines are generated once; each file combines them in its own order. */
 export function textSourceOf(seed: string): TextSource {
   const random = randomOf(`${seed}/text`);
   const words = Array.from({ length: vocabularySize }, () => makeWord(random));
@@ -25,7 +28,7 @@ export function textSourceOf(seed: string): TextSource {
 
   return {
     fill(target, source) {
-      // A file speaks of its own subject: most of its lines are of a small part of the pool, and come again.
+      // A file has its own subject: most of its lines are from a small part of the pool, and recur.
       const subject = source.below(lineCount - subjectLines);
       let position = 0;
       while (position < target.length) {

@@ -6,8 +6,8 @@ import type { Peer } from './peer.ts';
 import { resticPeer } from './restic.ts';
 import { tarPeer } from './tar.ts';
 
-/** Everything that is measured, in the order in which it takes its turns. */
+/** All peers, in the order of their turns. */
 export const allPeers: readonly Peer[] = [copyPeer, tarPeer, resticPeer, borgPeer, dockerPeer, holdfastPeer];
 
-/** The one that the others are compared with. */
+/** The peer that the others are compared with. */
 export const ownPeer: Peer = holdfastPeer;

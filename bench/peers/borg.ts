@@ -1,6 +1,6 @@
 import type { Command, Peer, Place, SaveRequest } from './peer.ts';
 
-/** BorgBackup with its default compression (lz4) and the quicker one of its encrypted modes. */
+/** BorgBackup with its default compression (lz4) and the quicker of its encrypted modes. */
 export const borgPeer: Peer = {
   name: 'borg',
   programs: ['borg'],

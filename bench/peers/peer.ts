@@ -8,11 +8,11 @@ export interface Command {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Where a peer finds and leaves things in one round; all absolute. */
+/** The folders of a peer in one round; all absolute. */
 export interface Place {
   /** Holds `data/NAME` for each data set. */
   readonly data: string;
-  /** An empty directory; what is stored here is what counts as stored. */
+  /** An empty directory; its content counts as stored. */
   readonly repository: string;
   /** An empty directory for keys, caches and state; it is the peer's home. */
   readonly home: string;
@@ -20,27 +20,27 @@ export interface Place {
 
 export interface SaveRequest {
   readonly dataSet: DataSetName;
-  /** Counts the backups of this data set in this place, from 1. */
+  /** The number of the backup of this data set in this place, from 1. */
   readonly serial: number;
 }
 
 export interface RestoreRequest extends SaveRequest {
-  /** An empty directory: what was saved last comes to be `output/NAME`. */
+  /** An empty directory: the last backup is restored to `output/NAME`. */
   readonly output: string;
 }
 
-/** A program that keeps data safe, and how it is asked to. What it can't do is absent. */
+/** A backup program, and how to run it. What it cannot do is absent. */
 export interface Peer {
   readonly name: string;
-  /** How to find it: a name on the PATH or an absolute path. */
+  /** Its executable: names on the PATH or absolute paths. */
   readonly programs: readonly string[];
-  /** What brings it on Debian, when it is not part of every system. */
+  /** The Debian packages that contain it, when it is not part of every system. */
   readonly debianPackages?: readonly string[];
   readonly version: readonly string[];
   /** Runs once in each place before anything is measured. */
   readonly prepare?: (place: Place) => Command;
   readonly save?: (place: Place, request: SaveRequest) => Command;
-  /** A backup that builds on the one before; without it every backup is a first one. */
+  /** An incremental backup; without it every backup is a first one. */
   readonly saveAgain?: (place: Place, request: SaveRequest) => Command;
   readonly restore?: (place: Place, request: RestoreRequest) => Command;
   /** Reads and verifies everything that is stored. */

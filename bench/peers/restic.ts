@@ -15,7 +15,7 @@ export const resticPeer: Peer = {
   check: (place) => restic(place, ['check', '--read-data']),
 };
 
-/** From inside of the data, so that the snapshot's root is the data set itself. */
+/** Runs inside the data, so that the snapshot's root is the data set itself. */
 function save(place: Place, { dataSet }: SaveRequest): Command {
   return { ...restic(place, ['backup', '--tag', dataSet, '.']), cwd: join(place.data, dataSet) };
 }

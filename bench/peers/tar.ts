@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Peer } from './peer.ts';
 
-/** Compressed archives: what scripts around `docker run … tar czf` do. */
+/** Compressed archives, as made by scripts around `docker run … tar czf`. */
 export const tarPeer: Peer = {
   name: 'tar czf',
   programs: ['tar', 'gzip'],

@@ -96,7 +96,7 @@ interface OpenedEngine {
   readonly skipped: readonly string[];
 }
 
-/** What the machine has not got is said by name, and done without. */
+/** Names what the machine lacks, and continues without it. */
 async function openEngine(
   folder: string,
   options: BenchOptions,
@@ -139,7 +139,7 @@ interface OpenedSides extends AsyncDisposable {
   readonly sides: readonly ApiSide[];
 }
 
-/** The API of Holdfast, with a state of its own, and that of the engine. */
+/** The API of Holdfast, with its own state, and that of the engine. */
 async function openSides(home: string, { engine, context: { signal } }: Work): Promise<OpenedSides> {
   await using opening = new AsyncDisposableStack();
   const socket = apiSocket(home);
@@ -204,7 +204,7 @@ async function benchRuns(
   for (const name of Object.values(runVolumes)) await client.call('DELETE', `/volumes/${name}`);
 }
 
-/** With a state of its own: the trash of the volumes before is nothing that dockerd has, too. */
+/** With its own state: dockerd has no trash of removed volumes to compare with. */
 async function benchUsage(work: Work): Promise<void> {
   const { folder, rounds, counts, context } = work;
   const { say, signal } = context;
@@ -243,7 +243,7 @@ function usageCommands(
 ): Pick<FullSide, 'docker' | 'command'> {
   const socket = name === 'Holdfast' ? apiSocket(home) : engine?.socket;
   const env = { PATH: process.env['PATH'], HOME: home, DOCKER_HOST: `unix://${socket}` };
-  // Where there is no engine, its command may be missing as well.
+  // Without an engine, its command may be missing as well.
   const docker = engine && { program: 'docker', args: ['system', 'df', '--verbose'], env };
   if (name === 'dockerd' && docker) return { docker, command: docker };
   const command = { program: holdfastProgram, args: ['volume', 'du'], env: holdfastEnvironment(home) };

@@ -4,7 +4,7 @@ import { settleDisk } from '../disk.ts';
 import { inTurn, type Samples, type SideName, timeOf } from './samples.ts';
 import type { VolumeCounts, VolumeRows } from './volume-rows.ts';
 
-/** Somebody who speaks the Engine API. */
+/** A server of the Engine API. */
 export interface ApiSide {
   readonly name: SideName;
   readonly client: ApiClient;
@@ -25,7 +25,9 @@ const listTurns = 5;
 
 type Call = (client: ApiClient, name: string) => Promise<unknown>;
 
-/** One round: creates volumes, lists and inspects them, and removes them again, at each side with the same client. */
+/**
+ * One round: creates volumes, lists and inspects them, and removes them, at each side with the same client.
+ */
 export async function measureCalls(request: CallsRequest): Promise<void> {
   const { rows } = request;
   await forEachVolume(request, rows.create.title, (client, name) =>
@@ -38,7 +40,7 @@ export async function measureCalls(request: CallsRequest): Promise<void> {
   );
 }
 
-/** In blocks, in turn: what disturbs the machine meanwhile disturbs both. */
+/** In alternating blocks, so that a disturbance of the machine affects both. */
 async function forEachVolume(request: CallsRequest, row: string, call: Call): Promise<void> {
   const { sides, counts, folder, round, samples, signal } = request;
   const totals = new Map<SideName, number>();
@@ -68,7 +70,7 @@ async function measureLists({ sides, rows, counts, samples, signal }: CallsReque
   }
 }
 
-/** A list that lacks something is none, however quick it was. dockerd asks other programs' plugins, too. */
+/** Throws for an incomplete list, which does not count. dockerd queries other programs' plugins too. */
 function requireCount(text: string, count: number, side: SideName): void {
   const { Volumes: volumes } = JSON.parse(text) as { readonly Volumes: readonly { readonly Name: string }[] };
   const found = volumes.filter(({ Name: name }) => /^volume-\d+$/.test(name)).length;

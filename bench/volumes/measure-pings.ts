@@ -11,7 +11,7 @@ export interface PingsRequest {
   readonly signal: AbortSignal;
 }
 
-/** What it costs that the API stands in front of an engine: the smallest request of all, one after the other. */
+/** The cost of the API in front of an engine: the smallest of all requests, sequentially. */
 export async function measurePings({ sides, row, round, samples, signal }: PingsRequest): Promise<void> {
   for (const { name, client } of inTurn(sides, round)) {
     signal.throwIfAborted();

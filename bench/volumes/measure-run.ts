@@ -26,7 +26,7 @@ export const runVolumes: Readonly<Record<SideName, string>> = {
   dockerd: 'bench-local',
 };
 
-/** Makes an image of the machine's own busybox: nothing is pulled. */
+/** Creates an image of the machine's own busybox: nothing is pulled. */
 export async function makeImage(
   folder: string,
   { socket, signal }: Pick<RunRequest, 'socket' | 'signal'>,
@@ -53,7 +53,7 @@ export async function measureRuns({ socket, row, samples, signal }: RunRequest):
     for (const side of inTurn(sides, turn + 1)) {
       const args = ['run', '--rm', '--network=none', '-v', `${runVolumes[side]}:/data`, image, 'true'];
       const ms = await timeOf(() => run('docker', args, { env: environment(socket), signal }));
-      // The first loads what the others find loaded.
+      // The first one loads what the others find loaded.
       if (turn >= 0) samples.add(row, side, ms);
     }
   }

@@ -9,7 +9,7 @@ import type { VolumeCounts, VolumeRows } from './volume-rows.ts';
 
 const run = promisify(execFile);
 
-/** A side with volumes that hold the same as the other's. */
+/** A side whose volumes have the same content as the other's. */
 export interface FullSide extends ApiSide {
   readonly mountpoints: readonly string[];
   /** `docker system df` of this side; undefined where there is no such command. */
@@ -28,7 +28,7 @@ const filesInFolder = 50;
 export const turns = 5;
 const largestBytes = 4000;
 
-/** Makes volumes with files in them, and gives back where their data is. */
+/** Creates volumes with files, and returns their folders. */
 export async function fillVolumes(
   { client }: ApiSide,
   counts: VolumeCounts,
@@ -57,7 +57,7 @@ function sizeOf(file: number, seed: number): number {
   return ((file + 1) * 7919 + seed * 104_729) % largestBytes;
 }
 
-/** Most files of most volumes were written long ago: these too, from now on. */
+/** Makes the files old, as most files of most volumes are. */
 export function makeOld({ mountpoints }: Pick<FullSide, 'mountpoints'>): void {
   const yesterday = Date.now() / 1000 - 86_400;
   for (const root of mountpoints)
@@ -74,11 +74,11 @@ export interface UsageRequest {
   readonly signal: AbortSignal;
 }
 
-/** How often a file has grown by a byte on each side. */
+/** Counts how often a file has grown by a byte on each side. */
 export class Growth {
   bytes = 0;
 
-  /** One file of one volume, in its place. */
+  /** Grows one file of one volume, in place. */
   add(sides: readonly FullSide[]): void {
     for (const { mountpoints } of sides)
       appendFileSync(join(mountpoints[this.bytes % mountpoints.length] ?? '', 'folder-0/file-0'), 'x');
@@ -86,7 +86,7 @@ export class Growth {
   }
 }
 
-/** Asks the API of each side in turn, with one file grown before each turn. */
+/** Queries the API of each side in turn, with one file grown before each turn. */
 export async function measureAnswers(
   { sides, rows, samples, counts, signal }: UsageRequest,
   asked: {
@@ -132,7 +132,7 @@ function plannedBytes({ fullVolumes, filesInEach }: VolumeCounts): number {
   return bytes;
 }
 
-/** A usage that is wrong by one byte is none, however quick it was. */
+/** Throws for a usage that is wrong by one byte: such a measurement does not count. */
 function requireBytes(text: string, expected: number, side: string): void {
   const { Volumes: volumes } = JSON.parse(text) as {
     readonly Volumes: readonly { readonly Name: string; readonly UsageData: { readonly Size: number } }[];

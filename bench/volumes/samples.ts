@@ -1,7 +1,7 @@
-/** Who is measured. */
+/** The measured sides. */
 export type SideName = 'Holdfast' | 'dockerd';
 
-/** What each side took for each row, in milliseconds. */
+/** The durations of each side for each row, in milliseconds. */
 export class Samples {
   readonly #all = new Map<string, number[]>();
 
@@ -15,14 +15,14 @@ export class Samples {
   }
 }
 
-/** How long it takes, in milliseconds. */
+/** The duration of the work in milliseconds. */
 export async function timeOf(work: () => Promise<unknown>): Promise<number> {
   const start = performance.now();
   await work();
   return performance.now() - start;
 }
 
-/** A B in one turn, B A in the next: nobody always pays for being first. */
+/** A B in one turn, B A in the next, so that neither always pays for being first. */
 export function inTurn<T>(sides: readonly T[], turn: number): readonly T[] {
   return turn % 2 === 0 ? sides : sides.toReversed();
 }

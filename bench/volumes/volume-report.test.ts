@@ -30,13 +30,13 @@ test('medians decide, and an aim is reached or missed by them', () => {
   expect(text).toContain('10.0 ms more   10 ms more');
 });
 
-test('without anything to compare with there is no ratio, and nothing is said to be missed', () => {
+test('without a comparison there is no ratio, and no aim is missed', () => {
   const [figures] = volumeFigures([create], seen({ create: [[5], []] }));
   expect(figures).toMatchObject({ ratio: undefined, moreMs: undefined, isReached: undefined });
   expect(formatVolumeFigures(figures === undefined ? [] : [figures])).not.toContain('Missed');
 });
 
-test('what takes longer than it may is named', () => {
+test('a row that exceeds its limit is named', () => {
   const text = formatVolumeFigures(
     volumeFigures([run, create], seen({ run: [[120], [100]], create: [[4], [2]] })),
   );

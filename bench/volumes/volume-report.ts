@@ -9,14 +9,14 @@ export interface VolumeFigures {
   readonly dockerdMs: Summary | undefined;
   /** How many times faster Holdfast is, by the medians: below 1 it is slower. */
   readonly ratio: number | undefined;
-  /** By how much longer Holdfast takes: the median of the differences between what was measured one after the other. */
+  /** How much longer Holdfast takes: the median of the differences between consecutive measurements. */
   readonly moreMs: number | undefined;
   readonly aim: Aim;
-  /** Undefined where there is nothing to compare with. */
+  /** Undefined without a comparison. */
   readonly isReached: boolean | undefined;
 }
 
-/** Turns what was seen into figures. Pure. */
+/** Turns measurements into figures. Pure. */
 export function volumeFigures(rows: readonly VolumeRow[], samples: Samples): VolumeFigures[] {
   return rows.map(({ title, aim }) => {
     const [own, other] = [samples.of(title, 'Holdfast'), samples.of(title, 'dockerd')];
@@ -37,7 +37,7 @@ function isReached(
 
 const headings = ['', 'Holdfast', 'fastest–slowest', 'dockerd', 'fastest–slowest', 'Holdfast is', 'aim'];
 
-/** The figures as a table for people, with every aim that is missed said in words. */
+/** The figures as a table, with every missed aim in words. */
 export function formatVolumeFigures(figures: readonly VolumeFigures[]): string {
   const lines = figures.map((row) => [
     row.title,

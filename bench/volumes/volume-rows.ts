@@ -1,4 +1,4 @@
-/** What Holdfast is to be beside dockerd. */
+/** Holdfast's aim in comparison with dockerd. */
 export type Aim =
   | { readonly kind: 'times faster'; readonly times: number }
   | { readonly kind: 'at most more'; readonly ms: number };
@@ -11,14 +11,14 @@ export interface VolumeRow {
 const faster: Aim = { kind: 'times faster', times: 1 };
 
 export interface VolumeCounts {
-  /** That are created, listed, inspected and removed. */
+  /** Number of volumes that are created, listed, inspected and removed. */
   readonly volumes: number;
-  /** That are measured. */
+  /** Number of volumes whose usage is measured. */
   readonly fullVolumes: number;
   readonly filesInEach: number;
 }
 
-/** Each may cost a millisecond more than without the API in front. */
+/** Each may take a millisecond more than without the API in front. */
 export const pings = 1000;
 
 export function countsAt(scale: number): VolumeCounts {

@@ -10,7 +10,7 @@ export const holdfastProgram = join(import.meta.dirname, '../../bin/holdfast');
 
 export interface ServiceRequest {
   readonly service: 'api' | 'plugin';
-  /** Where its state and its log are. */
+  /** The folder of its state and log. */
   readonly home: string;
   readonly socket: string;
   /** More arguments for the command. */
@@ -30,7 +30,10 @@ export function holdfastEnvironment(home: string): NodeJS.ProcessEnv {
   };
 }
 
-/** Starts a service of Holdfast as a user does, and waits until its socket is there. `unavailable` when it does not start. */
+/**
+ * Starts a service of Holdfast as a user does, and waits for its socket. `unavailable` when it does not
+ * start.
+ */
 export async function startService({
   service,
   home,

@@ -19,8 +19,8 @@ export async function cruiseImports(root: string, files: readonly string[]): Pro
 }
 
 /**
- * A parser that can't read a file makes dependency-cruiser find nothing in it, and say nothing: so what it saw is
- * held against the files that are there and against a plain search for their relative imports.
+ * When its parser cannot read a file, dependency-cruiser silently finds nothing in it: so its result is
+ * compared with the existing files and with a plain search for their relative imports.
  */
 function findUnseen(root: string, files: readonly string[], result: ICruiseResult): string[] {
   const modules = new Map(result.modules.map((module) => [module.source, module]));
@@ -139,7 +139,9 @@ const allowed: Readonly<Record<string, string>> = {
   'package.json': '{"name":"fixture","type":"module"}',
 };
 
-/** Proves on a tree of its own that every rule catches what it forbids and nothing else; returns what it failed to. */
+/**
+ * Proves on a generated tree that every rule catches what it forbids and nothing else; returns the failures.
+ */
 export async function proveRules(): Promise<string[]> {
   const root = mkdtempSync(join(tmpdir(), 'import-rules-'));
   try {

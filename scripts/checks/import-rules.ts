@@ -36,22 +36,22 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   surfaces: [...base, 'app/app\\.ts$', 'app\\.ts$'],
 };
 
-/** Tests may import what they test, past faces too. What several of them share is in `test/`. */
+/** Tests may import what they test, bypassing faces too. What several of them share is in `test/`. */
 export const testFile = '\\.test\\.ts$';
-/** How the command starts what listens, and what all that listen share. */
+/** How the command starts the servers, and what all servers share. */
 const serviceFaces = [
   '^src/surfaces/serve/',
   '^src/surfaces/docker-api/serve-api\\.ts$',
   '^src/surfaces/docker-plugin/serve-plugin\\.ts$',
 ];
-/** Where a program starts: it may call what only `app.ts` else may. */
+/** Where a program starts: it may call what otherwise only `app.ts` may. */
 const entryPoint = '^(src/surfaces/[^/]+|bench)/main\\.ts$';
 
 function faceOf(room: string): string {
   return `${room}/index\\.ts$`;
 }
 
-/** The rules of the folder table in ARCHITECTURE.md, as dependency-cruiser reads them. */
+/** The rules of the folder table in ARCHITECTURE.md, for dependency-cruiser. */
 export const importRules: readonly IForbiddenRuleType[] = [
   ...Object.entries(mayImport).map(([folder, others]) => folderRule(folder, others)),
   {

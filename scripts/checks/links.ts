@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
-/** Returns the links of a Markdown file that lead to no file of the checkout, one line each. */
+/** Returns the broken links of a Markdown file to files of the checkout, one line each. */
 export function findBrokenLinks(root: string, path: string, text: string): string[] {
   const prose = text.replace(/^```[\s\S]*?^```/gm, '').replace(/`[^`\n]*`/g, '');
   return [...prose.matchAll(/\]\(([^)\s]+)\)/g)]

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What `bin/node` of the bundled Node.js must be: see docs/decisions/0056-supply-chain.md. */
+/** The recorded properties of `bin/node` in the bundled Node.js: see docs/decisions/0056-supply-chain.md. */
 interface BundledNode {
   readonly version: string;
-  /** SHA-256 in hexadecimal, by the package that brings it. */
+  /** SHA-256 in hexadecimal, by the package that contains it. */
   readonly programs: Readonly<Record<string, string>>;
 }
 
@@ -39,7 +39,7 @@ export function findPackageFaults(root: string): string[] {
   ];
 }
 
-/** Returns what is wrong with the Node.js that a folder's packages bring, one line each. */
+/** Returns what is wrong with the Node.js in a folder's packages, one line each. */
 export function findBundledNodeFaults(root: string): string[] {
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
   const bundled = JSON.parse(readFileSync(join(root, 'scripts/bundled-node.json'), 'utf8')) as BundledNode;
@@ -92,7 +92,10 @@ function findLockFaults(lock: LockFile): string[] {
   });
 }
 
-/** `npm ci` refuses a lock file that lacks an optional package of any platform, also of one that Holdfast does not run on. */
+/**
+ * `npm ci` refuses a lock file that lacks an optional package of any platform, even of one that Holdfast does
+ * not run on.
+ */
 function findMissingPackages(lock: LockFile): string[] {
   const known = new Set(Object.keys(lock.packages));
   return Object.entries(lock.packages).flatMap(([path, entry]) =>
@@ -105,7 +108,10 @@ function findMissingPackages(lock: LockFile): string[] {
   );
 }
 
-/** A package's install script would run on every machine that installs the packages of this checkout: all are denied. */
+/**
+ * A package's install script would run on every machine that installs the packages of this checkout: all are
+ * denied.
+ */
 function findScriptFaults({ allowScripts = {} }: Manifest, lock: LockFile): string[] {
   const names = Object.entries(lock.packages)
     .filter(([path, { hasInstallScript }]) => path !== '' && hasInstallScript === true)
@@ -119,7 +125,10 @@ function findScriptFaults({ allowScripts = {} }: Manifest, lock: LockFile): stri
   ];
 }
 
-/** Where npm looks for a package that the package at `path` asks for: beside its own files, then further and further out. */
+/**
+ * Where npm looks for a package that the package at `path` requires: beside its own files, then further and
+ * further out.
+ */
 function placesOf(path: string, name: string): string[] {
   const outer = path.slice(0, Math.max(0, path.lastIndexOf('node_modules/') - 1));
   const here = path === '' ? `node_modules/${name}` : `${path}/node_modules/${name}`;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { runCommand } from '../run-command.ts';
 
-/** Folders whose code waits for what will use it, and why. */
+/** Folders with code that is not used yet, and why. */
 const mayWait: Readonly<Record<string, string>> = {
   'src/compose/': 'the commands that read Compose files come next, and this exception ends with them',
 };
@@ -50,7 +50,7 @@ const offences = [
   'src/room/index.ts unneeded',
 ];
 
-/** Proves on a tree of its own that such code is found, and nothing else; returns what was wrong. */
+/** Proves on a generated tree that such code is found, and nothing else; returns what was wrong. */
 export async function proveTestOnlyCode(root: string): Promise<string[]> {
   const tree = mkdtempSync(join(tmpdir(), 'product-code-'));
   try {
@@ -84,7 +84,7 @@ interface KnipIssue {
   readonly types: readonly { readonly name: string }[];
 }
 
-/** What knip, with the configuration of `root`, calls unused in `tree` when tests do not count. */
+/** What knip, with the configuration of `root`, reports as unused in `tree` when tests do not count. */
 async function reachedByTestsOnly(root: string, tree: string): Promise<Unreached[]> {
   const settings = JSON.parse(readFileSync(join(root, 'knip.json'), 'utf8')) as { entry: readonly string[] };
   const waiting = Object.keys(mayWait).map((folder) => `${folder}**/*.ts!`);

@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCommand } from '../run-command.ts';
 
-/** Paths of the project's own files from its root: what git has, and what is new and not ignored. Sorted. */
+/**
+ * Paths of the project's own files from its root: those in git, and new ones that are not ignored. Sorted.
+ */
 export async function listProjectFiles(root: string): Promise<string[]> {
   const listed = await runCommand('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
     cwd: root,
@@ -12,7 +14,7 @@ export async function listProjectFiles(root: string): Promise<string[]> {
   return [...new Set(listed.stdout.split('\0').filter((path) => path !== ''))].sort();
 }
 
-/** The text of a file, or undefined for one that is not text or has just gone. */
+/** The text of a file; undefined for a binary or missing one. */
 export function readText(root: string, path: string): string | undefined {
   try {
     const bytes = readFileSync(join(root, path));

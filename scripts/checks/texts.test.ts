@@ -43,7 +43,7 @@ describe('`findBrokenLinks()`', () => {
 describe('`findGoneFiles()`', () => {
   const files = ['src/backup/index.ts', 'src/backup/save/grade.ts', 'src/restore/undo.ts'];
 
-  test('finds what ARCHITECTURE.md names and is not there', () => {
+  test('finds files that ARCHITECTURE.md names and that do not exist', () => {
     const text = '`backup/save/grade.ts` `undo.ts` `restore/grade.ts` `App.ts`';
     expect(findGoneFiles('ARCHITECTURE.md', text, files)).toEqual([
       'ARCHITECTURE.md: the file "restore/grade.ts" is not there',
@@ -51,7 +51,7 @@ describe('`findGoneFiles()`', () => {
     ]);
   });
 
-  test('finds what the first comment of a face names and its room does not have', () => {
+  test('finds files that the first comment of a face names and its room lacks', () => {
     const text = "/** Begin with `grade.ts`, not `undo.ts`. */\nexport { a } from './a.ts'; // `gone.ts`";
     expect(findGoneFiles('src/backup/index.ts', text, files)).toEqual([
       'src/backup/index.ts: the file "undo.ts" is not there',
@@ -63,7 +63,7 @@ describe('`findGoneFiles()`', () => {
 describe('`findPackageFaults()`', () => {
   const entry = { version: '1.0.0', integrity: 'sha512-x' };
 
-  test('is content with exact versions that the lock file follows', () => {
+  test('accepts exact versions that match the lock file', () => {
     write({ a: '1.0.0' }, { '': { dependencies: { a: '1.0.0' } }, 'node_modules/a': entry });
     expect(findPackageFaults(folder)).toEqual([]);
   });
@@ -119,7 +119,7 @@ describe('`findPackageFaults()`', () => {
 });
 
 describe('`findBundledNodeFaults()`', () => {
-  test('finds a program other than the recorded one, another version, and that there is nothing to compare', () => {
+  test('finds a program other than the recorded one, another version, and a missing record', () => {
     const write = (version: string): void =>
       writeFileSync(
         join(folder, 'package.json'),

@@ -3,15 +3,15 @@ import { testFile } from './import-rules.ts';
 interface Ban {
   readonly pattern: RegExp;
   readonly why: string;
-  /** Which files it is for; all when left out. */
+  /** The files to check; all by default. */
   readonly files?: RegExp;
 }
 
 const tests = new RegExp(testFile);
-/** Code whose errors users see; what is below it may state its invariants as plain errors. */
+/** Code whose errors users see; code below it may state its invariants as plain errors. */
 const facingUsers = /^src\/(?!model\/|lib\/|repository\/)[^/]+\/.*\.ts$/;
 
-/** The patterns are put together from parts so that this file does not catch itself. */
+/** The patterns are assembled from parts so that this file does not match itself. */
 const bans: readonly Ban[] = [
   { pattern: new RegExp(`(?<![\\w.-])/${'work'}/`), why: "a path of somebody's machine" },
   { pattern: new RegExp(`\\.\\./${'shared'}\\b`), why: 'a path outside of the checkout' },
@@ -32,7 +32,7 @@ const bans: readonly Ban[] = [
   },
 ];
 
-/** Returns where a text file of the project says what it should not, one line each. */
+/** Returns the banned texts in a file of the project, one line each. */
 export function findBannedWords(path: string, text: string): string[] {
   const relevant = bans.filter(
     (ban) => ban.files === undefined || (ban.files.test(path) && !tests.test(path)),

@@ -17,7 +17,7 @@ import { setTimes, setXattr } from '../../src/lib/posix.ts';
 
 /** What the tree has besides ordinary files, for the text of the demo. */
 export interface SiteTree {
-  /** False where this user or file system can't have them. */
+  /** False where this user or file system cannot have them. */
   readonly hasXattrs: boolean;
   readonly hasOwners: boolean;
 }
@@ -27,7 +27,10 @@ const uploadCount = 240;
 const pageBytes = 8192;
 const databasePages = 1500;
 
-/** Makes the files of a small web application in a new folder: pages, uploads, a database, and what trips copies. */
+/**
+ * Creates the files of a small web application in a new folder: pages, uploads, a database, and files that
+ * are hard to copy.
+ */
 export function makeSiteTree(root: string): SiteTree {
   mkdirSync(root);
   makePages(join(root, 'pages'));

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { type BigIntStats, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { listXattrs } from '../../src/lib/posix.ts';
 
-/** Everything about a tree that a restore must bring back. */
+/** Everything about a tree that a restore must restore. */
 export interface TreeFacts {
   /** One line for each path, by the path's bytes as latin1; the root is ''. */
   readonly entries: ReadonlyMap<string, string>;
@@ -64,7 +64,7 @@ export function readTreeFacts(root: string): TreeFacts {
   return { entries, digest: hash.digest('hex'), ...counts };
 }
 
-/** Says in what two trees differ, one line a path; empty when they are the same. */
+/** Lists the differences of two trees, one line per path; empty when they are equal. */
 export function compareTrees(before: TreeFacts, after: TreeFacts): string[] {
   const paths = new Set([...before.entries.keys(), ...after.entries.keys()]);
   return [...paths].flatMap((path) => {

@@ -18,12 +18,15 @@ import { sharedLibrariesOf } from './shared-libraries.ts';
 const root = dirname(dirname(import.meta.dirname));
 
 export interface PluginBuild {
-  /** Made anew: `config.json` and `rootfs`, as `docker plugin create` takes them. */
+  /** Emptied first: `config.json` and `rootfs`, as `docker plugin create` expects them. */
   readonly target: string;
   readonly extras: readonly Extra[];
 }
 
-/** Builds Docker's managed plugin out of this checkout and the programs and libraries of this machine. Downloads nothing. */
+/**
+ * Builds Docker's managed plugin from this checkout and the programs and libraries of this machine. Downloads
+ * nothing.
+ */
 export async function buildPlugin({ target, extras }: PluginBuild): Promise<void> {
   const programs = findPrograms(extras);
   const rootfs = join(target, 'rootfs');
@@ -50,7 +53,7 @@ export async function buildPlugin({ target, extras }: PluginBuild): Promise<void
 
 const otherNames: readonly (readonly [name: string, same: string])[] = [['mkfs.ext4', 'mke2fs']];
 
-/** As Linux systems have it: the short names are links into /usr. */
+/** As in Linux distributions: the short names are links into /usr. */
 function makeFolders(rootfs: string): void {
   for (const folder of ['bin', 'sbin', 'lib', 'lib64']) {
     mkdirSync(join(rootfs, 'usr', folder), { recursive: true });

@@ -14,7 +14,7 @@ interface Config {
 
 const config = pluginConfig({ version: '1.2.3', extras: [] }) as Config;
 
-test('the plugin starts Node.js with the flags that the command starts it with', () => {
+test('the plugin starts Node.js with the flags of the command', () => {
   const command = readFileSync(join(root, 'bin/holdfast'), 'utf8');
   const [, flags = ''] = /^exec "\$node" (--.*?) "\$entry"/m.exec(command) ?? [];
   expect(flags.split(' ')).toEqual(config.entrypoint.slice(1, 3));

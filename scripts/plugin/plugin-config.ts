@@ -1,6 +1,6 @@
 import type { Extra } from './plugin-programs.ts';
 
-/** Where the host's state folder is in the plugin, and where the engine sees it with all that is mounted in it. */
+/** The host's state folder inside the plugin, and where the engine sees it with all mounts in it. */
 export const places = {
   host: '/var/lib/holdfast',
   published: '/published',
@@ -9,7 +9,7 @@ export const places = {
   package: '/opt/holdfast',
 } as const;
 
-/** What `config.json` says to the engine: "Plugin Config Version 1". */
+/** The engine's `config.json`: "Plugin Config Version 1". */
 export function pluginConfig({
   version,
   extras,
@@ -23,18 +23,18 @@ export function pluginConfig({
     interface: { types: ['docker.volumedriver/1.0'], socket: 'holdfast.sock' },
     entrypoint: [
       places.node,
-      // As bin/holdfast does it.
+      // As in bin/holdfast.
       '--max-semi-space-size=1',
       '--heap-growing-percent=40',
       `${places.package}/dist/main.js`,
       ...['plugin', '--state-dir', places.state, '--state-from', places.host],
     ],
     workdir: '/',
-    // For servers of NFS and CIFS.
+    // For NFS and CIFS servers.
     network: { type: 'host' },
-    // Who holds a volume is told by the processes of the engine and of its containers.
+    // The processes of the engine and of its containers show who holds a volume.
     pidhost: true,
-    // cryptsetup and udev wait for each other by a semaphore.
+    // cryptsetup and udev synchronize by a semaphore.
     ipchost: extras.includes('luks'),
     propagatedMount: places.published,
     mounts: [

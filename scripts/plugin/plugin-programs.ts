@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Programs of this machine that the plugin takes along, by what they are for. Volumes with a size are ext4 unless told otherwise. */
+/** Programs of this machine to include, by purpose. Volumes with a size are ext4 by default. */
 const always = [
   'mount',
   'umount',
@@ -15,7 +15,7 @@ const always = [
   'dumpe2fs',
 ];
 
-/** More kinds of storage, each for a word of `--with`. */
+/** Further kinds of storage, each for a word of `--with`. */
 export const extraPrograms = {
   xfs: ['mkfs.xfs', 'xfs_growfs'],
   btrfs: ['mkfs.btrfs', 'btrfs'],
@@ -30,7 +30,7 @@ export function isExtra(text: string): text is Extra {
   return Object.hasOwn(extraPrograms, text);
 }
 
-/** The paths of the programs. Throws and names those that this machine lacks. */
+/** The paths of the programs. Throws the names of missing ones. */
 export function findPrograms(extras: readonly Extra[]): string[] {
   const wanted = [...always, ...extras.flatMap((extra) => extraPrograms[extra])];
   const found = wanted.map((name) => ({ name, path: findProgram(name) }));

@@ -5,7 +5,9 @@ interface LockFile {
   readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly optional?: boolean }>>;
 }
 
-/** Copies the packages that the product needs, in the versions of the lock file, without what is for other machines. */
+/**
+ * Copies the packages that the product needs, in the lock file's versions, without parts for other platforms.
+ */
 export function copyProductionPackages(root: string, target: string): void {
   for (const path of productionPackages(root)) {
     cpSync(join(root, path), join(target, path), {
@@ -15,7 +17,7 @@ export function copyProductionPackages(root: string, target: string): void {
   }
 }
 
-/** Paths from the root of the checkout. The Node.js that is a package is left out: it gets a place of its own. */
+/** Paths from the root of the checkout. Excludes the Node.js package, which is copied to its own place. */
 export function productionPackages(root: string): string[] {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as LockFile;
   return Object.entries(lock.packages).flatMap(([path, { dev, optional }]) => {

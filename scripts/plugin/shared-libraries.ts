@@ -1,6 +1,8 @@
 import { mustRun, runCommand } from '../run-command.ts';
 
-/** The paths of all shared libraries that programs and libraries of this machine load, their loader with them. */
+/**
+ * The paths of all shared libraries that programs and libraries of this machine load, including their loader.
+ */
 export async function sharedLibrariesOf(files: readonly string[]): Promise<string[]> {
   const found = new Set<string>();
   for (const file of files) {
@@ -10,7 +12,7 @@ export async function sharedLibrariesOf(files: readonly string[]): Promise<strin
   return [...found].toSorted();
 }
 
-/** Reads what `ldd` says of one file. Throws when a library is missing. */
+/** Parses the output of `ldd` for one file. Throws when a library is missing. */
 export function parseLdd(text: string, file: string): string[] {
   return text.split('\n').flatMap((line) => {
     if (/=> not found/.test(line)) throw new Error(`${file} needs a library that is missing: ${line.trim()}`);

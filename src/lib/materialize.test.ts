@@ -289,7 +289,7 @@ describe('resists replacements by another user who owns the target', () => {
 
   async function* nothing(): AsyncGenerator<Uint8Array> {}
 
-  test('does not get what a directory was to have', async () => {
+  test('does not get the metadata of a directory', async () => {
     const own = join(target, 'own');
     mkdirSync(own, { mode: 0o700 });
     async function* members(): AsyncGenerator<TreeMember> {

@@ -108,7 +108,7 @@ test('the time of a symbolic link is its own', () => {
   expect(lstatSync(file, { bigint: true }).mtimeNs).toBe(before);
 });
 
-test('device numbers survive being packed, and are those of the kernel', () => {
+test('packed device numbers are those of the kernel, and can be unpacked', () => {
   const number = fc.integer({ min: 0, max: 2 ** 32 - 1 });
   fc.assert(
     fc.property(number, number, (major, minor) => {
@@ -151,7 +151,7 @@ test('the runs of data of a sparse file are found, and a file of one hole has no
   });
 });
 
-test('the names of users and groups are those of this machine, and unknown numbers have none', () => {
+test('user and group names are those of this machine, and unknown numbers have none', () => {
   const names = readUserNames();
   expect(names.user(0)).toBe('root');
   expect(names.group(0)).toBe('root');

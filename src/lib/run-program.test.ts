@@ -49,7 +49,7 @@ test('a program whose daemon keeps its output is not waited for', async () => {
   expect(Date.now() - before).toBeLessThan(15_000);
 });
 
-test('what a program has started is killed with it, where that was asked for', async () => {
+test('kills the children of a program with it, where requested', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'run-'));
   const file = join(folder, 'pid');
   const args = ['-c', 'sleep 30 & echo $! > "$0"; wait', file];

@@ -8,7 +8,7 @@ import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
 import { treeFacts } from '../support/tree-facts.ts';
 
 test.each(['ext4', 'btrfs', 'xfs'] as const)(
-  'the content of a mounted %s is replaced in place, where its root cannot be',
+  'what is in the root of a mounted %s is replaced in place, where the root itself cannot be',
   async (type) => {
     await using data = mountLoopFilesystem(type);
     await using state = mountLoopFilesystem('ext4');

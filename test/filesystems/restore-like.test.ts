@@ -34,7 +34,7 @@ async function freeBytes(path: string): Promise<number> {
 }
 
 test.each(['btrfs', 'xfs'] as const)(
-  'on %s, a restore shares equal data with the existing files, and writes only the difference',
+  'on %s, a restore shares what is the same with what is there, and writes only what differs',
   async (type) => {
     await using disk = mountLoopFilesystem(type);
     await using state = mountLoopFilesystem('ext4');

@@ -50,7 +50,7 @@ test('every blob is correct, although the next part is read while one is used', 
   expect(await readAll([])).toBe(0);
 });
 
-test('whoever stops in the middle leaves nothing that writes into the memory of the next reader', async () => {
+test('stopping in the middle leaves no read that writes into the memory of the next reader', async () => {
   for (let stop = 1; stop <= 20; stop += 3) {
     let seen = 0;
     for await (const _ of readBlobs(tools, packId, blobs)) if (++seen === stop) break;

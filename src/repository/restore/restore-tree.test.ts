@@ -336,7 +336,7 @@ describe('a hostile snapshot', () => {
     expect(result.others).toBe(0);
   });
 
-  test('whose paths are longer than any path can be comes back whole', async () => {
+  test('whose paths are longer than the limit of the kernel is restored completely', async () => {
     const names = Array.from({ length: 25 }, (_, depth) => `${depth}`.padStart(200, 'd'));
     const result = await restoreTree((handmade) => {
       const [small, one, two] = ['deep', 'one', 'two'].map((text) => handmade.blob('data', text));
