@@ -8,7 +8,7 @@ import { testCommand } from './test-command.ts';
  *
  * node init.ts NODE EXCHANGE STAGE
  */
-// Node.js is named: it takes itself for linux.uml, as the /proc that it saw at its start was the host's.
+// Node.js is named, as it takes itself for linux.uml: what it saw as /proc when it started was the host's.
 const [node = '', exchange = '', stage = ''] = process.argv.slice(2);
 
 try {
