@@ -64,7 +64,7 @@ export class QuickCommits implements Disposable {
     }
   }
 
-  /** Makes everything committed before durable, whoever committed it. */
+  /** Makes everything committed before durable, also by other processes. */
   sync(): void {
     if (this.#hasLog) fdatasyncSync(this.#log());
   }

@@ -160,8 +160,8 @@ export class TreeWriter implements Disposable {
   }
 
   /**
-   * Creates an entry: under its own name where nobody can see it yet, otherwise under a temporary one that is
-   * renamed.
+   * Creates an entry: under its own name in a staged tree, which no other process uses, otherwise under a
+   * temporary one that is renamed.
    */
   async #place(path: ByteString, make: (at: ByteString) => void | Promise<void>): Promise<void> {
     const { parent, name } = this.#parentOf(path);

@@ -28,7 +28,7 @@ export function parseMaxStill(text: string): number {
   });
 }
 
-/** For people. */
+/** The limit in words. */
 export function describeMaxStill(maxStillMs: number): string {
   return Number.isFinite(maxStillMs) ? formatDuration(maxStillMs) : 'unlimited';
 }

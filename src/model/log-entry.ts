@@ -37,7 +37,7 @@ export interface LogEvent {
   readonly snapshot?: string | undefined;
   /** The repository's id. */
   readonly repository?: string | undefined;
-  /** For people. */
+  /** The event, in words. */
   readonly message?: string | undefined;
 }
 

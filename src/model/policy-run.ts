@@ -70,7 +70,7 @@ export interface AnomalyRecord {
   readonly volumeName: string;
   readonly snapshotId: string;
   readonly kind: AnomalyKind;
-  /** For people. */
+  /** The explanation, in words. */
   readonly message: string;
   readonly foundAt: string;
   /** When a user accepted it. */

@@ -73,7 +73,7 @@ export type Consistency = 'cold' | 'freeze' | 'two-pass' | 'pause' | 'stop' | 'l
 /** Why a snapshot has its grade. */
 export interface GradeEvidence {
   readonly consistency: Consistency;
-  /** For people. */
+  /** The explanation, in words. */
   readonly reason: string;
   /** How long containers were still, from the first stopped to the last restarted. */
   readonly stillMs?: number | undefined;

@@ -38,7 +38,7 @@ interface BackupJson {
   readonly skipped: readonly { name: string }[];
 }
 
-describe('what is said elsewhere of how a volume is saved', () => {
+describe('settings from other places for saving a volume', () => {
   interface SaidJson {
     readonly outcomes: readonly {
       readonly settings: readonly { readonly name: string; readonly from: string }[];
@@ -271,7 +271,7 @@ describe('holdfast backup and restore', () => {
 
     await cli.run('undo', 'pg', '--yes');
     expect(readdirSync(pg)).toEqual(['f']);
-    // That was the last now.
+    // That undid the last restore.
     await cli.run('undo', '--yes');
     expect(readdirSync(pg)).toEqual([]);
     expect(readdirSync(web)).toEqual([]);
@@ -301,7 +301,7 @@ describe('holdfast backup and restore', () => {
     expect(existsSync(join(cli.folder, 'never'))).toBe(false);
   });
 
-  test('restore to a new directory, an empty one, and a new volume, and never into one that holds something', async () => {
+  test('restore to a new directory, an empty one, and a new volume, and never into one with content', async () => {
     const root = await cli.volume('pg');
     writeFileSync(join(root, 'f'), 'content');
     const saved = treeFacts(root);
@@ -377,7 +377,7 @@ describe('holdfast backup and restore', () => {
     expect(await cli.attempt(['backup', './repository'])).toMatchObject({ exit: 2 });
   });
 
-  test('a backup of all volumes that finds none to save is no good backup, and is written down', async () => {
+  test('a backup of all volumes that finds none is a failure, and is logged', async () => {
     const bare = new Cli();
     try {
       await bare.init();

@@ -43,7 +43,7 @@ function expectRefusal(
   expect(treeFacts(root)).toEqual(saved);
 }
 
-test('snapshots of a name that is nearly one are none, with a hint', async () => {
+test('a name similar to a known one has no snapshots, with a hint', async () => {
   const { exit, stdout, stderr } = await cli.attempt(['snapshots', 'postgre']);
   expect({ exit, stdout }).toEqual({ exit: 0, stdout: 'There are no snapshots.\n' });
   expect(stderr).toContain('Did you mean "postgres"?');
@@ -165,7 +165,7 @@ describe('the repository', () => {
     ).toBe(0);
   });
 
-  test('a folder that is none, or that is not there, is refused', async () => {
+  test('a file in place of a folder, or a missing folder, is refused', async () => {
     const password = ['--password-file', join(cli.stateDir, 'keys/default.key')];
     cli.mkdir('none');
     expectRefusal(await cli.attempt(['snapshots', '--repo', './none', ...password]), {
@@ -211,7 +211,7 @@ describe('the repository', () => {
     });
   });
 
-  test('a second init leaves the default as it is, says how to change that, and does so when asked', async () => {
+  test('a second init leaves the default unchanged, says how to change it, and does so on request', async () => {
     using fresh = new Cli();
     await fresh.init();
     const other = join(fresh.folder, 'typo');
@@ -226,7 +226,7 @@ describe('the repository', () => {
     expect(await fresh.json('init')).toMatchObject({ location: other });
   });
 
-  test('a directory that is no repository is said to be none, and its password is not asked for', async () => {
+  test('a directory without a repository is reported as such, and its password is not asked for', async () => {
     expectRefusal(await cli.attempt(['--repo', join(cli.folder, 'nowhere'), 'snapshots']), {
       exit: 4,
       message: /There is no repository in ".*nowhere"/,

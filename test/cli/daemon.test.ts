@@ -131,7 +131,7 @@ describe('holdfast daemon', () => {
     await cli.run('check', '--read-data');
   });
 
-  test('SIGHUP has it read its configuration again; one that cannot be used leaves the one before in force', async () => {
+  test('SIGHUP makes it reload its configuration; an invalid one leaves the previous in force', async () => {
     configure(`policies: {}\n`);
     const daemon = new Daemon();
     await daemon.says('The daemon runs.');
@@ -144,7 +144,7 @@ describe('holdfast daemon', () => {
     expect(await daemon.end()).toBe(0);
   });
 
-  test('a repository that is away does not end it: it goes on when the repository is back', async () => {
+  test('an unreachable repository does not end it: it continues when the repository is back', async () => {
     configure(everyTwoSeconds);
     const { rename } = await import('node:fs/promises');
     await rename(cli.repository, `${cli.repository}.away`);

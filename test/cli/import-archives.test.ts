@@ -347,7 +347,7 @@ async function killAfter(ms: number, args: readonly string[]): Promise<void> {
   await gone;
 }
 
-test('an import that is killed again and again goes on, and nothing is doubled', async () => {
+test('an import killed again and again continues, and imports nothing twice', async () => {
   for (let i = 0; i < 6; i++) {
     writeFileSync(join(source, `more-${i}`), Buffer.alloc(3_000_000, String(i)));
     archive(`pg-2025010${i + 1}-000000.tar`);

@@ -52,7 +52,7 @@ test.each(['empty', 'gone'] as const)(
   },
 );
 
-test('without a copy, what the state folder tells is taken, and the rest is said', async () => {
+test('without a copy, the catalog is rebuilt from the state folder, and the rest is named', async () => {
   await cli.init();
   writeFileSync(join(await cli.volume('pg'), 'data'), 'content');
   await cli.volume('empty');

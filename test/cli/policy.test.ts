@@ -193,7 +193,7 @@ describe('holdfast policy', () => {
     );
   });
 
-  test('"run" saves all that it covers and applies its rules to its own snapshots only; --dry-run says so before', async () => {
+  test('"run" saves everything that it covers and applies its rules only to its own snapshots; --dry-run shows that', async () => {
     const root = await cli.volume('pg');
     configure(nightly);
     const save = async (): Promise<string> => {
@@ -276,7 +276,7 @@ describe('holdfast policy', () => {
 });
 
 describe('holdfast coverage', () => {
-  test('says of every place whether it is protected, why, and how old its newest good snapshot is', async () => {
+  test('shows of every place whether it is protected, why, and how old its newest good snapshot is', async () => {
     const root = await cli.volume('pg');
     writeFileSync(join(root, 'data'), 'x');
     for (const name of ['npm-cache', 'plain']) await cli.run('volume', 'create', name);

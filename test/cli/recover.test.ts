@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => cli[Symbol.dispose]());
 
-test('recover says so when there is nothing to bring back', async () => {
+test('recover reports when there is nothing to restore', async () => {
   expect(await cli.run('recover')).toBe('There is nothing to bring back.\n');
   expect(await cli.json('recover')).toEqual({ jobs: [], hooks: [], volumes: [], elsewhere: 0 });
 });

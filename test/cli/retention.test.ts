@@ -300,7 +300,7 @@ describe('holdfast find', () => {
     );
   });
 
-  test('says so, with exit number 4, when there is nothing, and refuses to look for nothing', async () => {
+  test('exits with 4 when there is nothing, and refuses to search for nothing', async () => {
     await backUp();
     expect(await cli.attempt(['find', 'nothing-such'])).toMatchObject({ exit: 4 });
     expect(await cli.attempt(['find'])).toMatchObject({ exit: 2 });

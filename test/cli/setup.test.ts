@@ -19,7 +19,7 @@ test('setup with a second repository leaves the default and what backs up to it 
   expect(known.filter(({ isDefault }) => isDefault)).toMatchObject([{ location: cli.repository }]);
 });
 
-test('setup that is stopped after it has made the key says where the key is', async () => {
+test('setup stopped after the creation of the key says where the key is', async () => {
   await cli.volume('data');
   let isAsked = false;
   const stopped = await cli.attempt([...setup, '--repo', cli.repository], {

@@ -115,7 +115,7 @@ describe('a volume that was restored on another machine', () => {
     expect((await listAll(a))[0]?.tags).toEqual(['mine']);
   });
 
-  test('goes on with them where this machine takes the place of the other, and then rules are about all', async () => {
+  test('continues with them where this machine replaces the other, and then rules apply to all', async () => {
     await a.volume('pg');
     for (const data of ['first', 'second']) {
       write(a, data);
@@ -167,7 +167,7 @@ describe('a machine whose state folder was lost', () => {
   });
 });
 
-test('a volume that is restored from the snapshots of one that was renamed does not join them', async () => {
+test('a volume restored from the snapshots of a renamed one does not join them', async () => {
   await a.volume('pg');
   write(a, 'saved');
   await a.run('backup', 'pg');

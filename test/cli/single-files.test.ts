@@ -104,7 +104,7 @@ test('a link to a file, a pipe and a missing path are refused by name', async ()
   expect(await cli.run('snapshots', '-q')).toBe('');
 });
 
-test('a policy that names a single file saves it, and coverage says so', async () => {
+test('a policy that names a single file saves it, and coverage shows it', async () => {
   writeFileSync(
     join(cli.stateDir, 'holdfast.yaml'),
     `policies: { conf: { paths: '${file}', schedule: '@daily' } }\n`,

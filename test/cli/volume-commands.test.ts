@@ -12,7 +12,7 @@ beforeAll(() => {
 afterAll(() => cli[Symbol.dispose]());
 
 describe('holdfast volume', () => {
-  test('create prints the name, is fine when it is repeated, and says how an existing volume differs', async () => {
+  test('create prints the name, can be repeated, and says how an existing volume differs', async () => {
     expect(await cli.run('volume', 'create', 'made', '--label', 'a=1', '--label', 'bare')).toBe('made\n');
     expect(await cli.run('volume', 'create', 'made', '--label', 'a=1')).toBe('made\n');
     const differing = await cli.attempt(['volume', 'create', 'made', '--label', 'a=2']);

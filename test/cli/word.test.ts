@@ -99,7 +99,7 @@ describe('holdfast log', () => {
     expect(await cli.ids('pg')).toHaveLength(2);
   });
 
-  test('refuses kinds that there are not, and names those that there are', async () => {
+  test('refuses unknown kinds, and names the known ones', async () => {
     expect(await cli.attempt(['log', '--kind', 'nothing'])).toMatchObject({
       exit: 2,
       stderr: expect.stringContaining('volume-remove') as string,

@@ -42,7 +42,7 @@ interface Damage {
 const types = ['data', 'data', 'index', 'snapshots', 'keys', 'config'];
 
 test(
-  `of ${damages} damages none is called whole that restic finds, and what is not hit is restored`,
+  `of ${damages} damages none that restic finds goes unnoticed, and intact snapshots are restored`,
   async () => {
     const count = { found: 0, harmless: 0, restored: 0, refused: 0 };
     for (let round = 0; round < damages; round++) {

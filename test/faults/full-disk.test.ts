@@ -48,7 +48,7 @@ function expectOneMessage(ended: Ended, words: RegExp): void {
 }
 
 describe.runIf(process.getuid?.() === 0)('a full disk', () => {
-  test('under the repository fails the backup with one message, harms nothing, and the next run goes on', async () => {
+  test('under the repository fails the backup with one message, harms nothing, and the next run continues', async () => {
     mountSmall(world.repository, '24m');
     await world.init();
     const root = await world.volume('data');
@@ -96,7 +96,7 @@ describe.runIf(process.getuid?.() === 0)('a full disk', () => {
     expect(checked.exit, checked.stderr).toBe(0);
   });
 
-  test('under a volume leaves it as it was when it is restored', async () => {
+  test('under a volume leaves it unchanged by a failed restore', async () => {
     await world.init();
     const disk = join(world.folder, 'disk');
     mountSmall(disk, '24m');
@@ -209,7 +209,7 @@ describe.runIf(process.getuid?.() === 0)('a full disk', () => {
 });
 
 describe.runIf(process.getuid?.() === 0)('a store', () => {
-  test('that is read-only is said, and can be listed, checked and restored from', async () => {
+  test('that is read-only is reported, and can be listed, checked and restored from', async () => {
     mountSmall(world.repository, '40m');
     await world.init();
     const root = await world.volume('data');
@@ -227,7 +227,7 @@ describe.runIf(process.getuid?.() === 0)('a store', () => {
     expect(treeFacts(join(world.folder, 'copy'))).toEqual(before);
   });
 
-  test('that goes away while a backup runs is said, and nothing is made in its place', async () => {
+  test('that disappears during a backup is reported, and nothing is created in its place', async () => {
     await world.init();
     const root = await world.volume('data');
     writeFileSync(join(root, 'large'), random.bytes(150_000_000));
@@ -244,7 +244,7 @@ describe.runIf(process.getuid?.() === 0)('a store', () => {
     expect(await world.judge('check')).toContain('no errors were found');
   });
 
-  test('that may no longer be written to while a backup runs is said, and the next one goes on', async () => {
+  test('that becomes read-only during a backup is reported, and the next one continues', async () => {
     world.repository = join(world.mkdir('open'), 'repository');
     world.stateDir = join(world.folder, 'open/state');
     execFileSync('chown', ['1234:1234', join(world.folder, 'open')]);

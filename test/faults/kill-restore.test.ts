@@ -29,7 +29,7 @@ const nextCommands = [
 ] as const;
 
 test(
-  `a restore in place that is killed at up to ${kills} moments leaves the volume as it was or as it was to become`,
+  `a restore in place killed at up to ${kills} moments leaves the volume in its old or its new state`,
   async () => {
     const random = dice('kill restore');
     const root = await world.volume('data');

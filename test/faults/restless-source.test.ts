@@ -33,7 +33,7 @@ interface SnapshotJson {
 
 const rounds = times({ all: 12, daily: 2 });
 
-test(`files that go, come, grow, shrink and turn into other things under ${rounds} backups are named`, async () => {
+test(`files that appear, disappear, grow, shrink and change their type under ${rounds} backups are named`, async () => {
   await world.init();
   const random = dice('restless');
   const root = await world.volume('data');

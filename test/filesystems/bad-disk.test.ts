@@ -8,7 +8,7 @@ import { treeFacts } from '../support/tree-facts.ts';
 
 const megabyte = 1024 * 1024;
 
-test('a backup onto a full disk says so, leaves a sound repository, and works once there is room', async () => {
+test('a backup onto a full disk reports it, leaves an intact repository, and works once there is room', async () => {
   await using data = mountLoopFilesystem('ext4');
   // Two packs of 17 to 19 MB and some more fit, but never three: there is little room left when they stay.
   await using store = mountLoopFilesystem('ext4', { sizeBytes: 53 * megabyte });
@@ -31,7 +31,7 @@ test('a backup onto a full disk says so, leaves a sound repository, and works on
   await holdfast.run('backup', 'data');
 });
 
-test('a restore onto a full disk says so and leaves the volume as it was', async () => {
+test('a restore onto a full disk reports it and leaves the volume unchanged', async () => {
   await using data = mountLoopFilesystem('ext4', { sizeBytes: 96 * megabyte });
   await using store = mountLoopFilesystem('ext4');
   const holdfast = holdfastCommand(join(data.path, 'state'));

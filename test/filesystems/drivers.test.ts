@@ -117,7 +117,7 @@ describe('on btrfs', () => {
     refused: [],
   });
 
-  test('a limit holds, and says how much is used', async () => {
+  test('a limit is enforced, and usage is reported', async () => {
     await using one = await makeVolume('btrfs', { size: '8m' }, disk.path);
     await one.driver.create(one.volume);
     await expect(
@@ -158,7 +158,7 @@ test('btrfs elsewhere says what is missing', async () => {
 });
 
 describe('a volume with a size', () => {
-  test('holds no more than that, and says how much it holds', async () => {
+  test('holds no more than that, and reports its size', async () => {
     await using one = await makeVolume('local', { size: '16m' });
     await one.driver.create(one.volume);
     await one.driver.mount(one.volume);
@@ -279,7 +279,7 @@ describe('a volume with a size', () => {
     expect(status).toBe(0);
   });
 
-  test('says when the disk below has no room for all of it', async () => {
+  test('reports when the disk below has no room for all of it', async () => {
     await using disk = mountLoopFilesystem('ext4', { sizeBytes: 128 << 20 });
     await using one = await makeVolume('local', { size: '1g' }, disk.path);
     await one.driver.create(one.volume);
@@ -375,7 +375,7 @@ describe('a device', () => {
   });
 });
 
-test('a bind mount of a folder that is not there says how it can be made', async () => {
+test('a bind mount of a missing folder says how to create it', async () => {
   await using one = await makeVolume('bind', { o: 'bind', device: '/no/such/folder' });
   await expect(one.driver.create(one.volume)).rejects.toMatchObject({
     code: 'not-found',

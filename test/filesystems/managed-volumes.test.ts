@@ -53,7 +53,7 @@ const isMounted = async (name: string): Promise<boolean> =>
   mountAt(await readMounts(), fromText(dataOf(name))) !== undefined;
 
 describe('mounts of a volume', () => {
-  test('are counted by ids: the same id may come twice, and the last one unmounts', async () => {
+  test('are counted by ids: an id may be repeated, and the last release unmounts', async () => {
     await managed.create(spec('pg', sized));
     expect(await managed.mount('pg', 'one')).toBe(dataOf('pg'));
     expect(await managed.mount('pg', 'one')).toBe(dataOf('pg'));
@@ -296,7 +296,7 @@ describe('the trash', () => {
     expect(await readdir(join(stateDir, 'trash'))).toEqual([]);
   });
 
-  test('deletes nothing twice, and nothing that was given back meanwhile', async () => {
+  test('deletes nothing twice, and nothing that was restored meanwhile', async () => {
     for (const name of ['pg', 'db']) {
       await managed.create(spec(name, sized));
       await managed.remove(name);
@@ -439,7 +439,7 @@ describe('what was interrupted', () => {
   });
 });
 
-test('a name that exists is given back when driver, options and labels agree, however they are written', async () => {
+test('an existing volume is returned when driver, options and labels agree, in any spelling', async () => {
   await managed.create(spec('pg', { type: 'none', o: 'bind', device: stateDir }));
   await managed.create(spec('pg', { type: 'none', o: 'bind', device: `${stateDir}/.` }, 'holdfast'));
   await managed.create(spec('pg'));
@@ -486,7 +486,7 @@ test('an image that is cut short is reported by its volume alone, and nothing is
   await managed.mount('web', 'one');
 });
 
-test('a kernel without dm-crypt says so, and leaves no volume behind', async () => {
+test('a kernel without dm-crypt is reported, and no volume stays behind', async () => {
   if ((await access('/dev/mapper/control').catch(() => 'none')) === undefined) return;
   await expect(managed.create(spec('secret', { type: 'luks', size: '64m' }))).rejects.toMatchObject({
     code: 'unsupported',

@@ -161,7 +161,7 @@ test('what a restore has kept for an undo does not stay behind: it is brought ba
   expect(await content()).toBe('since');
 });
 
-test('Ctrl-C leaves the volume as it was, and nothing else', async () => {
+test('Ctrl-C leaves the volume unchanged, and nothing else', async () => {
   writeFileSync(join(root, 'large'), Buffer.alloc(200 << 20, 'x'));
   const child = spawn(
     command,

@@ -277,7 +277,7 @@ describe('a migration that is killed', () => {
 });
 
 describe('a migration that fails', () => {
-  test('for want of room leaves the volume as it was', async () => {
+  test('for lack of room leaves the volume unchanged', async () => {
     await makeVolume();
     await whileMounted((root) => writeFileSync(join(root, 'large'), Buffer.alloc(20 << 20, 'x')));
     const data = await facts();
@@ -286,7 +286,7 @@ describe('a migration that fails', () => {
     await expectTidy(0);
   });
 
-  test('as the disk below the new image fills up leaves the volume as it was', async () => {
+  test('as the disk below the new image fills up leaves the volume unchanged', async () => {
     await makeVolume();
     await whileMounted((root) => writeFileSync(join(root, 'large'), randomBytes(40 << 20)));
     const data = await facts();
@@ -299,7 +299,7 @@ describe('a migration that fails', () => {
     await expectTidy(0);
   });
 
-  test('as the copy is not right leaves the volume as it was', async () => {
+  test('as the copy is wrong leaves the volume unchanged', async () => {
     await makeVolume();
     const data = await facts();
     const spoil = ({ to }: MigrationPlaces): void => {
@@ -329,7 +329,7 @@ describe('a migration that fails', () => {
     await expectTidy(0);
   });
 
-  test('leaves nothing on an image that was made for it, and nothing on one that was there', async () => {
+  test('leaves nothing on an image that was created for it, and nothing on an existing one', async () => {
     await makeVolume();
     const image = join(stateDir, 'block.img');
     const give: Partial<MigrationSteps> = { finish: () => Promise.reject(new Error('enough')) };
@@ -361,7 +361,7 @@ describe('a migration that fails', () => {
   });
 });
 
-test('the way back has the data of then, and the way forth again what was written since', async () => {
+test('the way back has the old data, and the way forth again what was written since', async () => {
   await makeVolume();
   const data = await facts();
   await migrate('gocryptfs');

@@ -11,7 +11,7 @@ import { treeFacts } from '../support/tree-facts.ts';
 const types: readonly LoopFilesystemType[] = ['btrfs', 'xfs', 'ext4'];
 
 describe.each(types)('a volume and its repository on %s', (type) => {
-  test('come back from a backup with every byte, hole, link, attribute and time', async () => {
+  test('are restored from a backup with every byte, hole, link, attribute and time', async () => {
     await using disk = mountLoopFilesystem(type);
     const holdfast = holdfastCommand(join(disk.path, 'state'));
     await holdfast.run('init', '--repo', join(disk.path, 'repository'));

@@ -51,7 +51,7 @@ describe('a local store', () => {
     await expect(save('data', 500_000)).resolves.toBeDefined();
   });
 
-  test('on a disk that is full cannot be made, and says so', async () => {
+  test('on a full disk cannot be created, and an error says so', async () => {
     execFileSync('mount', ['-o', 'remount,nr_inodes=20', mountPoint]);
     await expect(store.create()).rejects.toMatchObject({ code: 'full' });
     expect(await store.exists('config', '')).toBe(false);

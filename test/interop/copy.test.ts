@@ -128,7 +128,7 @@ function bytesOf(location: string): number {
 /** Number of kills. */
 const kills = times({ all: 40, daily: 6 });
 
-test(`a copy that is killed at ${kills} moments leaves a whole target, and goes on until all is there`, async () => {
+test(`a copy killed at ${kills} moments leaves an intact target, and continues until everything is copied`, async () => {
   const holdfast = holdfastCommand(join(folder, 'state'));
   await holdfast.run('init', '--repo', from);
   const root = await holdfast.createVolume('data');

@@ -24,7 +24,7 @@ function restic(password: Uint8Array, ...args: string[]): Promise<RunResult> {
   });
 }
 
-test('restic opens with the key that Holdfast added, and no more with the one that it removed', async () => {
+test('restic opens with the key that Holdfast added, and no longer with the one that it removed', async () => {
   await using repository = await initTestRepository(location);
   const [own] = await repository.listKeys();
   const added = await repository.addKey(second);
@@ -38,7 +38,7 @@ test('restic opens with the key that Holdfast added, and no more with the one th
   expect(JSON.parse((await restic(second, 'cat', 'config')).stdout)).toMatchObject({ id: repository.id });
 });
 
-test('Holdfast opens with the key that restic added or changed to, and no more with the one that it removed', async () => {
+test('Holdfast opens with the key that restic added or changed to, and no longer with the one that it removed', async () => {
   await resticCommand(location).run('init');
   const file = join(folder, 'new-password');
   writeFileSync(file, second);

@@ -72,7 +72,7 @@ function change(text: string): void {
   writeFileSync(join(data, 'short'), text);
 }
 
-test('come back in place, alone, elsewhere and by an undo, and the kept data is removed', async () => {
+test('are restored in place, alone, elsewhere and by an undo, and the kept data is removed', async () => {
   change('changed');
   await restore();
   expect([read(data), readFileSync(join(data, 'short'), 'utf8')]).toEqual(['deep', 'short']);

@@ -143,7 +143,7 @@ describe('rclone', () => {
     expect(await store.list('data')).toEqual([]);
   });
 
-  test('a process that says nothing is given up after a while', async () => {
+  test('a silent process is given up after a while', async () => {
     const { store } = await openMade({ stallMs: 500 });
     // One that an earlier test used may not have ended yet.
     const processes = childrenOf(process.pid, 'rclone');

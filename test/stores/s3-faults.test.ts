@@ -89,7 +89,7 @@ test('a connection that breaks in the middle of an answer gives no half answer',
   expect((await store.load('data', name)).equals(content)).toBe(true);
 });
 
-test('a server that says nothing is given up after a while', async () => {
+test('a silent server is given up after a while', async () => {
   server.answer = () => undefined;
   const started = performance.now();
   await expect(open({ stallMs: 300 }).load('data', name)).rejects.toMatchObject({
@@ -99,7 +99,7 @@ test('a server that says nothing is given up after a while', async () => {
   expect(performance.now() - started).toBeLessThan(30_000);
 });
 
-test('a signal ends a call that waits, and one that tries again', async () => {
+test('a signal ends a waiting call, and a retrying one', async () => {
   server.answer = () => undefined;
   for (const more of [{}, { stallMs: 50, retry: { deadlineMs: 1e9, firstDeadlineMs: 1e9 } }]) {
     const signal = AbortSignal.timeout(200);

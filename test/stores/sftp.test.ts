@@ -210,7 +210,7 @@ describe('sftp', () => {
     expect(readdirSync(join(place, 'data', name.slice(0, 2)))).toEqual([]);
   });
 
-  test('a server that says nothing is given up after a while', async () => {
+  test('a silent server is given up after a while', async () => {
     const { store } = await openMade({ stallMs: 500 });
     // One that an earlier test used may not have ended yet.
     const sessions = childrenOf(process.pid, 'ssh');

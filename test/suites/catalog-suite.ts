@@ -24,7 +24,7 @@ const run: RunRecord = {
   message: undefined,
 };
 
-/** What every catalog must do. `open` gives an empty one. */
+/** The contract of catalogs. `open` returns an empty one. */
 export function testCatalog(open: () => Catalog): void {
   let catalog: Catalog;
 
@@ -61,7 +61,7 @@ export function testCatalog(open: () => Catalog): void {
     expect(catalog.listVerifiedSnapshots('r3')).toEqual([]);
   });
 
-  test('repositories are listed by name, as they were saved', () => {
+  test('repositories are listed by name, with all their fields', () => {
     const second = { ...repository, name: 'far', isDefault: false };
     catalog.saveRepository(repository);
     catalog.saveRepository(second);

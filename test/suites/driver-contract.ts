@@ -16,7 +16,7 @@ export interface DriverUnderTest {
   readonly base?: (() => string) | undefined;
   /** Options that must be refused, and a part of the message. */
   readonly refused: readonly (readonly [Readonly<Record<string, string>>, string])[];
-  /** An owner can be set, and is kept. */
+  /** True when an owner can be set, and persists. */
   readonly keepsOwners?: boolean;
 }
 
@@ -79,7 +79,7 @@ export function describeDriver(name: string, subject: DriverUnderTest): void {
       expect(await readFile(join(volume.mountpoint, 'folder/file'), 'utf8')).toBe('content');
     });
 
-    test('data stays over an unmount, unless the driver says that it is fleeting', async () => {
+    test('data survives an unmount, unless the driver declares it fleeting', async () => {
       await driver.create(volume);
       await mount();
       await writeFile(join(volume.mountpoint, 'file'), 'content');

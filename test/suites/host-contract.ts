@@ -8,11 +8,11 @@ import type { VolumeSpec } from '../../src/model/volume.ts';
 import type { Host, VolumeData } from '../../src/hosts/host.ts';
 
 export interface HostUnderTest {
-  /** Opens the same host anew each time. */
+  /** Opens the same host again each time. */
   open(): Promise<Host>;
 }
 
-/** What every host does, whatever is behind it. */
+/** The contract of hosts, for every implementation. */
 export function describeHost(name: string, subject: HostUnderTest): void {
   describe(`${name} as a host`, () => {
     let host: Host;
@@ -44,7 +44,7 @@ export function describeHost(name: string, subject: HostUnderTest): void {
       expect(first.kind).toBe(host.kind);
     });
 
-    test('a volume that was created is found and listed as it was asked for', async () => {
+    test('a created volume is found and listed with its requested settings', async () => {
       const created = await create({ name: 'contract-one', labels: { a: '1', 'with space': 'ü' } });
       expect(created).toMatchObject({
         name: 'contract-one',
@@ -70,7 +70,7 @@ export function describeHost(name: string, subject: HostUnderTest): void {
       expect(await create({ name: 'contract-same', labels: { a: '1' } })).toEqual(first);
     });
 
-    test('creating a volume that exists with other labels says how it differs and changes nothing', async () => {
+    test('creating a volume that exists with other labels reports the difference and changes nothing', async () => {
       const first = await create({ name: 'contract-differs', labels: { tier: 'gold' } });
       await expect(create({ name: 'contract-differs', labels: { tier: 'tin' } })).rejects.toMatchObject({
         code: 'conflict',

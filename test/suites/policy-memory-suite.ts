@@ -28,7 +28,10 @@ const end: PolicyRunEnd = {
   message: undefined,
 };
 
-/** What every catalog must do with policies and what they found. `current` gives the catalog of a test, which is empty. */
+/**
+ * The contract of catalogs for policies and their findings. `current` returns the catalog of a test, which is
+ * empty.
+ */
 export function testPolicyMemory(current: () => Catalog): void {
   let catalog: Catalog;
 

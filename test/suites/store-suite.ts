@@ -17,7 +17,7 @@ const namedTypes: readonly FileType[] = ['keys', 'locks', 'snapshots', 'index', 
 /** The contract of stores, for every implementation. */
 export function describeStore({ name: kind, open, lastConfigStays }: StoreSubject): void {
   describe(`store "${kind}"`, () => {
-    test('an empty place holds no repository, and says so', async () => {
+    test('an empty place holds no repository, and an error says so', async () => {
       await using place = await open();
       expect(await place.store.exists('config', '')).toBe(false);
       await expect(place.store.load('config', '')).rejects.toMatchObject({ code: 'not-found' });
@@ -179,7 +179,7 @@ export function describeStore({ name: kind, open, lastConfigStays }: StoreSubjec
       }
     });
 
-    test('a cancelled call does nothing and says that it was cancelled', async () => {
+    test('a cancelled call does nothing and throws that it was cancelled', async () => {
       await using place = await openMade(open);
       const { name, content } = file();
       const options = { signal: AbortSignal.abort() };
@@ -198,7 +198,7 @@ export function describeStore({ name: kind, open, lastConfigStays }: StoreSubjec
       expect(await place.store.list('data')).toHaveLength(1);
     });
 
-    test('files can be listed while others come and go', async () => {
+    test('files can be listed while others are added and removed', async () => {
       await using place = await openMade(open);
       const { store } = place;
       const kept = file();

@@ -55,7 +55,7 @@ export function testUnsettled(current: () => Catalog): void {
     expect(catalog.findManagedVolume('pg')).toBeUndefined();
   });
 
-  test('a removal that is cancelled leaves the volume as settled as it was', () => {
+  test('a cancelled removal leaves the volume as settled as before', () => {
     const { unsettled } = catalog;
     const removal = { name: 'pg', folder: '12:34', mark: '{}', boot: 'b1' };
     unsettled.add(volume, 'b1');

@@ -26,7 +26,7 @@ export function testVolumeMemory(current: () => Catalog): void {
     expect(catalog.addManagedVolume(volume)).toBe(true);
   });
 
-  test('labels and options of any text come back as they were', () => {
+  test('labels and options of any text are preserved', () => {
     const texts = fc.string({ unit: 'grapheme' });
     const records = fc.dictionary(
       fc.oneof(texts, fc.constantFrom('__proto__', 'constructor', "'; DROP TABLE run")),
@@ -76,7 +76,7 @@ export function testVolumeMemory(current: () => Catalog): void {
     expect(volumes.beginRename('web', 'db')).toBe(false);
     expect(volumes.listRenames()).toEqual([{ from: 'pg', to: 'db' }]);
     volumes.endRename('pg', 'h1');
-    // Its lineage goes along, and the next volume of the former name has none of it.
+    // Its lineage moves along, and the next volume of the former name has none of it.
     const lineage = deriveLineage('h1', 'pg');
     expect(catalog.volumeIdentity('h1', 'db')).toBe(lineage);
     expect(catalog.volumeIdentity('h1', 'pg')).toMatch(/^[0-9a-f]{32}$/);

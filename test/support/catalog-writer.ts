@@ -2,8 +2,8 @@ import { writeSync } from 'node:fs';
 import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
 
 /**
- * A process of its own that writes runs to the catalog: `catalog-writer.ts PATH NAME COUNT`. Prints the number of each
- * run once it is said to be saved, so that whoever kills it knows what must be there.
+ * A process that writes runs to the catalog: `catalog-writer.ts PATH NAME COUNT`. Prints the number of each
+ * run once its write has returned, so that a test that kills it knows what must be there.
  */
 const [path = '', name = '', count = '0'] = process.argv.slice(2);
 using catalog = openSqliteCatalog(path);

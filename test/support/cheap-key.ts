@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { type KeyFile, openMasterKey, sealMasterKey } from '../../src/repository/crypto/key-file.ts';
 
 /**
- * Seals the only key of a new repository anew, at a thousandth of its cost: each command that opens it then needs neither
- * 64 MiB nor a fifth of a second of the processor for the password. Tests of keys make keys of their own, at the full cost.
+ * Seals the only key of a new repository again, at a thousandth of its cost: each command that opens it then
+ * needs neither 64 MiB nor a fifth of a second of the processor for the password. Tests of keys create their
+ * own, at the full cost.
  */
 export async function makeKeyCheap(
   repository: string,

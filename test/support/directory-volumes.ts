@@ -24,10 +24,13 @@ type Served = Pick<
   | 'restoreTrash'
 >;
 
-/** Volumes as plain directories below a folder, remembered by nobody: for what is above them. `failing` makes lookups fail. */
+/**
+ * Volumes as plain directories below a folder, without a catalog, for tests of the layers above. `failing`
+ * makes lookups fail.
+ */
 export interface DirectoryVolumes extends Served {
   failing: boolean;
-  /** What was asked for, in order: `mount pg docker:1`. */
+  /** The calls in order: `mount pg docker:1`. */
   readonly calls: string[];
 }
 

@@ -5,7 +5,10 @@ import { openDockerHost } from '../../src/hosts/docker/docker-host.ts';
 import { takeLeases } from '../../src/leases/index.ts';
 import type { Work } from '../../src/leases/works.ts';
 
-/** Takes the lease of a work on a volume for each line `WORK VOLUME` as JSON, in place of the one before; says `held`. */
+/**
+ * Takes the lease of a work on a volume for each line `WORK VOLUME` as JSON, instead of the previous one;
+ * prints `held`.
+ */
 const [stateDir = '', dockerHost = ''] = process.argv.slice(2);
 using catalog = openSqliteCatalog(join(stateDir, 'catalog.db'));
 await using host = dockerHost === '' ? undefined : await openDockerHost({ env: { DOCKER_HOST: dockerHost } });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { makeKeyCheap, passwordIn } from './cheap-key.ts';
 import { runCommand, type RunResult } from '../../scripts/run-command.ts';
 
-/** The program under test: a package that was made of the sources when this run of the tests began. */
+/** The program under test: a package built from the sources when this test run began. */
 export const command = programUnderTest();
 
 function programUnderTest(): string {
@@ -14,15 +14,15 @@ function programUnderTest(): string {
 }
 
 export interface HoldfastCommand {
-  /** Runs it, and throws when it does not end well. Gives back its standard output. */
+  /** Runs the command and returns its standard output; throws when it fails. */
   run(...args: string[]): Promise<string>;
-  /** Runs it, whatever comes of it. */
+  /** Runs the command, and returns any result. */
   attempt(...args: string[]): Promise<RunResult>;
-  /** Makes a volume and gives back where its files are. */
+  /** Creates a volume and returns its folder. */
   createVolume(name: string): Promise<string>;
 }
 
-/** The real command with a state folder of its own, on the embedded host. */
+/** The real command with its own state folder, on the embedded host. */
 export function holdfastCommand(
   stateDir: string,
   env: Readonly<Record<string, string>> = {},
@@ -50,7 +50,7 @@ export function holdfastCommand(
   return { attempt, run, createVolume };
 }
 
-/** Where `init` has made a key in the state folder for a repository on this disk. */
+/** Makes the key cheap that `init` has created in the state folder for a local repository. */
 async function makeFirstKeyCheap(stateDir: string, args: readonly string[]): Promise<void> {
   const keys = join(stateDir, 'keys');
   const [key, ...others] = existsSync(keys) ? globSync('*.key', { cwd: keys }) : [];

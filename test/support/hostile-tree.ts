@@ -14,7 +14,9 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 
-/** Makes a tree of everything that is hard to carry: run as root, on a file system with extended attributes. */
+/**
+ * Creates a tree of everything that is hard to carry: run as root, on a file system with extended attributes.
+ */
 export async function makeHostileTree(
   root: string,
   options: { readonly socket?: boolean } = {},
@@ -88,7 +90,7 @@ function makeRootThings(root: string): void {
   execFileSync('setfattr', ['-h', '-n', 'trusted.on-link', '-v', 'root', `${root}/link`]);
 }
 
-/** Times before 1970, with all nine digits, on the symbolic link itself, on directories last. */
+/** Sets times before 1970, with all nine digits, on the symbolic link itself, and on directories last. */
 function setTimes(root: string): void {
   const touch = (time: string, name: string) => execFileSync('touch', ['-h', '-d', time, `${root}/${name}`]);
   touch('1969-12-31T23:59:58.123456789Z', 'plain.txt');
@@ -107,7 +109,9 @@ function writeSparse(path: Buffer, runs: readonly (readonly [number, string])[],
   closeSync(file);
 }
 
-/** The name stays when the server's process forgets about it, so it is bound under another and renamed. */
+/**
+ * The server's process unlinks the name that it has bound, so the socket is bound under another and renamed.
+ */
 async function makeSocket(path: string): Promise<void> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(`${path}.tmp`, resolve));

@@ -1,4 +1,6 @@
-/** `FOLDER export|import`: packs the volume "from", or fills "to", in a process of its own that a test can kill. */
+/**
+ * `FOLDER export|import`: packs the volume "from", or fills "to", in a separate process that a test can kill.
+ */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { openDirectoryHost } from '../fixtures/directory-host.ts';

@@ -4,8 +4,8 @@ import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
 import { openAuditLog } from '../../src/activity/log/open-audit-log.ts';
 
 /**
- * A process of its own that writes into the log: `log-writer.ts STATE-DIR NAME COUNT`. Prints the number of each entry
- * once it is said to be written, so that whoever kills it knows what must be there.
+ * A process that writes to the log: `log-writer.ts STATE-DIR NAME COUNT`. Prints the number of each entry
+ * once its write has returned, so that a test that kills it knows what must be there.
  */
 const [stateDir = '', name = '', count = '0'] = process.argv.slice(2);
 using catalog = openSqliteCatalog(join(stateDir, 'catalog.db'));

@@ -19,22 +19,22 @@ const makers: Readonly<Record<LoopFilesystemType, readonly string[]>> = {
   ext4: ['mkfs.ext4', '-q', '-F'],
 };
 
-/** The smallest size that all of them take. */
+/** The smallest size that all of them accept. */
 const defaultSizeBytes = 320 * 1024 * 1024;
 
 export interface LoopFilesystem extends AsyncDisposable {
-  /** Where it is mounted. */
+  /** The mount's path. */
   readonly path: string;
-  /** Mounts it anew with these options (`ro`, `noatime`). */
+  /** Mounts it again with these options (`ro`, `noatime`). */
   remount(options: string): void;
-  /** Leaves what had been written to the device by now, as after a power cut. Nothing may be open on it. */
+  /** Keeps only what has reached the device by now, as after a power cut. Nothing may be open on it. */
   cutPower(): void;
 }
 
 /**
- * A real file system of its own on a loop device, gone after the disposal. Needs root.
+ * A real file system on its own loop device, removed by the disposal. Needs root.
  *
- *   await using disk = mountLoopFilesystem('btrfs');
+ * await using disk = mountLoopFilesystem('btrfs');
  */
 export function mountLoopFilesystem(
   type: LoopFilesystemType,
@@ -66,7 +66,7 @@ export function mountLoopFilesystem(
   };
 }
 
-/** The kernel may write to the device while it is copied: then it is copied again, for a disk is cut off at one moment. */
+/** Copies again if the kernel wrote to the device meanwhile, since a power cut happens at one moment. */
 function copyAtOneMoment(path: string, image: string): void {
   const source = execFileSync('findmnt', ['-n', '-o', 'SOURCE', path], { encoding: 'utf8' }).trim();
   for (let attempt = 1; ; attempt += 1) {
@@ -86,7 +86,7 @@ function writesTo(device: string): { readonly done: string; readonly underWay: n
   return { done: `${fields[4]} ${fields[6]}`, underWay: Number(fields[8]) };
 }
 
-/** On a busy machine, what was open on it may be so for a moment longer than the process that had it. */
+/** On a busy machine, files may stay open a moment longer than the process that opened them. */
 function unmount(path: string): void {
   for (let attempt = 1; ; attempt += 1) {
     try {

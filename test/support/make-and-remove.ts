@@ -5,13 +5,13 @@ import { openDrivers } from '../../src/drivers/open-drivers.ts';
 import { openManagedHost } from '../../src/volumes/managed/managed-host.ts';
 
 /**
- * Makes and removes volumes of a few names until it is killed, and writes down what it begins and what came to its end:
- * node make-and-remove.ts STATE-DIR LOG PREFIX. Every second volume gets a file that says which one it is, durably.
+ * Creates and removes volumes of a few names until it is killed, and records what it begins and finishes:
+ * node make-and-remove.ts STATE-DIR LOG PREFIX. Every second volume durably gets a file that identifies it.
  */
 export interface MakingLine {
   readonly what: 'making' | 'made' | 'kept' | 'removing' | 'removed';
   readonly name: string;
-  /** Which volume of that name. */
+  /** The number of the volume among those of that name. */
   readonly turn: number;
 }
 

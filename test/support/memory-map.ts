@@ -13,7 +13,7 @@ export interface MemoryMap extends Disposable {
   readonly bytes: Uint8Array;
 }
 
-/** The beginning of a file as shared memory, as databases write it. */
+/** Maps the beginning of a file as shared memory, as databases do. */
 export function mapFile(path: string, length: number): MemoryMap {
   const fd = openSync(path, 'r+');
   const map: unknown = mmap(null, length, readAndWrite, shared, fd, 0);

@@ -8,7 +8,7 @@ import {
   type VolumeMount,
 } from '../../src/model/mount.ts';
 
-/** Text as people write it, and the characters that have a meaning in one of the notations. */
+/** Ordinary text, and the characters with a meaning in one of the notations. */
 const word = fc
   .string({
     unit: fc.constantFrom(...Array.from('abcZ09_.-/ ,"\'=$é😀:\\{}~#\n\r\t')),
@@ -66,7 +66,7 @@ const propagation = maybe('propagation', fc.constantFrom(...propagations));
 const selinux = maybe('selinux', fc.constantFrom('z' as const, 'Z' as const));
 const access = fc.record({ readOnly: fc.boolean() });
 
-/** Every mount that `-v` can say. */
+/** Every mount that `-v` can express. */
 export const shortMounts: fc.Arbitrary<Mount> = fc.oneof(
   merged<VolumeMount>(
     fc.constant({ type: 'volume', options: {}, labels: {} }),
@@ -87,7 +87,7 @@ export const shortMounts: fc.Arbitrary<Mount> = fc.oneof(
   ),
 );
 
-/** Every mount that Compose's short syntax can say. */
+/** Every mount that Compose's short syntax can express. */
 export const composeShortMounts: fc.Arbitrary<Mount> = fc.oneof(
   merged<VolumeMount>(
     fc.constant({ type: 'volume', options: {}, labels: {} }),
@@ -103,7 +103,7 @@ export const composeShortMounts: fc.Arbitrary<Mount> = fc.oneof(
   ),
 );
 
-/** Every mount that `--mount` can say, save what CSV itself cannot hold. */
+/** Every mount that `--mount` can express, save what CSV itself cannot hold. */
 export const csvMounts: fc.Arbitrary<Mount> = fc.oneof(
   merged<VolumeMount>(
     fc.constant({ type: 'volume' }),
@@ -137,7 +137,7 @@ export const csvMounts: fc.Arbitrary<Mount> = fc.oneof(
   imageMounts('\r'),
 );
 
-/** Every mount that Compose's long syntax can say. */
+/** Every mount that Compose's long syntax can express. */
 export const composeLongMounts: fc.Arbitrary<Mount> = fc.oneof(
   merged<VolumeMount>(
     fc.constant({ type: 'volume', options: {} }),
@@ -160,7 +160,7 @@ export const composeLongMounts: fc.Arbitrary<Mount> = fc.oneof(
   imageMounts(''),
 );
 
-/** Every mount that `--tmpfs` can say. */
+/** Every mount that `--tmpfs` can express. */
 export const tmpfsOptionMounts = tmpfsMounts(
   ':',
   fc.uniqueArray(fc.constantFrom('exec', 'noexec', 'suid', 'noatime', 'uid=5', 'gid=6', 'nr_inodes=10k'), {

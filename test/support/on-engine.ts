@@ -6,37 +6,39 @@ import { Cli, type CliResult, type CliRun } from '../cli/cli.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import { command } from './holdfast-command.ts';
 
-/** The command on an engine of its own. */
+/** The command on its own engine. */
 export interface OnEngine {
   readonly engine: PrivateEngine;
   readonly cli: Cli;
-  /** What the command finds the engine by. */
+  /** The variables by which the command finds the engine. */
   environment(): Record<string, string>;
-  /** Runs it, whatever comes of it. */
+  /** Runs the command, and returns any result. */
   attempt(args: readonly string[], options?: CliRun): Promise<CliResult>;
-  /** Runs it; throws when it does not end well. */
+  /** Runs the command; throws when it fails. */
   run(args: readonly string[], options?: CliRun): Promise<CliResult>;
-  /** Begins it, to be killed. */
+  /** Starts the command, to be killed later. */
   start(args: readonly string[]): StartedCommand;
-  /** The names of what is in a folder of the state folder. */
+  /** The names in a folder of the state folder. */
   list(folder: string): string[];
 }
 
 export interface StartedCommand {
   readonly child: ChildProcess;
-  /** True when it was killed before it came to its end. */
+  /** True when it was killed before it finished. */
   readonly ended: Promise<boolean>;
-  /** Kills it with all that it has started, and waits for its end. */
+  /** Kills the command with all its children, and waits for its end. */
   kill(): Promise<boolean>;
 }
 
 export interface EngineRequest {
   readonly host?: 'auto' | 'docker';
-  /** For each command, beside what it finds the engine by. */
+  /** Further variables of each command. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** For all tests of a file: an engine that has busybox, and a state folder and a repository for the command. */
+/**
+ * For all tests of a file: an engine that has busybox, and a state folder and a repository for the command.
+ */
 export function onEngine({ host = 'auto', env = {} }: EngineRequest = {}): OnEngine {
   let engine: PrivateEngine | undefined;
   let cli: Cli | undefined;
@@ -95,7 +97,7 @@ function startCommand(args: readonly string[], env: Readonly<Record<string, stri
       try {
         if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
       } catch {
-        // It has ended.
+        // It has already ended.
       }
       return await ended;
     },

@@ -1,15 +1,15 @@
 import { connect } from 'node:net';
 
 export interface RawOptions {
-  /** The client closes its side after its bytes, and reads on. */
+  /** The client closes its side after its bytes, and continues to read. */
   readonly half?: boolean;
-  /** How long the other end may be quiet before the connection is given up. */
+  /** The connection is given up after this long without a byte. */
   readonly quietMs?: number;
-  /** The client goes away as soon as this has come back. */
+  /** The client disconnects as soon as it has received this. */
   readonly until?: string;
 }
 
-/** Sends bytes as they are, and gives all that came back until the other end closed or was quiet for long. */
+/** Sends raw bytes, and returns everything received until the other end closed or was quiet for long. */
 export async function sendRaw(
   socketPath: string,
   bytes: string | Buffer,

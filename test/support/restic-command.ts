@@ -7,7 +7,7 @@ import { runCommand, type RunResult } from '../../scripts/run-command.ts';
 export const resticPassword = 'correct horse battery staple';
 
 export interface ResticCommand {
-  /** Runs it, and throws when it does not end well. Gives back its standard output. */
+  /** Runs the command and returns its standard output; throws when it fails. */
   run(...args: string[]): Promise<string>;
   attempt(...args: string[]): Promise<RunResult>;
 }
@@ -16,7 +16,7 @@ export interface ResticCommand {
 export function resticCommand(repository: string): ResticCommand {
   const attempt = (...args: string[]): Promise<RunResult> =>
     runCommand('restic', ['-r', repository, '--no-cache', ...args], {
-      // Some of its commands leave files where they run.
+      // Some commands leave files in the current folder.
       cwd: existsSync(repository) ? dirname(repository) : tmpdir(),
       env: { ...process.env, RESTIC_PASSWORD: resticPassword },
     });
@@ -24,7 +24,7 @@ export function resticCommand(repository: string): ResticCommand {
     attempt,
     async run(...args) {
       const result = await attempt(...args);
-      // Its own cost is half a second of the processor for each command.
+      // At its default cost, a key takes half a second of the processor for each command.
       if (result.exitCode === 0 && args[0] === 'init')
         await makeKeyCheap(repository, { password: resticPassword });
       if (result.exitCode === 0) return result.stdout;

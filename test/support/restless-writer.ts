@@ -82,7 +82,7 @@ function linkAnew(name: string, other: string): void {
   linkSync(path(name), path(other));
 }
 
-/** To the same second each time. */
+/** Sets the same second each time. */
 function setBack(name: string): void {
   utimesSync(path(name), 1_000_000, 1_000_000);
 }

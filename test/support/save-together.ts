@@ -1,13 +1,13 @@
 import type { Grade, GradeEvidence, InFlight } from '../../src/model/snapshot.ts';
 import type { Repository, SavedTree, SaveOptions, SaveResult } from '../../src/repository/index.ts';
 
-/** As `SaveOptions`; the grade may be asked for when everything is read. */
+/** Like `SaveOptions`; `grade` is called when everything is read. */
 export interface GradedSave extends Omit<SaveOptions, 'grade'> {
   readonly grade: Grade | ((shown: SavedTree) => Promise<Grade>);
   readonly evidence?: (seen: InFlight | undefined) => GradeEvidence | undefined;
 }
 
-/** How the data of a test is kept still. */
+/** How a test keeps its data still. */
 export interface StillTime {
   readonly liveFirst: boolean;
   readonly clones: boolean;

@@ -3,13 +3,13 @@ import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 export interface TreeFacts {
-  /** Leave out what some tools cannot keep. */
+  /** Leaves out what some tools cannot preserve. */
   readonly without?: readonly ('mtime' | 'owner' | 'xattrs' | 'holes' | 'directoryTimes')[];
 }
 
 /**
- * Everything that can be seen of a tree, one line for each thing, sorted; two equal trees give equal lines. Reads it with
- * node:fs and getfattr, not with the code that is tested. Holes are told by whether a file takes clearly less than its size.
+ * Everything visible of a tree, one line per entry, sorted; equal trees give equal lines. Read with node:fs
+ * and getfattr, not with the code under test. A file has holes if it takes clearly less than its size.
  */
 export function treeFacts(root: string, options: TreeFacts = {}): string[] {
   const without = new Set(options.without ?? []);

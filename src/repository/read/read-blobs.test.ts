@@ -38,7 +38,7 @@ async function readAll(wanted: readonly BlobPlace[]): Promise<number> {
   for await (const { blob, content } of readBlobs(tools, packId, wanted)) {
     expect(content.equals(contents.get(blob.id) ?? Buffer.alloc(0)), blob.id).toBe(true);
     count++;
-    // As a slow disk would: the next part comes meanwhile.
+    // Simulates a slow disk: the next part arrives meanwhile.
     if (count % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   }
   return count;

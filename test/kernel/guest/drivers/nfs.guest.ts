@@ -91,7 +91,7 @@ describe('a mount of nfs', () => {
     expect(await isMounted(one.volume)).toBe(false);
   });
 
-  test('from a port that the server does not take is refused, and says so', async () => {
+  test('from a port that the server does not accept is refused, and the error says so', async () => {
     await using one = await makeVolume({ type: 'nfs4', o: 'noresvport', device: '127.0.0.1:/secure' });
     await expect(nfsDriver.mount(one.volume)).rejects.toMatchObject({
       code: 'denied',
@@ -99,7 +99,7 @@ describe('a mount of nfs', () => {
     });
   });
 
-  test('from a port where nothing listens, or something else, says so', async () => {
+  test('from a port without a listener, or with another service, is an error that says so', async () => {
     const device = `127.0.0.1:${(await server.newExport()).path}`;
     await using silent = await makeVolume({ type: 'nfs', o: 'port=1', device, wait: '0' });
     await expect(nfsDriver.mount(silent.volume)).rejects.toMatchObject({
@@ -118,7 +118,7 @@ describe('a mount of nfs', () => {
     await expect(nfsDriver.mount(third.volume)).rejects.toMatchObject({ code: 'unavailable' });
   });
 
-  test('from a name that does not exist says so', async () => {
+  test('from a name that does not exist is an error that says so', async () => {
     await using one = await makeVolume({ type: 'nfs', device: 'no-such-host.invalid:/export', wait: '0' });
     await expect(nfsDriver.mount(one.volume)).rejects.toMatchObject({
       code: 'unavailable',
