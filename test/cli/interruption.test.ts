@@ -86,7 +86,7 @@ describe('a backup', () => {
 
 describe('a restore', () => {
   test.each(['SIGTERM', 'SIGKILL'] as const)(
-    'that is ended by %s leaves the volume unchanged, and the next one succeeds',
+    'that is ended by %s leaves the volume as it was, and the next one succeeds',
     async (signal) => {
       fill(150);
       await cli.run('backup', 'pg');

@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => world[Symbol.dispose]());
 
 test.each(['SIGINT', 'SIGTERM'] as const)(
-  '%s ends a backup at once, with a message, without a lock, and the next one continues from there',
+  '%s ends a backup at once, with a message, without a lock, and the next one goes on from there',
   async (signal) => {
     const root = await world.volume(`goes-on-${signal}`);
     makeData(root, shape, dice(signal));
