@@ -19,7 +19,6 @@ export interface PeersFound {
   readonly skipped: readonly SkippedPeer[];
 }
 
-/** Finds the peers that this machine has. */
 export function findPeers(peers: readonly Peer[]): PeersFound {
   const found: FoundPeer[] = [];
   const skipped: SkippedPeer[] = [];

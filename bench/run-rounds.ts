@@ -83,7 +83,6 @@ async function changeData(run: Rounds, round: number): Promise<void> {
   settleDisk(run.folder);
 }
 
-/** The state of a round. */
 interface Turns {
   readonly run: Rounds;
   readonly folder: string;

@@ -124,7 +124,6 @@ async function findRoot(name = 'web'): Promise<string> {
   return JSON.parse(found) as string;
 }
 
-/** The id of the oldest snapshot. */
 async function firstSnapshot(): Promise<string> {
   const text = await run(['snapshots', 'web', '--format', 'json'], { show: false });
   const snapshots = JSON.parse(text) as readonly { readonly id: string; readonly time: string }[];

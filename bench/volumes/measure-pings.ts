@@ -15,7 +15,7 @@ export interface PingsRequest {
 export async function measurePings({ sides, row, round, samples, signal }: PingsRequest): Promise<void> {
   for (const { name, client } of inTurn(sides, round)) {
     signal.throwIfAborted();
-    // The first one opens a connection.
+    // Opens the connection before the measurement.
     await client.call('GET', '/_ping');
     const ms = await timeOf(async () => {
       for (let ping = 0; ping < pings; ping += 1) await client.call('GET', '/_ping');

@@ -1,4 +1,3 @@
-/** The measured sides. */
 export type SideName = 'Holdfast' | 'dockerd';
 
 /** The durations of each side for each row, in milliseconds. */

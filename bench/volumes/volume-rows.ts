@@ -26,7 +26,6 @@ export function countsAt(scale: number): VolumeCounts {
   return { volumes: at(10_000), fullVolumes: at(200), filesInEach: 500 };
 }
 
-/** The rows of the report. */
 export function planRows({ volumes, fullVolumes, filesInEach }: VolumeCounts) {
   const many = `${volumes.toLocaleString('en')} volumes`;
   const full = `${fullVolumes} volumes of ${filesInEach} files`;

@@ -13,7 +13,6 @@ export interface ServiceRequest {
   /** The folder of its state and log. */
   readonly home: string;
   readonly socket: string;
-  /** More arguments for the command. */
   readonly args?: readonly string[];
   readonly signal: AbortSignal;
 }

@@ -3,7 +3,7 @@ import { testFile } from './import-rules.ts';
 interface Ban {
   readonly pattern: RegExp;
   readonly why: string;
-  /** The files to check; all by default. */
+  /** The files to search; all by default. */
   readonly files?: RegExp;
 }
 

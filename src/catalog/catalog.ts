@@ -44,7 +44,7 @@ export interface VerifiedSnapshots {
 /** The end of the log, so that truncation is noticed. */
 export interface LogAnchor {
   readonly sequence: number;
-  /** Of the entry with that number. */
+  /** The `mac` of the entry with that number. */
   readonly mac: string;
   /** Made with the log's key, so that only its owner can move the anchor back. */
   readonly seal: string;

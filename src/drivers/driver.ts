@@ -137,7 +137,6 @@ export interface Driver {
 
 export type DriverKind = StorageKind;
 
-/** All drivers by their kind. */
 export interface Drivers {
   get(kind: DriverKind): Promise<Driver>;
 }

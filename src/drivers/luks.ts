@@ -224,7 +224,6 @@ function holds(volume: DriverVolume, device: string, found: string): AppError {
   );
 }
 
-/** Finishes a killed rotation. */
 async function settleRotation(volume: DriverVolume, keys: VolumeKeys, call?: DriverCall): Promise<void> {
   const next = await keys.readNext(volume);
   if (next === undefined || !(await opensWith(containerOf(volume), next, call))) return;

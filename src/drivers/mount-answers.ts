@@ -3,7 +3,6 @@ import { AppError, isAppError } from '../model/errors.ts';
 import type { DriverCall, DriverHealth, DriverVolume } from './driver.ts';
 import { detachPath, unmountPath } from './mount-point.ts';
 
-/** Whether a mount responds. */
 export const answers = (mountpoint: string): Promise<DriverHealth> => ask('stat', ['-f', '--', mountpoint]);
 
 /**

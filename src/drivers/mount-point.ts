@@ -13,7 +13,7 @@ export interface MountRequest {
   readonly target: string;
   /** Undefined for bind mounts. */
   readonly type?: string | undefined;
-  /** The words of -o. */
+  /** The words of mount's `-o`. */
   readonly words: readonly string[];
   /** For messages. */
   readonly name: string;
@@ -27,7 +27,6 @@ const mountMs = 60_000;
 const imageRest = { tries: 20, eachMs: 100 };
 const unmountMs = 60_000;
 
-/** The current mount at a path. */
 export async function findMount(path: string): Promise<MountPoint | undefined> {
   return mountAt(await readMounts(), fromText(path));
 }

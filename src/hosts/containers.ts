@@ -94,7 +94,6 @@ export interface ExecRequest {
   readonly stdin?: AsyncIterable<Uint8Array> | undefined;
 }
 
-/** A command that runs in a container. */
 export interface ExecRun {
   /** Ends when the command has closed it. Must be read, or the command blocks. */
   readonly stdout: AsyncIterable<Uint8Array>;

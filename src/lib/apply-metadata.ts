@@ -9,7 +9,7 @@ import { type ProblemReporter, reasonText } from './tree-problem.ts';
 export interface MetadataTarget {
   /** The path for system calls; for a directory it ends in `/.`. */
   readonly at: ByteString;
-  /** The open file, for files. */
+  /** Present for files. */
   readonly fd?: number | undefined;
   /** The entry inherited its directory's default ACL, which must be removed if it should have none. */
   readonly inheritedAcl?: boolean | undefined;

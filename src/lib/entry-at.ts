@@ -7,7 +7,6 @@ import { listXattrs, unpackDevice } from './posix.ts';
 export interface EntryPlace {
   /** The path for system calls. */
   readonly at: ByteString;
-  /** The path of the entry. */
   readonly path: ByteString;
   readonly stat: BigIntStats;
 }

@@ -9,7 +9,6 @@ import { ownerIn, tryLockFile } from './file-lock.ts';
 import { whoElseWrites } from './own-path.ts';
 import { addressesBelow, peerCredentials, socketOwner } from './peer-process.ts';
 
-/** The holder of a claim. */
 export interface ClaimHolder {
   /** Its process number; undefined when unknown (another pid namespace, or one that cannot be asked). */
   readonly pid: number | undefined;

@@ -190,7 +190,6 @@ interface CountedEntry {
   readonly allocatedBytes: number;
 }
 
-/** The size of a tree. */
 export class TreeUsage {
   bytes = 0;
   /** For symbolic links, which are not part of `bytes`. */

@@ -10,18 +10,15 @@ export async function syncFilesystemOf(path: ByteString): Promise<void> {
   syncFilesystem(folder.fd);
 }
 
-/** Makes the names in a directory durable. */
 export async function syncFolder(path: ByteString): Promise<void> {
   await using folder = await open(toPath(path), constants.O_RDONLY | constants.O_DIRECTORY);
   await folder.sync();
 }
 
-/** The folder that a path is in. */
 export function parentOf(path: ByteString): ByteString {
   return path.slice(0, path.lastIndexOf('/')) || '/';
 }
 
-/** The last part of a path. */
 export function nameOf(path: ByteString): ByteString {
   return path.slice(path.lastIndexOf('/') + 1);
 }

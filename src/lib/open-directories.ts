@@ -13,7 +13,6 @@ export interface OpenDirectory {
 }
 
 export interface EnterOptions {
-  /** Creates missing directories. */
   readonly create: boolean;
   /** Replaces anything else at the last part by a directory. */
   readonly replaces?: boolean | undefined;

@@ -121,7 +121,7 @@ export type FileStat = Pick<
   | 'isBlockDevice'
 >;
 
-/** Of a name in an open directory. */
+/** Stats a name in an open directory. */
 export function statAt(directory: number, name: ByteString): FileStat {
   const path = cPath(name, 'statx');
   if (statx?.(directory, path, symlinkNoFollow, statMask, answerAt) === 0) return new ReadStat();

@@ -38,7 +38,6 @@ export function readDocument<T>(
   return readNode(shape, { node: document.contents, document, lines, file, path: [] });
 }
 
-/** A part of a document. */
 export interface DocumentPart {
   readonly node: unknown;
   readonly document: Document.Parsed;

@@ -16,7 +16,6 @@ const shownBytes = 4000;
 export interface RunToEndOptions {
   /** Cancels only before the program starts. */
   readonly signal?: AbortSignal | undefined;
-  /** Standard input. */
   readonly input?: string | undefined;
   /** The program's Debian package, for the hint when it is missing. */
   readonly debianPackage?: string | undefined;

@@ -116,7 +116,6 @@ export function listOf<T>(item: Shape<T>): Shape<readonly T[]> {
   };
 }
 
-/** One item, or a list of items. */
 export function oneOrMore<T>(item: Shape<T>): Shape<readonly T[]> {
   const list = listOf(item);
   return {

@@ -30,7 +30,6 @@ export function newFillNames(): { readonly stage: string; readonly ready: string
   return { stage: `${stagePrefix}${token}`, ready: `${readyPrefix}${token}` };
 }
 
-/** True for either name of a fill. */
 export function isFillName(name: ByteString): boolean {
   return fillName.test(name);
 }

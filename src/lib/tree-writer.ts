@@ -77,7 +77,6 @@ export class TreeWriter implements Disposable {
     }
   }
 
-  /** Sets the metadata of all directories. */
   async finish(): Promise<TreeProgress> {
     for (const path of [...this.#directories.keys()].sort().reverse()) {
       const made = this.#directories.get(path);

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 
 export interface UserNames {
-  /** '' when the machine has no name for it. */
+  /** '' when the machine has no name for the number. */
   user(uid: number): string;
   group(gid: number): string;
 }

@@ -238,7 +238,6 @@ interface ExecToEnd {
 }
 
 const stepMs = 100;
-/** Politely first, then by force. */
 const politeSteps = 20;
 const forceSteps = 20;
 

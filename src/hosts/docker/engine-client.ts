@@ -11,7 +11,6 @@ import { chooseVersion, type EngineConnection, openEngineConnection } from './en
 import { startDeadline, type TimedCall } from './call-deadline.ts';
 import { connectionError, refusalError } from './engine-error.ts';
 
-/** One request to the engine. */
 export interface EngineCall extends TimedCall {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
   /** Below the version, starting with `/`. */

@@ -1,7 +1,6 @@
 import { AppError, errnoOf, type ErrorCode, errorMessage } from '../../model/errors.ts';
 import type { DockerEndpoint } from './endpoint.ts';
 
-/** An engine's refusal. */
 interface EngineRefusal {
   readonly status: number;
   /** The engine's own message. */

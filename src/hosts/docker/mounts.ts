@@ -93,7 +93,7 @@ async function inspectContainer(
       signal,
     });
   } catch (error) {
-    // Removed after it was listed.
+    // The container was removed after it was listed.
     if (isAppError(error, 'not-found')) return undefined;
     throw error;
   }

@@ -13,7 +13,6 @@ export function openSshConnection(endpoint: SshEndpoint): Duplex {
   return new SshConnection(endpoint);
 }
 
-/** The arguments of `ssh` for an endpoint. */
 export function sshArguments(endpoint: SshEndpoint): string[] {
   return [
     '-T',

@@ -53,7 +53,6 @@ export class FrameReader {
   }
 }
 
-/** Keeps the last bytes of a stream. */
 export class TailBuffer {
   readonly #bytesAtMost: number;
   #chunks: Uint8Array[] = [];

@@ -63,7 +63,7 @@ export class EarlyClones implements Disposable {
     return this.#clones.get(keyOf(original));
   }
 
-  /** Gives the clone to the caller, who closes it. */
+  /** Forgets a clone, which the caller owns and closes from then on. */
   letGo(original: number): void {
     this.#clones.delete(keyOf(original));
   }
