@@ -137,6 +137,7 @@ export interface Driver {
 
 export type DriverKind = StorageKind;
 
+/** All drivers by their kind. */
 export interface Drivers {
   get(kind: DriverKind): Promise<Driver>;
 }
