@@ -68,7 +68,7 @@ test('every commit is durable: WAL with full synchronisation', () => {
   database.close();
 });
 
-test('a catalog of a newer Holdfast is refused, names both versions, and stays as it was', () => {
+test('a catalog of a newer Holdfast is refused, names both versions, and stays unchanged', () => {
   openSqliteCatalog(path)[Symbol.dispose]();
   const database = new DatabaseSync(path);
   database.exec('PRAGMA user_version = 99');
@@ -84,7 +84,7 @@ test('a catalog of a newer Holdfast is refused, names both versions, and stays a
   expect(readFileSync(path)).toEqual(before);
 });
 
-test('a database of another program is refused and stays as it was', () => {
+test('a database of another program is refused and stays unchanged', () => {
   mkdirSync(join(folder, 'state'));
   const database = new DatabaseSync(path);
   database.exec('CREATE TABLE mine (a)');
@@ -97,7 +97,7 @@ test('a database of another program is refused and stays as it was', () => {
   expect(readdirSync(join(folder, 'state'))).toEqual(['catalog.db']);
 });
 
-test('a file that is no database is refused and stays as it was', () => {
+test('a file that is not a database is refused and stays unchanged', () => {
   mkdirSync(join(folder, 'state'));
   writeFileSync(path, 'not a database, but long enough to be taken for one'.repeat(20));
   expect(() => openSqliteCatalog(path)).toThrow(

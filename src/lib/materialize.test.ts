@@ -208,7 +208,7 @@ describe('materialize()', () => {
     mkdirSync(target);
   });
 
-  test('stops when its signal says so', async () => {
+  test('stops when its signal is aborted', async () => {
     const run = materialize(target, members([file('a', 'x')]), { signal: AbortSignal.abort() });
     await expect(run).rejects.toMatchObject({ code: 'cancelled' });
   });

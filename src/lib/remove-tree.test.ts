@@ -89,7 +89,7 @@ test('removeTree() continues in the folder that it holds when another takes its 
   expect(existsSync(root)).toBe(false);
 });
 
-test('removeTree() can be cancelled, and says so', async () => {
+test('removeTree() can be cancelled, and throws that it was', async () => {
   const root = join(folder, 'root');
   mkdirSync(join(root, 'a'), { recursive: true });
   const cancelled = removeTree(root, { signal: AbortSignal.abort() });

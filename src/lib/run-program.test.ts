@@ -12,7 +12,7 @@ test('never takes a part of the output for the whole', async () => {
   });
 });
 
-test('a program gets its input, and its status and words come back', async () => {
+test('a program gets its input, and its status and output are returned', async () => {
   const result = await runProgram('sh', ['-c', 'cat; echo no >&2; exit 3'], { input: 'in' });
   expect(result).toEqual({ status: 3, stdout: 'in', stderr: 'no' });
 });

@@ -20,7 +20,7 @@ async function until(isTrue: () => boolean): Promise<void> {
   }
 }
 
-test('a program gets its input, its status and words come back, and no file stays', async () => {
+test('a program gets its input, its status and output are returned, and no file stays', async () => {
   const result = await runToEnd('sh', ['-c', 'cat; echo no >&2; exit 3'], { input: 'in\n', folder });
   expect(result).toEqual({ status: 3, said: 'in\nno' });
   expect(readdirSync(folder)).toEqual([]);

@@ -87,7 +87,7 @@ describe('walkTree()', () => {
   });
 
   test.skipIf(!isRoot)(
-    'shows a mounted file system as an empty directory and says so, unless asked to go in',
+    'shows a mounted file system as an empty directory and reports it, unless asked to enter',
     async () => {
       execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', join(root, 'b/c')]);
       try {
@@ -111,7 +111,7 @@ describe('walkTree()', () => {
     await expect(walkTree(join(root, 'a')).next()).rejects.toMatchObject({ code: 'usage' });
   });
 
-  test('stops when its signal says so', async () => {
+  test('stops when its signal is aborted', async () => {
     await expect(walkTree(root, { signal: AbortSignal.abort() }).next()).rejects.toMatchObject({
       code: 'cancelled',
     });

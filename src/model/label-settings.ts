@@ -9,7 +9,6 @@ export interface LabelSettings {
    * all.
    */
   readonly volumes: VolumeChoice | undefined;
-  /** Names of policies. */
   readonly policies: readonly string[] | undefined;
   /**
    * Further settings of `holdfast.yaml` for a volume, as texts by the same names: `schedule`, `keep.daily`.

@@ -33,15 +33,13 @@ export interface LogEvent {
   readonly outcome: 'good' | 'partial' | 'failed' | 'cancelled';
   /** The volume's name, or an absolute path. */
   readonly volume?: string | undefined;
-  /** The snapshot's id. */
   readonly snapshot?: string | undefined;
-  /** The repository's id. */
   readonly repository?: string | undefined;
   /** The event, in words. */
   readonly message?: string | undefined;
 }
 
-/** One line of the log. */
+/** One line of the log file. */
 export interface LogEntry extends LogEvent {
   /** 1, 2, 3 …; a `gap` reports missing numbers. */
   readonly sequence: number;

@@ -58,7 +58,7 @@ export interface DataCheck {
  */
 export interface Selection {
   readonly everything: boolean;
-  /** Patterns of names. */
+  /** Patterns of volume names. */
   readonly volumes: readonly string[];
   readonly stacks: readonly string[];
   /** Patterns of container names, for their volumes and bind mounts. */
@@ -70,7 +70,7 @@ export interface Selection {
   readonly bindMounts: boolean;
   /** `KEY` or `KEY=VALUE`, of the volume. */
   readonly labels: readonly string[];
-  /** Absolute. */
+  /** Absolute paths. */
   readonly paths: readonly string[];
   /** Patterns of names to leave out. */
   readonly except: readonly string[];

@@ -41,7 +41,7 @@ export interface VolumeDescription {
  * out.
  */
 export interface ContainerStart {
-  /** The consumer's. */
+  /** The consumer's name. */
   readonly name: string;
   readonly command: readonly string[];
   readonly entrypoint: readonly string[];
@@ -79,7 +79,7 @@ export interface GradeEvidence {
   readonly stillMs?: number | undefined;
   /** The limit of that time for reading; undefined without a limit. */
   readonly maxStillMs?: number | undefined;
-  /** For each container. */
+  /** The same for each container. */
   readonly apps?: readonly { readonly name: string; readonly stillMs: number }[] | undefined;
   /** What changed after the live pass, and was read again when the data was still. */
   readonly inFlight?: InFlight | undefined;

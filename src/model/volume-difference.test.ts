@@ -42,7 +42,7 @@ test('every difference has its line', () => {
   ]);
 });
 
-test('a label named like a part of JavaScript’s objects is not found where there is none', () => {
+test('a label named like a property of JavaScript’s objects is not found where it is absent', () => {
   expect(differences({ labels: { toString: 'x' } })).toEqual([
     'label "toString" is not set, but "x" was asked for',
   ]);

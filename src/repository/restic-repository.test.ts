@@ -74,7 +74,7 @@ describe('listSnapshots()', () => {
     expect(found?.volume?.identity).toBe('identity-of-later');
   });
 
-  test('does not believe a description that is none', async () => {
+  test('ignores an invalid description', async () => {
     const made = new HandmadeSnapshot(opened.codec);
     const content = made.blob('data', '{"kind":"volume"');
     const data = { name: 'data', type: 'dir', subtree: made.tree([]) };

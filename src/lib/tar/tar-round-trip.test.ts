@@ -90,7 +90,7 @@ function withoutXattrs(base: Omit<Entry, 'type' | 'size'>): Omit<Entry, 'type' |
 }
 
 describe('a tar archive', () => {
-  test('gives back every entry and byte that was written, however its stream is cut', async () => {
+  test('returns every entry and byte that was written, for any chunks of the stream', async () => {
     await fc.assert(
       fc.asyncProperty(members, fc.integer({ min: 1, max: 5000 }), async (list, cut) => {
         const archive = await archiveOf(list);
@@ -134,7 +134,7 @@ describe('a tar archive', () => {
 });
 
 describe('writeTar()', () => {
-  test('fills a file that became shorter with zeros and says so', async () => {
+  test('pads a file that became shorter with zeros and reports it', async () => {
     const problems: TreeProblem[] = [];
     const archive = await archiveOf(
       [
@@ -231,7 +231,7 @@ describe('writeTar()', () => {
     }
   });
 
-  test('stops when its signal says so', async () => {
+  test('stops when its signal is aborted', async () => {
     const run = gather(writeTar([{ entry: file('a', 0) }], { signal: AbortSignal.abort() }));
     await expect(run).rejects.toMatchObject({ code: 'cancelled' });
   });

@@ -34,7 +34,7 @@ function packOf(name: string, blobs: number): IndexedPack {
   };
 }
 
-test('an index file comes back as it was saved', async () => {
+test('an index file is read as it was saved', async () => {
   const packs = [packOf('a', 5), packOf('b', 0), packOf('c', 1)];
   const name = await saveIndexFile(codec, packs);
   expect(await loadIndexFile(codec, name)).toEqual(packs);

@@ -72,7 +72,7 @@ test('places of up to 32 bits and packs of up to 31 are kept exactly', () => {
   );
 });
 
-test.each([1, 7, 64])('a table of %i slots can be filled to the last, and then says so', (capacity) => {
+test.each([1, 7, 64])('a table of %i slots can be filled to the last, and then throws', (capacity) => {
   const view = new BlobTableView(tinyTable(capacity));
   const slots = new Set<number>();
   for (let i = 0; i < capacity; i++) expect(view.claim(print(i))).toBe(true);

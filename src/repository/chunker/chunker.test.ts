@@ -55,7 +55,7 @@ function fingerprint(content: Buffer, end: number): bigint {
 
 const noise = pseudoRandom(12 * mebibyte);
 
-test('chunks end at the first place after the minimum where the fingerprint of the last 64 bytes says so', () => {
+test('chunks end at the first place after the minimum that the fingerprint of the last 64 bytes selects', () => {
   const content = noise.subarray(0, 6 * mebibyte);
   const cuts = cutsOf(new Chunker(polynomial, 8 * mebibyte), content);
   expect(cuts.length).toBeGreaterThan(2);

@@ -11,7 +11,7 @@ import { BlobCopier } from './blob-copier.ts';
 import { Transfer } from './transfer.ts';
 import { TreeCrawler } from './tree-crawler.ts';
 
-/** One of the two repositories. */
+/** The source or the target. */
 interface CopySide {
   readonly codec: FileCodec;
   readonly address: StoreAddress;

@@ -7,7 +7,6 @@ import type { StoreAddress } from '../stores/open-store.ts';
 import { WorkerPool } from '../workers/worker-pool.ts';
 
 interface TransferOptions extends TransferWorkerData {
-  /** Called when a pack is durable. */
   readonly onPack: (pack: IndexEntry) => void;
 }
 

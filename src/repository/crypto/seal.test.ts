@@ -57,7 +57,7 @@ test('every flipped bit and every lost byte is noticed', () => {
   }
 });
 
-test('a message that was altered is left as it was found', () => {
+test('an altered message is left unchanged', () => {
   const sealed = sealer.seal(Buffer.from('message'));
   sealed.writeUInt8(sealed.readUInt8(20) ^ 1, 20);
   const before = Buffer.from(sealed);

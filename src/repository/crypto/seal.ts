@@ -19,7 +19,6 @@ export interface MasterKey {
   readonly macR: Uint8Array;
 }
 
-/** The primitives of sealing. */
 interface Primitives {
   readonly openCounter: (key: Buffer) => CounterMode;
   readonly openMac: () => Authenticator;

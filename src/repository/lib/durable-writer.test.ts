@@ -76,7 +76,7 @@ test('a file that could not be synced is removed, and never gets its name', asyn
   await expect(writer.moveTo(join(folder, 'file'))).rejects.toThrow('abandoned');
 });
 
-test('a writer whose folder is missing says so', () => {
+test('a writer whose folder is missing throws that', () => {
   expect(() => new DurableWriter(join(folder, 'nothing'))).toThrow(
     expect.objectContaining({ code: 'ENOENT' }),
   );

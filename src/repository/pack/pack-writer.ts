@@ -12,7 +12,6 @@ const headerRoomBytes = maxBlobs * 41 + sealOverhead + 4;
 /** Where packs are written as they are filled, this much is collected before each write. */
 const spillBytes = 512 * 1024;
 
-/** A finished pack. */
 export interface FinishedPack {
   readonly id: string;
   readonly blobs: readonly BlobPlace[];

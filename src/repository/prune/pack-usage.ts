@@ -132,7 +132,6 @@ function contradiction(id: string): AppError {
   });
 }
 
-/** One of several copies of a blob. */
 interface BlobCopy {
   readonly slot: number;
   readonly pack: number;

@@ -7,7 +7,7 @@ import type { Amount, PruneLimits, PruneSummary } from '../requests.ts';
 /** The input of a plan: how much of each pack is used, and what is stored. */
 export interface PruneState {
   readonly packs: readonly PackUsage[];
-  /** The files in `data`. */
+  /** All files in `data`. */
   readonly stored: readonly StoredFile[];
 }
 

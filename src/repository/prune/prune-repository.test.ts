@@ -339,7 +339,7 @@ function boundTo(store: Store): Store {
   };
 }
 
-test('a new index that the store has not kept as it was written is noticed behind the cache', async () => {
+test('a new index that the store has altered is noticed behind the cache', async () => {
   const { location } = opened;
   let isLying = false;
   const lying = (store: Store): Store => ({

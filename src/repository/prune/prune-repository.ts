@@ -112,7 +112,7 @@ async function explaining<T>(read: () => Promise<T>): Promise<T> {
 interface FilesToRemove {
   readonly type: FileType;
   readonly names: readonly string[];
-  /** For the progress. */
+  /** The phase shown with the progress. */
   readonly phase: string;
 }
 

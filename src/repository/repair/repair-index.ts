@@ -127,7 +127,6 @@ async function packsOf(work: RepairWork, name: string): ReturnType<typeof loadIn
   }
 }
 
-/** Packs in one task. */
 const batchSize = 16;
 
 /**

@@ -18,7 +18,6 @@ import type { LostEntry, RepairedSnapshot, SnapshotRepairReport } from '../reque
 import { type RepairWork, removeFiles, tellProgress, throwIfStopped } from './repair-work.ts';
 import { TreeRepairer } from './tree-repairer.ts';
 
-/** The tag of repaired snapshots. */
 const repairedTag = 'repaired';
 
 export interface SnapshotChoice {

@@ -292,7 +292,6 @@ test('a pack that the store fails to return is not removed, and its content is n
   expect(filesOf('data')).toContain(path);
   await expect(opened.repository.repairSnapshots({ forget: true })).rejects.toMatchObject({ code: 'failed' });
   expect(filesOf('snapshots')).toHaveLength(1);
-  // The disk has recovered.
   rmSync(path, { recursive: true });
   writeFileSync(path, bytes);
   expect((await opened.repository.repairIndex()).addedPacks).toEqual([idOf(path)]);

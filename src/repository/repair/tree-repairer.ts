@@ -15,7 +15,6 @@ export interface TreeRepairerOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** The result for one tree. */
 export interface RepairedTree {
   readonly id: string;
   /** Relative to the tree; empty for an intact tree, which stays as it is. */

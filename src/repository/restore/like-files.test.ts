@@ -59,7 +59,7 @@ function take(files: LikeFiles): Promise<FilePart[] | undefined> {
   return files.take(node, 'file', () => parts);
 }
 
-test('takes the parts that are the same, and gives back the others', async () => {
+test('takes equal parts, and returns the others', async () => {
   const live = Buffer.from(wanted);
   live[partBytes + 5] = 0;
   writeFileSync(join(like, 'file'), live);

@@ -18,7 +18,6 @@ export interface Metadata {
   readonly xattrs: readonly ExtendedAttribute[];
 }
 
-/** The destination of a blob. */
 export interface BlobTarget {
   /** Below the root. */
   readonly path: ByteString;

@@ -320,12 +320,12 @@ describe('a hostile snapshot', () => {
     ).rejects.toMatchObject({ code: 'integrity' });
   });
 
-  test('with a directory that has lost its content is restored as far as it goes, and says so', async () => {
+  test('with a directory that has lost its content is restored as far as possible, and reports the rest', async () => {
     const result = await restoreTree((handmade) => handmade.tree([{ ...directory, name: 'lost' }]));
     expect(result.problems).toMatchObject([{ path: 'lost', message: expect.stringContaining('lost') }]);
   });
 
-  test('with something of an unknown kind is restored without it, and says so', async () => {
+  test('with an entry of an unknown kind is restored without it, and reports that', async () => {
     const result = await restoreTree((handmade) =>
       handmade.tree([
         { ...node, name: 'door', type: 'irregular', inode: 5, links: 2 },
@@ -361,7 +361,7 @@ describe('a hostile snapshot', () => {
   });
 });
 
-test('a cancelled restore says so, and stops', async () => {
+test('a cancelled restore stops, and throws that it was cancelled', async () => {
   for (let i = 0; i < 40; i++) writeFileSync(join(source, `f${i}`), randomBytes(500_000));
   const snapshot = await saved();
   await expect(

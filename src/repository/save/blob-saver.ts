@@ -19,7 +19,6 @@ export interface BlobSaverOptions {
    * takes it as it is filled.
    */
   readonly packsUnderWay: number;
-  /** Called when a pack is durable. */
   readonly onPack: (pack: IndexedPack) => void;
 }
 
@@ -76,7 +75,6 @@ export class BlobSaver {
     while (this.#pending.length > 0) await this.#pending.shift();
   }
 
-  /** Discards unfinished packs. */
   abandon(): void {
     for (const writer of [this.#writers.data, this.#writers.tree]) writer.abandon();
   }

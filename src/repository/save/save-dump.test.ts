@@ -29,7 +29,7 @@ async function saveWith(dumps: readonly StoredDump[]): ReturnType<TestRepository
 }
 
 describe('a dump', () => {
-  test('of unknown length lies beside the data, and is read back as it was', async () => {
+  test('of unknown length is stored beside the data, and read back unchanged', async () => {
     const { repository } = opened;
     const large = randomBytes(9_000_001);
     const small = Buffer.from('-- nothing\n');

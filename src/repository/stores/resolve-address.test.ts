@@ -87,7 +87,7 @@ describe('credentials for S3', () => {
     });
   });
 
-  test('that are missing, or half there, are told', async () => {
+  test('that are missing or incomplete are reported', async () => {
     await expect(resolve('s3:bucket')).rejects.toMatchObject({
       code: 'denied',
       hint: expect.stringContaining('AWS_ACCESS_KEY_ID'),

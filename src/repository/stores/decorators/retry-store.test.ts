@@ -57,7 +57,7 @@ describe('retryStore()', () => {
     },
   );
 
-  test('ends at the deadline, with the last failure as it was', async () => {
+  test('ends at the deadline, and throws the last failure unchanged', async () => {
     plain.before = () => {
       throw new AppError('unavailable', `Failure ${plain.calls.length}`);
     };
