@@ -89,7 +89,7 @@ describe('settings from other places for saving a volume', () => {
     expect(await cli.run('backup', folder, '--dry-run', '--exclude', 'other')).toContain('would save 1 file');
   });
 
-  test('is told where it cannot be understood, and stops nothing', async () => {
+  test('is reported where it is invalid, and stops nothing', async () => {
     await cli.run('volume', 'create', 'app', '--label', 'holdfast.consistency=frozen');
     const { exit, stderr } = await cli.attempt(['backup', 'app']);
     expect(exit).toBe(0);
@@ -223,7 +223,7 @@ describe('holdfast backup and restore', () => {
     expect(readFileSync(join(folder, 'authorized_keys'), 'utf8')).toBe('mine');
   });
 
-  test('replace what is there exactly, save it before, and undo that again', async () => {
+  test('replace the existing data exactly, save it before, and can be undone', async () => {
     const root = await cli.volume('pg');
     writeFileSync(join(root, 'kept'), 'as saved');
     writeFileSync(join(root, 'lost'), 'as saved');

@@ -374,7 +374,7 @@ describe('hosts', () => {
     expect(treeFacts(join(cli.folder, 'rescued'))).toEqual(saved);
   });
 
-  test('podman is told to be started where there is none', async () => {
+  test('a missing podman is an error that says how to start it', async () => {
     const env = { CONTAINER_HOST: 'unix:///nowhere/podman.sock' };
     expectRefusal(await cli.attempt(['volume', 'ls', '--host', 'podman'], { env }), {
       exit: 1,

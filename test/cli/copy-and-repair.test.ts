@@ -38,7 +38,7 @@ function flip(path: string, at: number): void {
   writeFileSync(path, bytes);
 }
 
-test('a second place is made like the first, and what is copied there restores without the first', async () => {
+test('a second place is created like the first, and its copies restore without the first', async () => {
   await cli.run('init', '--repo', second(), '--chunker-from', 'default');
   // The default repository stays the same.
   expect((await cli.ids('pg')).length).toBe(1);

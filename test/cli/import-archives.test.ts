@@ -85,7 +85,7 @@ function withoutTimes(facts: readonly string[]): string[] {
 }
 
 describe('archives of a script', () => {
-  test('become snapshots with their dates, oldest first, each with only what changed; a restore by date works', async () => {
+  test('become snapshots with their dates, oldest first, each adding only changes; a restore by date works', async () => {
     const root = await cli.volume('pg');
     archive('pg-20250115-143000.tar.gz');
     const first = treeFacts(source);
@@ -256,7 +256,7 @@ describe("archives of offen's", () => {
     expect(await cli.ids('pg')).toHaveLength(1);
   });
 
-  test('of one volume are what the user says', async () => {
+  test('of one volume are those that the user names', async () => {
     offen('backup-2026-01-31T12-00-00.tar.gz', 'my-app-backup');
     expect((await importAll(backups, '--volume', 'data')).outcomes[0]).toMatchObject({ volume: 'data' });
     expect(await cli.run('ls', 'data@latest')).toContain('own');

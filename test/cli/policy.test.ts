@@ -82,7 +82,7 @@ describe('holdfast config', () => {
     );
   });
 
-  test('"show" says where each value comes from: the command line, the environment, the file, or what is usual', async () => {
+  test('"show" names the source of each value: the command line, the environment, the file, or the default', async () => {
     const file = configure(`host: docker\nrepository: fromfile\n${nightly}`);
     interface ShowJson {
       readonly settings: readonly { readonly name: string; readonly value: unknown; readonly from: string }[];
@@ -257,7 +257,7 @@ describe('holdfast policy', () => {
     expect(stderr).toContain('"pg" turned to noise: 30 of 30 files are new or changed');
   });
 
-  test('"next" lists what comes, in order, and says that no daemon runs', async () => {
+  test('"next" lists upcoming runs in order, and says that no daemon runs', async () => {
     await cli.volume('pg');
     configure(`${nightly}    check: '@hourly'\n`);
     expect(await cli.run('policy', 'next')).toContain('No daemon runs');

@@ -175,7 +175,7 @@ describe('holdfast prune', () => {
     await cli.run('check', '--read-data');
   });
 
-  test('refuses while anything that tells what is needed is damaged, and removes nothing', async () => {
+  test('refuses while anything that decides what is needed is damaged, and removes nothing', async () => {
     const [first] = [await backUp(), await backUp()];
     await cli.run('forget', first, '--yes');
     const packs = packCount();

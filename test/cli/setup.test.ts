@@ -10,7 +10,7 @@ afterEach(() => cli[Symbol.dispose]());
 
 const setup = ['setup', '--yes', '--no-service'];
 
-test('setup with a second repository leaves the default and what backs up to it as they are', async () => {
+test('setup with a second repository leaves the default, and backups to it, unchanged', async () => {
   await cli.volume('data');
   await cli.run(...setup, '--repo', cli.repository);
   const again = await cli.attempt([...setup, '--repo', join(cli.folder, 'second')]);
@@ -34,7 +34,7 @@ test('setup stopped after the creation of the key says where the key is', async 
   );
 });
 
-test('setup again backs up only what has no snapshot yet', async () => {
+test('setup again backs up only volumes without a snapshot', async () => {
   await cli.volume('old');
   await cli.run(...setup, '--repo', cli.repository);
   await cli.volume('new');

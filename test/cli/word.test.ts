@@ -31,7 +31,7 @@ interface Entry {
 }
 
 describe('holdfast log', () => {
-  test('tells of backups, restores and everything that is removed or changed, and is whole', async () => {
+  test('records backups, restores and every removal or change, and is intact', async () => {
     await cli.run('backup', 'pg');
     const [first = ''] = await cli.ids('pg');
     writeFileSync(join(root, 'data'), 'second');

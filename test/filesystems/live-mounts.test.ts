@@ -31,7 +31,7 @@ afterEach(async () => {
 const create = (options: Record<string, string> = {}) =>
   managed.create({ name: 'pg', driver: '', labels: {}, options });
 
-describe('what somebody has mounted in a volume', () => {
+describe('a mount inside of a volume', () => {
   /** On the same file system, so that only the list of mounts shows it. */
   let elsewhere: string;
   let place: string;
@@ -62,7 +62,7 @@ describe('what somebody has mounted in a volume', () => {
   });
 });
 
-test('a mount whose program has ended is taken away and made again for the next who asks', async () => {
+test('a mount whose program has ended is replaced for the next holder', async () => {
   const { mountpoint } = await create({ type: 'gocryptfs' });
   await managed.mount('pg', 'one');
   await writeFile(join(mountpoint, 'file'), 'kept');

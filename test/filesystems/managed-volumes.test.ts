@@ -196,7 +196,7 @@ describe('a start', () => {
     expect(await isMounted('pg')).toBe(true);
   });
 
-  test('mounts again what is held and was unmounted by others', async () => {
+  test('mounts held volumes again that others have unmounted', async () => {
     await managed.create(spec('pg', sized));
     await managed.mount('pg', 'container-1');
     execFileSync('umount', [dataOf('pg')]);
@@ -344,7 +344,7 @@ describe('the trash', () => {
   });
 });
 
-describe('what was interrupted', () => {
+describe('an interrupted operation', () => {
   test('a create that was killed at its very end leaves nothing that would undo it later', async () => {
     await managed.create(spec('pg', sized));
     const [record] = catalog.listManagedVolumes();

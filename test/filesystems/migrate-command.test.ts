@@ -37,7 +37,7 @@ const json = async (...args: string[]): Promise<unknown> =>
   JSON.parse(await holdfast.run(...args, '--format', 'json'));
 const content = (): Promise<string> => holdfast.run('volume', 'cat', 'pg', 'file');
 
-test('it shows what it would do, and does nothing without an answer', async () => {
+test('it shows its plan, and does nothing without an answer', async () => {
   const args = ['volume', 'migrate', 'pg', '--driver', 'local', '-o', 'size=32m'];
   expect(await json(...args, '--dry-run')).toMatchObject({
     name: 'pg',
@@ -56,7 +56,7 @@ test('it shows what it would do, and does nothing without an answer', async () =
   expect(readdirSync(join(stateDir, 'trash'))).toEqual([]);
 });
 
-test('it moves the volume there and back, tells of it, and writes it into the log', async () => {
+test('it moves the volume there and back, reports it, and writes it to the log', async () => {
   expect(await json('volume', 'migrate', 'pg', '--driver', 'gocryptfs', '--yes')).toMatchObject({
     name: 'pg',
     kind: 'gocryptfs',
@@ -84,7 +84,7 @@ test('it moves the volume there and back, tells of it, and writes it into the lo
   );
 });
 
-test('it tells how it gets on: of what is copied, and of what is compared', async () => {
+test('it shows the progress of copying and of comparing', async () => {
   for (const name of ['second', 'third']) writeFileSync(join(root, name), 'content');
   await using app = openApp({
     ...{ stateDir, host: 'embedded', dataWay: 'auto', env: {} },
@@ -104,7 +104,7 @@ test('it tells how it gets on: of what is copied, and of what is compared', asyn
   expect(told['Copying']).toBe(report.files);
 });
 
-test('what cannot be is refused in words', async () => {
+test('an impossible migration is refused with a reason', async () => {
   const refused = async (args: readonly string[], exit: number, words: string): Promise<void> => {
     const { exitCode, output } = await holdfast.attempt('volume', 'migrate', ...args, '--yes');
     expect(output).toContain(words);
@@ -143,7 +143,7 @@ test('a program that has a file in it open for writing is named', async () => {
   expect(readdirSync(join(stateDir, 'trash'))).toEqual([]);
 });
 
-test('what a restore has kept for an undo does not stay behind: it is brought back, or let go of, before', async () => {
+test('data kept for an undo does not stay behind: it is restored or discarded before', async () => {
   await holdfast.run('init');
   await holdfast.run('backup', 'pg');
   writeFileSync(join(root, 'file'), 'since');

@@ -146,7 +146,7 @@ test('a volume goes from driver to driver and back with everything that it is', 
   expect(await facts()).toEqual(data);
 });
 
-test('what was copied can be had on the disk below the new storage while the volume is in use', async () => {
+test('copied data is on the disk below the new storage while the volume is in use', async () => {
   await makeVolume();
   const [before, after] = [Buffer.from('copied before. '), Buffer.from('copied after. ')];
   let onDisk: boolean[] = [];
@@ -310,7 +310,7 @@ describe('a migration that fails', () => {
     await expectTidy(0);
   });
 
-  test('as the volume is mounted by somebody else leaves it mounted for them', async () => {
+  test('as another process mounts the volume leaves it mounted', async () => {
     await makeVolume({ size: '32m' });
     const cancel = new AbortController();
     const root = await managed.mount('pg', 'somebody');
@@ -401,7 +401,7 @@ test('whoever is started once it has moved, or has not, mounts it at once', asyn
   expect(seen).toEqual([1, 2, 3].map(() => ['PG_VERSION', 'base']));
 });
 
-test('who writes keeps it from moving, and who reads hears that it has moved', async () => {
+test('an open write access prevents the move, and a read access over it ends with a conflict', async () => {
   await makeVolume();
   const writing = await host.openData('pg', { write: true });
   await expect(managed.remove('pg')).rejects.toMatchObject({ code: 'in-use' });
@@ -411,7 +411,7 @@ test('who writes keeps it from moving, and who reads hears that it has moved', a
   await expect(Promise.resolve(reading[Symbol.asyncDispose]())).rejects.toMatchObject({ code: 'conflict' });
 });
 
-test('a way back that fails leaves the volume, and what it was before in the trash', async () => {
+test('a failed way back leaves the volume, and its previous state in the trash', async () => {
   await makeVolume();
   await migrate('local', { size: '32m' });
   const data = await facts();

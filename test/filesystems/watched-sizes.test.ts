@@ -60,7 +60,7 @@ describe.each(['btrfs', 'xfs', 'ext4'] as const)('sizes on %s', (type) => {
   });
 });
 
-describe('what is mounted in a volume', () => {
+describe('a mount in a volume', () => {
   let base: string;
   let root: string;
   const mounted: string[] = [];

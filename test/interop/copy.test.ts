@@ -51,7 +51,7 @@ async function expectWhole(location: string): Promise<void> {
   expect(await resticCommand(location).run('check', '--read-data')).toContain('no errors were found');
 }
 
-test('what Holdfast copied, restic checks and restores, and knows as copied', async () => {
+test('restic checks and restores a copy by Holdfast, and recognizes it as one', async () => {
   const source = join(folder, 'source');
   await makeHostileTree(source);
   makeTree(join(source, 'ordinary'), 5_000_000);
@@ -102,7 +102,7 @@ test.each(['auto', 'off', 'max'])(
   },
 );
 
-test('a repository that is made to cut as another stores what both saved once', async () => {
+test('repositories with the same polynomial store shared data once', async () => {
   const source = join(folder, 'source');
   makeTree(source, 20_000_000);
   await using repository = await initTestRepository(from);

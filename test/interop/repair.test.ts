@@ -191,7 +191,7 @@ test('damage to everything at once is repaired step by step', async () => {
   await expectRepaired(lost);
 });
 
-test('a record of a snapshot that is damaged is named, and goes only when it is to be forgotten', async () => {
+test('a damaged snapshot record is named, and removed only on request', async () => {
   const [record = ''] = filesOf('snapshots');
   flip(record, 60);
   await using repository = await openTestRepository(location);

@@ -91,7 +91,7 @@ test('a volume comes out as a tar stream whose paths begin at its root', async (
   expect(statSync(join(target, 'plain.txt')).nlink).toBe(1);
 });
 
-test('one file and what the volume was can be shown', async () => {
+test('one file and the volume’s description can be shown', async () => {
   const restic = resticCommand(location);
   const path = ['--path', '/volume/pg'];
   expect(await restic.run('dump', 'latest', ...path, '/volume/pg/plain.txt')).toBe('hello\n');

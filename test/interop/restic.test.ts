@@ -74,7 +74,7 @@ function repositoryBytes(): number {
   return Number(execFileSync('du', ['-sb', location], { encoding: 'utf8' }).split('\t')[0]);
 }
 
-describe('what Holdfast wrote', () => {
+describe('a repository written by Holdfast', () => {
   test('restic checks and restores, with everything that restic can keep', async () => {
     const source = join(folder, 'source');
     await makeHostileTree(source);

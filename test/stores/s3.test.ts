@@ -86,7 +86,7 @@ describe('s3', () => {
     expect(await made.store.list('snapshots')).toHaveLength(3);
   });
 
-  test('what is not of the repository is left out of lists, and keeps one from being made', async () => {
+  test('foreign files are left out of lists, and prevent creating a repository', async () => {
     await using made = await openMade();
     const { name } = file();
     for (const key of [

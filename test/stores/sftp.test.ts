@@ -93,7 +93,7 @@ describeStore({
   },
 });
 
-describe('who the other side is', () => {
+describe('the identity of the other side', () => {
   test('a server with an unknown key is refused, for any configuration', async () => {
     const knownHosts = readFileSync(join(folder, 'known_hosts'));
     const lax = join(folder, 'lax-config');
@@ -247,7 +247,7 @@ describe('sftp', () => {
     }
   });
 
-  test('what is not of a repository is left out of lists, and keeps one from being made', async () => {
+  test('foreign files are left out of lists, and prevent creating a repository', async () => {
     const { store, place } = await openMade();
     for (const foreign of ['tmp-1-0123456789abcdef', 'README', 'A'.repeat(64)])
       writeFileSync(join(place, 'snapshots', foreign), 'x');
