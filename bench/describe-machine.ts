@@ -9,7 +9,7 @@ export interface Machine {
   readonly memoryBytes: number;
   readonly kernel: string;
   readonly node: string;
-  /** Of the run's folder. */
+  /** The file system of the run's folder. */
   readonly fileSystem: string;
   /** Average number of running processes in the last minute. */
   readonly load: number;
@@ -29,7 +29,6 @@ export function describeMachine(folder: string): Machine {
   };
 }
 
-/** One line of text. */
 export function formatMachine({
   processor,
   processors,

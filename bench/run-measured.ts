@@ -11,7 +11,7 @@ export interface Cost {
   readonly wallMs: number;
   /** User and system time of all its threads and child processes. */
   readonly cpuMs: number;
-  /** Of its largest process. Undefined when it ended too soon to be measured. */
+  /** The peak of its largest process. Undefined when it ended too soon to be measured. */
   readonly peakBytes: number | undefined;
 }
 

@@ -19,7 +19,7 @@ export interface Rounds {
   readonly peers: readonly Peer[];
   readonly steps: readonly Step[];
   readonly records: Records;
-  /** Of the current data; updated as it changes. */
+  /** Digests of the current data; updated as it changes. */
   readonly digests: Map<DataSetName, TreeDigest>;
   /** An engine with volumes to list. */
   readonly socket: string | undefined;

@@ -69,7 +69,7 @@ async function write(target: string, { input, plugins = [], codeSplitting = {} }
     cwd: root,
     input: { ...input },
     platform: 'node',
-    // It loads its native library from its own folder.
+    // koffi loads its native library from its own folder.
     external: ['koffi'],
     plugins: [...plugins, builtins],
     // Importing a module both lazily and eagerly is no fault, nor is a busy machine.

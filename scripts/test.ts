@@ -99,7 +99,7 @@ async function installMissing(wanted: readonly Lane[]): Promise<void> {
 interface LanesRun {
   readonly exitCode: number;
   readonly summary: TestSummary | undefined;
-  /** What the whole run left behind. */
+  /** Leftovers of the whole run. */
   readonly leaks: readonly string[];
 }
 

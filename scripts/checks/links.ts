@@ -12,8 +12,8 @@ export function findBrokenLinks(root: string, path: string, text: string): strin
 }
 
 /**
- * Returns the files that a map of the code names (`a.ts`, `folder/a.ts`) and that are not there, one line each: of
- * ARCHITECTURE.md, and of the first comment of a room's face, whose names are of its room.
+ * Returns the missing files that a map of the code names (`a.ts`, `folder/a.ts`), one line each: in
+ * ARCHITECTURE.md, and in the first comment of a room's face, whose names are of its room.
  */
 export function findGoneFiles(path: string, text: string, files: readonly string[]): string[] {
   const face = /^src\/[a-z-]+\/index\.ts$/.test(path);

@@ -2,8 +2,8 @@ import type { Statement, VariableDeclarator } from '@swc/core';
 import { Visitor } from '@swc/core/Visitor.js';
 
 /**
- * Teaches the walker of @swc/core, which dependency-cruiser uses, the statement `using` and `await using`: it throws
- * at them as unknown, though its parser reads them well.
+ * Teaches the walker of @swc/core, which dependency-cruiser uses, the statements `using` and `await using`:
+ * it throws at them as unknown, although its parser supports them.
  */
 // oxlint-disable typescript/no-deprecated, typescript/unbound-method -- it is what dependency-cruiser calls
 const visitStatement = Visitor.prototype.visitStatement;

@@ -6,7 +6,7 @@ import { listXattrs } from '../../src/lib/posix.ts';
 export interface TreeFacts {
   /** One line for each path, by the path's bytes as latin1; the root is ''. */
   readonly entries: ReadonlyMap<string, string>;
-  /** Of all lines in order: equal trees have equal digests. */
+  /** The digest of all lines in order: equal trees have equal digests. */
   readonly digest: string;
   readonly files: number;
   readonly bytes: number;

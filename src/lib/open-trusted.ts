@@ -49,7 +49,7 @@ function go(way: Way, name: ByteString, path: ByteString): void {
     const now = statAt(way.handle.fd, name);
     if (!now.isSymbolicLink() && !now.isDirectory()) throw error;
     if (++way.links > mostLinks) throw tooManyLinks(path);
-    // It was a link a moment ago: open what is there now.
+    // The name was a link a moment ago: open what is there now.
     if (now.isDirectory()) return void way.left.unshift(name);
   }
   const target = trustedTarget(way.handle, name, path);

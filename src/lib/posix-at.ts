@@ -129,7 +129,7 @@ export function statAt(directory: number, name: ByteString): FileStat {
   return lstatSync(toPath(`/proc/self/fd/${directory}/${name}`), { bigint: true });
 }
 
-/** Of an open file, even one open by O_PATH. */
+/** Stats an open file, even one open by O_PATH. */
 export function statOpen(fd: number): FileStat {
   text[0] = 0;
   const flags = emptyPath | symlinkNoFollow;

@@ -77,7 +77,7 @@ test('removeTree() continues in the folder that it holds when another takes its 
   for (let i = 0; i < 20_000; i++) writeFileSync(join(root, 'a', `file-${i}`), '');
   for (let i = 0; i < 100; i++) writeFileSync(join(folder, 'outside', `file-${i}`), '');
   const removed = removeTree(root);
-  // It yields while it is in the folder.
+  // The removal yields while it is in the folder.
   await nextTurn();
   const before = readdirSync(join(root, 'a')).length;
   renameSync(join(root, 'a'), join(folder, 'moved'));

@@ -61,7 +61,7 @@ function readTimeout(text: string | undefined, label: string, reader: LabelReade
 }
 
 const offenPrefix = 'docker-volume-backup.';
-/** It has no limit for its commands; a day amounts to that. */
+/** Nautical has no limit for its commands; a day amounts to that. */
 const timeoutMs = 24 * 3_600_000;
 
 /** Its steps with a counterpart here. Several of its steps, such as archiving and sending, are one here. */
@@ -149,7 +149,7 @@ export function readStackBackLabels(labels: Labels, owner: LabelOwner): LabelSet
   const stops = flag('volumes.stop-during-backup');
   return {
     ...noLabelSettings,
-    // It omits the files of what it dumps; a dump here includes both.
+    // stack-back omits the files of what it dumps; a dump here includes both.
     enabled: wanted ? true : flag('volumes'),
     volumes: include.length + exclude.length > 0 ? { include, exclude } : undefined,
     stillness: stops === true ? 'stop' : undefined,

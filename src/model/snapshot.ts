@@ -51,7 +51,7 @@ export interface ContainerStart {
   readonly binds?: readonly { readonly source: string; readonly destination: string }[] | undefined;
 }
 
-/** What one backup saw and stored. */
+/** Counts of one backup. */
 export interface SnapshotSummary {
   readonly files: number;
   readonly directories: number;

@@ -522,7 +522,7 @@ describe('holdfast backup and restore', () => {
     await other.run('init', ...access);
     await other.run('restore', 'pg', '--take-over');
     expect(treeFacts(other.root('pg'))).toEqual(saved);
-    // It continues the same lineage, so its next backup finds its parent there.
+    // The restored volume continues the same lineage, so its next backup finds its parent there.
     await other.run('backup', 'pg');
     const listed = await other.json<{ volume: { identity: string } }[]>('snapshots', 'pg');
     expect(new Set(listed.map(({ volume }) => volume.identity)).size).toBe(1);

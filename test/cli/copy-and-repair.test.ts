@@ -59,7 +59,7 @@ test('a snapshot that cannot be copied is no success in the log', async () => {
 });
 
 test('a repository that is added can be made like another one: a file that both save is stored once', async () => {
-  // One of 2 MB may be a single chunk, which is the same in every repository.
+  // A file of 2 MB may be a single chunk, which is the same in every repository.
   writeFileSync(join(root, 'larger'), randomBytes(12_000_000));
   await cli.run('backup', 'pg');
   await cli.run('repo', 'add', 'like', second(), '--chunker-from', 'default');

@@ -93,7 +93,7 @@ function canMeet(work: Work, fault: StoreFault): boolean {
   return kindsOfFault.includes('delete') && ['forget', 'prune'].includes(work);
 }
 
-/** One work while a store fails. */
+/** Does one work while a store fails. */
 async function withFault(work: Work, fault: StoreFault): Promise<void> {
   // A copy writes only to the second store.
   const isSecond = work === 'copy' && (strikes[fault].includes('write') || random.fraction() < 0.5);

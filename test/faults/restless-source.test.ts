@@ -109,7 +109,7 @@ function disturb(root: string, act: (typeof acts)[number], random: ReturnType<ty
     if (act === 'fifo') execFileSync('mkfifo', [path]);
     if (act === 'folder') mkdirSync(path);
   } catch {
-    // It is already gone, which is what this tests.
+    // The entry is already gone, which is what this tests.
   }
 }
 

@@ -406,7 +406,7 @@ interface OneVolume extends AsyncDisposable {
   volume: DriverVolume;
   /** A path for external storage. */
   readonly device: string;
-  /** As a driver's caller does: the returned options are the volume's from then on. */
+  /** Works like a driver's caller: the returned options are the volume's from then on. */
   resize(sizeBytes: number, isMounted: boolean): Promise<void>;
 }
 

@@ -75,7 +75,7 @@ describe('gocryptfs', () => {
         readFile(join(folder, 'cipher/gocryptfs.conf')),
       ]);
       await one.driver.rotate?.(one.volume, { key: undefined });
-      // As a kill leaves it: the next key is stored, and the storage has it or not.
+      // The state after a kill: the next key is stored, and the storage has it or not.
       await writeFile(join(folder, 'key-next.json'), await readFile(join(folder, 'key.json')));
       await writeFile(join(folder, 'key.json'), key);
       if (when === 'before') {

@@ -55,7 +55,7 @@ describe('a mount inside of a volume', () => {
   });
 
   test('is not deleted from the trash either', async () => {
-    // It may move with the volume or be a reason to refuse: nothing may be deleted through it.
+    // The mount may move with the volume or be a reason to refuse: nothing may be deleted through it.
     await managed.remove('pg').catch(() => undefined);
     await managed.emptyTrash('all').catch(() => undefined);
     expect(await readFile(join(elsewhere, 'file'), 'utf8')).toBe('precious');

@@ -21,7 +21,7 @@ let managed: ManagedVolumes;
 
 const real = (): Drivers => openDrivers({ stateDir, secret: async () => Buffer.from('secret') });
 
-/** As after a restart of the program. */
+/** Simulates a restart of the program. */
 const reopen = async (drivers: Drivers = real(), trashKeepMs?: number): Promise<ManagedVolumes> => {
   managed = (await openManagedHost({ stateDir, catalog, drivers, trashKeepMs })).managed;
   return managed;
@@ -377,7 +377,7 @@ describe('an interrupted operation', () => {
     const { rename } = await import('node:fs/promises');
     await rename(join(stateDir, 'volumes/pg'), join(stateDir, 'volumes/db'));
     {
-      // As held by a process that renames it.
+      // Held as by a process that renames the volume.
       using _lock = await lockVolumeFolder(join(stateDir, 'volumes/db'), { name: 'pg', action: 'rename' });
       await reopen();
       await expect(managed.remove('pg')).rejects.toMatchObject({ code: 'locked' });

@@ -58,8 +58,8 @@ describe('rclone', () => {
     await one.driver.create(one.volume);
     await one.driver.mount(one.volume);
     await writeFile(join(one.volume.mountpoint, 'file'), 'content');
-    // It is uploaded a second after it was written; a kill before rclone has recorded its size would lose the
-    // content.
+    // The file is uploaded a second after it was written; a kill before rclone has recorded its size would
+    // lose the content.
     await expect.poll(() => notesIn(one.volume.folder), { interval: 5 }).toMatch(/"Size":\s*7\b/);
     process.kill(programOf(one.volume.mountpoint), 'SIGKILL');
     await one.driver.unmount(one.volume);
@@ -118,7 +118,7 @@ function programOf(mountpoint: string): number {
       const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
       if (words[0]?.endsWith('rclone') === true && words.includes(mountpoint)) return Number(pid);
     } catch {
-      // It has ended.
+      // The process has ended.
     }
   }
   throw new Error('nothing is behind it');

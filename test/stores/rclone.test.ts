@@ -145,7 +145,7 @@ describe('rclone', () => {
 
   test('a silent process is given up after a while', async () => {
     const { store } = await openMade({ stallMs: 500 });
-    // One that an earlier test used may not have ended yet.
+    // A process of an earlier test may not have ended yet.
     const processes = childrenOf(process.pid, 'rclone');
     for (const pid of processes) process.kill(pid, 'SIGSTOP');
     const started = performance.now();

@@ -147,7 +147,7 @@ describe('holdfast repo', () => {
     expect(await list(holdfast)).toEqual([]);
     expect((await holdfast.attempt('snapshots')).exitCode).toBe(4);
     expect((await holdfast.attempt('repo', 'rm', 'one')).exitCode).toBe(4);
-    // Its key still exists: it is taken over under the old name.
+    // The repository's key still exists: it is taken over under the old name.
     expect(await holdfast.run('repo', 'add', 'one', join(root, 'one'))).toContain('Took over');
     expect(JSON.parse(await holdfast.run('snapshots', '--format', 'json'))).toHaveLength(1);
   });

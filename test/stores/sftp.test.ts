@@ -212,7 +212,7 @@ describe('sftp', () => {
 
   test('a silent server is given up after a while', async () => {
     const { store } = await openMade({ stallMs: 500 });
-    // One that an earlier test used may not have ended yet.
+    // A connection of an earlier test may not have ended yet.
     const sessions = childrenOf(process.pid, 'ssh');
     for (const pid of sessions) process.kill(pid, 'SIGSTOP');
     try {

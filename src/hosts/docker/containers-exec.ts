@@ -283,7 +283,7 @@ function signalHere(marker: string, signal: 'TERM' | 'KILL'): boolean {
       process.kill(Number(pid), `SIG${signal}`);
       found = true;
     } catch {
-      // It ended in the meantime, or we may not see it.
+      // The process ended in the meantime, or we may not see it.
     }
   }
   return found;

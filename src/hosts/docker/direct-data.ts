@@ -151,7 +151,7 @@ function bindDevice(volume: EngineVolume): string | undefined {
 async function heldDirectory(mountpoint: string): Promise<DirectoryData | undefined> {
   const handle = await openDirectory(mountpoint);
   if (handle === undefined) return undefined;
-  // It is still mounted now that we hold it: so we hold the mount and not the directory below it.
+  // The mount is still there now that we hold it: so we hold the mount and not the directory below it.
   const [held, parent, mounts] = await Promise.all([
     handle.stat(),
     stat(join(mountpoint, '..')),

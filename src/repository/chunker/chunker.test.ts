@@ -48,7 +48,7 @@ function firstCut(content: Buffer, start: number): number {
   return limit;
 }
 
-/** The fingerprint of the 64 bytes before `end`, as it is defined: what is left of them after division. */
+/** The fingerprint of the 64 bytes before `end` by definition: the remainder of a division. */
 function fingerprint(content: Buffer, end: number): bigint {
   return remainder(BigInt(`0x${content.toString('hex', end - windowSize, end)}`), polynomial);
 }

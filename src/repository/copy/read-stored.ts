@@ -89,7 +89,7 @@ function open(
   try {
     const room = tools.contentRoom.take(Math.min(uncompressedLength, maxRoomBytes));
     const content = openBlob(tools, { id, sealed, place: { packId, uncompressedLength } }, room);
-    // It was decrypted in place.
+    // The blob was decrypted in place.
     const stored = sealed.subarray(sealOverhead / 2, sealed.length - sealOverhead / 2);
     return { blob, content, stored };
   } catch (error) {

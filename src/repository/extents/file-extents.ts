@@ -84,7 +84,7 @@ function extentsOf(fd: number): readonly Extent[] | undefined {
       const physical = Number(answer.readBigUInt64LE(at + 8));
       const flags = answer.readUInt32LE(at + 40);
       if ((flags & unclear) !== 0 || end <= from || !Number.isSafeInteger(physical + end)) return undefined;
-      // It reads as zeros, like a hole.
+      // A preallocated extent reads as zeros, like a hole.
       if ((flags & unwritten) === 0) extents.push({ start, end, physical });
       if ((flags & last) !== 0) return extents;
       from = end;

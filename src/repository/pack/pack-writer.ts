@@ -163,7 +163,7 @@ export class PackWriter {
   }
 }
 
-/** Stores a finished pack. A caching store is told when it is a pack of trees. */
+/** Stores a finished pack, and marks packs of trees for a caching store. */
 export async function storePack(store: Store, pack: FinishedPack, options?: StoreOptions): Promise<void> {
   if (!Buffer.isBuffer(pack.content)) return await pack.content.finish(pack.id);
   const holds = pack.blobs[0]?.type === 'tree' ? 'trees' : undefined;

@@ -145,7 +145,7 @@ async function load(codec: FileCodec, name: string, signal: AbortSignal | undefi
   }
 }
 
-/** What the steps of a prune share. */
+/** The shared state of a prune's steps. */
 export interface PruneWork {
   readonly codec: FileCodec;
   readonly address: StoreAddress;

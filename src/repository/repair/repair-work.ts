@@ -8,7 +8,7 @@ import type { RepairOptions } from '../requests.ts';
 import type { StoreAddress } from '../stores/open-store.ts';
 import type { Progress } from '../types.ts';
 
-/** What the steps of a repair share. */
+/** The shared state of a repair's steps. */
 export interface RepairWork {
   readonly codec: FileCodec;
   readonly address: StoreAddress;

@@ -17,7 +17,7 @@ export interface EarlyClone {
 export interface Renewed {
   /** Bytes shared anew. */
   readonly bytes: number;
-  /** Of the original. */
+  /** The stat of the original. */
   readonly stat: FileStat;
 }
 

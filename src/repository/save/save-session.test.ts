@@ -433,7 +433,7 @@ describe('what cannot be saved as it is', () => {
   });
 });
 
-/** Writes here and there for as long as it lives, and tells when it has begun. */
+/** Writes here and there while it runs, and reports when it has begun. */
 const writerProgram = `
   const { openSync, writeSync } = require('node:fs');
   const files = process.argv.slice(1).map((path) => openSync(path, 'r+'));

@@ -30,7 +30,7 @@ export class ChildHold {
     const { stdin, stdout, stderr } = this.#child;
     this.#child[what]();
     for (const stream of [stdin, stdout, stderr]) {
-      // They are sockets, which the types do not say. Calling this on a closed one would wait for a
+      // The streams are sockets, which the types do not say. Calling this on a closed one would wait for a
       // connection.
       if (stream?.destroyed === false) (stream as Partial<Record<typeof what, () => void>>)[what]?.();
     }

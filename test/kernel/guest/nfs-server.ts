@@ -40,7 +40,7 @@ export async function startNfsServer(): Promise<NfsServer> {
   await waitForPort(111, rpcbind.output);
   programs.push(await startProgram('rpc.statd', ['--foreground', '--no-notify']));
   programs.push(await startProgram('rpc.mountd', ['--foreground']));
-  // It records the known clients; otherwise every start waits for them to come back.
+  // nfsdcld records the known clients; otherwise every start waits for them to come back.
   programs.push(await startProgram('nfsdcld', ['--foreground']));
   run('exportfs', ['-ra']);
   const server: NfsServer = {

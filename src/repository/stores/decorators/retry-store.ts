@@ -37,7 +37,7 @@ class RetryStore implements Store {
     this.location = store.location;
     this.#store = store;
     this.#options = options;
-    // It never fails, and the next call finds what it missed.
+    // Not retried: it never fails, and the next call finds what this one missed.
     if (store.removeLeftovers)
       this.removeLeftovers = (given) => store.removeLeftovers?.(given) ?? Promise.resolve();
     const times = store.times?.bind(store);

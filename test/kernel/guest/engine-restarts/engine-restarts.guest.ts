@@ -51,7 +51,7 @@ describe.each([
     await engine.docker(['rm', '-f', container]);
     await expect.poll(() => volume.status(), settled).toMatchObject({ mounts: 0, mounted: false });
     expect(volume.mounts()).toEqual([]);
-    // It is closed after the unmount, which takes cryptsetup a moment.
+    // The device is closed after the unmount, which takes cryptsetup a moment.
     await expect.poll(openDevices, settled).toEqual([]);
     expect(await volume.inContainer('cat /data/file')).toBe(content);
     await volume.remove();
