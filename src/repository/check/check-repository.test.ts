@@ -84,7 +84,7 @@ test('an empty repository is sound', async () => {
 });
 
 describe('damage is found and named, and so are the snapshots that have it', () => {
-  /** A pack of the first backup, whose data the second shares. The third shares nothing with it. */
+  /** Packs of the first backup, whose data the second shares. The third shares nothing with it. */
   let shared: string[];
   let third: string;
   let firstData: string;
