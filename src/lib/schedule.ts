@@ -68,7 +68,7 @@ export function formatSchedule({ patterns, timeZone }: Schedule): string {
   return `${patterns.join(', ')}${timeZone === undefined ? '' : ` (${timeZone})`}`;
 }
 
-/** The times in a span, without its start, at most `most`. */
+/** The times in a span, without its start, at most `atMost` of them. */
 export function timesBetween(
   timetable: Timetable,
   span: { readonly afterMs: number; readonly untilMs: number; readonly atMost: number },

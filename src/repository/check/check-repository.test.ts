@@ -84,7 +84,7 @@ test('an empty repository is sound', async () => {
 });
 
 describe('damage is found and named, and so are the snapshots that have it', () => {
-  /** Packs of the first backup, whose data the second shares. The third shares nothing with it. */
+  /** The ids of the first two snapshots, which share data. The third shares nothing with them. */
   let shared: string[];
   let third: string;
   let firstData: string;

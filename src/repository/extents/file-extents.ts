@@ -29,9 +29,9 @@ function isOnBtrfs(fd: number): boolean {
 export interface Extent {
   readonly start: number;
   readonly end: number;
-  /** Offset on the disk, or in the file system's address space. */
+  /** Offset on the disk; where `within` is present, offset in the containing extent. */
   readonly physical: number;
-  /** Where the containing extent begins, for compressed data, of which many bytes share one place. */
+  /** Where the containing extent begins, on btrfs: many bytes of compressed data share one place. */
   readonly within?: number;
   /** The file system's generation of the write, where an address may be reused. */
   readonly generation?: number;
