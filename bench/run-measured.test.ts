@@ -19,9 +19,7 @@ const node = (script: string) => ({ program: process.execPath, args: ['-e', scri
 
 it('measures processor time and memory of a process and not of this one', async () => {
   const busy = await runMeasured(
-    node(
-      'const kept = Buffer.alloc(150e6, 1); while (process.cpuUsage().user < 400e3) kept[0]++;',
-    ),
+    node('const kept = Buffer.alloc(150e6, 1); while (process.cpuUsage().user < 400e3) kept[0]++;'),
     { home, signal },
   );
   expect(busy.wallMs).toBeGreaterThan(200);
