@@ -72,8 +72,10 @@ test('a lock of restic is stale for Holdfast when its process has ended, and unl
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   const ended = new Promise((resolve) => child.once('exit', resolve));
-  for (let i = 0; i < 1200 && readdirSync(join(location, 'locks')).length === 0; i++)
-    await new Promise((resolve) => setTimeout(resolve, 50));
+  // restic writes a lock under another name first.
+  await expect
+    .poll(() => readdirSync(join(location, 'locks')), { timeout: 60_000 })
+    .toContainEqual(expect.stringMatching(/^[0-9a-f]{64}$/));
   expect((await repository.unlock({ all: false })).kept).toMatchObject([
     { pid: child.pid, stale: undefined },
   ]);
