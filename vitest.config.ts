@@ -27,7 +27,7 @@ function project(lane: Lane): TestProjectInlineConfiguration {
       retry: lane.retries ?? 0,
       testTimeout: lane.timeoutMs,
       // What many tests need is made beside the guests of a kernel: an engine with images and databases takes minutes there.
-      hookTimeout: 600_000,
+      hookTimeout: 900_000,
       maxWorkers,
       // A condition that has not come by then will not come; vitest's own second is too short beside other files.
       expect: { poll: { timeout: 30_000 } },
