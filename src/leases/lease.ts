@@ -10,6 +10,7 @@ import { makeFolders } from '../lib/durable-file.ts';
 import { AppError, errnoOf, isAppError } from '../model/errors.ts';
 import { localTime } from '../model/local-time.ts';
 import { quote } from '../model/quote.ts';
+import { isVolumeName } from '../model/volume-name.ts';
 import { pathIdentity, volumeIdentity } from './identity.ts';
 import { partsOfVolume, type Work, works } from './works.ts';
 
@@ -104,10 +105,15 @@ async function holdingsOf(
   if (kind === 'path')
     return [{ name, identity: place.identity ?? pathIdentity(catalog, name), claim: undefined }];
   const own = { hostIdentity: catalog.stateId(), name };
+  // No volume of ours can have such a name: the work says so, and a lease would leave a file.
+  const isNone = !isVolumeName(name);
   if (hostIdentity === own.hostIdentity)
-    return [{ name, identity: place.identity ?? volumeIdentity(catalog, own), claim: undefined }];
+    return isNone
+      ? []
+      : [{ name, identity: place.identity ?? volumeIdentity(catalog, own), claim: undefined }];
   const host = await hostOf(parts, place, options);
   const of = hostIdentity ?? (await host?.info({ signal: options.signal }))?.identity ?? own.hostIdentity;
+  if (isNone && of === own.hostIdentity) return [];
   const identity = place.identity ?? volumeIdentity(catalog, { hostIdentity: of, name });
   const holding = { name, identity, claim: host && { host, what: `volume ${name}` } };
   if (host === undefined) return [holding];
