@@ -1,7 +1,6 @@
 import type { AllRepositories, App, Backups, Volumes } from './app/app.ts';
 import type { AppConfig } from './app/app-config.ts';
 import { loadMaker } from './app/known-repositories.ts';
-import { loadHoldId } from './app/open-hosts.ts';
 import { withJobs } from './app/rooms-with-jobs.ts';
 import { openParts, type Parts, type SharedParts } from './app/open-parts.ts';
 import {
@@ -9,6 +8,7 @@ import {
   lookAround,
   type ManagedVolume,
   openMigrations,
+  processHoldId,
   restoreTrash,
   runCommand,
 } from './volumes/index.ts';
@@ -73,7 +73,7 @@ function openAppWithParts(
 
 function openVolumes(config: AppConfig, parts: Parts): Volumes {
   return {
-    ...openMigrations(async () => ({ ...parts, holdId: await loadHoldId() })),
+    ...openMigrations(async () => ({ ...parts, holdId: processHoldId })),
     onHost: () => parts.volumes(),
     managed: () => parts.managed(),
     async lookAround(options = {}) {
@@ -86,12 +86,12 @@ function openVolumes(config: AppConfig, parts: Parts): Volumes {
     async run(request, options = {}) {
       const { stateDir } = config;
       const leases = { stateDir, catalog: () => parts.catalog() };
-      const runParts = { managed: await parts.managed(), stateDir, holdId: await loadHoldId(), leases };
+      const runParts = { managed: await parts.managed(), stateDir, holdId: processHoldId, leases };
       return await runCommand(runParts, request, options);
     },
     async rename(name, to, options = {}) {
       const volume = await (await parts.managed()).rename(name, to, options);
-      await makeKnown(config, volume, options.signal);
+      await makeKnownToEngine(config, volume, options.signal);
       return volume;
     },
     async listTrash() {
@@ -101,15 +101,11 @@ function openVolumes(config: AppConfig, parts: Parts): Volumes {
       const isOwnWanted = config.host === 'embedded';
       const managed = await parts.managed();
       const ownIsBack = (volume: ManagedVolume, signal?: AbortSignal): Promise<void> =>
-        makeKnown(config, volume, signal);
+        makeKnownToEngine(config, volume, signal);
       const wanted = { ...config, managed, host: () => parts.host(), isOwnWanted, ownIsBack };
       return await restoreTrash(wanted, which, options);
     },
   };
-}
-
-async function makeKnown(config: AppConfig, volume: ManagedVolume, signal?: AbortSignal): Promise<void> {
-  await makeKnownToEngine(config, volume, signal);
 }
 
 function openBackups(config: AppConfig, parts: Parts): Backups {

@@ -11,7 +11,7 @@ import {
   recoverOwnVolumes,
   type RecoverReport,
 } from '../restore/index.ts';
-import { type ManagedHost, type ManagedVolumes, openManagedHost, processHoldId } from '../volumes/index.ts';
+import { type ManagedHost, type ManagedVolumes, openManagedHost } from '../volumes/index.ts';
 import type { AppConfig, RecoveryPlace } from './app-config.ts';
 import type { ConfiguredParts } from './known-repositories.ts';
 import { once } from './once.ts';
@@ -176,9 +176,4 @@ async function openOwnHost(config: AppConfig, catalog: () => Promise<Catalog>): 
   };
   const drivers = openDrivers({ stateDir, secret });
   return await openManagedHost({ stateDir, catalog: await catalog(), drivers, onWarning });
-}
-
-/** Makes an id for holds that end with this process. */
-export async function loadHoldId(): Promise<() => string> {
-  return processHoldId;
 }

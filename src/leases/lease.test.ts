@@ -33,7 +33,7 @@ test('claimOf() is for volumes of the host that answers', async () => {
 });
 
 test.each(['unavailable', 'denied', 'failed'] as const)(
-  'claimOf() where the host is %s: where none answers there is nobody to keep away',
+  'claimOf() where the host is %s: without an answer there is no other user to keep away',
   async (code) => {
     const error = new AppError(code, 'No host');
     const parts = { host: () => Promise.reject(error) };
