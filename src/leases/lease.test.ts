@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Catalog } from '../catalog/catalog.ts';
 import { AppError } from '../model/errors.ts';
 import { ClaimingMachine } from '../../test/fixtures/claiming-machine.ts';
 import { claimOf, takeLease, takeLeases } from './lease.ts';
@@ -20,6 +21,16 @@ async function partsOn(machine: ClaimingMachine, name: string): Promise<Protecti
   const { parts, stateDir: unused } = await stillWorld();
   rmSync(unused, { recursive: true });
   return await machine.around({ ...parts, stateDir: join(stateDir, name) });
+}
+
+/** A Holdfast whose engine has "pg" by our plugin, as the managed host has it. */
+async function withPlugin(more: Partial<Catalog>): Promise<{ by: Protection; catalog: Catalog }> {
+  const parts = await partsOn(new ClaimingMachine(), 'one');
+  mkdirSync(parts.stateDir);
+  const catalog = { ...(await parts.catalog()), findManagedVolume: () => volumeRecord, ...more };
+  const found = someVolume('pg', { driver: 'holdfast' });
+  const host = { ...(await parts.host()), findVolume: async () => found };
+  return { catalog, by: { ...parts, catalog: async () => catalog, host: async () => host } };
 }
 
 test('claimOf() is for volumes of the host that answers', async () => {
@@ -63,18 +74,7 @@ test('takeLeases() takes all, or none and names the holder, across state folders
 });
 
 test('a volume of our plugin is held under its own name too, unless the engine may remove it', async () => {
-  const { parts, stateDir: unused } = await stillWorld();
-  rmSync(unused, { recursive: true });
-  mkdirSync(join(stateDir, 'one'));
-  const catalog = { ...(await parts.catalog()), findManagedVolume: () => volumeRecord };
-  const found = someVolume('pg', { driver: 'holdfast' });
-  const host = { ...(await parts.host()), findVolume: async () => found };
-  const by = {
-    ...parts,
-    stateDir: join(stateDir, 'one'),
-    catalog: async () => catalog,
-    host: async () => host,
-  };
+  const { by, catalog } = await withPlugin({});
   const place = { kind: 'volume', name: 'pg', hostIdentity: 'engine' } as const;
   const removeByPlugin = async (): Promise<AsyncDisposable> =>
     await takeLeases(by, { places: [{ ...place, hostIdentity: catalog.stateId() }], work: 'remove' }, {});
@@ -144,24 +144,7 @@ test('a volume of which the engine cannot tell while our plugin is away is held 
 });
 
 test('a removal through the engine leaves the plugin a volume whose one lineage is that of both ways to it', async () => {
-  const machine = new ClaimingMachine();
-  const { parts, stateDir: unused } = await stillWorld();
-  rmSync(unused, { recursive: true });
-  mkdirSync(join(stateDir, 'one'));
-  const catalog = {
-    ...(await parts.catalog()),
-    findManagedVolume: () => volumeRecord,
-    volumeIdentity: () => 'of pg',
-  };
-  const around = await machine.around(parts);
-  const found = someVolume('pg', { driver: 'holdfast' });
-  const host = { ...(await around.host()), findVolume: async () => found };
-  const by = {
-    ...parts,
-    stateDir: join(stateDir, 'one'),
-    catalog: async () => catalog,
-    host: async () => host,
-  };
+  const { by, catalog } = await withPlugin({ volumeIdentity: () => 'of pg' });
   const place = { kind: 'volume', name: 'pg' } as const;
   const requests = [
     { places: [place], work: 'remove' },
