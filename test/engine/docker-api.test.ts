@@ -351,6 +351,7 @@ describe('the API without an engine', () => {
     await docker(api.socket, ['volume', 'create', 'used']);
     const args = ['run', '--state-dir', api.stateDir, '-v', 'used:/data', '--', 'sleep', '1000'];
     const running = spawn(command, args, { stdio: 'ignore' });
+    const exit = once(running, 'exit');
     try {
       await expect
         .poll(async () => (await docker(api.socket, ['volume', 'ls', '-q', '-f', 'dangling=false'])).stdout, {
@@ -360,7 +361,6 @@ describe('the API without an engine', () => {
       const { exitCode, stderr } = await docker(api.socket, ['volume', 'rm', 'used']);
       expect([exitCode, stderr]).toEqual([1, expect.stringContaining('remove used: volume is in use - [')]);
     } finally {
-      const exit = once(running, 'exit');
       running.kill('SIGTERM');
       await exit;
     }

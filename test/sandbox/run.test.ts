@@ -226,6 +226,28 @@ test('a signal that comes before the command is there reaches it all the same', 
   expect(await app.volumes.run(sleeping, { signal })).toEqual({ exitCode: 143 });
 });
 
+test('a signal that comes between the fork of the sandbox and its command is not lost', async () => {
+  // Stands in for bwrap: it takes its time between the fork and the exec of the command.
+  const slow = `#!/bin/bash
+while [ "$1" != -- ]; do shift; done
+shift
+(sleep 1; exec "$@") &
+echo '{"child-pid": '$$'}' >&3
+echo forked
+wait $!
+exit $?
+`;
+  writeFileSync(join(folder, 'bwrap'), slow, { mode: 0o755 });
+  const child = spawn(command, ['run', '--state-dir', stateDir, '--', 'sleep', '60'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, PATH: `${folder}:${process.env['PATH']}` },
+  });
+  const exit = once(child, 'exit');
+  await once(child.stdout, 'data');
+  child.kill('SIGTERM');
+  expect(await exit).toEqual([143, null]);
+});
+
 const blank = {
   host: 'embedded',
   dataWay: 'auto',

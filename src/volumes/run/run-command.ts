@@ -136,14 +136,18 @@ function passSignals(child: ChildProcess): Passing {
   };
 }
 
-/** The first child of the first process, which only waits; undefined until it runs the command itself. */
+/**
+ * The first child of the first process, which only waits; undefined until it runs the command itself. Before
+ * that it is a fork of the sandbox, then `env`, and both ignore the signals: one sent to them would be lost.
+ */
 function findCommand(first: number | undefined): number | undefined {
   if (first === undefined) return undefined;
   try {
     const [command] = readFileSync(`/proc/${first}/task/${first}/children`, 'utf8').trim().split(' ');
     if (command === undefined || command === '') return undefined;
-    const isReady = !readFileSync(`/proc/${command}/cmdline`, 'utf8').startsWith(`env\0${heeding}\0`);
-    return isReady ? Number(command) : undefined;
+    const line = readFileSync(`/proc/${command}/cmdline`, 'utf8');
+    const isFork = line === readFileSync(`/proc/${first}/cmdline`, 'utf8');
+    return isFork || line.startsWith(`env\0${heeding}\0`) ? undefined : Number(command);
   } catch (error) {
     // It has exited in the meantime.
     if (['ENOENT', 'ESRCH'].includes(errnoOf(error) ?? '')) return undefined;
