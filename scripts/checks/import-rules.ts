@@ -5,6 +5,7 @@ const base = ['model/', 'lib/'];
 
 /** The rooms between the surfaces and the implementations, from the top down: each may use those below it. */
 const rooms = [
+  'insight',
   'policies',
   'proof',
   'retention',
@@ -12,6 +13,7 @@ const rooms = [
   'backup',
   'repositories',
   'snapshots',
+  'compose',
   'volumes',
   'quiesce',
   'leases',
@@ -24,7 +26,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   lib: ['model/'],
   repository: base,
   drivers: base,
-  compose: ['model/'],
   catalog: base,
   hosts: base,
   ...Object.fromEntries(
