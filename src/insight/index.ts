@@ -1,0 +1,7 @@
+/**
+ * What is well and what is not, before it costs data: audit (is a stack set up well), doctor (what is wrong
+ * now), usage (what fills up), benchmarks (how fast a volume is) and metrics. Joins the Compose file, the
+ * running host and what the image declares. Looks, and changes nothing by itself: a fix is a plan that is
+ * shown, asked for, and carried out by the rooms below. Never prints a secret.
+ */
+export type { Finding } from '../model/finding.ts';
