@@ -85,6 +85,17 @@ export interface ContainerMount {
   readonly readOnly: boolean;
 }
 
+/** What an image declares about the data of its containers. */
+export interface Image {
+  /** Its content id. */
+  readonly id: string;
+  /** `USER`: a name or number, with a group after a colon if it has one; '' is root. */
+  readonly user: string;
+  /** `VOLUME`: paths that get an anonymous volume where nothing else is mounted. */
+  readonly volumes: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
 export interface ExecRequest {
   readonly command: readonly string[];
   readonly user?: string | undefined;
@@ -178,6 +189,11 @@ export interface Containers {
    * networks.
    */
   removeTrial(trial: string, options?: CallOptions): Promise<void>;
+  /**
+   * What an image declares, by its name (`postgres:16`) or content id; undefined when the host does not have
+   * it: nothing is pulled.
+   */
+  findImage(name: string, options?: CallOptions): Promise<Image | undefined>;
   /** The end of its output. */
   logs(id: string, options?: CallOptions & { readonly lines?: number }): Promise<string>;
   /**

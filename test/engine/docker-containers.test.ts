@@ -51,6 +51,20 @@ async function stateOf(name: string): Promise<string | undefined> {
   return (await containers.find(name))?.state;
 }
 
+test('reports what an image declares, and nothing for one that the engine does not have', async () => {
+  await engine.docker(['create', '--name', 'declares', 'busybox', 'true']);
+  const changes = ['USER 999:0', 'VOLUME /data', 'ENV PGDATA=/data/a=b'].flatMap((line) => ['-c', line]);
+  const id = await engine.docker(['commit', ...changes, 'declares', 'shop/declares:1']);
+  expect(await containers.findImage('shop/declares:1')).toEqual({
+    id,
+    user: '999:0',
+    volumes: ['/data'],
+    environment: expect.objectContaining({ PGDATA: '/data/a=b' }),
+  });
+  expect(await containers.findImage('busybox')).toMatchObject({ user: '', volumes: [] });
+  expect(await containers.findImage('shop/absent:1')).toBeUndefined();
+});
+
 describe('what a container is', () => {
   test('reports everything that a container has', async () => {
     await start('shop-web-1', [

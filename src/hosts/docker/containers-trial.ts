@@ -5,6 +5,7 @@ import { archiveUrl, sendArchive } from './archive-requests.ts';
 import { inspectContainer, shortName, toContainer } from './containers-read.ts';
 import { startContainer } from './containers-state.ts';
 import type { EngineClient } from './engine-client.ts';
+import { imagePath } from './images.ts';
 import type { ImageLabels } from './image-labels.ts';
 
 /** Creates and starts a container without any outside connection. Nothing remains if this fails. */
@@ -51,9 +52,7 @@ async function checkImage(
 ): Promise<void> {
   const action = `Cannot start the trial "${name}"`;
   try {
-    // The engine takes slashes in an image's name unescaped.
-    const path = `/images/${image.split('/').map(encodeURIComponent).join('/')}/json`;
-    await client.json({ method: 'GET', path, action, signal });
+    await client.json({ method: 'GET', path: imagePath(image), action, signal });
   } catch (error) {
     if (!isAppError(error, 'not-found')) throw error;
     throw new AppError('not-found', `${action}: the engine does not have the image "${image}"`, {

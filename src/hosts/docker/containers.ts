@@ -1,6 +1,7 @@
 import type { CallOptions } from '../host.ts';
-import type { Container, Containers, ExecRequest, ExecRun, TrialRequest } from '../containers.ts';
+import type { Container, Containers, ExecRequest, ExecRun, Image, TrialRequest } from '../containers.ts';
 import type { EngineClient } from './engine-client.ts';
+import { findImage } from './images.ts';
 import { ImageLabels } from './image-labels.ts';
 import { findContainer, listContainers } from './containers-read.ts';
 import { pauseContainer, startContainer, stopContainer, unpauseContainer } from './containers-state.ts';
@@ -74,6 +75,10 @@ export class DockerContainers implements Containers {
     { signal, atLeast }: CallOptions & { readonly atLeast?: number | undefined } = {},
   ): Promise<void> {
     await scaleService(this.#client, { service, replicas, atLeast }, signal);
+  }
+
+  async findImage(name: string, options: CallOptions = {}): Promise<Image | undefined> {
+    return await findImage(this.#client, name, options.signal);
   }
 
   async startTrial(request: TrialRequest, options: CallOptions = {}): Promise<Container> {

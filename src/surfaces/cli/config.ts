@@ -63,10 +63,12 @@ export function settingSources(flags: GlobalFlags, env: Environment): SettingSou
   ];
 }
 
-export function parseFormat(format: string | undefined): 'table' | 'json' {
-  if (format === undefined || format === 'table' || format === 'json') return format ?? 'table';
+/** `table`, `json`, or one of the forms that only this command has. */
+export function parseFormat(format = 'table', forms: readonly string[] = []): string {
+  const known = ['table', 'json', ...forms];
+  if (known.includes(format)) return format;
   throw new AppError('usage', `Format "${format}" is unknown`, {
-    hint: 'Use --format table or --format json.',
+    hint: `Use ${known.map((name) => `--format ${name}`).join(' or ')}.`,
   });
 }
 

@@ -29,6 +29,8 @@ export interface CommandSpec<Flags extends object> {
   readonly flags: FlagParametersForType<Flags, CliContext>;
   readonly aliases?: Aliases<keyof Flags & string>;
   readonly args: readonly ArgumentSpec[];
+  /** Its own forms of output for `--format`, besides table and json. */
+  readonly forms?: readonly string[];
   /** It runs until it is stopped, and must not make other commands wait. */
   readonly stays?: boolean;
   /** It also works with a state folder that cannot be written. */

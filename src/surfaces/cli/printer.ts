@@ -6,6 +6,8 @@ export interface View {
   /** One JSON document, stable and documented. */
   readonly json: () => unknown;
   readonly text: () => string;
+  /** Further forms, by the word for `--format`: those that the command's definition names. */
+  readonly forms?: Readonly<Record<string, () => string>> | undefined;
   /** Words at the beginning of lines that a terminal colours. */
   readonly colours?: Readonly<Record<string, Colour>> | undefined;
   /** For scripts with `--quiet`: names or ids, one per line. Absent means no output. */
@@ -18,7 +20,8 @@ export interface Printer {
 }
 
 export interface PrinterChoice {
-  readonly format: 'table' | 'json';
+  /** `table`, `json`, or one of the command's own forms. */
+  readonly format: string;
   readonly quiet: boolean;
   readonly paint: Paint;
 }
@@ -26,6 +29,7 @@ export interface PrinterChoice {
 /** JSON wins over quiet: a program that asks for a document gets one. */
 export function choosePrinter(choice: PrinterChoice, write: (text: string) => void): Printer {
   if (choice.format === 'json') return jsonPrinter(write);
+  if (choice.format !== 'table') return formPrinter(write, choice.format);
   return choice.quiet ? quietPrinter(write) : textPrinter(write, choice.paint);
 }
 
@@ -43,6 +47,10 @@ function textPrinter(write: (text: string) => void, paint: Paint): Printer {
   return {
     print: (view) => write(withLineEnd(paintLines(printableLines(view.text()), view.colours ?? {}, paint))),
   };
+}
+
+function formPrinter(write: (text: string) => void, form: string): Printer {
+  return { print: (view) => write(withLineEnd(printableLines((view.forms?.[form] ?? view.text)()))) };
 }
 
 function quietPrinter(write: (text: string) => void): Printer {

@@ -43,6 +43,7 @@ export interface Session {
 }
 
 export interface SessionOptions extends Pick<AppConfig, 'stays' | 'onlyReads'> {
+  readonly forms?: readonly string[] | undefined;
   readonly recovers?: readonly RecoveryPlace[];
 }
 
@@ -51,11 +52,11 @@ export async function withSession(
   context: CliContext,
   ownFlags: GlobalFlags,
   act: (session: Session) => Promise<void>,
-  { stays = false, onlyReads = false, recovers = ['host'] }: SessionOptions = {},
+  { stays = false, onlyReads = false, recovers = ['host'], forms }: SessionOptions = {},
 ): Promise<void> {
   const flags = mergeFlags(context.leadingFlags, ownFlags);
   const config = readConfig(flags, context.env);
-  const format = parseFormat(flags.format);
+  const format = parseFormat(flags.format, forms);
   const quiet = flags.quiet ?? false;
   const { openApp } = await import('../../app.ts');
   const { terminal, signal } = context;
