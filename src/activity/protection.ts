@@ -10,10 +10,6 @@ import type { InitOptions, Progress, Repository, RepositoryAccess } from '../rep
  */
 export interface Protection {
   readonly stateDir: string;
-  /** This machine's name, for display only. */
-  readonly hostname: string;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
   catalog(): Promise<Catalog>;
   host(): Promise<Host>;
   repository(): Promise<Repository>;

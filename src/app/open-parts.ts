@@ -63,8 +63,6 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
     ...hosts,
     ...repositories,
     stateDir,
-    hostname: os.hostname(),
-    now: Date.now,
     catalog,
     log: once(async () => {
       return openAuditLog({ ...config, now: Date.now, catalog });
@@ -123,8 +121,8 @@ async function openOwnNotifier(config: AppConfig, parts: Parts): Promise<OwnNoti
     ...config,
     // Each time: the daemon may have reloaded its configuration.
     channels: async () => (await parts.source.lastUsable()).notify,
-    hostname: parts.hostname,
-    now: parts.now,
+    hostname: os.hostname(),
+    now: Date.now,
     catalog: () => parts.catalog(),
     log: () => parts.log(),
   });

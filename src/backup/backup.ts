@@ -114,7 +114,7 @@ async function backupTogether(
   options: BackupOptions,
 ): Promise<BackupOutcome[]> {
   const { dryRun, marks = [] } = request;
-  const run = { startedAt: new Date(parts.now()).toISOString(), repository, dryRun, marks };
+  const run = { startedAt: new Date().toISOString(), repository, dryRun, marks };
   const outcomes: BackupOutcome[] = [];
   const held: HeldTarget[] = [];
   await using leases = new AsyncDisposableStack();

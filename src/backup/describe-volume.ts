@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
 import { placeBehindLink } from './behind-link.ts';
@@ -11,8 +12,6 @@ import { pathConsumers } from '../quiesce/index.ts';
 /** How a volume is described: by its host and the catalog, on this machine. */
 export interface DescribeMeans extends HostAccess {
   readonly catalog: () => Promise<Catalog>;
-  /** This machine's name, for people only. */
-  readonly hostname: string;
 }
 
 /** What a snapshot records of its volume, so that a bare machine can recreate it. */
@@ -78,7 +77,7 @@ async function describePath(
     ...(isFile === true && { isFile }),
     ...(realPath !== undefined && { realPath }),
     identity,
-    host: { kind: 'embedded', identity: catalog.stateId(), name: means.hostname },
+    host: { kind: 'embedded', identity: catalog.stateId(), name: hostname() },
     ...continuedBy(catalog, identity),
     driver: 'path',
     options: {},

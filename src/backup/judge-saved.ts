@@ -104,14 +104,14 @@ interface Found {
 
 /** Until a user accepts it, policies forget and prune nothing of the volume. */
 export async function rememberAnomalies(
-  { catalog, now }: { readonly catalog: () => Promise<Catalog>; readonly now: () => number },
+  { catalog }: { readonly catalog: () => Promise<Catalog> },
   { outcome, volumeIdentity, repositoryId, tags }: Found,
   { onNote }: JobOptions,
 ): Promise<void> {
   const { name, snapshot, anomalies = [] } = outcome;
   if (snapshot === undefined || anomalies.length === 0) return;
   const { policies } = await catalog();
-  const foundAt = new Date(now()).toISOString();
+  const foundAt = new Date().toISOString();
   for (const { kind, message } of anomalies) {
     const about = { volumeIdentity, volumeName: name, foundAt, acceptedAt: undefined };
     policies.recordAnomaly({ ...about, repositoryId, snapshotId: snapshot.id, kind, message });

@@ -21,7 +21,6 @@ interface Run {
 
 interface RecordMeans extends Told {
   readonly catalog: () => Promise<Catalog>;
-  readonly now: () => number;
 }
 
 interface RunToRecord {
@@ -49,7 +48,7 @@ export async function recordRun(
     snapshotId: outcome.snapshot?.id,
     outcome: outcome.outcome,
     startedAt,
-    finishedAt: new Date(means.now()).toISOString(),
+    finishedAt: new Date().toISOString(),
     message: outcome.error?.message ?? outcome.problems[0]?.message ?? missingInWords(outcome),
   });
   await tellOfBackup(means, { outcome, repositoryId: repository.id, stack: volume.stack, tags });

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import type { Container } from '../hosts/containers.ts';
 import { knownError } from '../lib/known-error.ts';
 import type { ByteString } from '../model/byte-string.ts';
@@ -104,8 +105,8 @@ export async function saveTogether(
     await application?.begin(options);
     const dumps = await application?.dump(repository, options);
     const shared = {
-      hostname: means.hostname,
-      timeMs: means.now(),
+      hostname: hostname(),
+      timeMs: Date.now(),
       restorePoint: isRestorePoint(request) ? randomBytes(8).toString('hex') : undefined,
       missing,
     };

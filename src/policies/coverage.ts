@@ -49,7 +49,7 @@ export async function coverage(
       assignments,
       snapshots: found.snapshots,
       machines: await machineNames(parts, signal),
-      nowMs: parts.now(),
+      nowMs: Date.now(),
     }),
     repositories: found.repositories,
     unreachable: found.unreachable,

@@ -70,7 +70,7 @@ export function openPolicies(parts: PoliciesParts): Policies {
   const statuses = async (options: JobOptions): Promise<PolicyStatus[]> => {
     const known = await memory();
     const lastOf = (policy: string): PolicyRunRecord | undefined => known.listRuns({ policy, limit: 1 })[0];
-    return policyStatuses(await view(options), lastOf, protection.now());
+    return policyStatuses(await view(options), lastOf, Date.now());
   };
   return {
     configuration: load,
@@ -102,13 +102,13 @@ export function openPolicies(parts: PoliciesParts): Policies {
     },
     asJson: { run: (report) => ({ ...report, backups: report.backups.map(backupAsJson) }) },
     async nextRuns(options = {}) {
-      const runs = nextRuns(await view(options), protection.now());
+      const runs = nextRuns(await view(options), Date.now());
       return { daemon: await findDaemon(protection.stateDir), runs };
     },
     history: async (filter) => (await memory()).listRuns(filter),
     listAnomalies: async () => (await memory()).listOpenAnomalies(),
     async acceptAnomalies(volume) {
-      return acceptAnomalies(await memory(), { volume, nowMs: protection.now() });
+      return acceptAnomalies(await memory(), { volume, nowMs: Date.now() });
     },
     async coverage(options = {}) {
       return await coverage(protection, { configuration: await load(), repository, open }, options);

@@ -55,7 +55,7 @@ export async function runPolicy(
   { name, only, dryRun, signal, onNote, onProgress }: JobOptions & RunPolicyRequest,
 ): Promise<PolicyRunReport> {
   findPolicy(
-    policyStatuses(view, () => undefined, parts.now()),
+    policyStatuses(view, () => undefined, Date.now()),
     name,
   );
   const assignments = view.assignments.filter(({ policy }) => policy.name === name);
@@ -129,7 +129,7 @@ async function runGroup(
   if (first === undefined) return [];
   const memory = (await parts.catalog()).policies;
   const say = (message: string): void => options.onNote?.(message);
-  const time = (): string => new Date(parts.now()).toISOString();
+  const time = (): string => new Date().toISOString();
   const startedAt = time();
   const numbers = assignments.map(({ policy, subject }) =>
     memory.beginRun(
@@ -148,7 +148,7 @@ async function runGroup(
   const outcomes = await outcomesOf(work, group, options);
   for (const [index, outcome] of outcomes.entries()) {
     const subject = assignments[index]?.subject;
-    if (subject !== undefined) noteAnomalies({ memory, now: () => parts.now(), say }, subject, outcome);
+    if (subject !== undefined) noteAnomalies({ memory, now: Date.now, say }, subject, outcome);
     const { snapshotId, error } = outcome;
     memory.endRun(
       numbers[index] ?? 0,

@@ -22,7 +22,7 @@ export async function serve(
   request: DaemonRequest,
 ): Promise<void> {
   const { signal, graceMs, say, onReloader } = request;
-  const since = new Date(protection.now()).toISOString();
+  const since = new Date().toISOString();
   await using _lock = await takeDaemonLock(protection.stateDir, { pid: process.pid, since });
   const tell = (state: string): void => tryNotifyService(env, state, say);
   // While this timer fires, the daemon's turns go on too: they share one thread, and none blocks it.

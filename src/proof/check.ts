@@ -44,6 +44,6 @@ async function remember(
   const known = catalog.listVerifiedSnapshots(repositoryId);
   const snapshotIds = isProof ? [...whole] : known.filter((id) => whole.has(id));
   if (!isProof && snapshotIds.length === known.length) return;
-  const verifiedAt = new Date(parts.now()).toISOString();
+  const verifiedAt = new Date().toISOString();
   catalog.setVerifiedSnapshots(repositoryId, { snapshotIds, verifiedAt });
 }

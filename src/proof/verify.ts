@@ -152,6 +152,6 @@ async function remember(
   (await parts.catalog()).noteVerifiedSnapshots(repository.id, {
     snapshotIds: isProof ? found.wholeSnapshots : [],
     damagedIds: found.damagedSnapshots,
-    verifiedAt: new Date(parts.now()).toISOString(),
+    verifiedAt: new Date().toISOString(),
   });
 }

@@ -160,7 +160,7 @@ class Quiescing implements QuiesceSession {
   async begin(): Promise<void> {
     const { places, plan, application, stillness } = this.#request;
     const { how } = plan;
-    this.#beganAtMs = this.#means.now();
+    this.#beganAtMs = Date.now();
     const around = await this.#lookAround();
     const writers = new Map<string, Container>();
     for (const place of places) {
@@ -170,7 +170,7 @@ class Quiescing implements QuiesceSession {
       this.#active.set(place, active);
     }
     if (how === undefined) {
-      this.timeMs = this.#means.now();
+      this.timeMs = Date.now();
       await application?.during(this.#options);
       return;
     }
@@ -205,7 +205,7 @@ class Quiescing implements QuiesceSession {
       : 'the rest is read in use';
     const names = nameApps(this.#still.names);
     this.#options.onNote?.(`${names} run again before all was read: ${reason}; ${then}.`);
-    this.#cutAtMs = this.#means.now();
+    this.#cutAtMs = Date.now();
     // `release` reports what went wrong.
     void this.#letAllGo().catch(() => undefined);
   };

@@ -106,11 +106,9 @@ export interface StillContainers extends AsyncDisposable {
   leave(why?: unknown): Promise<void>;
 }
 
-/** What holding containers needs: their host, the folder of the journals, and the clock. */
+/** What holding containers needs: their host, and the folder of the journals. */
 export interface QuiesceMeans extends HostAccess {
   readonly stateDir: string;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
 }
 
 /**
@@ -124,10 +122,10 @@ export async function makeStill(
   options: JobOptions,
 ): Promise<StillContainers> {
   await using opened = new AsyncDisposableStack();
-  const { stateDir, now } = means;
+  const { stateDir } = means;
   const host = await means.host();
   const { signal } = options;
-  if (request.containers.length === 0) return nothingStill(now(), []);
+  if (request.containers.length === 0) return nothingStill(Date.now(), []);
   if (host.containers === undefined)
     throw new AppError('unsupported', 'This host runs no containers that could be paused or stopped');
   const { identity: hostIdentity } = await host.info({ signal });
@@ -136,7 +134,7 @@ export async function makeStill(
   opened.use(held);
   const { unstoppable } = plan;
   for (const one of unstoppable) options.onNote?.(describeUnstoppable(one));
-  if (plan.levels.length === 0) return nothingStill(now(), unstoppable);
+  if (plan.levels.length === 0) return nothingStill(Date.now(), unstoppable);
   // A stop takes long, and the paused ones wait for it.
   const { briefMs } = request;
   const isBrief = briefMs !== undefined && plan.levels.flat().every(({ how }) => how === 'pause');
@@ -146,14 +144,14 @@ export async function makeStill(
   );
   const { levels } = freezing;
   const { reason, restoreId, how } = request;
-  const since = new Date(now()).toISOString();
+  const since = new Date().toISOString();
   const about = { hostIdentity, reason, restoreId, how, since, levels };
   const journal = await openAppJournal(stateDir, about);
   // Disposed in reverse order: the containers stay held until the guardian has ended.
   const holds = opened.move();
   const { onNote } = options;
   const { justBefore, beforePause } = request;
-  const work = { journal, levels, freezing, holds, unstoppable, now, onNote, justBefore, beforePause };
+  const work = { journal, levels, freezing, holds, unstoppable, onNote, justBefore, beforePause };
   const still = new Still(host.containers, work);
   await still.begin(signal);
   return still;
@@ -217,7 +215,6 @@ interface StillParts {
   readonly unstoppable: readonly Unstoppable[];
   /** Includes the guardian of frozen containers. */
   readonly holds: AsyncDisposable;
-  readonly now: () => number;
   readonly onNote: JobOptions['onNote'];
   readonly justBefore: StillRequest['justBefore'];
   readonly beforePause: StillRequest['beforePause'];
@@ -256,13 +253,13 @@ class Still implements StillContainers {
     // the engine is still working on it.
     const isNoted = levels[0]?.every(({ how }) => how === 'freeze') === true;
     try {
-      if (isNoted) await journal.noteLevel(0, this.#parts.now());
+      if (isNoted) await journal.noteLevel(0, Date.now());
       await justBefore?.();
       signal?.throwIfAborted();
       await freezing.untilFree();
       for (const [index, level] of levels.entries()) {
         signal?.throwIfAborted();
-        if (index > 0 || !isNoted) await journal.noteLevel(index, this.#parts.now());
+        if (index > 0 || !isNoted) await journal.noteLevel(index, Date.now());
         // The paused ones come last, all in one level.
         if (index === levels.length - 1 && level.some(isPaused)) {
           await this.#parts.beforePause?.();
@@ -273,7 +270,7 @@ class Still implements StillContainers {
         await settleAll(level.map((step) => this.#makeStill(step)));
       }
       signal?.throwIfAborted();
-      this.sinceMs = this.#parts.now();
+      this.sinceMs = Date.now();
     } catch (error) {
       await this[Symbol.asyncDispose]().catch((second: unknown) => {
         throw new SuppressedError(error, second);
@@ -329,7 +326,7 @@ class Still implements StillContainers {
   /** Not cancellable: an engine goes on with a stop after its caller has gone. */
   async #makeStill(step: AppStep): Promise<void> {
     this.#touched.set(step, performance.now());
-    this.#touchedAtMs.set(step, this.#parts.now());
+    this.#touchedAtMs.set(step, Date.now());
     const { id, name } = step.identity;
     try {
       if (step.how === 'scale') {

@@ -1,4 +1,3 @@
-import type { Protection } from '../activity/index.ts';
 import { takeLease } from '../leases/index.ts';
 import { exists, inodeOf, parentOf } from '../lib/on-disk.ts';
 import { isKeptShorter, type KeptSince, keptSince } from '../lib/process-identity.ts';
@@ -16,10 +15,9 @@ import { listJournals } from './restore-journal.ts';
 
 /** Deletes data kept for an undo that has expired or is gone. Leaves alone what another process holds. */
 export async function dropExpired(
-  parts: Pick<Protection, 'stateDir' | 'now'>,
+  { stateDir, now = Date.now }: { readonly stateDir: string; readonly now?: () => number },
   present: KeptSince = keptSince(),
 ): Promise<void> {
-  const { stateDir, now } = parts;
   const errors: unknown[] = [];
   for (const record of await listUndoRecords(stateDir)) {
     if (!(await isOver(record, now(), present))) continue;

@@ -121,7 +121,7 @@ export async function beginStreamedOf(
     location: repository.location,
     snapshotId: plan.snapshot.id,
     safetyId,
-    since: new Date(parts.now()).toISOString(),
+    since: new Date().toISOString(),
   });
   return { wasHalf: earlier !== undefined };
 }

@@ -1,5 +1,6 @@
 import { errorMessage } from '../model/errors.ts';
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { ByteString } from '../model/byte-string.ts';
 import { quote } from '../model/quote.ts';
@@ -53,7 +54,7 @@ export async function lineageNotes(
 ): Promise<string[]> {
   const recorded = broughtBack(plan);
   if (recorded === undefined || (await isOwnSnapshot(parts, plan.snapshot, options))) return [];
-  const isNamesake = recorded.host.name === parts.hostname;
+  const isNamesake = recorded.host.name === hostname();
   const [name, machine] = [quote(recorded.name), quote(recorded.host.name)];
   return [
     plan.takesOver

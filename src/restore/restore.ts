@@ -163,7 +163,7 @@ async function replaceAll(
       filled.set(place, await fillFirst(parts, { ...place, stream: place.stream }, options));
   let swap: LiveSwapReport | undefined;
   if (direct.length > 0) {
-    const members = direct.map((place) => memberOf(place, new Date(parts.now())));
+    const members = direct.map((place) => memberOf(place, new Date()));
     await using replacement = await openReplacement({
       stateDir: parts.stateDir,
       action: 'restore',

@@ -158,7 +158,7 @@ async function settleLeased(
     return { outcome: wentBack ? 'undone' : 'cleaned' };
   }
   if (journal.step === 'committed' || (journal.step === 'swapping' && (await isAllSwapped(journal)))) {
-    await commitAll(stateDir, { journal, now: new Date(parts.now()) });
+    await commitAll(stateDir, { journal, now: new Date() });
     return { outcome: 'finished' };
   }
   await goBack(parts, journal, options);

@@ -213,7 +213,7 @@ async function releaseOrLeave(still: StillContainers, options: JobOptions): Prom
 
 /** Keeps the new data. What cannot be done now is left to the next command. */
 async function commit(parts: Protection, { replacement }: LiveSwap, options: JobOptions): Promise<void> {
-  await replacement.commit(new Date(parts.now())).catch((error: unknown) => noteLater(error, options));
+  await replacement.commit(new Date()).catch((error: unknown) => noteLater(error, options));
 }
 
 function noteLater(error: unknown, options: JobOptions): void {

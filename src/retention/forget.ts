@@ -51,7 +51,7 @@ export async function prepareForget(
   const context = await findContext(parts, options);
   const asked = readTargets(request, context);
   const { isOwn, doubts } = context;
-  const limits = { allowEmpty: request.allowEmpty, nowMs: parts.now(), isOwn, doubts };
+  const limits = { allowEmpty: request.allowEmpty, nowMs: Date.now(), isOwn, doubts };
   if (asked.ids.size + asked.damaged.length === 0) {
     const chosen = asked.groups.length > 0 ? asked.groups : inReach(request, context, options);
     const tagged = chosen.filter((snapshot) => isTagged(snapshot, request.tags));

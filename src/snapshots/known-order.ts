@@ -12,7 +12,7 @@ export interface KnownOrder extends SnapshotOrder {
 
 /** All snapshots of the repository, in the order in which they were saved as far as that is known. */
 export async function listInKnownOrder(
-  parts: Pick<Protection, 'repository' | 'catalog' | 'now'>,
+  parts: Pick<Protection, 'repository' | 'catalog'>,
   { signal }: JobOptions,
 ): Promise<KnownOrder> {
   const repository = await parts.repository();
@@ -25,5 +25,5 @@ export async function listInKnownOrder(
   });
   const runs = (await parts.catalog()).listRuns({ limit: runsAtMost });
   const saved = runs.flatMap(({ snapshotId }) => snapshotId ?? []).toReversed();
-  return { ...orderSnapshots(listed, { nowMs: parts.now(), storedMs, saved }), damaged };
+  return { ...orderSnapshots(listed, { nowMs: Date.now(), storedMs, saved }), damaged };
 }

@@ -19,11 +19,11 @@ interface NamedVolume {
  * when several volumes have the identity, and none of them is named.
  */
 export async function nameNow(
-  parts: Pick<Protection, 'catalog' | 'host' | 'now'>,
+  parts: Pick<Protection, 'catalog' | 'host'>,
   { what, recorded }: NamedVolume,
   { signal }: JobOptions,
 ): Promise<string> {
-  const asked = targetName(parseVersionedTarget(what, new Date(parts.now())).target);
+  const asked = targetName(parseVersionedTarget(what, new Date()).target);
   if (asked === recorded.name) return recorded.name;
   const [catalog, host] = [await parts.catalog(), await parts.host()];
   const { identity: hostIdentity } = await host.info({ signal });

@@ -1,14 +1,15 @@
+import { hostname } from 'node:os';
 import { quote } from '../model/quote.ts';
 import type { Protection } from '../activity/index.ts';
 import { hostIfKnown, type ListedSnapshot } from './snapshots.ts';
 
 /** This machine's names in snapshots: its own, and its engine's when that answers. */
 export async function machineNames(
-  parts: Pick<Protection, 'host' | 'hostname'>,
+  parts: Pick<Protection, 'host'>,
   signal: AbortSignal | undefined,
 ): Promise<ReadonlySet<string>> {
   const host = await hostIfKnown(parts, { signal });
-  return new Set([parts.hostname, ...(host === undefined ? [] : [host.name])]);
+  return new Set([hostname(), ...(host === undefined ? [] : [host.name])]);
 }
 
 /**

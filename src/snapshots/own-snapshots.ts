@@ -1,3 +1,4 @@
+import { hostname as thisHostname } from 'node:os';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Protection } from '../activity/index.ts';
 
@@ -11,7 +12,7 @@ export type OwnTest = (snapshot: Pick<Snapshot, 'volume' | 'hostname'>) => boole
  * does not answer.
  */
 export async function ownTest(
-  parts: Pick<Protection, 'catalog' | 'hostname'>,
+  parts: Pick<Protection, 'catalog'>,
   hostIdentity: string | undefined,
 ): Promise<OwnTest> {
   const catalog = await parts.catalog();
@@ -19,6 +20,6 @@ export async function ownTest(
   const takenOver = new Set(catalog.listTakenOver());
   return ({ volume, hostname }) =>
     volume === undefined
-      ? hostname === parts.hostname
+      ? hostname === thisHostname()
       : hosts.has(volume.host.identity) || takenOver.has(volume.identity);
 }

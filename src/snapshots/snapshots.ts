@@ -131,7 +131,7 @@ export async function findContext(parts: Protection, options: JobOptions): Promi
     doubts,
     damaged,
     isOwn: await ownTest(parts, hostIdentity),
-    now: new Date(parts.now()),
+    now: new Date(),
     identityOf: (name) => {
       if (name.startsWith('/')) return pathIdentity(catalog, name);
       return hostIdentity === undefined ? undefined : volumeIdentity(catalog, { hostIdentity, name });

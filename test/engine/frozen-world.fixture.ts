@@ -27,8 +27,6 @@ export async function openFrozenWorld(engine: PrivateEngine): Promise<FrozenWorl
     host,
     parts: {
       stateDir,
-      hostname: 'test',
-      now: Date.now,
       catalog: unused,
       host: async () => host,
       repository: unused,

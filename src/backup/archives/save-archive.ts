@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { AppError, errorMessage } from '../../model/errors.ts';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, readdirSync } from 'node:fs';
@@ -128,7 +129,7 @@ async function save(
     volume,
     parent,
     tags: request.tags,
-    hostname: means.hostname,
+    hostname: hostname(),
     timeMs: request.timeMs,
     // What wrote while the archive was made is unknown.
     grade: 'torn',

@@ -132,12 +132,12 @@ class Run implements HookRun {
     const journal = this.#journal;
     this.#journal = undefined;
     if (journal === undefined) return;
-    const { means, hostIdentity } = this.#work;
+    const { hostIdentity } = this.#work;
     if (failures.length === 0) {
       await journal.remove();
       return;
     }
-    const now = new Date(means.now()).toISOString();
+    const now = new Date().toISOString();
     const tried = {
       times: 1 + Math.max(0, ...earlier.map(({ times }) => times)),
       first: [now, ...earlier.map(({ first }) => first)].toSorted()[0] ?? now,

@@ -1,6 +1,6 @@
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { AppError } from '../../model/errors.ts';
 import type { Hook, HookMoment } from '../../model/hook.ts';
 import type { Happening } from '../../activity/notify/notifier.ts';
@@ -11,7 +11,6 @@ import { type StillWorld, stillWorld } from '../../../test/fixtures/still-world.
 import { openHookRun, type HookRun } from './hook-run.ts';
 
 let world: StillWorld;
-let nowMs: number;
 /** What was run in the container, with the outcome passed to it. */
 let ran: string[];
 /** The commands that fail. */
@@ -21,7 +20,7 @@ const happened: Happening[] = [];
 
 beforeEach(async () => {
   world = await stillWorld();
-  nowMs = Date.parse('2026-01-01T00:00:00Z');
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.parse('2026-01-01T00:00:00Z') });
   ran = [];
   broken = new Set();
   told.length = 0;
@@ -32,7 +31,7 @@ beforeEach(async () => {
       told.push(...all.map(({ message }) => message));
     },
   };
-  Object.assign(world.parts, { now: () => nowMs, notifier: async () => notifier });
+  Object.assign(world.parts, { notifier: async () => notifier });
   world.containers.add({ name: 'web' });
   world.containers.onExec((_name, { command, environment }) => {
     const [word = ''] = command;
@@ -40,7 +39,10 @@ beforeEach(async () => {
     return broken.has(word) ? { exitCode: 1, stderr: 'no database' } : {};
   });
 });
-afterEach(async () => rm(world.stateDir, { recursive: true }));
+afterEach(async () => {
+  vi.useRealTimers();
+  await rm(world.stateDir, { recursive: true });
+});
 
 function hook(moment: HookMoment, command: string): Hook {
   const more = { target: 'web', user: undefined, timeoutMs: 1000, origin: 'a label' } as const;
@@ -66,7 +68,7 @@ async function start(): Promise<string[]> {
   return notes;
 }
 
-const minutes = (count: number): number => (nowMs += count * 60_000);
+const minutes = (count: number): void => void vi.setSystemTime(Date.now() + count * 60_000);
 
 test('of two interrupted backups, the one whose container cannot be started delays no hooks of the other', async () => {
   broken.add('off');
@@ -235,7 +237,7 @@ test('a backup on another engine does not replace a due hook', async () => {
 
 test('a hook that fails after each backup is due once, since the first of them', async () => {
   broken.add('off');
-  const first = new Date(nowMs).toISOString();
+  const first = new Date().toISOString();
   for (let i = 0; i < 5; i++) await (minutes(60), backUp());
   const before = ran.length;
   minutes(61);

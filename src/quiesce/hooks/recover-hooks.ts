@@ -66,7 +66,7 @@ const goneForMs = 7 * 24 * 60 * minuteMs;
  * hooks of this host. Call it when the containers are back.
  */
 export async function recoverHooks(
-  { stateDir, host: openHost, now }: QuiesceMeans,
+  { stateDir, host: openHost }: QuiesceMeans,
   options: RecoverHooksOptions,
 ): Promise<RecoveredHooks> {
   const found: Found = { ran: [], due: [], notes: [], hadFailed: false, isWaiting: false };
@@ -85,13 +85,13 @@ export async function recoverHooks(
     found.hadFailed ||= opened.journal.tried !== undefined;
     const waits = options.waitsFor?.some((job) => isOfJob(opened.journal, job)) === true;
     found.isWaiting ||= waits;
-    const rests = isResting(opened, { nowMs: now(), isAsked: options.isAsked === true });
+    const rests = isResting(opened, { nowMs: Date.now(), isAsked: options.isAsked === true });
     // A backup under way runs the same hook when it ends, and it must not run in its middle. One may have
     // begun just now.
     const busy = new Set((await hooksUnderWay(stateDir, journals)).map(hookKey));
     if (waits || rests || opened.journal.hooks.some((hook) => busy.has(hookKey(hook))))
       found.due.push(...dueOf(opened));
-    else await runLeft({ containers, nowMs: now(), found }, opened);
+    else await runLeft({ containers, nowMs: Date.now(), found }, opened);
   }
   return found;
 }
