@@ -1,3 +1,4 @@
+import type { HostKind } from '../model/volume.ts';
 import type {
   AnomalyRecord,
   ForgottenRecord,
@@ -210,6 +211,112 @@ export interface PolicyMemory {
   clearForgotten(forgotten: readonly ForgottenRecord[]): void;
 }
 
+/** A host whose volumes were measured. */
+export interface UsageHost {
+  readonly identity: string;
+  readonly kind: HostKind;
+  /** When all its volumes were last looked at, in milliseconds since 1970, like the other times here. */
+  readonly lookedAtMs: number;
+}
+
+export interface UsagePlaceName {
+  readonly kind: 'volume' | 'disk';
+  /** The volume's name, or the path where the disk is mounted. */
+  readonly name: string;
+}
+
+/**
+ * How a size was found out: `watched` ones hold until the host was last looked at, as changes are reported;
+ * the others until `measuredAtMs`.
+ */
+export const usageWays = ['watched', 'walked', 'streamed', 'told'] as const;
+
+/** The last known size of a volume, or of a disk that volumes lie on. */
+export interface UsagePlace extends UsagePlaceName {
+  /** The lineage of a volume's snapshots. */
+  readonly lineage: string | undefined;
+  readonly driver: string | undefined;
+  readonly stack: string | undefined;
+  readonly anonymous: boolean;
+  /** The disk that a volume lies on. */
+  readonly disk: string | undefined;
+  /** What is used; undefined when it was never measured. */
+  readonly bytes: number | undefined;
+  readonly files: number | undefined;
+  /** Of a disk. */
+  readonly capacityBytes: number | undefined;
+  /** Of a disk: what programs without privileges can still use. */
+  readonly freeBytes: number | undefined;
+  readonly measuredAtMs: number | undefined;
+  readonly way: (typeof usageWays)[number] | undefined;
+  /** Why it was not measured the last time. */
+  readonly problem: string | undefined;
+  /** Undefined without enough history. */
+  readonly growthBytesPerDay: number | undefined;
+}
+
+/** One point of a place's history. Each span of time has the last size in it. */
+export interface UsageSample extends UsagePlaceName {
+  /** 60, 3600 or 86400. */
+  readonly spanSeconds: number;
+  /** When the span begins, in seconds since 1970. */
+  readonly bucketSeconds: number;
+  /** When it was measured. */
+  readonly atSeconds: number;
+  readonly bytes: number;
+}
+
+export interface UsageWrite {
+  readonly host: UsageHost;
+  /** Replace what was known of them. */
+  readonly places: readonly UsagePlace[];
+  /** Removed with their history. */
+  readonly gone: readonly UsagePlaceName[];
+  /** Replace those of the same span. */
+  readonly samples: readonly UsageSample[];
+  /** Of these samples, this many up to a time are kept, the newest; and as many after it, the oldest. */
+  readonly kept: readonly (UsagePlaceName & {
+    readonly spanSeconds: number;
+    readonly atSeconds: number;
+    readonly rows: number;
+  })[];
+}
+
+export const drillOutcomes = ['proven', 'started', 'restored', 'unproven', 'failed'] as const;
+
+/** A drill of one volume's snapshot. */
+export interface DrillRecord {
+  readonly volumeIdentity: string;
+  readonly outcome: (typeof drillOutcomes)[number];
+  readonly snapshotId: string;
+  /** RFC 3339, like the next. */
+  readonly snapshotTime: string;
+  readonly drilledAt: string;
+  readonly recoverMs: number | undefined;
+}
+
+/** Sizes of volumes and disks, and what is known of their recovery. Each call is one transaction. */
+export interface UsageMemory {
+  /** The one that was looked at last comes first. */
+  listHosts(): UsageHost[];
+  listPlaces(hostIdentity: string): UsagePlace[];
+  /** The history of a place in spans of a length, oldest first. */
+  listSamples(
+    hostIdentity: string,
+    place: UsagePlaceName,
+    spanSeconds: number,
+  ): Pick<UsageSample, 'atSeconds' | 'bytes'>[];
+  write(written: UsageWrite): void;
+
+  /** The newest whole snapshot of each measured volume, by lineage, as this state folder made them. */
+  newestSnapshots(): Map<string, { readonly id: string; readonly time: string }>;
+
+  /** The last of each outcome is kept for each volume. */
+  noteDrill(drill: DrillRecord): void;
+  /** Oldest first. */
+  listDrills(): DrillRecord[];
+}
+
 /** The data from which a lost catalog is rebuilt. */
 export interface CatalogEssentials {
   readonly stateId: string;
@@ -306,6 +413,7 @@ export interface Catalog extends Disposable {
   readonly policies: PolicyMemory;
   readonly volumes: VolumeMemory;
   readonly unsettled: UnsettledMemory;
+  readonly usage: UsageMemory;
 
   /** Sorted by name. Returns the same objects while nothing has changed. */
   listManagedVolumes(): readonly ManagedVolumeRecord[];

@@ -205,6 +205,64 @@ CREATE TABLE lineage_origin (
 ) STRICT, WITHOUT ROWID;
 `;
 
+/**
+ * Sizes of volumes and of the disks that they lie on, with a bounded history, and the last drills. Times are
+ * milliseconds since 1970, and seconds in samples.
+ */
+const usage = `
+CREATE TABLE usage_host (
+  identity TEXT PRIMARY KEY,
+  kind TEXT NOT NULL,
+  looked_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE usage_place (
+  number INTEGER PRIMARY KEY,
+  host_identity TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('volume', 'disk')),
+  -- The volume's, or the path where the disk is mounted.
+  name TEXT NOT NULL,
+  lineage TEXT,
+  driver TEXT,
+  stack TEXT,
+  anonymous INTEGER NOT NULL CHECK (anonymous IN (0, 1)),
+  disk TEXT,
+  bytes INTEGER,
+  files INTEGER,
+  capacity INTEGER,
+  free INTEGER,
+  measured_at INTEGER,
+  way TEXT,
+  problem TEXT,
+  -- Bytes a day.
+  growth INTEGER,
+  UNIQUE (host_identity, kind, name)
+) STRICT;
+
+CREATE TABLE usage_sample (
+  place INTEGER NOT NULL REFERENCES usage_place (number) ON DELETE CASCADE,
+  -- The length of the span in seconds: a minute, an hour, a day.
+  span INTEGER NOT NULL,
+  -- When the span begins.
+  bucket INTEGER NOT NULL,
+  -- When the last size in it was measured.
+  at INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  PRIMARY KEY (place, span, bucket)
+) STRICT, WITHOUT ROWID;
+
+-- The last drill of each volume with each outcome.
+CREATE TABLE drill (
+  volume_identity TEXT NOT NULL,
+  outcome TEXT NOT NULL,
+  snapshot_id TEXT NOT NULL,
+  snapshot_time TEXT NOT NULL,
+  drilled_at TEXT NOT NULL,
+  recover_ms INTEGER,
+  PRIMARY KEY (volume_identity, outcome)
+) STRICT, WITHOUT ROWID;
+`;
+
 /** In order; the catalog's version is the number of migrations applied. Append only. */
 export const migrations: readonly string[] = [
   start,
@@ -215,4 +273,5 @@ export const migrations: readonly string[] = [
   managedVolumes,
   unsettledVolumes,
   lineages,
+  usage,
 ];

@@ -11,6 +11,7 @@ import type {
   RunRecord,
   UnsettledMemory,
   UnwrittenLog,
+  UsageMemory,
   VerifiedSnapshots,
   VolumeMemory,
 } from './catalog.ts';
@@ -44,6 +45,7 @@ import { QuickCommits } from './quick-commits.ts';
 import { catalogError } from './sqlite-errors.ts';
 import { inTransaction, WhileUnchanged } from './transaction.ts';
 import { sqliteUnsettledMemory } from './unsettled-memory.ts';
+import { sqliteUsageMemory } from './usage-memory.ts';
 import { sqliteVolumeMemory } from './volume-memory.ts';
 import {
   continueLineage,
@@ -80,6 +82,7 @@ class SqliteCatalog implements Catalog {
   readonly policies: PolicyMemory;
   readonly volumes: VolumeMemory;
   readonly unsettled: UnsettledMemory;
+  readonly usage: UsageMemory;
 
   constructor(database: DatabaseSync, path: string) {
     this.#database = database;
@@ -95,6 +98,7 @@ class SqliteCatalog implements Catalog {
     };
     this.policies = sqlitePolicyMemory((operation) => this.#run(operation));
     this.volumes = sqliteVolumeMemory((operation) => this.#run(operation));
+    this.usage = sqliteUsageMemory((operation) => this.#run(operation));
     this.#quick = new QuickCommits(database, path);
     this.unsettled = sqliteUnsettledMemory((operation) => this.#run(operation), this.#quick);
   }

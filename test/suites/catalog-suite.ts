@@ -3,6 +3,7 @@ import { deriveLineage } from '../../src/lib/lineage.ts';
 import type { Catalog, RepositoryRecord, RunRecord } from '../../src/catalog/catalog.ts';
 import { testPolicyMemory } from './policy-memory-suite.ts';
 import { testUnsettled } from './unsettled-suite.ts';
+import { testUsageMemory } from './usage-memory-suite.ts';
 import { testVolumeMemory } from './volume-memory-suite.ts';
 
 const repository: RepositoryRecord = {
@@ -193,4 +194,5 @@ export function testCatalog(open: () => Catalog): void {
   testPolicyMemory(() => catalog);
   testVolumeMemory(() => catalog);
   testUnsettled(() => catalog);
+  testUsageMemory(() => catalog);
 }

@@ -47,7 +47,12 @@ export async function drill(
     snapshotProblem(error, options),
   );
   const restoreMs = performance.now() - started;
-  if ('problem' in restored) return report(blank, { restoreMs, started, problems: [restored.problem] });
+  if ('problem' in restored)
+    return await remembered(
+      parts,
+      choice,
+      report(blank, { restoreMs, started, problems: [restored.problem] }),
+    );
   const plans = await planServers(parts, { choice, restored, request }, options);
   const servers = await startAndAsk(parts, { plans, trial, request }, options);
   if (request.keep) trial.keep();
@@ -59,7 +64,30 @@ export async function drill(
     unasked: plans.unasked,
   };
   const readyAt = servers.map((server) => server.readyAt);
-  return report(found, { restoreMs, started, readyAt, problems: [], keep: request.keep });
+  const measured = { restoreMs, started, readyAt, problems: [], keep: request.keep };
+  return await remembered(parts, choice, report(found, measured));
+}
+
+/** For "df" and the like; the log has it as well. */
+async function remembered(
+  { catalog }: Pick<Protection, 'catalog'>,
+  { snapshots }: DrillChoice,
+  drilled: DrillReport,
+): Promise<DrillReport> {
+  const { usage } = await catalog();
+  const { outcome, recoverMs } = drilled;
+  const drilledAt = new Date().toISOString();
+  for (const { id, time, volume } of snapshots)
+    if (volume !== undefined)
+      usage.noteDrill({
+        volumeIdentity: volume.identity,
+        outcome,
+        snapshotId: id,
+        snapshotTime: time,
+        drilledAt,
+        recoverMs,
+      });
+  return drilled;
 }
 
 interface RestoreWork {
