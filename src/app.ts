@@ -59,8 +59,8 @@ function openAppWithParts(
     config,
     jobs: parts.jobs,
     activity: {
-      listLog: async (filter) => await (await parts.log()).list(filter),
-      verifyLog: async ({ signal } = {}) => await (await parts.log()).verify({ signal }),
+      listLog: async (filter) => await parts.log.list(filter),
+      verifyLog: async ({ signal } = {}) => await parts.log.verify({ signal }),
       testNotifications: async (channel, { signal } = {}) =>
         await (await parts.notifier()).test(channel, { signal }),
     },
@@ -133,7 +133,7 @@ function openAllRepositories(config: AppConfig, parts: Parts): AllRepositories {
         maker: loadMaker,
         openOther,
       }),
-      parts,
+      parts.log,
     ),
     ...loggedUpkeep(openUpkeep({ ...parts, env, passwordReference, openOther }), parts),
     async init(options = {}) {
@@ -142,7 +142,7 @@ function openAllRepositories(config: AppConfig, parts: Parts): AllRepositories {
       const { location = repository, storeOptions, chunkerFrom: like, makeDefault, signal } = options;
       const chunkerFrom = like && (() => parts.openOther(like));
       const request = { ...rest, location, options: storeOptions, chunkerFrom, makeDefault, signal };
-      return await loggedInit(parts, async () =>
+      return await loggedInit(parts.log, async () =>
         initialize(request, { catalog: await parts.catalog(), maker }),
       );
     },

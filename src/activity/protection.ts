@@ -14,7 +14,7 @@ export interface Protection {
   host(): Promise<Host>;
   repository(): Promise<Repository>;
   /** The log of what was done. */
-  log(): Promise<AuditLog>;
+  readonly log: AuditLog;
   /** Tells people what happened. */
   notifier(): Promise<Notifier>;
 }

@@ -1,16 +1,14 @@
 import type { VolumeEngine } from '../volumes/index.ts';
 import type { LogEvent, LogKind } from '../model/log-entry.ts';
 import { quote } from '../model/quote.ts';
-import { logged, type Protection } from '../activity/index.ts';
+import { type AuditLog, logged } from '../activity/index.ts';
+import type { Repository } from '../repository/index.ts';
 import type { Repositories, Upkeep } from '../repositories/index.ts';
 import type { Retention } from '../retention/index.ts';
 
-type Parts = Pick<Protection, 'log' | 'repository'>;
-
 /** Logs the engine's removals. */
-export function loggedEngine(engine: VolumeEngine, parts: Pick<Protection, 'log'>): VolumeEngine {
+export function loggedEngine(engine: VolumeEngine, log: AuditLog): VolumeEngine {
   const record = async (kind: LogKind, { removed, failures }: Removal): Promise<void> => {
-    const log = await parts.log();
     await log.record([
       ...removed.map((volume): LogEvent => ({ kind, outcome: 'good', volume })),
       ...failures.map(({ name, error }): LogEvent => ({
@@ -41,29 +39,34 @@ interface Removal {
   readonly failures: readonly { readonly name: string; readonly error: Error }[];
 }
 
+interface LoggedRepository {
+  readonly log: AuditLog;
+  readonly repository: () => Promise<Repository>;
+}
+
 /** Logs prunes and tags; forget itself logs what it removes. */
-export function loggedRetention(retention: Retention, parts: Parts): Retention {
+export function loggedRetention(retention: Retention, { log, repository }: LoggedRepository): Retention {
   return {
     ...retention,
     prune: (limits, options) =>
-      logged(parts, {
+      logged(log, {
         event: { kind: 'prune' },
         work: () => retention.prune(limits, options),
         done: async ({ remove, repack, freedBytes }) => [
           {
             kind: 'prune',
             outcome: 'good',
-            repository: (await parts.repository()).id,
+            repository: (await repository()).id,
             message: `${remove.count} packs removed, ${repack.count} written anew, ${freedBytes} bytes freed`,
           },
         ],
       }),
     changeTags: (request, options) =>
-      logged(parts, {
+      logged(log, {
         event: { kind: 'tag' },
         work: () => retention.changeTags(request, options),
         done: async (changed) => {
-          const repository = (await parts.repository()).id;
+          const { id } = await repository();
           return changed
             .filter(({ before, after }) => before.id !== after.id)
             .map(({ before, after }): LogEvent => ({
@@ -71,7 +74,7 @@ export function loggedRetention(retention: Retention, parts: Parts): Retention {
               outcome: 'good',
               volume: before.name,
               snapshot: after.id,
-              repository,
+              repository: id,
               message: `${before.id.slice(0, 8)} became ${after.id.slice(0, 8)} with the tags ${quote(after.tags.join(','))}`,
             }));
         },
@@ -80,16 +83,16 @@ export function loggedRetention(retention: Retention, parts: Parts): Retention {
 }
 
 /** Logs keys, copies and repairs. */
-export function loggedUpkeep(upkeep: Upkeep, parts: Parts): Upkeep {
+export function loggedUpkeep(upkeep: Upkeep, { log, repository }: LoggedRepository): Upkeep {
   const told = async (
     kind: LogKind,
     message: string,
     outcome: LogEvent['outcome'] = 'good',
-  ): Promise<LogEvent[]> => [{ kind, outcome, repository: (await parts.repository()).id, message }];
+  ): Promise<LogEvent[]> => [{ kind, outcome, repository: (await repository()).id, message }];
   const real = async <R>(kind: LogKind, { request, work, words, ended }: RealWork<R>): Promise<R> =>
     request.dryRun
       ? await work()
-      : await logged(parts, {
+      : await logged(log, {
           event: { kind },
           work,
           done: (result) => told(kind, words(result), ended?.(result)),
@@ -97,20 +100,20 @@ export function loggedUpkeep(upkeep: Upkeep, parts: Parts): Upkeep {
   return {
     ...upkeep,
     addKey: (asked, options) =>
-      logged(parts, {
+      logged(log, {
         event: { kind: 'key-add' },
         work: () => upkeep.addKey(asked, options),
         done: ({ key }) => told('key-add', `Key ${key.id.slice(0, 8)} was added`),
       }),
     changeKey: (asked, options) =>
-      logged(parts, {
+      logged(log, {
         event: { kind: 'key-change' },
         work: () => upkeep.changeKey(asked, options),
         done: ({ key, removedId }) =>
           told('key-change', `Key ${key.id.slice(0, 8)} took the place of ${removedId.slice(0, 8)}`),
       }),
     removeKey: (start, options) =>
-      logged(parts, {
+      logged(log, {
         event: { kind: 'key-remove' },
         work: () => upkeep.removeKey(start, options),
         done: ({ key }) => told('key-remove', `Key ${key.id.slice(0, 8)} was removed`),
@@ -161,12 +164,9 @@ interface RealWork<R> {
 }
 
 /** Logs a repository that is made or taken over, and every failure of it. */
-export async function loggedInit<T extends Named>(
-  parts: Pick<Protection, 'log'>,
-  work: () => Promise<T>,
-): Promise<T> {
+export async function loggedInit<T extends Named>(log: AuditLog, work: () => Promise<T>): Promise<T> {
   const event = { kind: 'repository-add' } as const;
-  return await logged(parts, { event, work, done: (report) => repositoryEvents('repository-add', report) });
+  return await logged(log, { event, work, done: (report) => repositoryEvents('repository-add', report) });
 }
 
 function repositoryEvents(kind: LogKind, { name, location, repositoryId }: Named): LogEvent[] {
@@ -176,18 +176,18 @@ function repositoryEvents(kind: LogKind, { name, location, repositoryId }: Named
 }
 
 /** Logs repositories that are added, forgotten and made the default. */
-export function loggedRepositories(repositories: Repositories, parts: Pick<Protection, 'log'>): Repositories {
+export function loggedRepositories(repositories: Repositories, log: AuditLog): Repositories {
   return {
     ...repositories,
-    add: (request, options) => loggedInit(parts, () => repositories.add(request, options)),
+    add: (request, options) => loggedInit(log, () => repositories.add(request, options)),
     remove: (name) =>
-      logged(parts, {
+      logged(log, {
         event: { kind: 'repository-remove' },
         work: () => repositories.remove(name),
         done: (record) => repositoryEvents('repository-remove', record),
       }),
     setDefault: (name) =>
-      logged(parts, {
+      logged(log, {
         event: { kind: 'repository-default' },
         work: () => repositories.setDefault(name),
         done: (record) => repositoryEvents('repository-default', record),

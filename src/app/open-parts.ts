@@ -64,9 +64,7 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
     ...repositories,
     stateDir,
     catalog,
-    log: once(async () => {
-      return openAuditLog({ ...config, now: Date.now, catalog });
-    }),
+    log: openAuditLog({ ...config, now: Date.now, catalog }),
     notifier: once(async () =>
       shared === undefined ? opened.use(await openOwnNotifier(config, parts)) : await shared.notifier(),
     ),
@@ -75,7 +73,7 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
       const protectedNames = openProtectedNames(host, catalog);
       const managed = await hosts.managedOfHost();
       const leases = { stateDir, catalog, host: () => hosts.host() };
-      return loggedEngine(openEngine({ host, managed, protectedNames, leases }), parts);
+      return loggedEngine(openEngine({ host, managed, protectedNames, leases }), parts.log);
     }),
     engineLinks: {
       identity: async () => (await catalog()).stateId(),
@@ -124,6 +122,6 @@ async function openOwnNotifier(config: AppConfig, parts: Parts): Promise<OwnNoti
     hostname: os.hostname(),
     now: Date.now,
     catalog: () => parts.catalog(),
-    log: () => parts.log(),
+    log: parts.log,
   });
 }

@@ -6,7 +6,7 @@ import type { TargetRequest } from '../volumes/index.ts';
 
 /** The log, and the channels. */
 export interface Told {
-  readonly log: () => Promise<AuditLog>;
+  readonly log: AuditLog;
   readonly notifier: () => Promise<Notifier>;
 }
 
@@ -20,12 +20,11 @@ export interface BackupDone {
 
 /** Logs the outcome of one backup, and notifies the channels. */
 export async function tellOfBackup(
-  { log: openLog, notifier }: Told,
+  { log, notifier }: Told,
   { outcome, repositoryId, stack, tags }: BackupDone,
 ): Promise<void> {
   const { name, snapshot, error, problems } = outcome;
   const message = error === undefined ? problemsInWords(problems) : errorInWords(error);
-  const log = await openLog();
   await log.record([
     {
       kind: 'backup',
@@ -72,7 +71,7 @@ function happeningOf(outcome: BackupOutcome): Happening | undefined {
 
 /** Runs a whole backup. Also reports a failure of no volume, such as a repository that cannot be opened. */
 export async function tellingOfFailure<T>(
-  { log: openLog, notifier }: Told,
+  { log, notifier }: Told,
   request: TargetRequest & { readonly dryRun: boolean; readonly marks?: readonly string[] | undefined },
   {
     work,
@@ -92,7 +91,6 @@ export async function tellingOfFailure<T>(
       ...(request.containers ?? []),
       ...(request.all ? ['all volumes'] : []),
     ];
-    const log = await openLog();
     await log.record(
       subjects.map((volume) => ({ kind: 'backup', outcome: 'failed', volume, message: errorInWords(error) })),
     );

@@ -23,7 +23,7 @@ export function openProof(parts: Protection): Proof {
     check: async (request, options = {}) => await checkAll(parts, request, options),
     async verify(request, options = {}) {
       const repository = (await parts.repository()).id;
-      return await logged(parts, {
+      return await logged(parts.log, {
         event: { kind: 'verify', repository },
         work: () => verify(parts, request, options),
         done: ({ volumes }) =>
@@ -39,7 +39,7 @@ export function openProof(parts: Protection): Proof {
     },
     async drill(request, options = {}) {
       const repository = (await parts.repository()).id;
-      return await logged(parts, {
+      return await logged(parts.log, {
         event: { kind: 'drill', volume: request.target, repository },
         work: () => drill(parts, request, options),
         done: (report) => [

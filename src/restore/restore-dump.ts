@@ -96,7 +96,7 @@ export async function applyDumpRestore(
     snapshot: snapshot.id,
     repository: (await parts.repository()).id,
   } as const;
-  return await logged(parts, {
+  return await logged(parts.log, {
     event: { ...event, message: 'from its dumps' },
     work: async () => {
       const safetySnapshot = plan.safetySnapshot ? await saveSafety(parts, volume, options) : undefined;

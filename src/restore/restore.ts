@@ -320,7 +320,7 @@ async function tellOfRestores(
     repository,
     ...('code' in came ? failedOutcome(came) : outcomeOf(came[index])),
   }));
-  await (await parts.log()).record(events);
+  await parts.log.record(events);
 }
 
 function failedOutcome({ code, message }: AppError): Pick<LogEvent, 'outcome' | 'message'> {

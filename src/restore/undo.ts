@@ -119,8 +119,7 @@ async function tell(
   records: readonly UndoRecord[],
   came: Pick<LogEvent, 'outcome' | 'message'>,
 ): Promise<void> {
-  const log = await parts.log();
-  await log.record(records.map(({ name }) => ({ kind: 'undo', volume: name, ...came })));
+  await parts.log.record(records.map(({ name }) => ({ kind: 'undo', volume: name, ...came })));
 }
 
 /** All that is kept here and can be brought back, oldest first. */
@@ -167,7 +166,7 @@ async function findRecords(
  * The subject of the last restore or undo. Undefined where the log has none since: a killed one is not in it.
  */
 async function lastRestored(parts: Protection, since: string): Promise<string[] | undefined> {
-  const entries = await (await parts.log()).list({ kinds: ['restore', 'undo'] });
+  const entries = await parts.log.list({ kinds: ['restore', 'undo'] });
   // A drill's copies are gone when it ends, and nothing was kept for them.
   const done = entries.filter(
     ({ outcome, volume = '' }) =>

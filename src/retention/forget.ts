@@ -83,7 +83,7 @@ export async function applyForget(
     const repository = await parts.repository();
     const { signal, onProgress } = options;
     const names = new Map(decisions.map(({ snapshot }) => [snapshot.id, snapshot.name]));
-    await logged(parts, {
+    await logged(parts.log, {
       event: { kind: 'forget', repository: repository.id },
       work: () => repository.removeSnapshots(removed, { staying, signal, onProgress }),
       done: () =>

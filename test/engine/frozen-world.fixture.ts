@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Host } from '../../src/hosts/host.ts';
 import { openDockerHost } from '../../src/hosts/docker/docker-host.ts';
 import { findControlGroup } from '../../src/quiesce/freeze/control-group.ts';
+import { openAuditLog } from '../../src/activity/log/open-audit-log.ts';
 import type { Protection } from '../../src/activity/protection.ts';
 import type { PrivateEngine } from '../docker/private-engine.ts';
 
@@ -30,7 +31,7 @@ export async function openFrozenWorld(engine: PrivateEngine): Promise<FrozenWorl
       catalog: unused,
       host: async () => host,
       repository: unused,
-      log: unused,
+      log: openAuditLog({ stateDir, now: Date.now, env: {}, catalog: unused }),
       notifier: unused,
     },
     async groupOf(name) {

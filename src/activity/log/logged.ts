@@ -1,6 +1,6 @@
 import { knownError } from '../../lib/known-error.ts';
 import type { LogEvent } from '../../model/log-entry.ts';
-import type { Protection } from '../protection.ts';
+import type { AuditLog } from './audit-log.ts';
 
 export interface LoggedWork<T> {
   /** What is known before the work is done. */
@@ -11,11 +11,7 @@ export interface LoggedWork<T> {
 }
 
 /** Does something and logs the outcome. A request that was wrong has done nothing, and is not logged. */
-export async function logged<T>(
-  parts: Pick<Protection, 'log'>,
-  { event, work, done }: LoggedWork<T>,
-): Promise<T> {
-  const log = await parts.log();
+export async function logged<T>(log: AuditLog, { event, work, done }: LoggedWork<T>): Promise<T> {
   let result: T;
   try {
     result = await work();

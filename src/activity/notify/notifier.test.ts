@@ -51,7 +51,7 @@ function open({ yaml, env = {}, closeMs, gatherMs, repository }: Opening): Notif
     now: () => nowMs,
     env,
     catalog: async () => catalog,
-    log: async () => log,
+    log,
     onWarning: (message) => void warnings.push(message),
     closeMs,
     gatherMs,
@@ -462,7 +462,7 @@ test('a configuration that cannot be read is a warning', async () => {
     now: () => nowMs,
     env: {},
     catalog: async () => catalog,
-    log: async () => log,
+    log,
     onWarning: (message) => void warnings.push(message),
   });
   notifier.tell([failed]);

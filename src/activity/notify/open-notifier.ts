@@ -25,7 +25,7 @@ export interface NotifierParts {
   readonly now: () => number;
   readonly env: Readonly<Record<string, string | undefined>>;
   catalog(): Promise<Catalog>;
-  log(): Promise<AuditLog>;
+  readonly log: AuditLog;
   readonly onWarning?: ((message: string) => void) | undefined;
   /** How long happenings are gathered before they are sent. Default: 5 s. */
   readonly gatherMs?: number | undefined;
@@ -205,9 +205,7 @@ class GatheringNotifier implements Notifier {
     const text = `The notification over ${quote(channel)} was not sent: ${message ?? ''}`;
     this.#parts.onWarning?.(text);
     const tries = attempts > 1 ? ` (${attempts} attempts)` : '';
-    await (
-      await this.#parts.log()
-    ).record([{ kind: 'notify', outcome: 'failed', message: `${text}${tries}` }]);
+    await this.#parts.log.record([{ kind: 'notify', outcome: 'failed', message: `${text}${tries}` }]);
   }
 }
 

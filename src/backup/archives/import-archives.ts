@@ -50,7 +50,7 @@ export interface ImportArchivesReport {
 const importedTag = 'imported';
 
 interface ImportMeans extends ArchiveMeans {
-  readonly log: () => Promise<AuditLog>;
+  readonly log: AuditLog;
 }
 
 /** Turns archives into snapshots with their dates, oldest first. One that fails does not stop the others. */
@@ -181,8 +181,7 @@ async function importVolume(
   const asked = { archive: opened, digest, volume, tags, timeMs: archive.timeMs, dryRun };
   const { snapshot, summary, problems } = await saveArchive(means, asked, options);
   if (snapshot !== undefined) {
-    const log = await means.log();
-    await log.record([
+    await means.log.record([
       {
         kind: 'import',
         outcome: problems.length > 0 ? 'partial' : 'good',

@@ -25,7 +25,7 @@ test('no dump goes to a server whose volume another state folder works on', asyn
   const parts = await machine.around({
     ...world.parts,
     catalog: async () => catalog,
-    log: async () => ({ record: async () => true }) as unknown as AuditLog,
+    log: { record: async () => true } as unknown as AuditLog,
     repository: async () => ({ id: 'repository', readFile }) as unknown as Repository,
   });
   const fed: string[] = [];

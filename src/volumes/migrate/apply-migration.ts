@@ -46,7 +46,7 @@ export async function applyMigration(
   if (plan.refusal !== undefined) throw plan.refusal;
   const message = `from ${plan.from.kind} ${plan.way === 'back' ? 'back ' : ''}to ${plan.to.kind}`;
   const event = { kind: 'volume-migrate', volume: plan.name, message } as const;
-  return await logged(parts, { event, work: () => migrate(parts, plan, options) });
+  return await logged(parts.log, { event, work: () => migrate(parts, plan, options) });
 }
 
 async function migrate(
