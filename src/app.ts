@@ -15,6 +15,7 @@ import {
 import { backup, backupJson, type BackupRequest, importArchives, tellingOfFailure } from './backup/index.ts';
 import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './app/logged-parts.ts';
 import { openPolicies, type LoadedConfiguration, type OpenedApp } from './policies/index.ts';
+import { openDoctor } from './insight/index.ts';
 import { initialize, openRepositories, openUpkeep } from './repositories/index.ts';
 import { openProof } from './proof/index.ts';
 import type { JobOptions, Protection } from './activity/index.ts';
@@ -58,6 +59,7 @@ function openAppWithParts(
     ...withJobs(rooms, parts.jobs),
     config,
     jobs: parts.jobs,
+    doctor: openDoctor(parts),
     activity: {
       listLog: async (filter) => await parts.log.list(filter),
       verifyLog: async ({ signal } = {}) => await parts.log.verify({ signal }),

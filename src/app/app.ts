@@ -7,6 +7,7 @@ import type {
   ImportArchivesRequest,
 } from '../backup/index.ts';
 import type { EngineRecords } from '../hosts/engine-records.ts';
+import type { Doctor } from '../insight/index.ts';
 import type { LogEntry, LogKind } from '../model/log-entry.ts';
 import type { Volume } from '../model/volume.ts';
 import type { Policies } from '../policies/index.ts';
@@ -47,6 +48,7 @@ export interface App extends AsyncDisposable {
   readonly policies: Policies;
   readonly repositories: AllRepositories;
   readonly activity: Activity;
+  readonly doctor: Doctor;
   /** The works under way, and the last that ended. */
   readonly jobs: Jobs;
   /** For services that speak Docker's protocols. */
@@ -152,6 +154,7 @@ export type { DueHook } from '../quiesce/index.ts';
 export type { JobOptions, LogEntry, LogFilter, LogKind, LogProblem, LogVerification, SendResult };
 export type { Job, JobError, JobOutcome, Jobs } from './jobs.ts';
 export type * from '../hosts/engine-records.ts';
+export type * from '../insight/index.ts';
 export type * from '../policies/index.ts';
 export type * from '../proof/index.ts';
 export type * from '../repositories/index.ts';

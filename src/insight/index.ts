@@ -5,3 +5,5 @@
  * shown, asked for, and carried out by the rooms below. Never prints a secret.
  */
 export type { Finding } from '../model/finding.ts';
+export type { DoctorFinding } from './doctor/diagnosis.ts';
+export { openDoctor, type Doctor, type DoctorReport, type FixOutcome } from './doctor/doctor.ts';

@@ -68,6 +68,13 @@ function escapedUnit(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
+/** A command as it can be pasted into a shell. Pure. */
+export function shellLine(words: readonly string[]): string {
+  return words
+    .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
+    .join(' ');
+}
+
 /**
  * The words of a command line: split at blanks, with '…' and "…" kept together and \ escaping the next
  * character. Nothing is expanded.

@@ -12,6 +12,7 @@ import { version } from '../../lib/version.ts';
 import { paintFor, paintMessage } from './colour.ts';
 import type { CliContext } from './context.ts';
 import { globalFlagsHelp } from './global-flags.ts';
+import { doctorRoutes } from './definitions/doctor.ts';
 import { policyRoutes } from './definitions/policy.ts';
 import { proofRoutes } from './definitions/proof.ts';
 import { protectRoutes } from './definitions/protect.ts';
@@ -38,6 +39,7 @@ const root = buildRouteMap<string, CliContext>({
     ...repoRoutes,
     ...policyRoutes,
     ...wordRoutes,
+    ...doctorRoutes,
     volume: volumeRoutes,
     ...trashRoutes,
     ...serviceRoutes,

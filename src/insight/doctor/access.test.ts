@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest';
+import { aclIn, describeRights, type Guard, refusedRights, right } from './access.ts';
+import { type Credentials, parseIdMap, parseStatus, plannedRunner } from './credentials.ts';
+
+const everyId = parseIdMap('         0          0 4294967295\n');
+const all = right.read | right.write | right.enter;
+
+function user(uid: number, more: Partial<Credentials> = {}): Credentials {
+  return {
+    ...{ uid, gid: uid, groups: [], overrides: false, readsAll: false, uidMap: everyId, gidMap: everyId },
+    ...more,
+  };
+}
+
+function folder(mode: number, more: Partial<Guard> = {}): Guard {
+  return { uid: 0, gid: 0, mode, isDirectory: true, acl: undefined, ...more };
+}
+
+test('the bits of the owner, the group and the others are taken in this order, and never the better ones', () => {
+  expect(refusedRights(user(5), folder(0o077, { uid: 5 }), all)).toBe(7);
+  expect(refusedRights(user(5), folder(0o707, { gid: 5 }), all)).toBe(7);
+  expect(refusedRights(user(5, { groups: [44] }), folder(0o770, { gid: 44 }), all)).toBe(0);
+  expect(refusedRights(user(5), folder(0o775), all)).toBe(right.write);
+});
+
+test('root is refused nothing, but in a user namespace what has no number there', () => {
+  const root = user(0, { overrides: true, readsAll: true });
+  expect(refusedRights(root, folder(0, { uid: 7 }), all)).toBe(0);
+  const map = parseIdMap('0 100000 65536');
+  const inside = { ...root, uid: 100_000, gid: 100_000, uidMap: map, gidMap: map };
+  expect(refusedRights(inside, folder(0o700, { uid: 100_033, gid: 100_033 }), all)).toBe(0);
+  expect(refusedRights(inside, folder(0o700, { uid: 1000, gid: 1000 }), all)).toBe(7);
+});
+
+test('root without its capabilities is a user like others', () => {
+  const status = 'Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t0 20 \nCapEff:\t0000000000000000\n';
+  const bare = { ...parseStatus(status), uidMap: everyId, gidMap: everyId };
+  expect(bare).toMatchObject({ uid: 0, groups: [0, 20], overrides: false, readsAll: false });
+  expect(refusedRights(bare, folder(0o700, { uid: 7 }), all)).toBe(7);
+  expect(parseStatus(status.replace(/CapEff.*/, 'CapEff:\t00000000a80425fb')).overrides).toBe(true);
+});
+
+test('an ACL counts with its mask', () => {
+  const bytes = [2, 0, 0, 0, ...entry(0x01, 7, -1), ...entry(0x02, 7, 5), ...entry(0x04, 0, -1)];
+  const value = Uint8Array.from([...bytes, ...entry(0x10, 4, -1), ...entry(0x20, 0, -1)]);
+  const acl = aclIn([{ name: 'system.posix_acl_access', value }]);
+  expect(acl).toHaveLength(5);
+  expect(refusedRights(user(5), folder(0o740, { acl }), all)).toBe(right.write | right.enter);
+  expect(refusedRights(user(6), folder(0o740, { acl }), right.read)).toBe(right.read);
+  expect(aclIn([{ name: 'user.other', value }])).toBeUndefined();
+});
+
+function entry(tag: number, rights: number, id: number): number[] {
+  return [...new Uint8Array(Uint16Array.of(tag, rights).buffer), ...new Uint8Array(Int32Array.of(id).buffer)];
+}
+
+test('a container that does not run has the numbers of its configuration, and a name has none', () => {
+  expect(plannedRunner({ user: '1000:50' })?.credentials).toMatchObject({ uid: 1000, gid: 50 });
+  expect(plannedRunner({ user: '' }, 100_000)?.credentials).toMatchObject({ uid: 100_000, overrides: true });
+  expect(plannedRunner({ user: 'postgres' })).toBeUndefined();
+});
+
+test('rights are told in words', () => {
+  expect(describeRights(all, true)).toBe('enter and list and write to');
+  expect(describeRights(right.read, false)).toBe('read');
+});

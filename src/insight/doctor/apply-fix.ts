@@ -1,0 +1,132 @@
+import { chmodSync, constants, mkdirSync, readdirSync } from 'node:fs';
+import { DirectoryHandle } from '../../lib/directory-handle.ts';
+import { openTrusted } from '../../lib/open-trusted.ts';
+import { nameOf, parentOf } from '../../lib/on-disk.ts';
+import {
+  changeOwner,
+  closeQuickly,
+  type FileStat,
+  mountOf,
+  openAt,
+  openFlag,
+  statOpen,
+} from '../../lib/posix-at.ts';
+import { runProgram } from '../../lib/run-program.ts';
+import { type ByteString, fromBytes, fromText, toPath } from '../../model/byte-string.ts';
+import { AppError, errnoOf } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import type { Fix } from './diagnosis.ts';
+
+/** What a fix did. */
+export interface AppliedFix {
+  readonly changed: number;
+  /** Files that have further names, which may lie where this user has no business. */
+  readonly left: number;
+}
+
+/**
+ * Carries out a fix. Goes to a path name by name through held folders: a link that a container, or another
+ * user, has planted is never followed, and no other mount is entered.
+ */
+export async function applyFix(fix: Fix, signal: AbortSignal | undefined): Promise<AppliedFix> {
+  switch (fix.kind) {
+    case 'owner':
+      return changeOwners(fix, signal);
+    case 'mode':
+      return addToMode(fix);
+    case 'folder':
+      return makeFolder(fix);
+    case 'program':
+      return await runFix(fix.command, signal);
+  }
+}
+
+type OwnerFix = Extract<Fix, { kind: 'owner' }>;
+
+function changeOwners(fix: OwnerFix, signal: AbortSignal | undefined): AppliedFix {
+  using held = openPlace(fix.path);
+  const mount = mountOf(held.fd);
+  const done = { changed: 0, left: 0 };
+  giveAway(held, fix, done);
+  if (!statOpen(held.fd).isDirectory()) return done;
+  using top = DirectoryHandle.open(`/proc/self/fd/${held.fd}`);
+  const queue: ByteString[][] = [[]];
+  for (let names = queue.shift(); names !== undefined; names = queue.shift()) {
+    if (signal?.aborted === true)
+      throw new AppError('cancelled', `Cancelled while giving ${quote(fix.path)} away`);
+    using folder = top.openBelow(names);
+    for (const name of readdirSync(toPath(folder.at('.')), { encoding: 'buffer' }).map(fromBytes)) {
+      using entry = openEntry(folder, name);
+      if (mountOf(entry.fd) !== mount) continue;
+      giveAway(entry, fix, done);
+      if (statOpen(entry.fd).isDirectory()) queue.push([...names, name]);
+    }
+  }
+  return done;
+}
+
+interface Held extends Disposable {
+  readonly fd: number;
+}
+
+function giveAway({ fd }: Held, { from, uid, gid }: OwnerFix, done: { changed: number; left: number }): void {
+  const stat = statOpen(fd);
+  if (Number(stat.uid) !== from) return;
+  if (hasMoreNames(stat)) done.left++;
+  else {
+    changeOwner(fd, { uid, gid });
+    done.changed++;
+  }
+}
+
+function hasMoreNames(stat: FileStat): boolean {
+  return !stat.isDirectory() && stat.nlink > 1n;
+}
+
+function addToMode({ path, add }: Extract<Fix, { kind: 'mode' }>): AppliedFix {
+  using held = openPlace(path);
+  const stat = statOpen(held.fd);
+  if (stat.isSymbolicLink()) throw new AppError('conflict', `${quote(path)} has become a symbolic link`);
+  if (hasMoreNames(stat)) return { changed: 0, left: 1 };
+  chmodSync(`/proc/self/fd/${held.fd}`, (Number(stat.mode) & 0o7777) | add);
+  return { changed: 1, left: 0 };
+}
+
+function makeFolder({ path, uid, gid }: Extract<Fix, { kind: 'folder' }>): AppliedFix {
+  using folder = openOrMake(fromText(path));
+  changeOwner(folder.fd, { uid, gid });
+  return { changed: 1, left: 0 };
+}
+
+function openOrMake(place: ByteString): DirectoryHandle {
+  try {
+    return openTrusted(place);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+  using above = openOrMake(parentOf(place));
+  mkdirSync(toPath(above.at(nameOf(place))), 0o755);
+  return above.openChild(nameOf(place));
+}
+
+async function runFix(
+  [program = '', ...args]: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<AppliedFix> {
+  const { status, stderr } = await runProgram(program, args, { signal });
+  if (status !== 0)
+    throw new AppError('failed', `${quote([program, ...args].join(' '))} failed`, { detail: stderr });
+  return { changed: 1, left: 0 };
+}
+
+/** The last name is not followed either. */
+function openPlace(path: string): Held {
+  const place = fromText(path);
+  using folder = openTrusted(parentOf(place));
+  return openEntry(folder, nameOf(place) || '.');
+}
+
+function openEntry(folder: DirectoryHandle, name: ByteString): Held {
+  const fd = openAt(folder.fd, name, openFlag.path | constants.O_NOFOLLOW);
+  return { fd, [Symbol.dispose]: () => closeQuickly(fd) };
+}

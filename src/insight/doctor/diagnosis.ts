@@ -1,0 +1,38 @@
+import type { Finding } from '../../model/finding.ts';
+
+/** What mends a finding, for `--fix`; carried out by `apply-fix.ts`. */
+export type Fix =
+  | {
+      readonly kind: 'owner';
+      /** Absolute, of this machine. */
+      readonly path: string;
+      /** Only what belongs to this user is given away, the path itself and below it. */
+      readonly from: number;
+      readonly uid: number;
+      readonly gid: number;
+    }
+  | {
+      readonly kind: 'mode';
+      readonly path: string;
+      /** Bits that are added to the mode of this one file or folder. */
+      readonly add: number;
+    }
+  | { readonly kind: 'folder'; readonly path: string; readonly uid: number; readonly gid: number }
+  | { readonly kind: 'program'; readonly command: readonly string[] };
+
+export interface DoctorFinding extends Finding {
+  /** Undefined where only a person can decide. */
+  readonly fix: Fix | undefined;
+}
+
+/** Something that could not be looked at. */
+export interface Remark {
+  readonly subject: string;
+  /** Why, in half a sentence. */
+  readonly reason: string;
+}
+
+export interface Diagnosis {
+  readonly findings: readonly DoctorFinding[];
+  readonly notLookedAt: readonly Remark[];
+}

@@ -1,0 +1,60 @@
+import { runProgram } from '../../lib/run-program.ts';
+import { isAppError } from '../../model/errors.ts';
+
+/** The room of a file system, as it tells it itself. */
+export interface Room {
+  readonly type: string;
+  readonly totalBytes: number;
+  /** For users other than root. */
+  readonly freeBytes: number;
+  /** 0 where it does not count them (btrfs). */
+  readonly totalInodes: number;
+  readonly freeInodes: number;
+}
+
+export type MountAnswer =
+  | { readonly kind: 'room'; readonly room: Room }
+  | { readonly kind: 'silent'; readonly afterMs: number }
+  | { readonly kind: 'error'; readonly message: string };
+
+const patienceMs = 5000;
+const atOnce = 16;
+
+/**
+ * Asks the file systems of paths for their room, each in a process of its own: one that is stuck in the kernel
+ * is left behind, and neither this process nor its end waits for it.
+ */
+export async function askMounts(
+  paths: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<string, MountAnswer>> {
+  const answers = new Map<string, MountAnswer>();
+  const queue = new Set(paths).values();
+  const work = async (): Promise<void> => {
+    for (const path of queue) answers.set(path, await askMount(path, signal));
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  return answers;
+}
+
+async function askMount(path: string, signal: AbortSignal | undefined): Promise<MountAnswer> {
+  try {
+    const args = ['-f', '-c', '%T %S %b %a %c %d', '--', path];
+    const { status, stdout, stderr } = await runProgram('stat', args, {
+      timeoutMs: patienceMs,
+      signal,
+      env: { LC_ALL: 'C' },
+    });
+    if (status !== 0) return { kind: 'error', message: stderr.replace(/^.*: /s, '') };
+    return { kind: 'room', room: parseRoom(stdout) };
+  } catch (error) {
+    if (isAppError(error, 'unavailable')) return { kind: 'silent', afterMs: patienceMs };
+    throw error;
+  }
+}
+
+function parseRoom(text: string): Room {
+  const [type = '', ...numbers] = text.trim().split(' ');
+  const [block = 0, blocks = 0, free = 0, totalInodes = 0, freeInodes = 0] = numbers.map(Number);
+  return { type, totalBytes: blocks * block, freeBytes: free * block, totalInodes, freeInodes };
+}

@@ -1,0 +1,127 @@
+import path from 'node:path';
+import type { Container, ContainerMount } from '../../hosts/containers.ts';
+import type { HostInfo } from '../../hosts/host.ts';
+import { isWithin } from '../../model/clean-path.ts';
+import { quote } from '../../model/quote.ts';
+import type { Volume } from '../../model/volume.ts';
+
+/** A mount of a container, and where its data lies on this machine. */
+export interface PatientMount {
+  readonly container: Container;
+  readonly mount: ContainerMount;
+  /** Undefined for what has no place here: a tmpfs, an engine on another machine. */
+  readonly hostPath: string | undefined;
+  readonly volume: Volume | undefined;
+  /** Other containers that mount the same. */
+  readonly others: readonly Container[];
+  /** A path below the mount that was asked for; '' for the mount itself. */
+  readonly below: string;
+}
+
+/** Everything that is looked at. */
+export interface Patients {
+  readonly host: HostInfo | undefined;
+  readonly containers: readonly Container[];
+  readonly volumes: readonly Volume[];
+  readonly mounts: readonly PatientMount[];
+  /** A path of this machine that was asked for. */
+  readonly path: string | undefined;
+  /** Something was asked for by its name: what is uncertain is told then, too. */
+  readonly isAsked: boolean;
+}
+
+/** The mounts that a question is about, of all there are; pure. Empty lists for a name that nothing has. */
+export function choosePatients(
+  all: {
+    readonly host: HostInfo | undefined;
+    readonly containers: readonly Container[];
+    readonly volumes: readonly Volume[];
+  },
+  asked: string | undefined,
+): Patients {
+  const { host, containers, volumes } = all;
+  const mounts = containers.flatMap((container) =>
+    container.mounts.map((mount) => patientMount(container, mount, all)),
+  );
+  if (asked === undefined) return { host, containers, volumes, mounts, path: undefined, isAsked: false };
+  if (/[/.]/.test(asked[0] ?? '')) return ofPath({ host, volumes, mounts }, path.resolve(asked));
+  const named = containers.filter(({ name, id }) => name === asked || isShortId(asked, id));
+  const ofVolume = mounts.filter(
+    ({ volume, container }) => volume?.name === asked || named.includes(container),
+  );
+  return {
+    host,
+    containers: unique([...named, ...ofVolume.map(({ container }) => container)]),
+    volumes: unique([
+      ...volumes.filter(({ name }) => name === asked),
+      ...ofVolume.flatMap(({ volume }) => volume ?? []),
+    ]),
+    mounts: ofVolume,
+    path: undefined,
+    isAsked: true,
+  };
+}
+
+/** The volumes and bind mounts that a path lies in, or that lie in it. */
+function ofPath(
+  { host, volumes, mounts }: Pick<Patients, 'host' | 'volumes' | 'mounts'>,
+  asked: string,
+): Patients {
+  const chosen = mounts.flatMap((mount): PatientMount[] => {
+    if (mount.hostPath === undefined) return [];
+    if (isWithin(asked, mount.hostPath)) return [{ ...mount, below: path.relative(mount.hostPath, asked) }];
+    return isWithin(mount.hostPath, asked) ? [mount] : [];
+  });
+  return {
+    host,
+    containers: unique(chosen.map(({ container }) => container)),
+    volumes: volumes.filter(
+      ({ mountpoint }) =>
+        mountpoint !== undefined && (isWithin(asked, mountpoint) || isWithin(mountpoint, asked)),
+    ),
+    mounts: chosen,
+    path: asked,
+    isAsked: true,
+  };
+}
+
+function patientMount(
+  container: Container,
+  mount: ContainerMount,
+  { host, containers, volumes }: Pick<Patients, 'host' | 'containers' | 'volumes'>,
+): PatientMount {
+  const volume = mount.type === 'volume' ? volumes.find(({ name }) => name === mount.source) : undefined;
+  const place =
+    mount.type === 'volume' ? volume?.mountpoint : mount.type === 'bind' ? mount.source : undefined;
+  return {
+    container,
+    mount,
+    volume,
+    hostPath:
+      host?.isRemote === true || place === undefined || !path.isAbsolute(place)
+        ? undefined
+        : path.normalize(place),
+    others:
+      mount.source === undefined
+        ? []
+        : containers.filter(
+            (other) =>
+              other.id !== container.id &&
+              other.mounts.some(({ type, source }) => type === mount.type && source === mount.source),
+          ),
+    below: '',
+  };
+}
+
+function isShortId(asked: string, id: string): boolean {
+  return asked.length >= 12 && id.startsWith(asked);
+}
+
+function unique<T>(list: readonly T[]): T[] {
+  return [...new Set(list)];
+}
+
+/** For remarks. */
+export function subjectOf({ container, mount }: Pick<PatientMount, 'container' | 'mount'>): string {
+  return `${quote(mount.destination)} of ${quote(container.name)}`;
+}

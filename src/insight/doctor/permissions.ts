@@ -1,0 +1,302 @@
+import { readUserNames, type UserNames } from '../../lib/user-names.ts';
+import { fromText, toText } from '../../model/byte-string.ts';
+import { isWithin } from '../../model/clean-path.ts';
+import { errnoOf } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import { describeRights, type Guard, refusedRights, right } from './access.ts';
+import { isMapped, numberInside, plannedRunner, readRunners, type Runner } from './credentials.ts';
+import type { Diagnosis, DoctorFinding, Fix, Remark } from './diagnosis.ts';
+import { findRefusedBelow, type RefusedBelow } from './refused-below.ts';
+import { type PatientMount, subjectOf } from './patients.ts';
+import { type Step, wayTo } from './way.ts';
+
+/** Refusals for the user that a container really runs as, and the component of the path that refuses. */
+export function diagnosePermissions(
+  mounts: readonly PatientMount[],
+  processes: ReadonlyMap<string, readonly number[]>,
+  { isAsked, mapBase }: { readonly isAsked: boolean; readonly mapBase: number },
+): Diagnosis {
+  const findings: DoctorFinding[] = [];
+  const notLookedAt: Remark[] = [];
+  const names = readUserNames();
+  for (const mount of mounts) {
+    if (mount.mount.type === 'other' || isOfMachine(mount)) continue;
+    const runners = runnersOf(mount, processes, mapBase);
+    if (typeof runners === 'string') {
+      notLookedAt.push({ subject: subjectOf(mount), reason: runners });
+      continue;
+    }
+    try {
+      const refusal = findRefusal(mount, runners, isAsked);
+      if (refusal !== undefined) findings.push(findingOf(mount, refusal, names));
+    } catch (error) {
+      // What is missing is found by another diagnosis; what vanished meanwhile is healthy.
+      if (errnoOf(error) === 'ENOENT') continue;
+      notLookedAt.push({ subject: subjectOf(mount), reason: reasonOf(error) });
+    }
+  }
+  return { findings: onceEach(findings), notLookedAt };
+}
+
+function reasonOf(error: unknown): string {
+  const errno = errnoOf(error);
+  if (errno === 'EACCES' || errno === 'EPERM') return 'this needs root';
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Sockets and the like of the machine belong to it, and are for those who may have them. */
+function isOfMachine({ hostPath, mount }: PatientMount): boolean {
+  return mount.type === 'bind' && /^\/(?:proc|sys|dev|run|var\/run)(?:\/|$)/.test(hostPath ?? '');
+}
+
+function runnersOf(
+  { container }: PatientMount,
+  processes: ReadonlyMap<string, readonly number[]>,
+  mapBase: number,
+): Runner[] | string {
+  if (container.pid === undefined) {
+    const planned = plannedRunner(container, mapBase);
+    return planned === undefined
+      ? `it does not run, and its user ${quote(container.user)} has its number only in its image`
+      : [planned];
+  }
+  const found = processes.get(container.id);
+  if (found === undefined) return 'its processes are not to be seen from here';
+  const runners = readRunners(container.pid, found);
+  return runners.length === 0 ? 'it has ended meanwhile' : runners;
+}
+
+interface Refusal {
+  readonly runner: Runner;
+  readonly step: Step;
+  readonly steps: readonly Step[];
+  readonly refused: number;
+  /** Undefined for a component of the container's own file system. */
+  readonly hostPath: string | undefined;
+  /** The folder of this machine whose entries are to be given away; undefined: the component itself. */
+  readonly treePath?: string | undefined;
+  readonly below: RefusedBelow | undefined;
+}
+
+function findRefusal(
+  patient: PatientMount,
+  runners: readonly Runner[],
+  isAsked: boolean,
+): Refusal | undefined {
+  const steps = stepsTo(patient);
+  const last = steps.at(-1);
+  if (last === undefined) return undefined;
+  const mountStep = steps.at(-1 - depthOf(patient.below)) ?? last;
+  for (const runner of relevant(runners)) {
+    for (const step of steps) {
+      const wanted = wantedAt(step, { patient, runner, first: runners[0], last, isAsked });
+      const refused = refusedRights(runner.credentials, step.guard, wanted);
+      if (refused === 0) continue;
+      const isInside = isWithin(step.path, mountStep.path);
+      const hostPath =
+        isInside && patient.hostPath !== undefined
+          ? patient.hostPath + toText(step.path.slice(mountStep.path.length))
+          : undefined;
+      // A component that another mount brings is that mount's.
+      if (!isInside && isOfOther(patient, toText(step.path))) continue;
+      return { runner, step, steps, refused, hostPath, below: undefined };
+    }
+  }
+  return refusedFurtherDown(patient, { runners, steps, mountStep, isAsked });
+}
+
+/** Through the container's own root where it runs: what the container planted on the way leads nowhere else. */
+function stepsTo({ container, mount, hostPath, below }: PatientMount): Step[] {
+  const rest = below === '' ? '' : `/${below}`;
+  if (container.pid !== undefined)
+    return wayTo(`/proc/${container.pid}/root`, fromText(mount.destination + rest));
+  if (hostPath === undefined) return [];
+  // Only the mount itself counts: the engine mounts it whatever the folders above it allow.
+  return wayTo('/', fromText(hostPath + rest)).slice(-1 - depthOf(below));
+}
+
+function depthOf(below: string): number {
+  return below === '' ? 0 : below.split('/').length;
+}
+
+/** Processes of the first one's rights, and those of a server that gave up root for its workers. */
+function relevant(runners: readonly Runner[]): readonly Runner[] {
+  const [first, ...others] = runners;
+  if (first === undefined) return [];
+  const workers = others.filter(({ credentials }) => !credentials.overrides);
+  return first.credentials.overrides ? [first, ...workers] : [first];
+}
+
+interface Wanting {
+  readonly patient: PatientMount;
+  readonly runner: Runner;
+  readonly first: Runner | undefined;
+  readonly last: Step;
+  readonly isAsked: boolean;
+}
+
+/** The rights without which the application cannot work. */
+function wantedAt(step: Step, { patient, runner, first, last, isAsked }: Wanting): number {
+  if (step !== last) return right.enter;
+  const reading = step.guard.isDirectory ? right.read | right.enter : right.read;
+  const { mount, container, volume, others } = patient;
+  if (mount.readOnly || !step.guard.isDirectory) return reading;
+  // A folder that is only read is no fault: configuration is often mounted without `:ro`.
+  const mustWrite =
+    isUnwell(patient) ||
+    isAsked ||
+    (runner === first && volume !== undefined && others.length === 0 && container.pid !== undefined);
+  return mustWrite && (runner === first || isAsked || isUnwell(patient)) ? reading | right.write : reading;
+}
+
+export function isUnwell({ container }: PatientMount): boolean {
+  const { state, exitCode = 0, health } = container;
+  return (
+    state === 'restarting' ||
+    state === 'dead' ||
+    health === 'unhealthy' ||
+    (state === 'exited' && exitCode !== 0)
+  );
+}
+
+function isOfOther({ container, mount }: PatientMount, place: string): boolean {
+  return container.mounts.some(
+    (other) => other !== mount && other.type !== 'tmpfs' && isWithin(place, other.destination),
+  );
+}
+
+/** Files and folders below a mount whose own folder is in order. */
+function refusedFurtherDown(
+  { container, hostPath, below, ...patient }: PatientMount,
+  seen: {
+    readonly runners: readonly Runner[];
+    readonly steps: readonly Step[];
+    readonly mountStep: Step;
+    readonly isAsked: boolean;
+  },
+): Refusal | undefined {
+  const { runners, steps, mountStep, isAsked } = seen;
+  const last = steps.at(-1);
+  const [runner] = relevant(runners).filter(
+    ({ credentials }) => !credentials.overrides || isMapped(credentials),
+  );
+  if (runner === undefined || last === undefined || hostPath === undefined || !last.guard.isDirectory)
+    return undefined;
+  if (!isAsked && !isUnwell({ container, hostPath, below, ...patient })) return undefined;
+  const root = hostPath + toText(last.path.slice(mountStep.path.length));
+  const found = findRefusedBelow(root, runner.credentials, patient.mount.readOnly);
+  if (found === undefined) return undefined;
+  const step = { ...last, path: `${last.path}/${found.first}`, guard: found.guard };
+  return {
+    runner,
+    step,
+    steps: [...steps, step],
+    refused: found.refused,
+    hostPath: `${root}/${toText(found.first)}`,
+    treePath: root,
+    below: found,
+  };
+}
+
+function findingOf(patient: PatientMount, refusal: Refusal, names: UserNames): DoctorFinding {
+  const { container, mount } = patient;
+  const { runner, step, refused, hostPath, below } = refusal;
+  const { guard } = step;
+  const who = describeUser(runner);
+  const place = quote(toText(step.path));
+  const fix = planFix(patient, refusal);
+  const rights = describeRights(refused, guard.isDirectory);
+  return {
+    id: 'HF-D001',
+    rule: 'permission-denied',
+    severity: 'downtime',
+    subject: { kind: 'container', name: container.name },
+    message: `${quote(container.name)} cannot ${rights} ${place}: it runs as ${who}, and ${place} belongs to ${describeOwner(guard, runner, names)} with mode ${octal(guard.mode)}`,
+    meaning:
+      below !== undefined && below.count > 1
+        ? `The application gets "Permission denied" there, and for ${below.count - 1} more below ${quote(mount.destination)}.`
+        : `The application gets "Permission denied" at ${quote(mount.destination)}.`,
+    evidence: [
+      runner.pid === undefined
+        ? `it is to run as ${who}, by its configuration`
+        : `process ${runner.pid} (${quote(runner.command)}) runs as ${who}`,
+      ...refusal.steps.map((each) => describeStep(each, each === step)),
+      ...(hostPath === undefined ? [] : [`on this machine it is ${quote(hostPath)}`]),
+    ],
+    remedy: remedyOf(fix, hostPath, runner),
+    commands: commandsOf(fix, { refusal, container: container.name }),
+    position: undefined,
+    fix,
+  };
+}
+
+/** Gives the data to the user where root or no user has it; adds to the mode where it is the user's own. */
+function planFix(
+  { others }: PatientMount,
+  { runner, step, refused, hostPath, treePath = hostPath }: Refusal,
+): Fix | undefined {
+  const { guard } = step;
+  const { credentials } = runner;
+  if (hostPath === undefined || treePath === undefined) return undefined;
+  if (guard.uid === credentials.uid) return { kind: 'mode', path: hostPath, add: refused << 6 };
+  const isForeign = guard.uid === 0 || numberInside(credentials.uidMap, guard.uid) === undefined;
+  // Other containers may work with it as it is.
+  if (!isForeign && others.length > 0) return undefined;
+  return { kind: 'owner', path: treePath, from: guard.uid, uid: credentials.uid, gid: credentials.gid };
+}
+
+function remedyOf(fix: Fix | undefined, hostPath: string | undefined, runner: Runner): string {
+  if (fix?.kind === 'mode') return 'Let the owner do it.';
+  if (fix !== undefined) return 'Give it to the user that the container runs as.';
+  if (hostPath === undefined)
+    return 'Change it in the image: what is changed in the container is lost when it is made anew.';
+  return `Other containers work with it too: let user ${runner.credentials.uid} in without taking it from them.`;
+}
+
+function commandsOf(
+  fix: Fix | undefined,
+  { refusal, container }: { readonly refusal: Refusal; readonly container: string },
+): string[][] {
+  const { runner, step, refused, hostPath } = refusal;
+  if (fix?.kind === 'mode') return [['chmod', `u+${letters(refused)}`, fix.path]];
+  if (fix?.kind === 'owner')
+    return [['chown', '-R', `--from=${fix.from}`, `${fix.uid}:${fix.gid}`, fix.path]];
+  if (hostPath === undefined)
+    return [['docker', 'exec', '-u', '0', container, 'chmod', `o+${letters(refused)}`, toText(step.path)]];
+  return [['setfacl', '-R', '-m', `u:${runner.credentials.uid}:rwX`, hostPath]];
+}
+
+function letters(bits: number): string {
+  return `${bits & 4 ? 'r' : ''}${bits & 2 ? 'w' : ''}${bits & 1 ? 'x' : ''}`;
+}
+
+function describeUser({ credentials }: Runner): string {
+  const { uid, gid, groups, uidMap } = credentials;
+  const inside = isMapped(credentials) ? ` (${numberInside(uidMap, uid) ?? 'no number'} inside)` : '';
+  const more = groups.filter((group) => group !== gid);
+  return `user ${uid}${inside}, group ${gid}${more.length > 0 ? ` and ${more.slice(0, 8).join(', ')}` : ''}`;
+}
+
+function describeOwner({ uid, gid, acl }: Guard, { credentials }: Runner, names: UserNames): string {
+  const name = names.user(uid);
+  const owner = `user ${uid}${name === '' ? '' : ` (${name})`}, group ${gid}`;
+  const isUnknown = numberInside(credentials.uidMap, uid) === undefined;
+  const inside = isUnknown ? ', who has no number in its user namespace,' : '';
+  return `${owner}${inside}${acl === undefined ? '' : ', has an ACL,'}`;
+}
+
+function describeStep({ path, guard }: Step, isRefusing: boolean): string {
+  const { uid, gid, mode, acl } = guard;
+  return `${quote(toText(path))} ${uid}:${gid} ${octal(mode)}${acl === undefined ? '' : ' with an ACL'}${isRefusing ? '  <- refuses' : ''}`;
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, '0');
+}
+
+/** Two mounts of a container may lie behind one folder that refuses. */
+function onceEach(findings: readonly DoctorFinding[]): DoctorFinding[] {
+  return [
+    ...new Map(findings.map((finding) => [`${finding.subject.name}\0${finding.message}`, finding])).values(),
+  ];
+}

@@ -1,0 +1,84 @@
+import { readdirSync } from 'node:fs';
+import { type DirectoryHandle } from '../../lib/directory-handle.ts';
+import { openTrusted } from '../../lib/open-trusted.ts';
+import { mountOf, statAt } from '../../lib/posix-at.ts';
+import { type ByteString, fromBytes, fromText, toPath } from '../../model/byte-string.ts';
+import { type Guard, refusedRights, right } from './access.ts';
+import type { Credentials } from './credentials.ts';
+import { guardOf } from './way.ts';
+
+/** What of a tree a user cannot work with. */
+export interface RefusedBelow {
+  /** Relative to the root of the tree. */
+  readonly first: ByteString;
+  readonly guard: Guard;
+  readonly refused: number;
+  readonly count: number;
+}
+
+/** So many names are looked at, and not more: an answer is wanted now. */
+const mostEntries = 20_000;
+
+/**
+ * What below a folder belongs to another user and is closed to this one. A user's own files are as the user
+ * wants them, and `lost+found` is the file system's.
+ */
+export function findRefusedBelow(
+  root: string,
+  who: Credentials,
+  isReadOnly: boolean,
+): RefusedBelow | undefined {
+  using top = openTrusted(fromText(root));
+  const mount = mountOf(top.fd);
+  let first: Omit<RefusedBelow, 'count'> | undefined;
+  let [count, entries] = [0, 0];
+  const queue: ByteString[][] = [[]];
+  for (let names = queue.shift(); names !== undefined && entries < mostEntries; names = queue.shift()) {
+    using folder = openOrNothing(top, names);
+    // Another mount is looked at by itself.
+    if (folder === undefined || mountOf(folder.fd) !== mount) continue;
+    for (const name of namesIn(folder)) {
+      if (++entries > mostEntries) break;
+      const found = lookAt(folder, name);
+      if (found === undefined || (names.length === 0 && name === 'lost+found')) continue;
+      const wanted =
+        (found.isDirectory ? right.read | right.enter : right.read) | (isReadOnly ? 0 : right.write);
+      const refused = found.uid === who.uid ? 0 : refusedRights(who, found, wanted);
+      // What can be read is left alone: a program's own files are often root's.
+      if ((refused & ~right.write) !== 0) {
+        count++;
+        first ??= { first: [...names, name].join('/'), guard: found, refused };
+      }
+      if (found.isDirectory) queue.push([...names, name]);
+    }
+  }
+  return first === undefined ? undefined : { ...first, count };
+}
+
+/** Undefined for what vanished meanwhile, or was replaced by a link. */
+function openOrNothing(top: DirectoryHandle, names: readonly ByteString[]): DirectoryHandle | undefined {
+  try {
+    return top.openBelow(names);
+  } catch {
+    return undefined;
+  }
+}
+
+function namesIn(folder: DirectoryHandle): ByteString[] {
+  try {
+    return readdirSync(toPath(folder.at('.')), { encoding: 'buffer' }).map(fromBytes);
+  } catch {
+    // Closed to this process too, or gone.
+    return [];
+  }
+}
+
+function lookAt(folder: DirectoryHandle, name: ByteString): Guard | undefined {
+  try {
+    const stat = statAt(folder.fd, name);
+    return stat.isDirectory() || stat.isFile() ? guardOf(folder.at(name), stat) : undefined;
+  } catch {
+    // Gone meanwhile.
+    return undefined;
+  }
+}

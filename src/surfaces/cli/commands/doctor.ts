@@ -1,0 +1,84 @@
+import type { DoctorFinding, DoctorReport, FixOutcome } from '../../../app/app.ts';
+import { AppError } from '../../../model/errors.ts';
+import { quote, shellLine } from '../../../model/quote.ts';
+import { amount } from '../../../model/size.ts';
+import type { Session } from '../session.ts';
+
+export interface DoctorFlags {
+  readonly fix?: boolean;
+}
+
+export async function runDoctor(
+  session: Session,
+  { fix = false }: DoctorFlags,
+  [subject]: readonly string[],
+): Promise<void> {
+  const { app, signal, printer } = session;
+  let report = await app.doctor.examine({ subject }, { signal });
+  let fixes: FixOutcome[] | undefined;
+  const fixable = report.findings.filter((finding) => finding.fix !== undefined);
+  if (fix && fixable.length > 0) {
+    session.warn(describeFixes(fixable));
+    if (await session.confirm(`Carry out ${amount(fixable.length, 'change')}?`)) {
+      fixes = await app.doctor.applyFixes(fixable, { signal });
+      report = await app.doctor.examine({ subject }, { signal });
+    }
+  }
+  printer.print({
+    json: () => app.doctor.asJson.report(report, fixes),
+    text: () => describeReport(report, fixes ?? []),
+    colours: { 'Not looked at': 'yellow', Healthy: 'green', Mended: 'green', 'Not mended': 'red' },
+    quiet: () => report.findings.map(({ id, subject: { name } }) => `${id} ${name}`),
+  });
+  if (report.findings.length === 0) return;
+  throw new AppError('failed', `The doctor found ${amount(report.findings.length, 'fault')}`, {
+    hint:
+      !fix && report.findings.some((finding) => finding.fix !== undefined)
+        ? '"holdfast doctor --fix" shows what it can mend, and asks.'
+        : undefined,
+  });
+}
+
+function describeFixes(findings: readonly DoctorFinding[]): string {
+  const lines = findings.flatMap(({ message, commands }) => [
+    `  ${message}`,
+    ...commands.map((command) => `    ${shellLine(command)}`),
+  ]);
+  return ['To be mended, as these commands would do it:', ...lines].join('\n');
+}
+
+function describeReport(report: DoctorReport, fixes: readonly FixOutcome[]): string {
+  const { findings, notLookedAt, looked } = report;
+  const parts = [
+    ...fixes.map(describeOutcome),
+    ...findings.map(describeFinding),
+    ...notLookedAt.map(({ subject, reason }) => `Not looked at: ${subject}: ${reason}`),
+  ];
+  if (findings.length === 0)
+    parts.push(
+      `Healthy: ${amount(looked.containers, 'container')}, ${amount(looked.volumes, 'volume')}, ${amount(looked.mounts, 'mount')}.`,
+    );
+  return parts.join('\n');
+}
+
+function describeOutcome({ finding, applied, error }: FixOutcome): string {
+  if (applied === undefined) return `Not mended: ${finding.message}: ${error?.message ?? ''}`;
+  const left =
+    applied.left === 0
+      ? ''
+      : `; ${amount(applied.left, 'file')} with further names elsewhere left as they were`;
+  return `Mended: ${finding.message}${left}`;
+}
+
+function describeFinding(finding: DoctorFinding): string {
+  const { id, severity, subject, message, meaning, evidence, remedy, commands } = finding;
+  return [
+    `${id} (${severity}) ${subject.kind} ${quote(subject.name)}`,
+    `  ${message}`,
+    `  ${meaning}`,
+    ...evidence.map((line) => `    - ${line}`),
+    `  ${remedy}`,
+    ...commands.map((command) => `    $ ${shellLine(command)}`),
+    '',
+  ].join('\n');
+}
