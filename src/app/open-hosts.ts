@@ -19,6 +19,7 @@ import { isUnwritable } from './unwritable.ts';
 import { engineProbes, openAtDockersPlace, openPodmanHost } from '../hosts/docker/index.ts';
 import { chooseHost } from './choose-host.ts';
 import { openDrivers } from '../drivers/open-drivers.ts';
+import { workerModule } from '../lib/worker-module.ts';
 import { readPassword } from '../lib/password.ts';
 
 export interface Hosts {
@@ -150,18 +151,16 @@ async function openEngineHost(
   { catalog, configuration }: ConfiguredParts,
 ): Promise<Host | undefined> {
   const { env, onWarning, dataWay } = config;
+  const putBackModule = workerModule('./put-back-worker', import.meta.url);
+  const options = { env, onWarning, dataWay, putBackModule };
   const kind = config.host ?? (await configuration()).host ?? 'auto';
-  if (kind === 'podman') {
-    return await openPodmanHost({ env, onWarning, dataWay });
-  }
-  if (kind === 'docker') {
-    return await openAtDockersPlace({ env, onWarning, dataWay });
-  }
+  if (kind === 'podman') return await openPodmanHost(options);
+  if (kind === 'docker') return await openAtDockersPlace(options);
   if (kind === 'auto') {
     const hasOwnVolumes = async (): Promise<boolean> => (await catalog()).listManagedVolumes().length > 0;
     return await chooseHost({
       stateDir: config.stateDir,
-      probes: engineProbes({ env, onWarning, dataWay }),
+      probes: engineProbes(options),
       hasOwnVolumes,
     });
   }

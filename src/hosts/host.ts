@@ -20,6 +20,11 @@ export interface HostInfo {
   readonly isRemote?: boolean | undefined;
 }
 
+export interface HostProgram {
+  readonly module: URL;
+  readonly args: readonly string[];
+}
+
 /** Opens the host on first use: work on directories alone needs none. */
 export interface HostAccess {
   readonly host: () => Promise<Host>;
@@ -33,6 +38,13 @@ export interface HostAccess {
  */
 export interface Host extends AsyncDisposable {
   readonly kind: HostKind;
+
+  /**
+   * A program that reaches the same containers when this process has been killed, and puts them back by a journal: a
+   * module and its first arguments; a state folder and the journal's name follow. Absent where only this process reaches
+   * them, as over ssh or TLS.
+   */
+  readonly putBackProgram?: HostProgram | undefined;
 
   /** Undefined where no containers run. */
   readonly containers: Containers | undefined;

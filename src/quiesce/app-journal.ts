@@ -3,7 +3,13 @@ import path from 'node:path';
 import { syncDirectory } from '../lib/durable-file.ts';
 import { AppError, errnoOf, isAppError } from '../model/errors.ts';
 import { parseJson } from '../model/parse-json.ts';
-import { type HeldJournal, holdLeftJournals, holdNewJournal, type JournalPlace } from './held-journal.ts';
+import {
+  type HeldJournal,
+  holdLeftJournal,
+  holdLeftJournals,
+  holdNewJournal,
+  type JournalPlace,
+} from './held-journal.ts';
 import type { AppStep } from './plan-still.ts';
 import type { StartRefusal } from './start-refusal.ts';
 
@@ -23,6 +29,8 @@ export interface AppJournal {
 }
 
 export interface OpenAppJournal extends AsyncDisposable {
+  /** Of its file, without an ending. */
+  readonly name: string;
   readonly journal: AppJournal;
   /**
    * Records durably that a level is about to be touched, and when, in milliseconds since 1970. Other levels
@@ -33,6 +41,8 @@ export interface OpenAppJournal extends AsyncDisposable {
   freeReserve(): Promise<void>;
   /** Records that an engine refused to start what has to run. */
   readonly refusal: StartRefusal;
+  /** All is back, and the next recovery has only to tell of the job. */
+  noteBack(): Promise<void>;
   /** Everything is back. */
   remove(): Promise<void>;
 }
@@ -76,28 +86,51 @@ async function writeNew(held: HeldJournal, text: string): Promise<void> {
   await syncDirectory(path.dirname(held.file('json')));
 }
 
-/** Holds the journals of processes that have ended, not those of live ones. Reports damaged journals. */
+/**
+ * Holds the journals of processes that have ended, not those of live ones; waits for another process that recovers from
+ * one. Reports those that it does not get: they are damaged, or another process takes its time.
+ */
 export async function takeLeftJournals(
   stateDir: string,
-  onDamaged: (error: AppError) => void,
+  onRefused: (error: AppError) => void,
+  { patienceMs }: { readonly patienceMs?: number | undefined } = {},
 ): Promise<readonly OpenAppJournal[]> {
   await using left = new AsyncDisposableStack();
   const journals: OpenAppJournal[] = [];
-  for await (const held of holdLeftJournals(placeOf(stateDir))) {
+  const onBusy = (): void =>
+    onRefused(new AppError('locked', 'Another process brings back what it stopped', { hint: 'Try again.' }));
+  for await (const held of holdLeftJournals(placeOf(stateDir), { patienceMs, onBusy })) {
     try {
-      const journal = await readAppJournal(held);
-      // Killed before it was written or after it was removed.
-      if (journal === undefined) await held.remove();
-      else
-        journals.push(left.use(openHeld(held, { ...journal, levels: await touchedLevels(held, journal) })));
+      const opened = await openLeft(held);
+      if (opened !== undefined) journals.push(left.use(opened));
     } catch (error) {
       await held[Symbol.asyncDispose]();
       if (!isAppError(error, 'integrity')) throw error;
-      onDamaged(error);
+      onRefused(error);
     }
   }
   left.move();
   return journals;
+}
+
+/** Holds one journal when its process has ended; undefined when it is gone, or another process is faster. */
+export async function takeLeftJournal(
+  stateDir: string,
+  name: string,
+  { patienceMs }: { readonly patienceMs: number },
+): Promise<OpenAppJournal | undefined> {
+  const deadline = performance.now() + patienceMs;
+  const held = await holdLeftJournal(placeOf(stateDir), name, { deadline, waitsForJob: true });
+  return 'heldBy' in held ? undefined : await openLeft(held);
+}
+
+/** Undefined, and removed, when its process was killed before it was written or after it was removed. */
+async function openLeft(held: HeldJournal): Promise<OpenAppJournal | undefined> {
+  const journal = await readAppJournal(held);
+  if (journal !== undefined)
+    return openHeld(held, { ...journal, levels: await touchedLevels(held, journal) });
+  await held.remove();
+  return undefined;
 }
 
 function openHeld(held: HeldJournal, journal: AppJournal): OpenAppJournal {
@@ -112,6 +145,10 @@ function openHeld(held: HeldJournal, journal: AppJournal): OpenAppJournal {
       if (index === 0) await syncDirectory(path.dirname(held.file('touched')));
     },
     freeReserve: () => rm(held.file('reserve'), { force: true }),
+    async noteBack() {
+      await rm(held.file('touched'), { force: true });
+      await syncDirectory(path.dirname(held.file('touched')));
+    },
   };
 }
 

@@ -14,7 +14,6 @@ export {
   type Situation,
 } from './consistency.ts';
 export { ownLabels, ownStack, settingsOfContainer } from './container-labels.ts';
-export { holdApps } from './hold-apps.ts';
 export { hasHookJournals } from './hooks/hook-journal.ts';
 export type { HookMeans, HookOutcome } from './hooks/hook-run.ts';
 export { recoverHooks, type DueHook, type RecoverHooksOptions } from './hooks/recover-hooks.ts';
@@ -36,6 +35,7 @@ export {
 export type { DiskEvidence, Preset } from './presets/preset.ts';
 export { readContainerFile, runClient, type ClientPlace, type ClientRequest } from './presets/run-client.ts';
 export { putBack } from './put-back.ts';
+export { putBackAtOnce, putBackLeft, type PutBackLeftOptions } from './put-back-left.ts';
 export {
   quiesce,
   type PlaceEvidence,

@@ -182,6 +182,7 @@ class Quiescing implements QuiesceSession {
         how,
         howOf: ownWays(stillness),
         briefMs: this.#briefMs(),
+        isPutBackAtOnce: true,
         reason: `back up ${places.map(({ target }) => quote(target.name)).join(', ')}`,
         justBefore: this.#request.justBefore,
         // A stopped server closes its connections, and needs no lock.

@@ -1,10 +1,12 @@
+import path from 'node:path';
 import type { Container, ContainerIdentity, Containers } from '../hosts/containers.ts';
 import type { Host, HostAccess } from '../hosts/host.ts';
 import { errorInWords } from '../lib/known-error.ts';
-import { AppError } from '../model/errors.ts';
+import { AppError, errorMessage } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { JobOptions } from '../activity/index.ts';
 import { type Freezing, openFreezing } from './freeze/freezing.ts';
+import { type Guardian, startGuardian } from './guardian.ts';
 import { noteRefusal } from './start-refusal.ts';
 import { openAppJournal, type OpenAppJournal } from './app-journal.ts';
 import { holdApps } from './hold-apps.ts';
@@ -32,6 +34,11 @@ export interface StillRequest {
   readonly howOf?: ReadonlyMap<string, 'pause' | 'stop'> | undefined;
   /** For people, in the journal: `back up "pg"`. */
   readonly reason: string;
+  /**
+   * True where they may run again as soon as this process is killed, with their data as it is then: where the host can,
+   * a guardian sees to that. Others wait for the recovery, which settles their data before.
+   */
+  readonly isPutBackAtOnce?: boolean | undefined;
   /** The restore that this is for: after a kill, its data is settled before the containers run again. */
   readonly restoreId?: string | undefined;
   /**
@@ -147,6 +154,15 @@ export async function makeStill(
   const since = new Date().toISOString();
   const about = { hostIdentity, reason, restoreId, how, since, levels };
   const journal = await openAppJournal(stateDir, about);
+  const guardian = await startAppGuardian(
+    { host, stateDir, request, levels, journal: journal.name },
+    options,
+  );
+  if (guardian !== undefined) {
+    opened.use(guardian);
+    // Whatever is not back by then, this process has tried with patience.
+    opened.defer(() => guardian.dismiss());
+  }
   // Disposed in reverse order: the containers stay held until the guardian has ended.
   const holds = opened.move();
   const { onNote } = options;
@@ -155,6 +171,31 @@ export async function makeStill(
   const still = new Still(host.containers, work);
   await still.begin(signal);
   return still;
+}
+
+interface ToGuard {
+  readonly host: Pick<Host, 'putBackProgram'>;
+  readonly stateDir: string;
+  readonly request: Pick<StillRequest, 'isPutBackAtOnce'>;
+  readonly levels: readonly (readonly AppStep[])[];
+  readonly journal: string;
+}
+
+/** Frozen containers have a guardian of their own. Without one the others wait for the recovery after a kill. */
+async function startAppGuardian(
+  { host: { putBackProgram }, stateDir, request, levels, journal }: ToGuard,
+  { signal, onNote }: JobOptions,
+): Promise<Guardian | undefined> {
+  if (putBackProgram === undefined || request.isPutBackAtOnce !== true) return undefined;
+  if (levels.flat().every(({ how }) => how === 'freeze')) return undefined;
+  const { module, args } = putBackProgram;
+  try {
+    return await startGuardian(module, [...args, path.resolve(stateDir), journal], { signal });
+  } catch (error) {
+    if (signal?.aborted === true) throw error;
+    onNote?.(`${errorMessage(error)}: if this backup is killed, the next command brings them back.`);
+    return undefined;
+  }
 }
 
 interface HoldWork {

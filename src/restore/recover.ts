@@ -2,16 +2,14 @@ import { errorInWords } from '../lib/known-error.ts';
 import { isAppError } from '../model/errors.ts';
 import {
   type AppJournal,
-  type AppStep,
   type DueHook,
   hasHookJournals,
-  holdApps,
   nameApps,
   type OpenAppJournal,
-  putBack,
+  putBackLeft,
+  type PutBackLeftOptions,
   recoverHooks,
   type RecoverHooksOptions,
-  startOnce,
   takeLeftJournals,
   tellOfHooks,
 } from '../quiesce/index.ts';
@@ -43,13 +41,7 @@ export interface RecoverReport {
   readonly elsewhere: number;
 }
 
-export interface RecoverOptions extends JobOptions {
-  /**
-   * How long to wait for an engine that does not answer, and for other processes that hold the containers.
-   */
-  readonly patienceMs?: number | undefined;
-  /** True at the start of a command: what an engine has refused before is tried once, without waiting. */
-  readonly isAtStart?: boolean | undefined;
+export interface RecoverOptions extends PutBackLeftOptions {
   /** Called for each job found, with the id of the restore it belongs to. */
   readonly onJob?: ((job: RecoveredJob, restoreId: string | undefined) => void) | undefined;
 }
@@ -67,15 +59,18 @@ export async function recoverApps(
     jobs.push(job);
     options.onJob?.(job, restoreId);
   };
-  const left = await takeLeftJournals(parts.stateDir, ({ message, hint }) =>
-    add({
-      reason: 'do what cannot be read',
-      since: '',
-      containers: [],
-      apps: [],
-      left: [],
-      error: `${message}. ${hint ?? ''}`,
-    }),
+  const left = await takeLeftJournals(
+    parts.stateDir,
+    ({ message, hint }) =>
+      add({
+        reason: 'do what cannot be read',
+        since: '',
+        containers: [],
+        apps: [],
+        left: [],
+        error: `${message}. ${hint ?? ''}`,
+      }),
+    { patienceMs: options.patienceMs ?? 60_000 },
   );
   let elsewhere = 0;
   try {
@@ -169,27 +164,14 @@ async function recoverJob(
   opened: OpenAppJournal,
   options: RecoverOptions,
 ): Promise<RecoveredJob> {
-  const { reason, since, levels, hostIdentity } = opened.journal;
+  const { reason, since, levels } = opened.journal;
   const { stateDir } = parts;
   const host = await parts.host();
-  const { containers } = host;
   const told = { reason, since, containers: levels.flat().map((step) => step.identity.name) };
-  if (containers === undefined) return { ...told, apps: [], left: [], error: 'This host runs no containers' };
   const unsettled = await whyUnsettled(stateDir, opened.journal);
   if (unsettled !== undefined) return { ...told, apps: [], left: [], error: unsettled };
   try {
-    const identities = levels.flat().map((step) => step.identity);
-    const apps = { stateDir, hostIdentity, containers: identities, reason, host };
-    await using _held = await holdApps(apps, options);
-    await opened.freeReserve();
-    // Only with several levels does a later container depend on an earlier one's health.
-    const healthyWithinMs = levels.length > 1 ? (options.patienceMs ?? 60_000) : undefined;
-    const isUnsure = (): boolean => true;
-    const touchedAtMs = ({ touchedAtMs: at }: AppStep): number | undefined => at;
-    const how = { ...options, isUnsure, healthyWithinMs, touchedAtMs };
-    const start = (patienceMs = options.patienceMs): ReturnType<typeof putBack> =>
-      putBack(containers, levels, { ...how, patienceMs });
-    const { changed, left } = await (options.isAtStart === true ? startOnce(opened.refusal, start) : start());
+    const { changed, left } = await putBackLeft({ host, stateDir, opened }, options);
     await opened.remove();
     return { ...told, apps: changed, left, error: undefined };
   } catch (error) {

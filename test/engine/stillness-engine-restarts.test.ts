@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import { type BackupJson, FaultWorld } from '../faults/fault-world.ts';
 import { dice } from '../faults/seeded.ts';
+import { killWithGuardians } from '../support/guardians.ts';
 
 let engine: PrivateEngine;
 let world: FaultWorld;
@@ -75,7 +76,7 @@ test('what a killed backup and a reboot left is recovered by the next command', 
   await startWriter('db', 'rebooted');
   const { child, ended } = world.start(['backup', 'rebooted', '--consistency', 'pause'], { env });
   await untilStill();
-  child.kill('SIGKILL');
+  killWithGuardians(child, world.stateDir);
   await ended;
   expect(await states()).toEqual(['db paused']);
   await engine.restart('SIGKILL');
@@ -94,7 +95,7 @@ test('what people have stopped or recreated since stays as it is', async () => {
   await sleep(1500);
   const { child, ended } = world.start(['backup', 'looked-after', '--consistency', 'pause'], { env });
   await expect.poll(states, { timeout: 60_000 }).toEqual(['fresh paused', 'looked-after paused']);
-  child.kill('SIGKILL');
+  killWithGuardians(child, world.stateDir);
   await ended;
   await engine.docker(['stop', '-t', '5', 'looked-after']);
   await engine.docker(['rm', '-f', 'fresh']);
@@ -111,7 +112,7 @@ test('while the engine does not answer nothing is lost: recover says so, and doe
   await startWriter('db', 'waiting');
   const { child, ended } = world.start(['backup', 'waiting', '--consistency', 'pause'], { env });
   await untilStill();
-  child.kill('SIGKILL');
+  killWithGuardians(child, world.stateDir);
   await ended;
   await engine.kill();
   const refused = await world.attempt(['recover'], { env });

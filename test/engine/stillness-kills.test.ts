@@ -1,10 +1,11 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import { FaultWorld } from '../faults/fault-world.ts';
 import { dice, moments, seed, times } from '../faults/seeded.ts';
+import { guardiansOf, killWithGuardians } from '../support/guardians.ts';
 
 const kills = times({ all: 200, daily: 16 });
 
@@ -120,6 +121,83 @@ test(
     expect(readdirSync(engine.volumePath('shop_a')).toSorted()).toEqual(['large', 'now']);
   },
 );
+
+describe('a backup that is killed while the engine keeps its containers still', () => {
+  const volume = 'watched';
+  const running = ['asleep paused', 'watched running'];
+
+  beforeAll(async () => {
+    for (const name of (await engine.docker(['ps', '-aq'])).split('\n').filter(Boolean))
+      await engine.docker(['rm', '-f', name]);
+    for (const name of running.map((line) => line.split(' ')[0] ?? ''))
+      await engine.docker([
+        'run',
+        '-d',
+        '--name',
+        name,
+        '-v',
+        `${volume}:/a`,
+        'busybox',
+        'sh',
+        '-c',
+        counting,
+      ]);
+    await engine.docker(['pause', 'asleep']);
+    writeFileSync(join(engine.volumePath(volume), 'large'), dice('watched').bytes(300_000_000));
+  });
+
+  async function untilStill(way: 'pause' | 'stop'): Promise<Awaited<ReturnType<typeof world.start>>> {
+    const started = world.start(['backup', volume, '--consistency', way], { env });
+    const still = way === 'pause' ? 'watched paused' : 'watched exited';
+    await expect.poll(states, { timeout: 60_000, interval: 5 }).toContain(still);
+    return started;
+  }
+
+  test.each(['pause', 'stop'] as const)(
+    'has them run again by itself after a %s, and leaves alone what its user has paused, then and later',
+    { timeout: 180_000 },
+    async (way) => {
+      const { child, ended } = await untilStill(way);
+      child.kill('SIGKILL');
+      expect((await ended).exit).toBe(137);
+      await expect.poll(states, { timeout: 60_000, interval: 50 }).toEqual(running);
+      await expect.poll(() => guardiansOf(world.stateDir)).toEqual([]);
+      // What its user does since is not undone by the next command, which tells of the job once.
+      await engine.docker(['pause', 'watched']);
+      const told = await world.attempt(['volume', 'ls'], { env });
+      expect(told.stderr).toMatch(
+        /A job that was to back up "watched" was interrupted .*: all runs as before/,
+      );
+      expect(await states()).toEqual(['asleep paused', 'watched paused']);
+      await engine.docker(['unpause', 'watched']);
+      expect((await world.attempt(['volume', 'ls'], { env })).stderr).not.toContain('interrupted');
+      expect(journals()).toEqual([]);
+    },
+  );
+
+  test('with all of its processes has them back by the next command', { timeout: 180_000 }, async () => {
+    const { child, ended } = await untilStill('pause');
+    expect(guardiansOf(world.stateDir)).toHaveLength(1);
+    killWithGuardians(child, world.stateDir);
+    await ended;
+    await sleep(1000);
+    expect(await states()).toEqual(['asleep paused', 'watched paused']);
+    expect((await world.attempt(['recover'], { env })).stdout).toContain('brought back: "watched"');
+    expect(await states()).toEqual(running);
+  });
+
+  test('is told to end by a signal that reaches its guardian too, and brings them back itself', async () => {
+    const { child, ended } = await untilStill('pause');
+    for (const pid of guardiansOf(world.stateDir)) process.kill(pid, 'SIGTERM');
+    await sleep(200);
+    expect(guardiansOf(world.stateDir)).toHaveLength(1);
+    child.kill('SIGTERM');
+    expect((await ended).exit).toBe(143);
+    expect(await states()).toEqual(running);
+    expect(guardiansOf(world.stateDir)).toEqual([]);
+    expect(journals()).toEqual([]);
+  });
+});
 
 async function killAt(args: readonly string[], afterMs: number): Promise<number> {
   return (await world.killed(args, afterMs, { env })).exit;

@@ -2,10 +2,10 @@ import { isAppError, AppError } from '../../model/errors.ts';
 import { type ClaimHolder, claimOnMachine, type ClaimOptions } from '../../lib/machine-claim.ts';
 import type { DataMount, Volume, VolumeSpec } from '../../model/volume.ts';
 import { volumeDifferences } from '../../model/volume-difference.ts';
-import type { CallOptions, Host, HostInfo, StreamData, VolumeData } from '../host.ts';
+import type { CallOptions, Host, HostInfo, HostProgram, StreamData, VolumeData } from '../host.ts';
 import type { Containers } from '../containers.ts';
 import { DockerContainers } from './containers.ts';
-import { type DockerEndpoint, type Environment, findDockerEndpoint } from './endpoint.ts';
+import { type DockerEndpoint, type Environment, findDockerEndpoint, parseDockerHost } from './endpoint.ts';
 import { EngineClient } from './engine-client.ts';
 import type { EngineContainer, EngineInfo, EngineVolume, EngineVolumeList } from './engine-types.ts';
 import { inUse, joinVolumes, missingVolumes, ofItsConsumers } from './volumes.ts';
@@ -29,12 +29,19 @@ export interface DockerHostOptions {
   readonly kind?: 'docker' | 'podman' | undefined;
   /** A data stream without progress fails after this long. Default five minutes. */
   readonly streamIdleMs?: number | undefined;
+  /** Of `putBackProgram`, which gets the kind and the address of an engine at a socket of this machine. */
+  readonly putBackModule?: URL | undefined;
 }
 
 /** Opens a Docker Engine as a host. Does not connect yet. */
 export async function openDockerHost(options: DockerHostOptions = {}): Promise<Host> {
   const endpoint = options.endpoint ?? (await findDockerEndpoint(options.env ?? process.env));
   return dockerHostOf(new EngineClient(endpoint, { connectTimeoutMs: options.connectTimeoutMs }), options);
+}
+
+/** Opens the engine at an address of this machine, `unix:///run/docker.sock`. Does not connect yet. */
+export async function openEngine(kind: 'docker' | 'podman', address: string): Promise<Host> {
+  return await openDockerHost({ kind, endpoint: parseDockerHost(address) });
 }
 
 /** The engine behind a client, as a host. The host owns the client from then on, and closes it. */
@@ -50,6 +57,7 @@ const slowDeadlineMs = 150_000;
 class DockerHost implements Host {
   readonly kind: 'docker' | 'podman';
   readonly containers: Containers;
+  readonly putBackProgram: HostProgram | undefined;
   readonly #client: EngineClient;
   readonly #options: DockerHostOptions;
   #info: Promise<EngineInfo> | undefined;
@@ -60,6 +68,9 @@ class DockerHost implements Host {
     this.#options = options;
     this.kind = options.kind ?? 'docker';
     this.containers = new DockerContainers(client);
+    const { endpoint } = client;
+    const module = endpoint.kind === 'unix' ? options.putBackModule : undefined;
+    this.putBackProgram = module && { module, args: [this.kind, endpoint.address] };
   }
 
   async info(options: CallOptions = {}): Promise<HostInfo> {

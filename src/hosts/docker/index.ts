@@ -1,3 +1,4 @@
+export { openEngine } from './docker-host.ts';
 export { openEngineRecords } from './engine-records.ts';
 export { consumersByPath } from './engine-records.ts';
 export { engineEndpoints, type EngineProbe, engineProbes } from './engine-probe.ts';

@@ -2,10 +2,11 @@ import { AppError, errorMessage } from '../../model/errors.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container, Containers } from '../../hosts/containers.ts';
 import { findControlGroup, groupState, isToBeFrozen, startFreezing, thawAll } from './control-group.ts';
+import { workerModule } from '../../lib/worker-module.ts';
 import { quote } from '../../model/quote.ts';
 import type { JobOptions } from '../../activity/index.ts';
 import type { AppStep } from '../plan-still.ts';
-import { type Guardian, startGuardian } from './guardian.ts';
+import { type Guardian, startGuardian } from '../guardian.ts';
 
 /** The longest freeze: for longer ones, the engine's pause is used. */
 export const frozenAtMostMs = 30_000;
@@ -61,7 +62,8 @@ export async function openFreezing(
   const folders = planned.flat().flatMap(({ group }) => group ?? []);
   if (folders.length === 0) return nothingToFreeze(levels);
   try {
-    const guardian = await startGuardian(folders, { deadlineMs, signal });
+    const program = workerModule('./guardian-worker', import.meta.url);
+    const guardian = await startGuardian(program, [String(deadlineMs), ...folders], { signal });
     return freezingWith(guardian, { levels: planned, containers, frozenMs: deadlineMs }, options);
   } catch (error) {
     if (signal?.aborted === true) throw error;
@@ -142,7 +144,7 @@ export function freezingWith(
     } catch (error) {
       // Thawing is tried again on release.
       const why = errorMessage(error);
-      onNote?.(`A container that nobody watches over any more cannot be thawed: ${why}`);
+      onNote?.(`A container that is no longer watched over cannot be thawed: ${why}`);
     }
   });
   const untilFree = async (): Promise<void> => {
