@@ -1,6 +1,6 @@
 import type { AllRepositories, App, Backups, Volumes } from './app/app.ts';
 import type { AppConfig } from './app/app-config.ts';
-import { loadMaker } from './app/known-repositories.ts';
+import { repositoryMaker } from './app/known-repositories.ts';
 import { withJobs } from './app/rooms-with-jobs.ts';
 import { openParts, type Parts, type SharedParts } from './app/open-parts.ts';
 import {
@@ -124,28 +124,27 @@ function openBackups(config: AppConfig, parts: Parts): Backups {
 }
 
 function openAllRepositories(config: AppConfig, parts: Parts): AllRepositories {
-  const openOther: Parts['openOther'] = (asked) => parts.openOther(asked);
+  const { openOther } = parts;
   const { env, passwordReference } = config;
   return {
     ...loggedRepositories(
       openRepositories({
         ...config,
-        catalog: () => parts.catalog(),
+        catalog: parts.catalog,
         configuration: () => parts.source.current(),
-        maker: loadMaker,
+        maker: repositoryMaker,
         openOther,
       }),
       parts.log,
     ),
     ...loggedUpkeep(openUpkeep({ ...parts, env, passwordReference, openOther }), parts),
     async init(options = {}) {
-      const maker = await loadMaker();
       const { repository, ...rest } = config;
       const { location = repository, storeOptions, chunkerFrom: like, makeDefault, signal } = options;
-      const chunkerFrom = like && (() => parts.openOther(like));
+      const chunkerFrom = like && (() => openOther(like));
       const request = { ...rest, location, options: storeOptions, chunkerFrom, makeDefault, signal };
       return await loggedInit(parts.log, async () =>
-        initialize(request, { catalog: await parts.catalog(), maker }),
+        initialize(request, { catalog: await parts.catalog(), maker: repositoryMaker }),
       );
     },
   };

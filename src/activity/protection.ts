@@ -2,7 +2,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { Host } from '../hosts/host.ts';
 import type { AuditLog } from './log/audit-log.ts';
 import type { Notifier } from './notify/notifier.ts';
-import type { InitOptions, Progress, Repository, RepositoryAccess } from '../repository/index.ts';
+import type { Progress, Repository } from '../repository/index.ts';
 
 /**
  * What the work needs to protect data. Each part is opened when it is first asked for, and shared from then
@@ -10,21 +10,13 @@ import type { InitOptions, Progress, Repository, RepositoryAccess } from '../rep
  */
 export interface Protection {
   readonly stateDir: string;
-  catalog(): Promise<Catalog>;
-  host(): Promise<Host>;
-  repository(): Promise<Repository>;
+  readonly catalog: () => Promise<Catalog>;
+  readonly host: () => Promise<Host>;
+  readonly repository: () => Promise<Repository>;
   /** The log of what was done. */
   readonly log: AuditLog;
   /** Tells people what happened. */
-  notifier(): Promise<Notifier>;
-}
-
-/** Makes and opens repositories; their format is not known here. */
-export interface RepositoryMaker {
-  init(access: RepositoryAccess, options?: InitOptions): Promise<Repository>;
-  open(access: RepositoryAccess): Promise<Repository>;
-  /** True where there is one. */
-  has(access: Omit<RepositoryAccess, 'password'>): Promise<boolean>;
+  readonly notifier: () => Promise<Notifier>;
 }
 
 /** The options that every job takes. */

@@ -1,6 +1,9 @@
 import type { Catalog } from '../catalog/catalog.ts';
-import type { RepositoryMaker } from '../activity/index.ts';
-import { openKnown as openKnownRepository, type OtherRepository } from '../repositories/index.ts';
+import {
+  openKnown as openKnownRepository,
+  type OtherRepository,
+  type RepositoryMaker,
+} from '../repositories/index.ts';
 import {
   hasRepository,
   initRepository,
@@ -14,9 +17,9 @@ import { once } from './once.ts';
 
 /** The repositories that the configuration and the catalog know. */
 export interface KnownRepositories {
-  repository(): Promise<Repository>;
+  readonly repository: () => Promise<Repository>;
   /** A repository other than the configured one. */
-  openOther(request: OtherRepository): Promise<Repository>;
+  readonly openOther: (request: OtherRepository) => Promise<Repository>;
   /** A restore is about to be planned: starts its slow steps. Dispose it when the plan is made. */
   expectRestore(): Disposable;
   /** Waits for what `expectRestore` has started. */
@@ -62,9 +65,11 @@ export function openKnownRepositories(
   };
 }
 
-export async function loadMaker(): Promise<RepositoryMaker> {
-  return { init: initRepository, open: openRepository, has: hasRepository };
-}
+export const repositoryMaker: RepositoryMaker = {
+  init: initRepository,
+  open: openRepository,
+  has: hasRepository,
+};
 
 async function openKnown(
   config: AppConfig & Pick<RepositoryAccess, 'purpose'>,

@@ -29,7 +29,7 @@ export interface Hosts {
    * recovered is when it is asked for, before it is handed out. What stays as it was is not told a second time by this process.
    */
   recoverAtStart(place: RecoveryPlace): Promise<RecoverReport>;
-  host(): Promise<Host>;
+  readonly host: () => Promise<Host>;
   /** The managed volumes. Asks no container engine for anything. */
   managed(): Promise<ManagedVolumes>;
   /** The same, when they are the host's; undefined at an engine. */

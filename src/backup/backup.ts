@@ -14,7 +14,7 @@ import { type HeldTarget, saveTogether } from './save-together.ts';
 import { type BackupTarget, resolveTargets } from '../volumes/index.ts';
 import { tellingOfFailure } from './tell-of-backup.ts';
 import { type BackupSettings, chooseSettings, chooseAllSettings } from './choose-settings.ts';
-import { takeOverByName } from '../snapshots/index.ts';
+import { openSources, takeOverByName } from '../snapshots/index.ts';
 
 export interface BackupOptions extends JobOptions {
   /** Settles what a killed restore left of a target whose lease is held. */
@@ -121,7 +121,8 @@ async function backupTogether(
   for (const target of targets) {
     let volume: VolumeDescription | undefined;
     try {
-      if (request.takeOver === true && !dryRun) await takeOverByName(parts, target, options);
+      if (request.takeOver === true && !dryRun)
+        await takeOverByName(await openSources(parts), target, options);
       volume = await describeVolume(parts, target, options);
       const { name, realPath } = volume;
       if (realPath !== undefined) options.onNote?.(noteBehindLink(name, realPath));

@@ -81,7 +81,7 @@ export async function saveTogether(
   const { repository, dryRun } = request;
   const { signal, onNote, onProgress } = options;
   const { snapshots: earlier, damaged } = await listInKnownOrder(
-    { ...means, repository: async () => repository },
+    { repository, catalog: await means.catalog() },
     options,
   );
   for (const id of damaged.keys()) noteDamaged(id, options);

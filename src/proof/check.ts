@@ -1,6 +1,7 @@
 import { isAppError } from '../model/errors.ts';
-import type { CheckReport } from '../repository/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { CheckReport, Repository } from '../repository/index.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import type { JobOptions } from '../activity/index.ts';
 
 export interface CheckRequest {
   /** The percentage of the data to read; 0 to 100. */
@@ -12,14 +13,13 @@ export interface CheckRequest {
  * them.
  */
 export async function checkAll(
-  parts: Protection,
+  { repository, catalog }: { readonly repository: Repository; readonly catalog: Catalog },
   { readDataPercent }: CheckRequest,
   { signal, onProgress, onNote }: JobOptions,
 ): Promise<CheckReport> {
-  const repository = await parts.repository();
   const report = await repository.check({ readDataPercent, signal, onProgress });
   try {
-    await remember(parts, repository.id, { report, isProof: readDataPercent === 100 });
+    remember(catalog, repository.id, { report, isProof: readDataPercent === 100 });
   } catch (error) {
     // The result matters more than recording it.
     if (!isAppError(error)) throw error;
@@ -34,12 +34,7 @@ interface Checked {
   readonly isProof: boolean;
 }
 
-async function remember(
-  parts: Protection,
-  repositoryId: string,
-  { report, isProof }: Checked,
-): Promise<void> {
-  const catalog = await parts.catalog();
+function remember(catalog: Catalog, repositoryId: string, { report, isProof }: Checked): void {
   const whole = new Set(report.wholeSnapshots);
   const known = catalog.listVerifiedSnapshots(repositoryId);
   const snapshotIds = isProof ? [...whole] : known.filter((id) => whole.has(id));

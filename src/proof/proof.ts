@@ -1,4 +1,5 @@
 import { logged, type JobOptions, type Protection } from '../activity/index.ts';
+import { openSources } from '../snapshots/index.ts';
 import type { CheckReport } from '../repository/index.ts';
 import { checkAll, type CheckRequest } from './check.ts';
 import type { DrillReport, DrillRequest } from './drill/drill-types.ts';
@@ -20,12 +21,13 @@ export interface Proof {
 
 export function openProof(parts: Protection): Proof {
   return {
-    check: async (request, options = {}) => await checkAll(parts, request, options),
+    check: async (request, options = {}) => await checkAll(await openSources(parts), request, options),
     async verify(request, options = {}) {
-      const repository = (await parts.repository()).id;
+      const sources = await openSources(parts);
+      const repository = sources.repository.id;
       return await logged(parts.log, {
         event: { kind: 'verify', repository },
-        work: () => verify(parts, request, options),
+        work: () => verify(sources, request, options),
         done: ({ volumes }) =>
           volumes.map(({ name, errors, snapshots }) => ({
             kind: 'verify',

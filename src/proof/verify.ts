@@ -2,7 +2,6 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { parseTarget } from '../model/target.ts';
-import type { CheckReport } from '../repository/index.ts';
 import {
   findContext,
   findSnapshot,
@@ -11,8 +10,9 @@ import {
   lineage,
   targetName,
   type FindContext,
+  type SnapshotSources,
 } from '../snapshots/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 
 export interface VerifyRequest {
   /** Volumes or directories for their newest snapshots, or single snapshots (`VOLUME@ID`, `VOLUME@TIME`, an id). */
@@ -50,11 +50,11 @@ export interface VerifyReport {
  * remove the newest of them. The result for each volume is durable before the next one is verified.
  */
 export async function verify(
-  parts: Protection,
+  sources: SnapshotSources,
   request: VerifyRequest,
   options: JobOptions,
 ): Promise<VerifyReport> {
-  const context = await findContext(parts, options);
+  const context = await findContext(sources, options);
   const groups = planVerify(request, context);
   // Verifying nothing must not pass as a proof.
   if (groups.length === 0 && (context.damaged?.size ?? 0) === 0)
@@ -62,7 +62,7 @@ export async function verify(
       hint: 'Make one with "holdfast backup", or name another repository with --repo.',
     });
   const volumes: VolumeVerification[] = [];
-  for (const group of groups) volumes.push(await verifyGroup(parts, { group, request }, options));
+  for (const group of groups) volumes.push(await verifyGroup(sources, { group, request }, options));
   return {
     readDataPercent: request.readDataPercent,
     isProof: request.readDataPercent === 100,
@@ -120,11 +120,10 @@ interface GroupWork {
 }
 
 async function verifyGroup(
-  parts: Protection,
+  { repository, catalog }: Pick<SnapshotSources, 'repository' | 'catalog'>,
   { group, request }: GroupWork,
   { signal, onProgress, onNote }: JobOptions,
 ): Promise<VolumeVerification> {
-  const repository = await parts.repository();
   const snapshotIds = group.snapshots.map(({ id }) => id);
   const { readDataPercent } = request;
   const found = await repository.check({ readDataPercent, snapshotIds, signal, onProgress });
@@ -132,7 +131,12 @@ async function verifyGroup(
   const gone = snapshotIds.filter((id) => !whole.has(id) && !found.damagedSnapshots.includes(id));
   if (gone.length > 0)
     onNote?.(`Snapshot ${quote(gone[0]?.slice(0, 8) ?? '')} was removed while it was verified.`);
-  await remember(parts, { found, isProof: readDataPercent === 100 });
+  // A partial read cannot prove a snapshot whole, but may prove that it no longer is.
+  catalog.noteVerifiedSnapshots(repository.id, {
+    snapshotIds: readDataPercent === 100 ? found.wholeSnapshots : [],
+    damagedIds: found.damagedSnapshots,
+    verifiedAt: new Date().toISOString(),
+  });
   return {
     name: group.name,
     snapshots: group.snapshots
@@ -141,17 +145,4 @@ async function verifyGroup(
     bytesRead: found.bytesRead,
     errors: found.damagedSnapshots.length === 0 ? [] : found.errors,
   };
-}
-
-/** A partial read cannot prove a snapshot whole, but may prove that it no longer is. */
-async function remember(
-  parts: Protection,
-  { found, isProof }: { readonly found: CheckReport; readonly isProof: boolean },
-): Promise<void> {
-  const repository = await parts.repository();
-  (await parts.catalog()).noteVerifiedSnapshots(repository.id, {
-    snapshotIds: isProof ? found.wholeSnapshots : [],
-    damagedIds: found.damagedSnapshots,
-    verifiedAt: new Date().toISOString(),
-  });
 }

@@ -1,6 +1,6 @@
 import type { CopyReport, Repository } from '../repository/index.ts';
-import { chooseSnapshots, findContext } from '../snapshots/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import { chooseSnapshots, findContext, type SnapshotSources } from '../snapshots/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 
 /** A repository other than the configured one. */
 export interface OtherRepository {
@@ -8,10 +8,6 @@ export interface OtherRepository {
   readonly repository: string;
   /** `file:/path`, `env:NAME` or `exec:command`; undefined takes the catalog's. */
   readonly passwordReference: string | undefined;
-}
-
-export interface CopyParts extends Protection {
-  openOther(request: OtherRepository): Promise<Repository>;
 }
 
 export interface CopyRequest {
@@ -23,16 +19,14 @@ export interface CopyRequest {
 
 /** Copies snapshots into another repository, for a second place. */
 export async function copy(
-  parts: CopyParts,
-  { to, references, dryRun }: CopyRequest,
+  sources: SnapshotSources,
+  { target, references, dryRun }: Omit<CopyRequest, 'to'> & { readonly target: Repository },
   options: JobOptions,
 ): Promise<CopyReport> {
-  const source = await parts.repository();
-  const target = await parts.openOther(to);
   const snapshotIds =
     references.length === 0
       ? undefined
-      : chooseSnapshots(references, await findContext(parts, options)).map(({ id }) => id);
+      : chooseSnapshots(references, await findContext(sources, options)).map(({ id }) => id);
   const { signal, onProgress } = options;
-  return await source.copyTo(target, { snapshotIds, dryRun, signal, onProgress });
+  return await sources.repository.copyTo(target, { snapshotIds, dryRun, signal, onProgress });
 }

@@ -2,7 +2,7 @@
  * The repositories that this state folder knows: their names, keys, options and upkeep (copy, repair, prune).
  * The format itself is in `../repository`. Begin with `repositories.ts` and `upkeep.ts`.
  */
-export { initialize, type InitReport } from './init.ts';
+export { initialize, type InitReport, type RepositoryMaker } from './init.ts';
 export { repositoryKeys, takeOver } from './no-repository.ts';
 export { openRepositories } from './open-repositories.ts';
 export { openKnown } from './open-repository.ts';

@@ -7,14 +7,23 @@ import { AppError, errnoOf, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import {
   absoluteStoreOptions,
+  type InitOptions,
   parseLocation,
   type Repository,
+  type RepositoryAccess,
   type StoreLocation,
 } from '../repository/index.ts';
 import { takeLease } from '../leases/index.ts';
 import { readPassword } from '../lib/password.ts';
 import { refuseForeignProgram, storeAccess } from './repository-place.ts';
-import type { RepositoryMaker } from '../activity/index.ts';
+
+/** Makes and opens repositories; their format is not known here. */
+export interface RepositoryMaker {
+  init(access: RepositoryAccess, options?: InitOptions): Promise<Repository>;
+  open(access: RepositoryAccess): Promise<Repository>;
+  /** True where there is one. */
+  has(access: Omit<RepositoryAccess, 'password'>): Promise<boolean>;
+}
 
 export interface InitRequest {
   readonly stateDir: string;
@@ -60,12 +69,12 @@ export interface InitReport {
 /** Makes the state folder, a key and a repository. Idempotent: takes over what exists, replaces nothing. */
 export async function initialize(
   request: InitRequest,
-  parts: { catalog: Catalog; maker: RepositoryMaker },
+  { catalog, maker }: { catalog: Catalog; maker: RepositoryMaker },
 ): Promise<InitReport> {
   const { stateDir, env } = request;
   // Two at once would each make a key, and the repository would open with one of them only.
   await using _alone = await takeLease({ stateDir, identity: 'init', name: stateDir, action: 'set up' });
-  const plan = await planInit(request, parts);
+  const plan = await planInit(request, { catalog, maker });
   const { location, options, name, known } = plan;
   const given = request.passwordReference ?? known?.passwordReference;
   const key = given === undefined ? await findOrMakeKey(stateDir, plan) : { reference: given };
@@ -76,7 +85,7 @@ export async function initialize(
   const access = { ...storeAccess({ location, options }, request), password: async () => password };
   const like = await request.chunkerFrom?.();
   const settled = { exists: plan.exists, polynomial: like?.polynomial };
-  const { repository, created } = await openOrInit(parts.maker, access, settled).catch(async (error) => {
+  const { repository, created } = await openOrInit(maker, access, settled).catch(async (error) => {
     // Another init has just made it, with a key of its own: our key opens nothing.
     if (key.madeFile !== undefined && isAppError(error, 'wrong-password')) await rm(key.madeFile);
     throw error;
@@ -84,10 +93,10 @@ export async function initialize(
   await using opened = repository;
   if (like !== undefined && opened.polynomial !== like.polynomial)
     throw cutsElsewhere(location, like.location);
-  const records = parts.catalog.listRepositories();
+  const records = catalog.listRepositories();
   const isDefault = request.makeDefault ?? (known?.isDefault || !records.some((record) => record.isDefault));
   const passwordReference = lasting(reference, known);
-  parts.catalog.saveRepository({
+  catalog.saveRepository({
     name,
     location,
     repositoryId: opened.id,
@@ -101,7 +110,7 @@ export async function initialize(
     repositoryId: opened.id,
     created,
     isDefault,
-    defaultRepository: parts.catalog
+    defaultRepository: catalog
       .listRepositories()
       .filter((record) => record.isDefault)
       .map((record) => ({ name: record.name, location: record.location }))[0],

@@ -1,12 +1,12 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import type { RepositoryRecord } from '../catalog/catalog.ts';
+import { type RepositoryRecord, type Catalog } from '../catalog/catalog.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Repository, RepositoryKey } from '../repository/index.ts';
 import { freeKeyFile, makeKeyFile } from '../lib/key-file.ts';
 import { readPassword } from '../lib/password.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 
 /** The source of a new password: one of these, or neither for a random key in the state folder. */
 export interface NewKey {
@@ -16,7 +16,11 @@ export interface NewKey {
   readonly keyFile?: string | undefined;
 }
 
-export interface KeyParts extends Protection {
+/** A repository whose keys change, and where their passwords are and are written down. */
+export interface KeyPlace {
+  readonly repository: Repository;
+  readonly catalog: Catalog;
+  readonly stateDir: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The reference that this command was given; undefined takes the catalog's. */
   readonly passwordReference: string | undefined;
@@ -45,25 +49,25 @@ export interface RemovedKey {
 }
 
 /** Adds a password. Existing ones stay. */
-export async function addKey(parts: KeyParts, request: NewKey, options: JobOptions): Promise<AddedKey> {
-  const { key, keyFile } = await storeNewKey(parts, request, options);
+export async function addKey(place: KeyPlace, request: NewKey, options: JobOptions): Promise<AddedKey> {
+  const { key, keyFile } = await storeNewKey(place, request, options);
   return { key, keyFile };
 }
 
 /** Replaces the password in use: the new one is durable and proven before the old one is removed. */
-export async function changeKey(parts: KeyParts, request: NewKey, options: JobOptions): Promise<ChangedKey> {
-  const repository = await parts.repository();
+export async function changeKey(place: KeyPlace, request: NewKey, options: JobOptions): Promise<ChangedKey> {
+  const { repository } = place;
   const old = (await repository.listKeys(options)).find(({ isCurrent }) => isCurrent);
   if (old === undefined) {
     throw new AppError('conflict', 'The key that opened this repository was removed meanwhile', {
       hint: 'Run "holdfast key list" with another password.',
     });
   }
-  const record = await recordOf(parts, repository);
-  const formerReference = parts.passwordReference ?? record?.passwordReference;
-  const { key, keyFile, reference, password } = await storeNewKey(parts, request, options);
+  const record = recordOf(place);
+  const formerReference = place.passwordReference ?? record?.passwordReference;
+  const { key, keyFile, reference, password } = await storeNewKey(place, request, options);
   // Until the old key is removed both open, so either reference in the catalog is right.
-  const catalogReference = await followCatalog(parts, repository, { removedId: old.id, reference });
+  const catalogReference = await followCatalog(place, { removedId: old.id, reference });
   await repository.removeKey(old.id, { instead: password, signal: options.signal });
   const formerKeyFile = formerReference?.startsWith('file:') ? formerReference.slice(5) : undefined;
   const isOther = formerReference !== reference;
@@ -77,17 +81,16 @@ export async function changeKey(parts: KeyParts, request: NewKey, options: JobOp
 }
 
 /** Removes the key whose id has this prefix. Never the last one or the one in use. */
-export async function removeKey(parts: KeyParts, start: string, options: JobOptions): Promise<RemovedKey> {
-  const repository = await parts.repository();
+export async function removeKey(place: KeyPlace, start: string, options: JobOptions): Promise<RemovedKey> {
+  const { repository, passwordReference: reference } = place;
   const keys = await repository.listKeys(options);
   const key = keyByStart(keys, start);
-  const reference = parts.passwordReference;
   const others = keys.filter(({ id, isDamaged }) => id !== key.id && !isDamaged);
   // The catalog must name a password that opens, at every moment.
   const catalogReference =
     key.isCurrent || others.length === 0 || reference === undefined
       ? undefined
-      : await followCatalog(parts, repository, { removedId: key.id, reference });
+      : await followCatalog(place, { removedId: key.id, reference });
   await repository.removeKey(key.id, { signal: options.signal });
   return { key, catalogReference };
 }
@@ -106,11 +109,11 @@ interface NewlyStored extends AddedKey {
   readonly password: Uint8Array;
 }
 
-async function storeNewKey(parts: KeyParts, request: NewKey, options: JobOptions): Promise<NewlyStored> {
-  const repository = await parts.repository();
-  const { reference, madeFile } = await newReference(parts, repository, request);
+async function storeNewKey(place: KeyPlace, request: NewKey, options: JobOptions): Promise<NewlyStored> {
+  const { repository, env } = place;
+  const { reference, madeFile } = await newReference(place, request);
   try {
-    const password = await readPassword(reference, parts.env);
+    const password = await readPassword(reference, env);
     const key = await repository.addKey(password, { signal: options.signal });
     return { key, keyFile: madeFile, reference, password };
   } catch (error) {
@@ -120,21 +123,22 @@ async function storeNewKey(parts: KeyParts, request: NewKey, options: JobOptions
 }
 
 async function newReference(
-  parts: KeyParts,
-  repository: Repository,
+  place: Pick<KeyPlace, 'repository' | 'catalog' | 'stateDir'>,
   request: NewKey,
 ): Promise<{ reference: string; madeFile: string | undefined }> {
   if (request.passwordReference !== undefined)
     return { reference: request.passwordReference, madeFile: undefined };
-  const name =
-    (await recordOf(parts, repository))?.name ?? (path.basename(repository.location) || 'repository');
-  const file = request.keyFile ?? (await freeKeyFile(parts.stateDir, name));
+  const name = recordOf(place)?.name ?? (path.basename(place.repository.location) || 'repository');
+  const file = request.keyFile ?? (await freeKeyFile(place.stateDir, name));
   await makeKeyFile(file);
   return { reference: `file:${file}`, madeFile: file };
 }
 
-async function recordOf(parts: Protection, repository: Repository): Promise<RepositoryRecord | undefined> {
-  return (await parts.catalog())
+function recordOf({
+  repository,
+  catalog,
+}: Pick<KeyPlace, 'repository' | 'catalog'>): RepositoryRecord | undefined {
+  return catalog
     .listRepositories()
     .find(({ location, repositoryId }) => location === repository.location && repositoryId === repository.id);
 }
@@ -149,17 +153,17 @@ interface Following {
  * Changes the catalog's reference to `reference` when the current one opens nothing once the key is removed.
  */
 async function followCatalog(
-  parts: KeyParts,
-  repository: Repository,
+  place: KeyPlace,
   { removedId, reference }: Following,
 ): Promise<string | undefined> {
-  const record = await recordOf(parts, repository);
+  const { repository, catalog, env } = place;
+  const record = recordOf(place);
   if (record === undefined || record.passwordReference === reference) return undefined;
-  const opens = await readPassword(record.passwordReference, parts.env, parts).then(
+  const opens = await readPassword(record.passwordReference, env, place).then(
     (password) => repository.keyOf(password),
     () => undefined,
   );
   if (opens !== undefined && opens !== removedId) return undefined;
-  (await parts.catalog()).saveRepository({ ...record, passwordReference: reference });
+  catalog.saveRepository({ ...record, passwordReference: reference });
   return reference;
 }

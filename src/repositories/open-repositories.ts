@@ -3,28 +3,28 @@ import {
   checkRepositories,
   removeRepository,
   type Repositories,
-  type RepositoriesParts,
+  type RepositoriesAccess,
   type RepositoryState,
   setDefaultRepository,
 } from './repositories.ts';
 
-export function openRepositories(parts: RepositoriesParts): Repositories {
+export function openRepositories(access: RepositoriesAccess): Repositories {
   return {
     asJson: { state: stateAsJson },
     async add(request, options = {}) {
-      return await addRepository(parts, request, options);
+      return await addRepository(access, request, options);
     },
     async list() {
-      return (await parts.catalog()).listRepositories();
+      return (await access.catalog()).listRepositories();
     },
     async remove(name) {
-      return await removeRepository(parts, name);
+      return removeRepository(await access.catalog(), name);
     },
     async setDefault(name) {
-      return await setDefaultRepository(parts, name);
+      return setDefaultRepository(await access.catalog(), name);
     },
     async check(names, options = {}) {
-      return await checkRepositories(parts, names, options);
+      return await checkRepositories(access, names, options);
     },
   };
 }

@@ -7,7 +7,7 @@ import { type RepositoryRequest, findRepository } from './find-repository.ts';
 import { noRepository } from './no-repository.ts';
 import { refuseForeignProgram, repositoryAccess } from './repository-place.ts';
 
-export interface OpenParts {
+interface KnownHere {
   readonly catalog: Catalog;
   /** Repositories that `holdfast.yaml` describes, and its default. */
   readonly configuration?: RepositoriesSaid | undefined;
@@ -22,7 +22,7 @@ export async function openKnown(
     readonly signal?: AbortSignal | undefined;
     readonly onWarning?: ((message: string) => void) | undefined;
   },
-  { catalog, configuration, open }: OpenParts,
+  { catalog, configuration, open }: KnownHere,
 ): Promise<Repository> {
   const records = withConfigured(catalog.listRepositories(), configuration, request.stateDir);
   const repositoryRequest = { ...request, repository: request.repository ?? configuration?.repository };
@@ -56,7 +56,7 @@ function isConfigured({ name, options }: RepositoryRecord, said: RepositoriesSai
   return repository !== undefined && (repository.options !== undefined || options === undefined);
 }
 
-async function openOrExplain(open: OpenParts['open'], access: RepositoryAccess): Promise<Repository> {
+async function openOrExplain(open: KnownHere['open'], access: RepositoryAccess): Promise<Repository> {
   try {
     return await open(access);
   } catch (error) {

@@ -1,6 +1,6 @@
 import type { SnapshotRepairReport } from '../repository/index.ts';
-import { chooseSnapshots, findContext } from '../snapshots/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import { chooseSnapshots, findContext, type SnapshotSources } from '../snapshots/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 
 export interface SnapshotRepairRequest {
   /** Snapshots, or volumes for all of theirs; empty means all. */
@@ -11,21 +11,14 @@ export interface SnapshotRepairRequest {
 
 /** Replaces damaged snapshots by new ones, without what is lost. */
 export async function repairSnapshots(
-  parts: Protection,
+  sources: SnapshotSources,
   { references, forget, dryRun }: SnapshotRepairRequest,
   options: JobOptions,
 ): Promise<SnapshotRepairReport> {
-  const repository = await parts.repository();
-  const snapshotIds = await idsOf(parts, references, options);
+  const snapshotIds =
+    references.length === 0
+      ? undefined
+      : chooseSnapshots(references, await findContext(sources, options)).map(({ id }) => id);
   const { signal, onProgress } = options;
-  return await repository.repairSnapshots({ snapshotIds, forget, dryRun, signal, onProgress });
-}
-
-async function idsOf(
-  parts: Protection,
-  references: readonly string[],
-  options: JobOptions,
-): Promise<string[] | undefined> {
-  if (references.length === 0) return undefined;
-  return chooseSnapshots(references, await findContext(parts, options)).map(({ id }) => id);
+  return await sources.repository.repairSnapshots({ snapshotIds, forget, dryRun, signal, onProgress });
 }

@@ -34,11 +34,9 @@ async function errorOf(said: Partial<ConfiguredRepository> | undefined): Promise
     {
       stateDir,
       env: { THERE: 'secret' },
-      passwordReference: 'env:OTHER',
       catalog: async () => catalog,
       configuration: async () => ({ repository: undefined, repositories }),
-      maker: async () => ({ has: fail, open: fail, init: fail }),
-      openOther: fail,
+      maker: { has: fail, open: fail, init: fail },
     },
     [],
     {},

@@ -2,10 +2,10 @@ import type { Catalog, RepositoryRecord } from '../catalog/catalog.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Repository } from '../repository/index.ts';
-import { initialize, type InitReport } from './init.ts';
+import { initialize, type InitReport, type RepositoryMaker } from './init.ts';
 import { noRepository } from './no-repository.ts';
 import { openKnown } from './open-repository.ts';
-import type { JobOptions, RepositoryMaker } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import { orderSnapshots } from '../snapshots/index.ts';
 import type { OtherRepository } from './upkeep.ts';
 import { type RepositoriesSaid, withConfigured } from './with-configured.ts';
@@ -53,27 +53,26 @@ export interface RepositoryState {
   readonly error: AppError | undefined;
 }
 
-export interface RepositoriesParts {
+export interface RepositoriesAccess {
   readonly stateDir: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The password reference that this command was given for a repository to add. */
   readonly passwordReference: string | undefined;
-  catalog(): Promise<Catalog>;
+  readonly catalog: () => Promise<Catalog>;
   /** The content of `holdfast.yaml`. */
-  configuration(): Promise<RepositoriesSaid>;
-  maker(): Promise<RepositoryMaker>;
+  readonly configuration: () => Promise<RepositoriesSaid>;
+  readonly maker: RepositoryMaker;
   /** Opens the repository whose chunker parameters a new one takes. */
-  openOther(asked: OtherRepository): Promise<Pick<Repository, 'polynomial' | 'location'>>;
+  readonly openOther: (asked: OtherRepository) => Promise<Pick<Repository, 'polynomial' | 'location'>>;
 }
 
 export async function addRepository(
-  parts: RepositoriesParts,
+  { stateDir, env, passwordReference, catalog, maker, openOther }: Omit<RepositoriesAccess, 'configuration'>,
   request: AddRepositoryRequest,
   { signal }: JobOptions,
 ): Promise<InitReport> {
   const { name, location, options, makeDefault, chunkerFrom: like } = request;
   refuseBadName(name);
-  const { stateDir, env, passwordReference } = parts;
   return await initialize(
     {
       stateDir,
@@ -83,15 +82,14 @@ export async function addRepository(
       location,
       options,
       makeDefault: makeDefault || undefined,
-      chunkerFrom: like && (() => parts.openOther(like)),
+      chunkerFrom: like && (() => openOther(like)),
       signal,
     },
-    { catalog: await parts.catalog(), maker: await parts.maker() },
+    { catalog: await catalog(), maker },
   );
 }
 
-export async function removeRepository(parts: RepositoriesParts, name: string): Promise<KnownRepository> {
-  const catalog = await parts.catalog();
+export function removeRepository(catalog: Catalog, name: string): KnownRepository {
   const records = catalog.listRepositories();
   const record = recordOf(records, name);
   if (record.isDefault && records.length > 1) {
@@ -103,30 +101,41 @@ export async function removeRepository(parts: RepositoriesParts, name: string): 
   return record;
 }
 
-export async function setDefaultRepository(parts: RepositoriesParts, name: string): Promise<KnownRepository> {
-  const catalog = await parts.catalog();
+export function setDefaultRepository(catalog: Catalog, name: string): KnownRepository {
   const record = { ...recordOf(catalog.listRepositories(), name), isDefault: true };
   catalog.saveRepository(record);
   return record;
 }
 
 export async function checkRepositories(
-  parts: RepositoriesParts,
+  access: Pick<RepositoriesAccess, 'stateDir' | 'env' | 'catalog' | 'configuration' | 'maker'>,
   names: readonly string[],
   options: JobOptions,
 ): Promise<RepositoryState[]> {
-  const listed = (await parts.catalog()).listRepositories();
-  if (listed.length === 0) throw await noRepository(parts.stateDir);
-  const said = withConfigured(listed, await parts.configuration(), parts.stateDir);
+  const { stateDir, env, maker } = access;
+  const catalog = await access.catalog();
+  const listed = catalog.listRepositories();
+  if (listed.length === 0) throw await noRepository(stateDir);
+  const configuration = await access.configuration();
+  const said = withConfigured(listed, configuration, stateDir);
   const records = listed.map((record) => said.find(({ name }) => name === record.name) ?? record);
   const chosen = names.length === 0 ? records : names.map((name) => recordOf(records, name));
   const states: RepositoryState[] = [];
-  for (const record of chosen) states.push(await stateOf(parts, record, options));
+  for (const record of chosen)
+    states.push(await stateOf({ stateDir, env, catalog, configuration, maker }, record, options));
   return states;
 }
 
+interface Known {
+  readonly stateDir: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly catalog: Catalog;
+  readonly configuration: RepositoriesSaid;
+  readonly maker: RepositoryMaker;
+}
+
 async function stateOf(
-  parts: RepositoriesParts,
+  known: Known,
   record: RepositoryRecord,
   options: JobOptions,
 ): Promise<RepositoryState> {
@@ -135,7 +144,7 @@ async function stateOf(
   const state = { name, location, isDefault, snapshots: undefined, newest: undefined };
   const durationMs = (): number => Math.round(performance.now() - started);
   try {
-    const found = await lookInto(parts, record, options);
+    const found = await lookInto(known, record, options);
     return { ...state, ...found, durationMs: durationMs(), error: undefined };
   } catch (error) {
     if (!isAppError(error) || error.code === 'cancelled') throw error;
@@ -144,12 +153,10 @@ async function stateOf(
 }
 
 async function lookInto(
-  parts: RepositoriesParts,
+  { stateDir, env, catalog, configuration, maker }: Known,
   record: RepositoryRecord,
   { signal }: JobOptions,
 ): Promise<Pick<RepositoryState, 'snapshots' | 'newest'>> {
-  const maker = await parts.maker();
-  const { stateDir, env } = parts;
   // Its own password, whichever the command was given for another one.
   const asked = {
     repository: record.name,
@@ -159,8 +166,8 @@ async function lookInto(
     signal,
   };
   await using repository = await openKnown(asked, {
-    catalog: await parts.catalog(),
-    configuration: await parts.configuration(),
+    catalog,
+    configuration,
     open: (access) => maker.open(access),
   });
   const snapshots = await repository.listSnapshots({ signal });

@@ -14,7 +14,7 @@ export interface RepositoryStore {
   readonly options: Readonly<Record<string, string>> | undefined;
 }
 
-export interface AccessParts {
+export interface AccessOptions {
   readonly env: Environment;
   readonly stateDir: string;
   readonly signal?: AbortSignal | undefined;
@@ -25,7 +25,7 @@ export interface AccessParts {
 /** How to reach a repository's store. The cache is in the state folder. */
 export function storeAccess(
   { location, options }: RepositoryStore,
-  { env, stateDir, signal, onWarning }: AccessParts,
+  { env, stateDir, signal, onWarning }: AccessOptions,
 ): Omit<RepositoryAccess, 'password'> {
   const cacheDir = path.join(stateDir, 'cache');
   const onRetry = onWarning && warnAtTimes(onWarning);
@@ -44,11 +44,11 @@ export async function refuseForeignProgram(
 /** How to open a repository, with its password reference. */
 export function repositoryAccess(
   store: RepositoryStore & { readonly passwordReference: string },
-  parts: AccessParts,
+  access: AccessOptions,
 ): RepositoryAccess {
   const password = async (): Promise<Uint8Array> =>
-    await readPassword(store.passwordReference, parts.env, parts);
-  return { ...storeAccess(store, parts), password };
+    await readPassword(store.passwordReference, access.env, access);
+  return { ...storeAccess(store, access), password };
 }
 
 const warnEveryMs = 15_000;

@@ -4,22 +4,24 @@ import type {
   LockHolder,
   PackRepairReport,
   RepairedSnapshot,
+  Repository,
   RepositoryKey,
   SnapshotRepairReport,
   UnlockReport,
 } from '../repository/index.ts';
-import { copy, type CopyParts, type CopyRequest, type OtherRepository } from './copy.ts';
+import { copy, type CopyRequest, type OtherRepository } from './copy.ts';
 import {
   type AddedKey,
   addKey,
   type ChangedKey,
   changeKey,
-  type KeyParts,
+  type KeyPlace,
   type NewKey,
   type RemovedKey,
   removeKey,
 } from './key.ts';
-import { type JobOptions } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
+import { openSources, type SnapshotAccess } from '../snapshots/index.ts';
 import { repairSnapshots, type SnapshotRepairRequest } from './repair.ts';
 
 /** Maintains the repository itself. */
@@ -43,7 +45,10 @@ export interface Upkeep {
   copy(request: CopyRequest, options?: JobOptions): Promise<CopyReport>;
 }
 
-export interface UpkeepParts extends KeyParts, CopyParts {}
+export interface UpkeepAccess
+  extends SnapshotAccess, Pick<KeyPlace, 'stateDir' | 'env' | 'passwordReference'> {
+  readonly openOther: (request: OtherRepository) => Promise<Repository>;
+}
 
 export interface IndexRepairRequest {
   readonly readAllPacks: boolean;
@@ -61,25 +66,33 @@ export interface UnlockRequest {
   readonly dryRun: boolean;
 }
 
-export function openUpkeep(parts: UpkeepParts): Upkeep {
+export function openUpkeep(access: UpkeepAccess): Upkeep {
+  const { repository, catalog, stateDir, env, passwordReference } = access;
+  const keyPlace = async (): Promise<KeyPlace> => {
+    return { repository: await repository(), catalog: await catalog(), stateDir, env, passwordReference };
+  };
   return {
     async listKeys(options = {}) {
-      return await (await parts.repository()).listKeys(options);
+      return await (await repository()).listKeys(options);
     },
-    addKey: async (request, options = {}) => await addKey(parts, request, options),
-    changeKey: async (request, options = {}) => await changeKey(parts, request, options),
-    removeKey: async (request, options = {}) => await removeKey(parts, request, options),
+    addKey: async (request, options = {}) => await addKey(await keyPlace(), request, options),
+    changeKey: async (request, options = {}) => await changeKey(await keyPlace(), request, options),
+    removeKey: async (request, options = {}) => await removeKey(await keyPlace(), request, options),
     async unlock(request, options = {}) {
-      return await (await parts.repository()).unlock({ ...request, ...options });
+      return await (await repository()).unlock({ ...request, ...options });
     },
     async repairIndex(request, { signal, onProgress } = {}) {
-      return await (await parts.repository()).repairIndex({ ...request, signal, onProgress });
+      return await (await repository()).repairIndex({ ...request, signal, onProgress });
     },
     async repairPacks(request, { signal, onProgress } = {}) {
-      return await (await parts.repository()).repairPacks({ ...request, signal, onProgress });
+      return await (await repository()).repairPacks({ ...request, signal, onProgress });
     },
-    repairSnapshots: async (request, options = {}) => await repairSnapshots(parts, request, options),
-    copy: async (request, options = {}) => await copy(parts, request, options),
+    repairSnapshots: async (request, options = {}) =>
+      await repairSnapshots(await openSources(access), request, options),
+    async copy({ to, ...request }, options = {}) {
+      const sources = await openSources(access);
+      return await copy(sources, { ...request, target: await access.openOther(to) }, options);
+    },
   };
 }
 

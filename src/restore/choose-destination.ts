@@ -96,7 +96,11 @@ export async function chooseDestination(
     const choose = isFile ? entryDestination : directoryDestination;
     return { destination: await choose(volume.name), notes: [] };
   }
-  const name = await nameNow(parts, { what: request.what, recorded: volume }, options);
+  const name = await nameNow(
+    { catalog: await parts.catalog(), host: parts.host },
+    { what: request.what, recorded: volume },
+    options,
+  );
   return await chooseOwnVolume(parts, { ...asked, recorded: { ...volume, name } }, options);
 }
 

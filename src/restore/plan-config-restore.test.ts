@@ -85,7 +85,7 @@ test('a file that a container can write to comes back only when it is missing, a
   expect(texts).toEqual(['newer', 'old', 'old']);
   const request = { snapshot: snapshot.id.slice(0, 8), path: '', containerFile: there };
   const saved: Uint8Array[] = [];
-  for await (const piece of dump(world.parts, request, {})) saved.push(piece);
+  for await (const piece of dump(world, request, {})) saved.push(piece);
   expect(Buffer.concat(saved).toString()).toBe('old');
 });
 

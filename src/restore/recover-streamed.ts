@@ -4,7 +4,7 @@ import { quote } from '../model/quote.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import { planRestore } from './restore-plan.ts';
 import { applyRestoreHeld } from './restore.ts';
-import { findContext, findSavedAs } from '../snapshots/index.ts';
+import { findContext, openSources, findSavedAs } from '../snapshots/index.ts';
 import { again, noteOfDamaged, whatIsWrong, whenLeft } from './settle-streamed.ts';
 import { listStreamed, type StreamedJournal } from './streamed-journal.ts';
 
@@ -54,7 +54,7 @@ async function putBack(parts: Protection, journal: StreamedJournal, options: Job
     throw new AppError('not-found', `What was in ${quote(name)} is in another repository`, {
       hint: `Run the command again with --repo ${location}.`,
     });
-  const { snapshots } = await findContext(parts, options);
+  const { snapshots } = await findContext(await openSources(parts), options);
   const what = findSavedAs(safetyId, snapshots)?.id ?? safetyId;
   // Trusted as recorded: the journal, which is ours, names the snapshot.
   const request = { what, to: undefined, path: undefined, safetySnapshot: true, asRecorded: true };

@@ -6,7 +6,7 @@ import type { Snapshot } from '../model/snapshot.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
 import { backup } from '../backup/index.ts';
 import { settleHeld } from './settle.ts';
-import { openSnapshot, safetyTag } from '../snapshots/index.ts';
+import { openSnapshot, openSources, safetyTag } from '../snapshots/index.ts';
 import { takeLeases } from '../leases/index.ts';
 import { logged, type JobOptions, type Protection } from '../activity/index.ts';
 import {
@@ -55,7 +55,7 @@ export async function planDumpRestore(
   { what, to, only, safetySnapshot }: DumpRestoreRequest,
   options: JobOptions,
 ): Promise<DumpRestorePlan> {
-  const { repository, snapshot } = await openSnapshot(parts, what, options);
+  const { repository, snapshot } = await openSnapshot(await openSources(parts), what, options);
   const id = quote(snapshot.id.slice(0, 8));
   const all = await repository.listDumps(snapshot, options);
   if (all.length === 0)

@@ -71,7 +71,7 @@ async function keepLineage(parts: Protection, plan: BroughtBack, options: JobOpt
   const recorded = broughtBack(plan);
   if (recorded === undefined) return;
   const catalog = await parts.catalog();
-  const place = await placeOf(parts, recorded, options);
+  const place = await placeOf({ catalog, host: parts.host }, recorded, options);
   const now = identityIn(catalog, place);
   const origin = { identity: recorded.identity, hostName: recorded.host.name };
   const isOwn = await isOwnSnapshot(parts, plan.snapshot, options);
@@ -133,5 +133,5 @@ async function isOwnSnapshot(
 ): Promise<boolean> {
   const host = await parts.host().catch(() => undefined);
   const identity = (await host?.info({ signal }).catch(() => undefined))?.identity;
-  return (await ownTest(parts, identity))(snapshot);
+  return ownTest(await parts.catalog(), identity)(snapshot);
 }

@@ -26,6 +26,7 @@ import {
   explainContainerPath,
   findContext,
   findSnapshot,
+  openSources,
 } from '../snapshots/index.ts';
 import { chooseDestination, type Destination, changesOfEntry } from './choose-destination.ts';
 import { type BroughtBack, lineageNotes } from './restore-lineage.ts';
@@ -95,7 +96,7 @@ export async function planRestore(
   options: JobOptions,
 ): Promise<RestorePlan> {
   const repository = await parts.repository();
-  const context = await findContext(parts, options);
+  const context = await findContext(await openSources(parts), options);
   const snapshot = findSnapshot(request.what, context);
   const inside = request.path === undefined ? wholeOf(snapshot) : parseVolumePath(request.path);
   const entry = await findEntry(parts, { snapshot, path: inside }, options);

@@ -3,7 +3,7 @@ import type { Host } from '../hosts/host.ts';
 import type { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { type Place, type PlannedStops, planStopsAt } from '../quiesce/index.ts';
-import { findContext } from '../snapshots/index.ts';
+import { findContext, openSources } from '../snapshots/index.ts';
 import { chooseRestorePoint, type RestorePoint } from './choose-restore-point.ts';
 import { type ConfigPlan, planConfigRestore } from './plan-config-restore.ts';
 import { defaultKeepMs, type RestorePlan, type RestoreRequest, planRestore } from './restore-plan.ts';
@@ -44,7 +44,7 @@ export async function planStackRestore(
   request: StackRequest,
   options: JobOptions,
 ): Promise<StackPlan> {
-  const point = chooseRestorePoint(request.what, await findContext(parts, options));
+  const point = chooseRestorePoint(request.what, await findContext(await openSources(parts), options));
   const plans: RestorePlan[] = [];
   for (const { id } of point.snapshots)
     plans.push(

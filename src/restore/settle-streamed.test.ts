@@ -44,7 +44,7 @@ describe('what an unfinished restore leaves', () => {
   async function changeOf(id: string): Promise<Partial<ForgetDecision> | undefined> {
     const rules = { last: 1 };
     const request = { targets: [], tags: [], rules, keepVerified: 0, allowEmpty: true };
-    const { groups } = await prepareForget(parts, request, {});
+    const { groups } = await prepareForget(world, request, {});
     const decision = groups.flatMap(({ decisions }) => decisions).find(({ snapshot }) => snapshot.id === id);
     return decision && { stays: decision.stays, reasons: decision.reasons };
   }
@@ -127,12 +127,12 @@ describe('what an unfinished restore leaves', () => {
     await restoreInHalf(['write', 'write']);
     const { safetyId = '' } = (await journalOfFar()) ?? {};
     const request = { targets: [safetyId], tags: [], rules: {}, keepVerified: undefined, allowEmpty: true };
-    const plan = await prepareForget(parts, request, {});
+    const plan = await prepareForget(world, request, {});
     expect(plan.refusal).toMatchObject({ code: 'conflict', hint: expect.stringContaining('recover') });
-    await expect(applyForget(parts, plan, {})).rejects.toThrow('"holdfast recover" needs it');
+    await expect(applyForget(world, plan, {})).rejects.toThrow('"holdfast recover" needs it');
     await recoverStreamed(parts, {});
-    const later = await prepareForget(parts, request, {});
-    expect(await applyForget(parts, later, {})).toMatchObject({ removed: [safetyId] });
+    const later = await prepareForget(world, request, {});
+    expect(await applyForget(world, later, {})).toMatchObject({ removed: [safetyId] });
   });
 
   test('is needed under each id that a change of tags gives it, and recover finds it', async () => {

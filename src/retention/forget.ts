@@ -13,10 +13,12 @@ import {
   versionMeant,
   type FindContext,
   type OwnTest,
+  type SnapshotSources,
 } from '../snapshots/index.ts';
 import { type ForgetChoice, type ForgetPlan, planForget } from './forget-plan.ts';
 import { hasNoRules, hasTags, type KeepRules } from '../model/keep-rules.ts';
-import { logged, type JobOptions, type Protection } from '../activity/index.ts';
+import type { Repository } from '../repository/index.ts';
+import { type AuditLog, type JobOptions, logged } from '../activity/index.ts';
 import { listStreamed, savedIn } from '../restore/index.ts';
 
 export interface ForgetRequest {
@@ -44,33 +46,35 @@ export interface ForgetReport {
 
 /** What would be forgotten, and why everything else stays; changes nothing. */
 export async function prepareForget(
-  parts: Protection,
+  sources: SnapshotSources & { readonly stateDir: string },
   request: ForgetRequest,
   options: JobOptions,
 ): Promise<ForgetPlan> {
-  const context = await findContext(parts, options);
+  const context = await findContext(sources, options);
+  const { repository, catalog, stateDir } = sources;
   const asked = readTargets(request, context);
   const { isOwn, doubts } = context;
   const limits = { allowEmpty: request.allowEmpty, nowMs: Date.now(), isOwn, doubts };
   if (asked.ids.size + asked.damaged.length === 0) {
     const chosen = asked.groups.length > 0 ? asked.groups : inReach(request, context, options);
     const tagged = chosen.filter((snapshot) => isTagged(snapshot, request.tags));
-    const needed = await neededIds(parts, tagged);
-    return planForget(tagged, { ...chooseByRules(request, await verifiedIds(parts)), needed }, limits);
+    const needed = await neededIds(stateDir, tagged);
+    const verified = new Set(catalog.listVerifiedSnapshots(repository.id));
+    return planForget(tagged, { ...chooseByRules(request, verified), needed }, limits);
   }
   refuseMixed(request, asked);
   const keyOf = (snapshot: Snapshot): string => groupKey(snapshot, isOwn);
   const touched = new Set(context.snapshots.filter(({ id }) => asked.ids.has(id)).map(keyOf));
   const neighbours = context.snapshots.filter((snapshot) => touched.has(keyOf(snapshot)));
   const plan = planForget(neighbours, { kind: 'named', ids: asked.ids, damaged: asked.damaged }, limits);
-  const needed = await neededIds(parts, context.snapshots);
+  const needed = await neededIds(stateDir, context.snapshots);
   const missed = [...asked.ids].find((id) => needed.has(id));
   return missed === undefined ? plan : { ...plan, refusal: refuseNeeded(missed) };
 }
 
 /** Removes what the plan says, provided that everything that it says stays still exists. */
 export async function applyForget(
-  parts: Protection,
+  { repository, log }: { readonly repository: Repository; readonly log: AuditLog },
   plan: ForgetPlan,
   options: JobOptions,
 ): Promise<ForgetReport> {
@@ -80,10 +84,9 @@ export async function applyForget(
   const leaving = decisions.filter(({ stays }) => !stays).map(({ snapshot }) => snapshot.id);
   const removed = [...leaving, ...plan.damaged];
   if (removed.length > 0) {
-    const repository = await parts.repository();
     const { signal, onProgress } = options;
     const names = new Map(decisions.map(({ snapshot }) => [snapshot.id, snapshot.name]));
-    await logged(parts.log, {
+    await logged(log, {
       event: { kind: 'forget', repository: repository.id },
       work: () => repository.removeSnapshots(removed, { staying, signal, onProgress }),
       done: () =>
@@ -186,14 +189,9 @@ function isTagged(snapshot: Snapshot, lists: ForgetRequest['tags']): boolean {
   return lists.length === 0 || lists.some((tags) => hasTags(snapshot, tags));
 }
 
-async function verifiedIds(parts: Protection): Promise<Set<string>> {
-  const { id } = await parts.repository();
-  return new Set((await parts.catalog()).listVerifiedSnapshots(id));
-}
-
 /** Without a readable journal it is unknown what a restore needs. */
-async function neededIds(parts: Protection, snapshots: readonly Snapshot[]): Promise<Set<string>> {
-  const journals = await listStreamed(parts.stateDir, (error) => {
+async function neededIds(stateDir: string, snapshots: readonly Snapshot[]): Promise<Set<string>> {
+  const journals = await listStreamed(stateDir, (error) => {
     throw error;
   });
   const ids = new Set(journals.flatMap(savedIn));

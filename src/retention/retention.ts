@@ -2,7 +2,8 @@ import type { PruneLimits, PruneSummary } from '../repository/index.ts';
 import { applyForget, type ForgetReport, type ForgetRequest, prepareForget } from './forget.ts';
 import type { ForgetGroup, ForgetPlan, ForgetDecision } from './forget-plan.ts';
 import type { KeepRules, Period } from '../model/keep-rules.ts';
-import { type JobOptions, type Protection } from '../activity/index.ts';
+import type { AuditLog, JobOptions } from '../activity/index.ts';
+import { openSources, type SnapshotAccess } from '../snapshots/index.ts';
 import { changeTags, type TaggedSnapshot, type TagRequest } from './tag.ts';
 
 /** Keeps a repository from growing for ever. */
@@ -20,18 +21,26 @@ export interface Retention {
   changeTags(request: TagRequest, options?: JobOptions): Promise<TaggedSnapshot[]>;
 }
 
-export function openRetention(parts: Protection): Retention {
+export interface RetentionAccess extends SnapshotAccess {
+  readonly stateDir: string;
+  readonly log: AuditLog;
+}
+
+export function openRetention(access: RetentionAccess): Retention {
+  const { repository, stateDir, log } = access;
   return {
     asJson: { group: groupAsJson },
-    planForget: async (request, options = {}) => await prepareForget(parts, request, options),
-    applyForget: async (request, options = {}) => await applyForget(parts, request, options),
+    planForget: async (request, options = {}) =>
+      await prepareForget({ stateDir, ...(await openSources(access)) }, request, options),
+    applyForget: async (request, options = {}) =>
+      await applyForget({ log, repository: await repository() }, request, options),
     async planPrune(limits, { signal, onProgress } = {}) {
-      return await (await parts.repository()).planPrune({ ...limits, signal, onProgress });
+      return await (await repository()).planPrune({ ...limits, signal, onProgress });
     },
     async prune(limits, { signal, onProgress } = {}) {
-      return await (await parts.repository()).prune({ ...limits, signal, onProgress });
+      return await (await repository()).prune({ ...limits, signal, onProgress });
     },
-    changeTags: async (request, options = {}) => await changeTags(parts, request, options),
+    changeTags: async (request, options = {}) => await changeTags(access, request, options),
   };
 }
 

@@ -7,10 +7,12 @@ import {
   findSnapshot,
   isNamedById,
   machineOf,
+  openSources,
   safetyTag,
   type FullContext,
+  type SnapshotAccess,
 } from '../snapshots/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 
 export interface TagRequest {
   readonly snapshots: readonly string[];
@@ -25,15 +27,15 @@ export interface TaggedSnapshot {
 
 /** Changes the tags of snapshots. All are found before the first is changed. */
 export async function changeTags(
-  parts: Protection,
+  access: SnapshotAccess,
   { snapshots, change }: TagRequest,
   options: JobOptions,
 ): Promise<TaggedSnapshot[]> {
   refuseSenseless(change);
-  const context = await findContext(parts, options);
+  const sources = await openSources(access);
+  const context = await findContext(sources, options);
   const found = snapshots.map((text) => findToChange(text, context));
-  const repository = await parts.repository();
-  const catalog = await parts.catalog();
+  const { repository, catalog } = sources;
   const changed: TaggedSnapshot[] = [];
   for (const before of new Set(found)) {
     const after = await repository.changeTags(before.id, change, { signal: options.signal });

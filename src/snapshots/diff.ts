@@ -12,8 +12,8 @@ import { type LiveData, liveEntries } from '../quiesce/index.ts';
 import { nameNow } from './name-now.ts';
 import { nameOf, parentOf } from '../lib/on-disk.ts';
 import { findVolume } from '../volumes/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
-import { findContext } from './snapshots.ts';
+import type { JobOptions } from '../activity/index.ts';
+import { findContext, type SnapshotSources } from './snapshots.ts';
 
 export interface DiffRequest {
   readonly before: string;
@@ -33,18 +33,18 @@ export interface DiffResult {
  * are read.
  */
 export async function diff(
-  parts: Protection,
+  sources: SnapshotSources,
   request: DiffRequest,
   options: JobOptions,
 ): Promise<DiffResult> {
-  const repository = await parts.repository();
-  const context = await findContext(parts, options);
+  const { repository } = sources;
+  const context = await findContext(sources, options);
   const before = findSnapshot(request.before, context);
   if (request.after === undefined)
     return {
       before,
       after: undefined,
-      changes: compareWithLive(parts, { what: request.before, snapshot: before }, options),
+      changes: compareWithLive(sources, { what: request.before, snapshot: before }, options),
     };
   const after = findSnapshot(request.after, context);
   const { signal } = options;
@@ -60,16 +60,14 @@ function sameKey(before: SnapshotEntry, after: SnapshotEntry): boolean {
 }
 
 async function* compareWithLive(
-  parts: Protection,
+  sources: SnapshotSources,
   named: NamedSnapshot,
   options: JobOptions,
 ): AsyncGenerator<Change, void, undefined> {
-  await using opened = await openLive(parts, named, options);
+  await using opened = await openLive(sources, named, options);
   const { snapshot } = named;
-  yield* compareSnapshotWithLive(
-    { repository: await parts.repository(), snapshot, data: opened.data },
-    options,
-  );
+  const { repository } = sources;
+  yield* compareSnapshotWithLive({ repository, snapshot, data: opened.data }, options);
 }
 
 export interface SnapshotAndLive {
@@ -151,7 +149,7 @@ interface NamedSnapshot {
 }
 
 async function openLive(
-  parts: Protection,
+  sources: Pick<SnapshotSources, 'catalog' | 'host'>,
   { what, snapshot }: NamedSnapshot,
   options: JobOptions,
 ): Promise<OpenedLive> {
@@ -169,8 +167,8 @@ async function openLive(
   if (volume.kind === 'path') {
     return { data: { way: 'direct', root: fromText(volume.name) }, async [Symbol.asyncDispose]() {} };
   }
-  const host = await parts.host();
-  const name = await nameNow(parts, { what, recorded: volume }, options);
+  const host = await sources.host();
+  const name = await nameNow(sources, { what, recorded: volume }, options);
   await findVolume(host, name, options);
   const data = await host.openData(name, { signal: options.signal });
   return { data, [Symbol.asyncDispose]: () => data[Symbol.asyncDispose]() };

@@ -5,8 +5,8 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { parseVolumePath } from '../model/target.ts';
 import { dataOnly } from './data-only.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
-import { type OpenedSnapshot, openSnapshot } from './snapshots.ts';
+import type { JobOptions } from '../activity/index.ts';
+import { type OpenedSnapshot, openSnapshot, type SnapshotSources } from './snapshots.ts';
 
 export interface DumpRequest {
   readonly snapshot: string;
@@ -21,11 +21,11 @@ export interface DumpRequest {
 
 /** The bytes of a snapshot's file, or a folder as tar, with names relative to it. */
 export async function* dump(
-  parts: Protection,
+  sources: SnapshotSources,
   request: DumpRequest,
   options: JobOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const opened = await openSnapshot(parts, request.snapshot, options);
+  const opened = await openSnapshot(sources, request.snapshot, options);
   if (request.dump !== undefined) return yield* databaseDump(opened, request.dump, options);
   if (request.containerFile !== undefined) return yield* configFile(opened, request.containerFile, options);
   const path = parseVolumePath(request.path);

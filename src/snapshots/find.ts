@@ -3,8 +3,8 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
-import { listSnapshots } from './snapshots.ts';
+import type { JobOptions } from '../activity/index.ts';
+import { listSnapshots, openSources, type SnapshotAccess } from './snapshots.ts';
 
 export interface FindRequest {
   /** Names or paths, as .gitignore patterns. */
@@ -24,15 +24,15 @@ export interface FoundEntry {
 
 /** Searches snapshots for files and folders, newest snapshot first. Yields matches as they are found. */
 export async function* findEntries(
-  parts: Protection,
+  access: SnapshotAccess,
   request: FindRequest,
   options: JobOptions,
 ): AsyncGenerator<FoundEntry, void, undefined> {
   const matches = matcherOf(request);
   const filter = { name: request.volume, tags: request.tags };
-  const snapshots = await listSnapshots(parts, filter, options);
-  const repository = await parts.repository();
-  yield* repository.find({
+  const sources = await openSources(access);
+  const snapshots = await listSnapshots(sources, filter, options);
+  yield* sources.repository.find({
     snapshots: snapshots.toReversed(),
     matches,
     isAnywhere: request.patterns.every(isNamePattern),

@@ -36,9 +36,12 @@ export {
   findContext,
   noteDamaged,
   openSnapshot,
+  openSources,
   type FullContext,
   type ListedSnapshot,
+  type SnapshotAccess,
   type SnapshotFilter,
+  type SnapshotSources,
 } from './snapshots.ts';
 export { measureStats, type StatsReport, type VolumeStats } from './stats.ts';
 export { placeOf, takeOverByName, type Place } from './take-over.ts';

@@ -24,8 +24,8 @@ async function now(what: string, volumes: Readonly<Record<string, string>>): Pro
     world.volumes.push(someVolume(name));
     catalog.setVolumeIdentity('engine', name, identity);
   }
-  const parts = { ...world.parts, catalog: async () => catalog };
-  return await nameNow(parts, { what, recorded: { name: 'first', identity: 'its own' } }, {});
+  const { host } = world;
+  return await nameNow({ catalog, host }, { what, recorded: { name: 'first', identity: 'its own' } }, {});
 }
 
 test('is its current name, though another volume has the former one', async () => {

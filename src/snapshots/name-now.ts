@@ -3,8 +3,9 @@ import { quote } from '../model/quote.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
 import { parseVersionedTarget } from '../model/target.ts';
 import { targetName } from './find-snapshot.ts';
+import type { SnapshotSources } from './snapshots.ts';
 import { volumeIdentity } from '../leases/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 
 interface NamedVolume {
   /** The user's reference to the snapshot: a volume, with a version or not, or an id. */
@@ -19,13 +20,13 @@ interface NamedVolume {
  * when several volumes have the identity, and none of them is named.
  */
 export async function nameNow(
-  parts: Pick<Protection, 'catalog' | 'host'>,
+  { catalog, host: openHost }: Pick<SnapshotSources, 'catalog' | 'host'>,
   { what, recorded }: NamedVolume,
   { signal }: JobOptions,
 ): Promise<string> {
   const asked = targetName(parseVersionedTarget(what, new Date()).target);
   if (asked === recorded.name) return recorded.name;
-  const [catalog, host] = [await parts.catalog(), await parts.host()];
+  const host = await openHost();
   const { identity: hostIdentity } = await host.info({ signal });
   const isIt = (name: string): boolean =>
     volumeIdentity(catalog, { hostIdentity, name }) === recorded.identity;

@@ -1,14 +1,14 @@
 import { hostname } from 'node:os';
 import { quote } from '../model/quote.ts';
-import type { Protection } from '../activity/index.ts';
+import type { HostAccess } from '../hosts/host.ts';
 import { hostIfKnown, type ListedSnapshot } from './snapshots.ts';
 
 /** This machine's names in snapshots: its own, and its engine's when that answers. */
 export async function machineNames(
-  parts: Pick<Protection, 'host'>,
+  access: HostAccess,
   signal: AbortSignal | undefined,
 ): Promise<ReadonlySet<string>> {
-  const host = await hostIfKnown(parts, { signal });
+  const host = await hostIfKnown(access, { signal });
   return new Set([hostname(), ...(host === undefined ? [] : [host.name])]);
 }
 

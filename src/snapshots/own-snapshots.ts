@@ -1,6 +1,6 @@
 import { hostname as thisHostname } from 'node:os';
+import type { Catalog } from '../catalog/catalog.ts';
 import type { Snapshot } from '../model/snapshot.ts';
-import type { Protection } from '../activity/index.ts';
 
 /** Tells this machine's snapshots from those of others that share its repository. */
 export type OwnTest = (snapshot: Pick<Snapshot, 'volume' | 'hostname'>) => boolean;
@@ -11,11 +11,7 @@ export type OwnTest = (snapshot: Pick<Snapshot, 'volume' | 'hostname'>) => boole
  * machine's: a restore by an earlier version made both continue it. `hostIdentity` is undefined when the host
  * does not answer.
  */
-export async function ownTest(
-  parts: Pick<Protection, 'catalog'>,
-  hostIdentity: string | undefined,
-): Promise<OwnTest> {
-  const catalog = await parts.catalog();
+export function ownTest(catalog: Catalog, hostIdentity: string | undefined): OwnTest {
   const hosts = new Set([catalog.stateId(), ...(hostIdentity ? [hostIdentity] : [])]);
   const takenOver = new Set(catalog.listTakenOver());
   return ({ volume, hostname }) =>

@@ -3,13 +3,16 @@ import type { Change } from './compare-trees.ts';
 import { diff, type DiffRequest, type DiffResult } from './diff.ts';
 import { dump, type DumpRequest } from './dump.ts';
 import { findEntries, type FindRequest, type FoundEntry } from './find.ts';
-import { type JobOptions, type Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import {
   type ListedSnapshot,
   listFiles,
   listSnapshots,
+  openSources,
+  type SnapshotAccess,
   type SnapshotFilter,
   type SnapshotPath,
+  type SnapshotSources,
 } from './snapshots.ts';
 import { measureStats, type StatsReport } from './stats.ts';
 
@@ -28,20 +31,21 @@ export interface Snapshots {
   stats(filter: Pick<SnapshotFilter, 'name'>, options?: JobOptions): Promise<StatsReport>;
 }
 
-export function openSnapshots(parts: Protection): Snapshots {
+export function openSnapshots(access: SnapshotAccess): Snapshots {
+  const open = (): Promise<SnapshotSources> => openSources(access);
   return {
-    list: async (request, options = {}) => await listSnapshots(parts, request, options),
+    list: async (request, options = {}) => await listSnapshots(await open(), request, options),
     async *listFiles(where, options = {}) {
-      yield* listFiles(parts, where, options);
+      yield* listFiles(await open(), where, options);
     },
-    diff: async (request, options = {}) => await diff(parts, request, options),
+    diff: async (request, options = {}) => await diff(await open(), request, options),
     async *dump(request, options = {}) {
-      yield* dump(parts, request, options);
+      yield* dump(await open(), request, options);
     },
     async *find(request, options = {}) {
-      yield* findEntries(parts, request, options);
+      yield* findEntries(access, request, options);
     },
-    stats: async (request, options = {}) => await measureStats(parts, request, options),
+    stats: async (request, options = {}) => await measureStats(await open(), request, options),
   };
 }
 

@@ -8,8 +8,8 @@ test.each(['unavailable', 'denied', 'conflict', 'failed'] as const)(
   async (code) => {
     await using world = await openStreamedWorld();
     const error = new AppError(code, 'No host');
-    const parts = { ...world.parts, host: () => Promise.reject(error) };
-    if (code === 'failed') return await expect(findContext(parts, {})).rejects.toBe(error);
-    expect(await listSnapshots(parts, { name: 'far' }, {})).toMatchObject([{ name: 'far' }]);
+    const sources = { ...world, host: () => Promise.reject(error) };
+    if (code === 'failed') return await expect(findContext(sources, {})).rejects.toBe(error);
+    expect(await listSnapshots(sources, { name: 'far' }, {})).toMatchObject([{ name: 'far' }]);
   },
 );

@@ -1,4 +1,5 @@
-import type { HostInfo } from '../hosts/host.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import type { HostAccess, HostInfo } from '../hosts/host.ts';
 import { isAppError } from '../model/errors.ts';
 import { nearNames } from '../model/near-names.ts';
 import { quote } from '../model/quote.ts';
@@ -10,7 +11,7 @@ import { pathIdentity, volumeIdentity } from '../leases/index.ts';
 import { listInKnownOrder } from './known-order.ts';
 import { type OwnTest, ownTest } from './own-snapshots.ts';
 import { explainContainerPath } from './path-in-container.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import type { TimeDoubt } from './snapshot-order.ts';
 
 export interface SnapshotFilter {
@@ -40,13 +41,29 @@ export interface SnapshotPath {
   readonly dumps?: boolean | undefined;
 }
 
+/** Where snapshots are, and what tells whose they are. */
+export interface SnapshotSources extends HostAccess {
+  readonly repository: Repository;
+  readonly catalog: Catalog;
+}
+
+/** The same, not opened yet. */
+export interface SnapshotAccess extends HostAccess {
+  readonly repository: () => Promise<Repository>;
+  readonly catalog: () => Promise<Catalog>;
+}
+
+export async function openSources({ repository, catalog, host }: SnapshotAccess): Promise<SnapshotSources> {
+  return { repository: await repository(), catalog: await catalog(), host };
+}
+
 /** Oldest first. */
 export async function listSnapshots(
-  parts: Protection,
+  sources: SnapshotSources,
   filter: SnapshotFilter,
   options: JobOptions,
 ): Promise<ListedSnapshot[]> {
-  const context = await findContext(parts, options);
+  const context = await findContext(sources, options);
   const named =
     filter.name === undefined ? context.snapshots : lineage(targetName(parseTarget(filter.name)), context);
   if (filter.name !== undefined && named.length === 0) noteNear(filter.name, context, options);
@@ -82,11 +99,11 @@ function noteNear(name: string, { snapshots }: FindContext, { onNote }: JobOptio
 
 /** The entries below a path of a snapshot, the path itself first. */
 export async function* listFiles(
-  parts: Protection,
+  sources: SnapshotSources,
   where: SnapshotPath,
   options: JobOptions,
 ): AsyncGenerator<SnapshotEntry, void, undefined> {
-  const { repository, snapshot } = await openSnapshot(parts, where.snapshot, options);
+  const { repository, snapshot } = await openSnapshot(sources, where.snapshot, options);
   if (where.dumps === true) return yield* await repository.listDumps(snapshot, { signal: options.signal });
   const depth = where.depth === undefined ? {} : { depth: where.depth };
   try {
@@ -103,12 +120,12 @@ export interface OpenedSnapshot {
 
 /** The snapshot of a reference, with its repository. */
 export async function openSnapshot(
-  parts: Protection,
+  sources: SnapshotSources,
   reference: string,
   options: JobOptions,
 ): Promise<OpenedSnapshot> {
-  const context = await findContext(parts, options);
-  return { repository: await parts.repository(), snapshot: findSnapshot(reference, context) };
+  const context = await findContext(sources, options);
+  return { repository: sources.repository, snapshot: findSnapshot(reference, context) };
 }
 
 /** With all evidence. */
@@ -121,16 +138,16 @@ export interface FullContext extends FindContext {
  * The context that resolves references. A host that does not answer is not an error: names are then used
  * without it.
  */
-export async function findContext(parts: Protection, options: JobOptions): Promise<FullContext> {
-  const { snapshots, doubts, damaged } = await listInKnownOrder(parts, options);
+export async function findContext(sources: SnapshotSources, options: JobOptions): Promise<FullContext> {
+  const { snapshots, doubts, damaged } = await listInKnownOrder(sources, options);
   for (const id of damaged.keys()) noteDamaged(id, options);
-  const catalog = await parts.catalog();
-  const hostIdentity = (await hostIfKnown(parts, options))?.identity;
+  const { catalog } = sources;
+  const hostIdentity = (await hostIfKnown(sources, options))?.identity;
   return {
     snapshots,
     doubts,
     damaged,
-    isOwn: await ownTest(parts, hostIdentity),
+    isOwn: ownTest(catalog, hostIdentity),
     now: new Date(),
     identityOf: (name) => {
       if (name.startsWith('/')) return pathIdentity(catalog, name);
@@ -145,11 +162,11 @@ export function noteDamaged(id: string, { onNote }: JobOptions): void {
 
 /** Undefined when no host answers. */
 export async function hostIfKnown(
-  parts: Pick<Protection, 'host'>,
+  { host }: HostAccess,
   { signal }: Pick<JobOptions, 'signal'>,
 ): Promise<HostInfo | undefined> {
   try {
-    return await (await parts.host()).info({ signal });
+    return await (await host()).info({ signal });
   } catch (error) {
     const isUnknown = isAppError(error, 'unavailable') || isAppError(error, 'denied');
     // A conflict: an engine has appeared, and the user has not yet said which volumes to use.

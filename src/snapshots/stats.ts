@@ -1,7 +1,7 @@
 import type { GroupStats, RepositoryStats } from '../repository/index.ts';
 import { groupSnapshots, type SnapshotGroup } from './group-snapshots.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
-import { listSnapshots, type SnapshotFilter } from './snapshots.ts';
+import type { JobOptions } from '../activity/index.ts';
+import { listSnapshots, type SnapshotFilter, type SnapshotSources } from './snapshots.ts';
 
 interface Ratios {
   /** Restored bytes of the snapshots per byte before compression that they need. Undefined without any. */
@@ -25,18 +25,17 @@ export interface StatsReport extends Omit<RepositoryStats, 'groups' | 'total'> {
  * read.
  */
 export async function measureStats(
-  parts: Protection,
+  sources: SnapshotSources,
   filter: Pick<SnapshotFilter, 'name'>,
   options: JobOptions,
 ): Promise<StatsReport> {
-  const chosen = filter.name === undefined ? undefined : await chosenIds(parts, filter, options);
-  const snapshots = await listSnapshots(parts, {}, options);
+  const chosen = filter.name === undefined ? undefined : await chosenIds(sources, filter, options);
+  const snapshots = await listSnapshots(sources, {}, options);
   const own = new Set<unknown>(snapshots.filter(({ isOwn }) => isOwn));
   const groups = groupSnapshots(snapshots, (one) => own.has(one)).sort((a, b) =>
     a.name < b.name ? -1 : a.name > b.name ? 1 : 0,
   );
-  const repository = await parts.repository();
-  const { groups: sizes, ...rest } = await repository.stats({
+  const { groups: sizes, ...rest } = await sources.repository.stats({
     groups: groups.map((group) => group.snapshots),
     signal: options.signal,
     onProgress: options.onProgress,
@@ -50,11 +49,11 @@ export async function measureStats(
 }
 
 async function chosenIds(
-  parts: Protection,
+  sources: SnapshotSources,
   filter: Pick<SnapshotFilter, 'name'>,
   options: JobOptions,
 ): Promise<Set<string>> {
-  const chosen = await listSnapshots(parts, filter, { signal: options.signal });
+  const chosen = await listSnapshots(sources, filter, { signal: options.signal });
   return new Set(chosen.map(({ id }) => id));
 }
 

@@ -1,19 +1,19 @@
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
-import { findContext } from './snapshots.ts';
+import type { JobOptions } from '../activity/index.ts';
+import { findContext, type SnapshotSources } from './snapshots.ts';
 
 /**
  * Future snapshots under this name continue what another machine saved under it. Throws `usage` when several
  * machines did: no record says whose place this one takes.
  */
 export async function takeOverByName(
-  parts: Protection,
+  sources: SnapshotSources,
   { kind, name }: Pick<VolumeDescription, 'kind' | 'name'>,
   options: JobOptions,
 ): Promise<void> {
-  const { snapshots, isOwn } = await findContext(parts, options);
+  const { snapshots, isOwn } = await findContext(sources, options);
   const others = snapshots.filter(
     (one) => one.volume?.kind === kind && one.volume.name === name && !isOwn(one),
   );
@@ -35,8 +35,8 @@ export async function takeOverByName(
       },
     );
   const [identity, hostName] = origin;
-  const { hostIdentity } = await placeOf(parts, { kind, name }, options);
-  (await parts.catalog()).takeOverLineage(hostIdentity, name, { identity, hostName });
+  const { hostIdentity } = await placeOf(sources, { kind, name }, options);
+  sources.catalog.takeOverLineage(hostIdentity, name, { identity, hostName });
 }
 
 export interface Place {
@@ -46,12 +46,12 @@ export interface Place {
 }
 
 export async function placeOf(
-  parts: Protection,
+  { catalog, host }: Pick<SnapshotSources, 'catalog' | 'host'>,
   { kind, name }: Pick<VolumeDescription, 'kind' | 'name'>,
   { signal }: JobOptions,
 ): Promise<Place> {
-  const stateId = (await parts.catalog()).stateId();
+  const stateId = catalog.stateId();
   if (kind === 'path') return { kind, hostIdentity: stateId, name };
-  const { identity } = await (await parts.host()).info({ signal });
+  const { identity } = await (await host()).info({ signal });
   return { kind, hostIdentity: identity || stateId, name };
 }

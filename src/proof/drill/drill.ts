@@ -6,7 +6,7 @@ import type { Snapshot } from '../../model/snapshot.ts';
 import { readDiskEvidence } from '../../quiesce/index.ts';
 import type { JobOptions, Protection } from '../../activity/index.ts';
 import { applyRestore, planRestore } from '../../restore/index.ts';
-import { findContext } from '../../snapshots/index.ts';
+import { findContext, openSources } from '../../snapshots/index.ts';
 import { chooseDrill, type DrillChoice } from './choose-drill.ts';
 import type { DrilledServer, DrillReport, DrillRequest } from './drill-types.ts';
 import { askServer, onlySeen, type ServerAnswer } from './ask-server.ts';
@@ -33,7 +33,7 @@ export async function drill(
   request: DrillRequest,
   options: JobOptions,
 ): Promise<DrillReport> {
-  const choice = chooseDrill(request, await findContext(parts, options));
+  const choice = chooseDrill(request, await findContext(await openSources(parts), options));
   await using trial = await openTrial(parts, options);
   const started = performance.now();
   const blank: Findings = {
