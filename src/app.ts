@@ -15,7 +15,7 @@ import {
 import { backup, backupJson, type BackupRequest, importArchives, tellingOfFailure } from './backup/index.ts';
 import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './app/logged-parts.ts';
 import { openPolicies, type LoadedConfiguration, type OpenedApp } from './policies/index.ts';
-import { openDoctor } from './insight/index.ts';
+import { openDoctor, openMetrics } from './insight/index.ts';
 import { initialize, openRepositories, openUpkeep } from './repositories/index.ts';
 import { openProof } from './proof/index.ts';
 import type { JobOptions, Protection } from './activity/index.ts';
@@ -57,6 +57,7 @@ function openAppWithParts(
   };
   const app: App = {
     ...withJobs(rooms, parts.jobs),
+    metrics: openMetrics(parts, rooms.policies),
     config,
     jobs: parts.jobs,
     doctor: openDoctor(parts),

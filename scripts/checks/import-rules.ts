@@ -43,6 +43,7 @@ export const testFile = '\\.test\\.ts$';
 const serviceFaces = [
   '^src/surfaces/serve/',
   '^src/surfaces/docker-api/serve-api\\.ts$',
+  '^src/surfaces/metrics/serve-metrics\\.ts$',
   '^src/surfaces/docker-plugin/serve-plugin\\.ts$',
 ];
 /** Where a program starts: it may call what otherwise only `app.ts` may. */

@@ -7,7 +7,7 @@ import type {
   ImportArchivesRequest,
 } from '../backup/index.ts';
 import type { EngineRecords } from '../hosts/engine-records.ts';
-import type { Doctor } from '../insight/index.ts';
+import type { Doctor, Metrics } from '../insight/index.ts';
 import type { LogEntry, LogKind } from '../model/log-entry.ts';
 import type { Volume } from '../model/volume.ts';
 import type { Policies } from '../policies/index.ts';
@@ -49,6 +49,7 @@ export interface App extends AsyncDisposable {
   readonly repositories: AllRepositories;
   readonly activity: Activity;
   readonly doctor: Doctor;
+  readonly metrics: Metrics;
   /** The works under way, and the last that ended. */
   readonly jobs: Jobs;
   /** For services that speak Docker's protocols. */

@@ -4,7 +4,14 @@ import type { JobOutcome, JobRegistry, WorkOptions } from './jobs.ts';
 
 type Rooms = Omit<
   App,
-  'jobs' | 'config' | 'recoverAtStart' | 'engineLinks' | 'activity' | 'doctor' | typeof Symbol.asyncDispose
+  | 'jobs'
+  | 'config'
+  | 'recoverAtStart'
+  | 'engineLinks'
+  | 'activity'
+  | 'doctor'
+  | 'metrics'
+  | typeof Symbol.asyncDispose
 >;
 
 type Work = (request: unknown, options?: WorkOptions) => Promise<unknown>;

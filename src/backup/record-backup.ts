@@ -50,6 +50,8 @@ export async function recordRun(
     startedAt,
     finishedAt: new Date().toISOString(),
     message: outcome.error?.message ?? outcome.problems[0]?.message ?? missingInWords(outcome),
+    grade: outcome.grade,
+    stillMs: outcome.evidence?.stillMs,
   });
   await tellOfBackup(means, { outcome, repositoryId: repository.id, stack: volume.stack, tags });
 }

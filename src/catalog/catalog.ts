@@ -2,6 +2,7 @@ import type { HostKind } from '../model/volume.ts';
 import type {
   AnomalyRecord,
   ForgottenRecord,
+  PolicyAction,
   PolicyCursor,
   PolicyRun,
   PolicyRunEnd,
@@ -33,6 +34,10 @@ export interface RunRecord {
   readonly startedAt: string;
   readonly finishedAt: string;
   readonly message: string | undefined;
+  /** How still the data was. */
+  readonly grade?: string | undefined;
+  /** How long containers were kept still. */
+  readonly stillMs?: number | undefined;
 }
 
 /** The snapshots that a check of all data found intact. */
@@ -186,6 +191,48 @@ export interface PolicyRunFilter {
   readonly limit: number;
 }
 
+/** The newest good run of a policy's task, kept longer than the history of runs. */
+export interface PolicyAnswer {
+  readonly policy: string;
+  readonly action: PolicyAction;
+  readonly repository: string;
+  /** Identity of the volume or path; '' for an action on a whole repository. */
+  readonly subject: string;
+  /** The schedule by which it runs; undefined when it only ran by hand. */
+  readonly schedule: string | undefined;
+  /** The first time by that schedule that was begun. RFC 3339. */
+  readonly since: string;
+  readonly good:
+    | {
+        /** The latest due time that a good run answered. */
+        readonly scheduledAt: string;
+        readonly endedAt: string;
+        readonly snapshotId: string | undefined;
+        /** Of the run that saved the snapshot, where it is known. */
+        readonly grade: string | undefined;
+        readonly stillMs: number | undefined;
+      }
+    | undefined;
+}
+
+/** When a volume's newest verified snapshot was last read and found intact. */
+export interface VerifiedVolume {
+  readonly volumeIdentity: string;
+  readonly repositoryId: string;
+  /** RFC 3339. */
+  readonly verifiedAt: string;
+}
+
+export interface BenchmarkRecord {
+  readonly volumeIdentity: string;
+  readonly volumeName: string;
+  readonly profile: string;
+  /** RFC 3339. */
+  readonly ranAt: string;
+  /** The measured numbers and what they were measured with, as JSON. */
+  readonly result: string;
+}
+
 /** The runs of policies, and their progress. Each call is one transaction. */
 export interface PolicyMemory {
   /** Records the start of a run and its policy's cursor; returns the run's number. */
@@ -194,6 +241,8 @@ export interface PolicyMemory {
   endRun(number: number, end: PolicyRunEnd, cursor: PolicyCursor | undefined): void;
   /** Newest first. */
   listRuns(filter: PolicyRunFilter): PolicyRunRecord[];
+  /** One for each task that was ever begun in the last years, also by hand. */
+  listAnswers(): PolicyAnswer[];
 
   listCursors(): PolicyCursor[];
   saveCursors(cursors: readonly PolicyCursor[]): void;
@@ -393,6 +442,17 @@ export interface Catalog extends Disposable {
   ): void;
   /** For a snapshot whose id changed with its tags; does nothing for one that is not verified. */
   renameVerifiedSnapshot(repositoryId: string, ids: { readonly from: string; readonly to: string }): void;
+
+  listVerifiedVolumes(): VerifiedVolume[];
+
+  /** Keeps the newest few hundred of each volume. */
+  recordBenchmark(benchmark: BenchmarkRecord): void;
+  /** Newest first. */
+  listBenchmarks(filter: {
+    readonly volumeIdentity: string;
+    readonly profile: string;
+    readonly limit: number;
+  }): BenchmarkRecord[];
 
   recordRun(run: RunRecord): void;
   /** Newest first. */

@@ -263,6 +263,55 @@ CREATE TABLE drill (
 ) STRICT, WITHOUT ROWID;
 `;
 
+/** What reports need beyond the bounded history of runs: what answered each task last, and benchmarks. */
+const insight = `
+CREATE TABLE policy_answer (
+  policy TEXT NOT NULL,
+  action TEXT NOT NULL,
+  repository TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  -- The schedule by which it runs; null when it only ran by hand.
+  schedule TEXT,
+  -- The first time by that schedule that was begun.
+  since TEXT NOT NULL,
+  tried_at TEXT NOT NULL,
+  -- Of the newest good run; null before the first.
+  scheduled_at TEXT,
+  ended_at TEXT,
+  snapshot_id TEXT,
+  PRIMARY KEY (policy, action, repository, subject)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO policy_answer (policy, action, repository, subject, since, tried_at)
+  SELECT policy, action, repository, subject, min(scheduled_at), max(started_at)
+  FROM policy_run GROUP BY policy, action, repository, subject;
+UPDATE policy_answer SET scheduled_at = good.scheduled_at, ended_at = good.ended_at, snapshot_id = good.snapshot_id
+  FROM (
+    SELECT policy, action, repository, subject, scheduled_at, ended_at, snapshot_id, max(number)
+    FROM policy_run WHERE outcome = 'good' GROUP BY policy, action, repository, subject
+  ) AS good
+  WHERE good.policy = policy_answer.policy AND good.action = policy_answer.action
+    AND good.repository = policy_answer.repository AND good.subject = policy_answer.subject;
+
+-- How still the data was, and for how long containers were.
+ALTER TABLE run ADD COLUMN grade TEXT;
+ALTER TABLE run ADD COLUMN still_ms REAL;
+CREATE INDEX run_by_snapshot ON run (snapshot_id) WHERE snapshot_id IS NOT NULL;
+
+CREATE TABLE volume_benchmark (
+  -- Grows with time.
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  volume_identity TEXT NOT NULL,
+  volume_name TEXT NOT NULL,
+  profile TEXT NOT NULL,
+  ran_at TEXT NOT NULL,
+  -- JSON: the measured numbers, and what they were measured with.
+  result TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX volume_benchmark_by_volume ON volume_benchmark (volume_identity, profile, number);
+`;
+
 /** In order; the catalog's version is the number of migrations applied. Append only. */
 export const migrations: readonly string[] = [
   start,
@@ -274,4 +323,5 @@ export const migrations: readonly string[] = [
   unsettledVolumes,
   lineages,
   usage,
+  insight,
 ];

@@ -6,8 +6,8 @@ import { inTransaction } from './transaction.ts';
 export function recordRun(database: DatabaseSync, run: RunRecord): void {
   database
     .prepare(
-      `INSERT INTO run (volume_identity, volume_name, repository_id, snapshot_id, outcome, started_at, finished_at, message)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO run (volume_identity, volume_name, repository_id, snapshot_id, outcome, started_at, finished_at, message, grade, still_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .run(
       run.volumeIdentity,
@@ -18,6 +18,8 @@ export function recordRun(database: DatabaseSync, run: RunRecord): void {
       run.startedAt,
       run.finishedAt,
       run.message ?? null,
+      run.grade ?? null,
+      run.stillMs ?? null,
     );
 }
 

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type {
+  BenchmarkRecord,
   Catalog,
   ManagedVolumeRecord,
   EssentialMemory,
@@ -13,8 +14,11 @@ import type {
   UnwrittenLog,
   UsageMemory,
   VerifiedSnapshots,
+  VerifiedVolume,
   VolumeMemory,
 } from './catalog.ts';
+import { listBenchmarks, recordBenchmark } from './benchmarks.ts';
+import { listVerifiedVolumes } from './verified-volumes.ts';
 import {
   addManagedVolume,
   findManagedVolume,
@@ -170,6 +174,22 @@ class SqliteCatalog implements Catalog {
 
   renameVerifiedSnapshot(repositoryId: string, ids: { readonly from: string; readonly to: string }): void {
     this.#run((database) => renameVerifiedSnapshot(database, repositoryId, ids));
+  }
+
+  listVerifiedVolumes(): VerifiedVolume[] {
+    return this.#run(listVerifiedVolumes);
+  }
+
+  recordBenchmark(benchmark: BenchmarkRecord): void {
+    this.#change((database) => recordBenchmark(database, benchmark));
+  }
+
+  listBenchmarks(filter: {
+    readonly volumeIdentity: string;
+    readonly profile: string;
+    readonly limit: number;
+  }): BenchmarkRecord[] {
+    return this.#run((database) => listBenchmarks(database, filter));
   }
 
   recordRun(run: RunRecord): void {

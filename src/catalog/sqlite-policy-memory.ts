@@ -11,6 +11,7 @@ import {
   type PolicyRunRecord,
 } from '../model/policy-run.ts';
 import type { PolicyMemory, PolicyRunFilter } from './catalog.ts';
+import { listPolicyAnswers, notePolicyBegun, notePolicyGood } from './policy-answers.ts';
 import { number, oneOf, optionalText, type Row, text } from './row-fields.ts';
 import { inTransaction } from './transaction.ts';
 
@@ -20,6 +21,7 @@ export function sqlitePolicyMemory(run: <T>(operation: (database: DatabaseSync) 
     beginRun: (begun, cursor) => run((database) => beginPolicyRun(database, begun, cursor)),
     endRun: (begun, end, cursor) => run((database) => endPolicyRun(database, { number: begun, end, cursor })),
     listRuns: (filter) => run((database) => listPolicyRuns(database, filter)),
+    listAnswers: () => run(listPolicyAnswers),
     listCursors: () => run(listPolicyCursors),
     saveCursors: (cursors) =>
       run((database) => inTransaction(database, () => savePolicyCursors(database, cursors))),
@@ -46,6 +48,7 @@ function beginPolicyRun(database: DatabaseSync, run: PolicyRun, cursor: PolicyCu
       .run(run.policy, run.action, run.repository, run.subject, run.name, run.scheduledAt, run.startedAt);
     const begun = Number(lastInsertRowid);
     database.prepare('DELETE FROM policy_run WHERE number <= ?').run(begun - keptRuns);
+    notePolicyBegun(database, run, cursor?.schedule);
     if (cursor !== undefined) savePolicyCursors(database, [cursor]);
     return begun;
   });
@@ -59,11 +62,12 @@ interface EndedPolicyRun {
 
 function endPolicyRun(database: DatabaseSync, { number: begun, end, cursor }: EndedPolicyRun): void {
   inTransaction(database, () => {
-    database
+    const { changes } = database
       .prepare(
         'UPDATE policy_run SET ended_at = ?, outcome = ?, snapshot_id = ?, message = ? WHERE number = ? AND ended_at IS NULL',
       )
       .run(end.endedAt, end.outcome, end.snapshotId ?? null, end.message ?? null, begun);
+    if (changes > 0 && end.outcome === 'good') notePolicyGood(database, begun);
     if (cursor !== undefined) savePolicyCursors(database, [cursor]);
   });
 }

@@ -7,3 +7,5 @@
 export type { Finding } from '../model/finding.ts';
 export type { DoctorFinding } from './doctor/diagnosis.ts';
 export { openDoctor, type Doctor, type DoctorReport, type FixOutcome } from './doctor/doctor.ts';
+export type { Metrics, MetricsExporter, MetricsReport } from './metrics/metrics.ts';
+export { openMetrics } from './metrics/metrics.ts';

@@ -43,7 +43,18 @@ export interface DaemonOptions {
   /** Gets a function that reloads the configuration. */
   readonly onReloader?: ((reload: () => void) => void) | undefined;
   readonly onReady?: (() => void) | undefined;
+  /** Gets what each look has seen. */
+  readonly onLook?: ((look: PolicyLook) => void) | undefined;
   readonly onStopping?: (() => void) | undefined;
+}
+
+/** What there is and what policies will do with it, as seen at one time. */
+export interface PolicyLook {
+  readonly atMs: number;
+  /** False when the host did not show its volumes: those of the look before stand in. */
+  readonly isHostSeen: boolean;
+  readonly subjects: readonly Subject[];
+  readonly tasks: readonly Task[];
 }
 
 /**
@@ -150,6 +161,8 @@ class PolicyDaemon {
       const defaultRepository = await work.defaultRepository(configuration);
       this.#tasks = planTasks(configuration, subjects, { defaultRepository, open: this.#open });
       this.#sayOf(found.hostFailure, configuration);
+      const isHostSeen = found.hostFailure === undefined;
+      this.#options.onLook?.({ atMs: nowMs, isHostSeen, subjects, tasks: this.#tasks });
     } catch (error) {
       if (!this.#options.signal.aborted)
         say(`Warning: ${knownError(error, 'The volumes cannot be listed').message}`);

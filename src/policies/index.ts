@@ -8,4 +8,5 @@ export type { ConfigurationPlace, LoadedConfiguration } from './configuration/lo
 export type { CoverageReport } from './coverage.ts';
 export type * from './open-policies.ts';
 export { openPolicies } from './open-policies.ts';
+export type { PolicyLook } from './daemon.ts';
 export type { OpenedApp } from './policy-app.ts';

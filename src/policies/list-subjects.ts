@@ -132,6 +132,7 @@ function describeSubject(
     subject: {
       kind: 'volume',
       name,
+      isAnonymous: volume.anonymous,
       identity,
       stack,
       containers: [...new Set(volume.consumers.map((consumer) => consumer.name))],

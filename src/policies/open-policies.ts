@@ -4,6 +4,7 @@ import { type LoadedConfiguration, parseConfiguration } from './configuration/lo
 import type { PlacedValue } from '../lib/read-document.ts';
 import type { JobOptions } from '../activity/index.ts';
 import { coverage, type CoverageReport } from './coverage.ts';
+import type { PolicyLook } from './daemon.ts';
 import { type DaemonState, findDaemon } from './daemon-lock.ts';
 import type { CoveredPlace, PlaceKind, PlaceState } from './plan-coverage.ts';
 import type { Policy } from '../model/policy.ts';
@@ -49,6 +50,8 @@ export interface Policies {
   listAnomalies(): Promise<AnomalyRecord[]>;
   /** Accepts a volume's anomalies and returns them. `not-found` when there are none. */
   acceptAnomalies(volume: string): Promise<AnomalyRecord[]>;
+  /** What the daemon would see now, for reports. Asks the host, and no repository. */
+  look(options?: JobOptions): Promise<PolicyLook>;
   /** Where all data is, and whether it is protected. */
   coverage(options?: JobOptions): Promise<CoverageReport>;
   /** Runs policies until the signal is aborted. `locked` when another daemon runs. */
@@ -109,6 +112,10 @@ export function openPolicies(parts: PoliciesParts): Policies {
     listAnomalies: async () => (await memory()).listOpenAnomalies(),
     async acceptAnomalies(volume) {
       return acceptAnomalies(await memory(), { volume, nowMs: Date.now() });
+    },
+    async look(options = {}) {
+      const { subjects, tasks, hostFailure } = await viewAnyway(options);
+      return { atMs: Date.now(), isHostSeen: hostFailure === undefined, subjects, tasks };
     },
     async coverage(options = {}) {
       return await coverage(protection, { configuration: await load(), repository, open }, options);

@@ -10,6 +10,7 @@ import { defaultRepositoryOf } from './default-repository.ts';
 import { listSubjects } from './list-subjects.ts';
 import { nextOf, planDue } from './plan-due.ts';
 import type { Policy } from '../model/policy.ts';
+import type { Subject } from './subject.ts';
 import type { Task } from './task.ts';
 
 /** One thing that a policy will do. */
@@ -39,6 +40,7 @@ export interface PolicyStatus {
 export interface PolicyView {
   readonly configuration: LoadedConfiguration;
   readonly defaultRepository: string;
+  readonly subjects: readonly Subject[];
   readonly assignments: readonly Assignment[];
   readonly tasks: readonly Task[];
   readonly cursors: ReadonlyMap<string, PolicyCursor>;
@@ -71,6 +73,7 @@ export async function viewPolicies(
     configuration,
     hostFailure,
     defaultRepository,
+    subjects,
     assignments: assignPolicies(configuration, subjects),
     tasks: planTasks(configuration, subjects, { defaultRepository }),
     cursors: new Map(catalog.policies.listCursors().map((cursor) => [cursor.task, cursor])),

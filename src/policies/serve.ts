@@ -1,5 +1,5 @@
 import { tryNotifyService, watchdogIntervalMs } from '../lib/notify-service.ts';
-import { runDaemon } from './daemon.ts';
+import { type PolicyLook, runDaemon } from './daemon.ts';
 import { takeDaemonLock } from './daemon-lock.ts';
 import type { PoliciesParts } from './policy-app.ts';
 import { openPolicyWork } from './policy-work.ts';
@@ -12,6 +12,8 @@ export interface DaemonRequest {
   readonly say: (message: string) => void;
   /** Gets a function that reloads the configuration. */
   readonly onReloader?: ((reload: () => void) => void) | undefined;
+  /** Gets what each look has seen. */
+  readonly onLook?: ((look: PolicyLook) => void) | undefined;
 }
 
 const lookEveryMs = 60_000;
@@ -21,7 +23,7 @@ export async function serve(
   { protection, source, repository, env, open }: PoliciesParts,
   request: DaemonRequest,
 ): Promise<void> {
-  const { signal, graceMs, say, onReloader } = request;
+  const { signal, graceMs, say, onReloader, onLook } = request;
   const since = new Date().toISOString();
   await using _lock = await takeDaemonLock(protection.stateDir, { pid: process.pid, since });
   const tell = (state: string): void => tryNotifyService(env, state, say);
@@ -40,6 +42,7 @@ export async function serve(
         signal,
         graceMs,
         lookEveryMs,
+        onLook,
         onReady() {
           say('The daemon runs. "holdfast policy next" shows what it will do.');
           tell('READY=1\nSTATUS=Running policies');

@@ -7,6 +7,8 @@ export interface Subject {
   readonly kind: 'volume' | 'path';
   /** The volume's name, or an absolute path. */
   readonly name: string;
+  /** A volume that was made without a name. */
+  readonly isAnonymous?: boolean | undefined;
   readonly identity: string;
   readonly stack: string | undefined;
   /** Names of the containers that mount it, running or not. */

@@ -2,6 +2,7 @@ import { isScalar, isSeq } from 'yaml';
 import path from 'node:path';
 import { AppError } from '../../model/errors.ts';
 import { compileGlob } from '../../model/glob.ts';
+import { type ListenAddress, parseAddress } from '../../lib/listen-address.ts';
 import { channelsShape, type Channel } from '../../activity/index.ts';
 import type { DataCheck, Policy, Schedule, Selection } from '../../model/policy.ts';
 import {
@@ -39,6 +40,8 @@ export interface Configuration {
   /** The channels that get notifications. */
   readonly notify: readonly Channel[];
   readonly parallel: number;
+  /** Where the daemon serves metrics. */
+  readonly metrics: { readonly listen: ListenAddress; readonly forAll: boolean } | undefined;
 }
 
 export const emptyConfiguration: Configuration = {
@@ -49,6 +52,7 @@ export const emptyConfiguration: Configuration = {
   policies: [],
   notify: [],
   parallel: 2,
+  metrics: undefined,
 };
 
 const secret = text(
@@ -93,6 +97,11 @@ const absolutePath = text(
   },
   { pattern: '^/' },
 );
+
+const listenAddress = text(parseAddress, {
+  pattern: '^(\\[[0-9a-fA-F:.]+\\]|[0-9.]+|localhost):[0-9]{1,5}$',
+  description: 'A number and a port: 127.0.0.1:9464',
+});
 
 const percent = converted(
   either(
@@ -179,7 +188,10 @@ const document = fields({
   defaults: fields(settingFields),
   policies: mapOf(policy, policyName),
   notify: channelsShape,
-  daemon: fields({ parallel: wholeNumber(1, 64) }),
+  daemon: fields({
+    parallel: wholeNumber(1, 64),
+    metrics: fields({ listen: listenAddress, 'for-all': flag }, { required: ['listen'] }),
+  }),
 });
 
 /** The whole of `holdfast.yaml`. */
@@ -193,6 +205,10 @@ export const configurationShape: Shape<Configuration> = converted(document, (giv
     policies: [...(given.policies ?? [])].map(([name, request]) => policyOf(name, request, defaults)),
     notify: given.notify ?? [],
     parallel: given.daemon?.parallel ?? emptyConfiguration.parallel,
+    metrics: given.daemon?.metrics?.listen && {
+      listen: given.daemon.metrics.listen,
+      forAll: given.daemon.metrics['for-all'] ?? false,
+    },
   };
 });
 

@@ -13,6 +13,7 @@ import { paintFor, paintMessage } from './colour.ts';
 import type { CliContext } from './context.ts';
 import { globalFlagsHelp } from './global-flags.ts';
 import { doctorRoutes } from './definitions/doctor.ts';
+import { metricsRoutes } from './definitions/metrics.ts';
 import { policyRoutes } from './definitions/policy.ts';
 import { proofRoutes } from './definitions/proof.ts';
 import { protectRoutes } from './definitions/protect.ts';
@@ -38,6 +39,7 @@ const root = buildRouteMap<string, CliContext>({
     ...upkeepRoutes,
     ...repoRoutes,
     ...policyRoutes,
+    ...metricsRoutes,
     ...wordRoutes,
     ...doctorRoutes,
     volume: volumeRoutes,

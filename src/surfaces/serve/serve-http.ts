@@ -2,6 +2,8 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../model/errors.ts';
+import type { ListenAddress } from '../../lib/listen-address.ts';
+import { listenOnAddress } from './listen-address.ts';
 import { listenOnSocket, type ServedSocket } from './listen-socket.ts';
 import {
   RequestGuard,
@@ -13,7 +15,7 @@ import {
 export type { ServedSocket };
 
 export interface ServeOptions {
-  readonly socket: ServedSocket;
+  readonly socket: ServedSocket | ListenAddress;
   readonly onRequest: RequestHandler;
   /** Requests for the raw connection. One that is not handled here is served like every other. */
   readonly upgrades?: Upgrades | undefined;
@@ -23,6 +25,17 @@ export interface ServeOptions {
   readonly onListening?: (() => void) | undefined;
   /** Called for every uncaught error, of a request or of the process; the service goes on. */
   readonly onUncaught: TellUncaught;
+  /** Called when a connection could not be accepted; undefined takes `onUncaught`. */
+  readonly onUnaccepted?: ((error: Error) => void) | undefined;
+  /** Lower limits, for a service that needs neither long heads nor many clients. */
+  readonly limits?: ServeLimits | undefined;
+}
+
+export interface ServeLimits {
+  readonly connections: number;
+  readonly headBytes: number;
+  /** For a whole request, its body included. */
+  readonly requestMs: number;
 }
 
 export interface Upgrades {
@@ -39,29 +52,30 @@ const connectionsAtMost = 1000;
  */
 export const longestHeadBytes = (1 << 20) + 4096;
 
-/** Serves HTTP on a unix socket until the signal is aborted and requests under way have ended. */
+/** Serves HTTP on a unix socket or an address until the signal is aborted and requests under way have ended. */
 export async function serveHttp(options: ServeOptions): Promise<void> {
-  const { socket, onRequest, upgrades, signal, graceMs, onUncaught } = options;
+  const { socket, onRequest, upgrades, signal, graceMs, onUncaught, limits } = options;
   signal.throwIfAborted();
   using guard = new RequestGuard(onUncaught);
   // A body or an answer may take long: streams of an engine are open for days. Heads may not.
   const server = createServer(
     {
-      requestTimeout: 0,
+      requestTimeout: limits?.requestMs ?? 0,
       headersTimeout: 30_000,
       keepAliveTimeout: 65_000,
-      maxHeaderSize: longestHeadBytes,
+      maxHeaderSize: limits?.headBytes ?? longestHeadBytes,
       shouldUpgradeCallback: (request) => upgrades?.wants(request) === true,
     },
     guard.request(onRequest),
   );
-  server.maxConnections = connectionsAtMost;
+  server.maxConnections = limits?.connections ?? connectionsAtMost;
   answerHalfClosed(server);
   if (upgrades !== undefined) server.on('upgrade', guard.upgrade(upgrades.take));
   server.on('connect', guard.upgrade(refuseTunnel));
-  await using _socket = await listenOnSocket(server, socket);
+  await using _socket =
+    'port' in socket ? await listenOnAddress(server, socket) : await listenOnSocket(server, socket);
   // One connection could not be accepted (no descriptor is free): the next one may be.
-  server.on('error', (error) => onUncaught(undefined, error));
+  server.on('error', options.onUnaccepted ?? ((error) => onUncaught(undefined, error)));
   options.onListening?.();
   try {
     await aborted(signal);

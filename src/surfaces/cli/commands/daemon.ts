@@ -1,11 +1,16 @@
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { parseDuration } from '../../../model/duration.ts';
+import { AppError } from '../../../model/errors.ts';
+import { isLoopback, type ListenAddress, parseAddress } from '../../../lib/listen-address.ts';
 import type { Session } from '../session.ts';
+import { serveMetrics } from '../../metrics/serve-metrics.ts';
 import { daemonService } from '../service/daemon-service.ts';
 
 export interface DaemonFlags {
   readonly grace?: string;
   readonly printUnit?: boolean;
+  readonly metrics?: string;
+  readonly metricsForAll?: boolean;
 }
 
 export async function runDaemon(session: Session, flags: DaemonFlags): Promise<void> {
@@ -17,12 +22,16 @@ export async function runDaemon(session: Session, flags: DaemonFlags): Promise<v
   const say = (message: string): void => session.warn(toPrintable(fromText(message)));
   using _reloading = session.context.onHangUp(() => reload());
   let reload = (): void => {};
+  await using serving = new AsyncDisposableStack();
   try {
+    const metrics = await openMetricsService(session, { flags, say });
+    if (metrics !== undefined) serving.use(metrics);
     // It recovers each time that it looks, first when it has said that it runs: what is done then may take long.
     await session.app.policies.runDaemon({
       signal: session.signal,
       graceMs,
       say,
+      onLook: metrics?.onLook,
       onReloader: (found) => {
         reload = () => {
           say('The configuration is read again.');
@@ -35,5 +44,36 @@ export async function runDaemon(session: Session, flags: DaemonFlags): Promise<v
     await session.app.recoverAtStart('host');
     throw error;
   }
+  await serving.disposeAsync();
   say('The daemon has ended.');
+}
+
+/** Serves metrics until disposed, so also while the daemon ends what is at work. */
+async function openMetricsService(
+  session: Session,
+  { flags, say }: { readonly flags: DaemonFlags; readonly say: (message: string) => void },
+) {
+  const address = await metricsAddress(session, flags);
+  if (address === undefined) return undefined;
+  const exporter = session.app.metrics.openExporter();
+  const end = new AbortController();
+  const served = serveMetrics({ ...exporter, address, signal: end.signal, say });
+  return {
+    onLook: exporter.onLook,
+    async [Symbol.asyncDispose]() {
+      end.abort();
+      await served;
+    },
+  };
+}
+
+/** As the command line says, or else holdfast.yaml. */
+async function metricsAddress(session: Session, flags: DaemonFlags): Promise<ListenAddress | undefined> {
+  const configured = (await session.app.policies.configuration()).metrics;
+  const address = flags.metrics === undefined ? configured?.listen : parseAddress(flags.metrics);
+  if (address === undefined || isLoopback(address)) return address;
+  if ((flags.metricsForAll ?? configured?.forAll) === true) return address;
+  throw new AppError('usage', `Other machines could read the metrics at ${address.host}`, {
+    hint: 'Metrics name your volumes and folders, and need no password. Listen at 127.0.0.1, or say --metrics-for-all ("for-all: true" in holdfast.yaml).',
+  });
 }

@@ -83,6 +83,8 @@ const daemon = defineCommand<DaemonFlags>({
       'DURATION',
     ),
     printUnit: switchFlag('Print a unit for systemd, and stop'),
+    metrics: textFlag('Serve metrics for Prometheus there: 127.0.0.1:9464', 'ADDRESS:PORT'),
+    metricsForAll: switchFlag('Let --metrics be an address that other machines reach'),
   },
   args: [],
   stays: true,

@@ -1,0 +1,201 @@
+import { describe, expect, test } from 'vitest';
+import { openSqliteCatalog } from '../../catalog/sqlite-catalog.ts';
+import { openTimetable } from '../../lib/schedule.ts';
+import type { PolicyLook } from '../../policies/index.ts';
+import { planMetrics } from './plan-metrics.ts';
+import { readFacts } from './read-facts.ts';
+import { formatMetrics } from './text-format.ts';
+
+type Task = PolicyLook['tasks'][number];
+type Subject = PolicyLook['subjects'][number];
+
+const hourMs = 3_600_000;
+/** A Sunday, at half past noon. */
+const nowMs = Date.parse('2026-03-01T12:30:00Z');
+
+function subject(name: string, rest: Partial<Subject> = {}): Subject {
+  return { kind: 'volume', name, identity: `id-${name}`, skipped: undefined, ...rest } as Subject;
+}
+
+function backupOf(of: Subject, pattern: string): Task {
+  return {
+    key: `backup ${of.identity}`,
+    action: 'backup',
+    policy: { name: 'p' },
+    repository: 'r',
+    subject: of,
+    schedule: pattern,
+    timetable: openTimetable({ patterns: [pattern], timeZone: 'UTC' }),
+    delayMs: 0,
+    percent: 0,
+  } as unknown as Task;
+}
+
+const at = (ms: number): string => new Date(ms).toISOString();
+
+interface Run {
+  readonly scheduledMs: number;
+  readonly outcome: 'good' | 'failed' | undefined;
+  /** A run by hand has none. */
+  readonly schedule?: string | undefined;
+}
+
+/** The metrics, by a real catalog in memory in which these runs were recorded. */
+async function metricsOf(tasks: readonly Task[], runs: Readonly<Record<string, readonly Run[]>>) {
+  using catalog = openSqliteCatalog(':memory:');
+  for (const task of tasks)
+    for (const { scheduledMs, outcome, schedule = task.schedule } of runs[task.subject?.name ?? ''] ?? []) {
+      const cursor = {
+        task: task.key,
+        schedule,
+        handledUntil: at(scheduledMs),
+        dueAt: undefined,
+        attempts: 0,
+      };
+      const number = catalog.policies.beginRun(
+        {
+          policy: 'p',
+          action: 'backup',
+          repository: 'r',
+          subject: task.subject?.identity ?? '',
+          name: task.subject?.name ?? '',
+          scheduledAt: at(scheduledMs),
+          startedAt: at(scheduledMs + 1000),
+        },
+        { ...cursor, retryAt: undefined },
+      );
+      const end = { endedAt: at(scheduledMs + 60_000), snapshotId: undefined, message: undefined };
+      if (outcome !== undefined) catalog.policies.endRun(number, { ...end, outcome }, undefined);
+    }
+  const facts = await readFacts(catalog, { stateDir: '/nowhere', nowMs });
+  const subjects = tasks.flatMap((task) => task.subject ?? []);
+  const look = { atMs: nowMs, isHostSeen: true, subjects, tasks };
+  return planMetrics({ look, facts, intervalMs: () => hourMs, nowMs });
+}
+
+function valueOf(families: Awaited<ReturnType<typeof metricsOf>>, name: string, volume: string) {
+  const found = families.find((family) => family.name === name)?.samples ?? [];
+  return found.filter(({ labels }) => labels['volume'] === volume).map(({ value }) => value);
+}
+
+const due = 'holdfast_policy_next_due_timestamp_seconds';
+const pg = subject('pg');
+const hourly = '0 * * * *';
+const noon = Date.parse('2026-03-01T12:00:00Z');
+
+describe('the next due time', () => {
+  test.each<[string, readonly Run[], number]>([
+    ['is to come after a good run', [{ scheduledMs: noon, outcome: 'good' }], noon + hourMs],
+    ['stays where a run failed', [{ scheduledMs: noon, outcome: 'failed' }], noon],
+    [
+      'stays at the first of several that failed',
+      [-3, -2, -1, 0].map((hours) => ({
+        scheduledMs: noon + hours * hourMs,
+        outcome: hours === -3 ? 'good' : 'failed',
+      })),
+      noon - 2 * hourMs,
+    ],
+    ['stays while the first run is under way', [{ scheduledMs: noon, outcome: undefined }], noon],
+    [
+      'is by the last good run when the daemon did not run since',
+      [{ scheduledMs: noon - 5 * hourMs, outcome: 'good' }],
+      noon - 4 * hourMs,
+    ],
+    [
+      'counts from the change of a schedule',
+      [
+        { scheduledMs: noon - 50 * hourMs, outcome: 'good', schedule: '0 0 * * 0' },
+        { scheduledMs: noon, outcome: undefined },
+      ],
+      noon,
+    ],
+    [
+      'is not moved on by a run that a wrong clock made',
+      [
+        { scheduledMs: noon - hourMs, outcome: 'failed' },
+        { scheduledMs: noon + 1000 * hourMs, outcome: 'good' },
+      ],
+      noon - hourMs,
+    ],
+  ])('%s', async (_, runs, expected) => {
+    const families = await metricsOf([backupOf(pg, hourly)], { pg: runs });
+    expect(valueOf(families, due, 'pg')).toEqual([expected / 1000]);
+  });
+
+  test('of a new volume is to come', async () => {
+    expect(valueOf(await metricsOf([backupOf(pg, hourly)], {}), due, 'pg')).toEqual([(noon + hourMs) / 1000]);
+  });
+});
+
+test('the catalog keeps the last good run longer than the history of runs', async () => {
+  using catalog = openSqliteCatalog(':memory:');
+  const run = {
+    policy: 'p',
+    action: 'backup' as const,
+    repository: 'r',
+    subject: 'id',
+    name: 'pg',
+    scheduledAt: at(noon),
+    startedAt: at(noon),
+  };
+  const end = { endedAt: at(noon + 5), outcome: 'good' as const, snapshotId: 'abc', message: undefined };
+  catalog.policies.endRun(catalog.policies.beginRun(run, undefined), end, undefined);
+  // A later failure changes nothing of it.
+  const later = { ...run, scheduledAt: at(noon + hourMs), startedAt: at(noon + hourMs) };
+  catalog.policies.endRun(
+    catalog.policies.beginRun(later, undefined),
+    { ...end, outcome: 'failed' },
+    undefined,
+  );
+  expect(catalog.policies.listAnswers()).toMatchObject([
+    { since: at(noon), schedule: undefined, good: { scheduledAt: at(noon), endedAt: at(noon + 5) } },
+  ]);
+});
+
+test('anonymous volumes share one series, which tells the worst of them', async () => {
+  const [a, b] = ['a', 'b'].map((name) => backupOf(subject(name, { isAnonymous: true }), hourly));
+  const families = await metricsOf([a!, b!], {
+    a: [{ scheduledMs: noon, outcome: 'good' }],
+    b: [{ scheduledMs: noon - 3 * hourMs, outcome: 'failed' }],
+  });
+  expect(valueOf(families, due, '')).toEqual([(noon - 3 * hourMs) / 1000]);
+  expect(valueOf(families, due, 'a')).toEqual([]);
+  const volumes = families.find(({ name }) => name === 'holdfast_volumes')?.samples;
+  expect(volumes).toEqual([
+    { labels: { kind: 'anonymous', state: 'protected' }, value: 1 },
+    { labels: { kind: 'anonymous', state: 'late' }, value: 1 },
+  ]);
+});
+
+test('a hostile name stays on its line, and two that look the same make one series', async () => {
+  const evil = 'x"} 1\nholdfast_policy_attempts{a="\u001b\u202e\\';
+  const tasks = [evil, 'a\u001b', 'a\\u001b', 'lone \ud800'].map((name, index) =>
+    backupOf(subject(name, { identity: `i${index}`, kind: 'path' }), hourly),
+  );
+  const text = formatMetrics(await metricsOf(tasks, {}));
+  // oxlint-disable-next-line no-control-regex -- these are what must not be there
+  expect(text).not.toMatch(/[\x00-\x09\x0b-\x1f\u202e]/);
+  const lines = text.split('\n').filter((line) => line.startsWith('holdfast_policy_attempts{'));
+  expect(lines).toHaveLength(3);
+  expect(new Set(lines).size).toBe(3);
+  expect(lines[0]).toBe(
+    String.raw`holdfast_policy_attempts{action="backup",policy="p",kind="path",volume="x\"} 1\\u000aholdfast_policy_attempts{a=\"\\u001b\\u202e\\",repository="r"} 0`,
+  );
+});
+
+test('a volume is protected, late, waiting, unprotected or left out', async () => {
+  const late = subject('late');
+  const waiting = subject('waiting');
+  const families = await metricsOf(
+    [backupOf(pg, hourly), backupOf(late, hourly), backupOf(waiting, hourly)],
+    {
+      pg: [{ scheduledMs: noon, outcome: 'good' }],
+      late: [{ scheduledMs: noon, outcome: 'failed' }],
+    },
+  );
+  expect(families.find(({ name }) => name === 'holdfast_volume_protected')?.samples).toEqual([
+    { labels: { kind: 'volume', volume: 'pg', state: 'protected' }, value: 1 },
+    { labels: { kind: 'volume', volume: 'late', state: 'late' }, value: 0 },
+    { labels: { kind: 'volume', volume: 'waiting', state: 'waiting' }, value: 0 },
+  ]);
+});
