@@ -15,7 +15,8 @@ import {
 import { backup, backupJson, type BackupRequest, importArchives, tellingOfFailure } from './backup/index.ts';
 import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './app/logged-parts.ts';
 import { openPolicies, type LoadedConfiguration, type OpenedApp } from './policies/index.ts';
-import { openDoctor, openMetrics } from './insight/index.ts';
+import { openAudit, openDoctor, openMetrics } from './insight/index.ts';
+import { loadProject } from './compose/index.ts';
 import { initialize, openRepositories, openUpkeep } from './repositories/index.ts';
 import { openProof } from './proof/index.ts';
 import type { JobOptions, Protection } from './activity/index.ts';
@@ -60,6 +61,14 @@ function openAppWithParts(
     metrics: openMetrics(parts, rooms.policies),
     config,
     jobs: parts.jobs,
+    audit: openAudit({
+      host: () => parts.host(),
+      loadProject,
+      coverage: (options) => rooms.policies.coverage(options),
+      repositories: async () => (await parts.catalog()).listRepositories(),
+      env: config.env,
+      now: Date.now,
+    }),
     doctor: openDoctor(parts),
     activity: {
       listLog: async (filter) => await parts.log.list(filter),

@@ -7,7 +7,7 @@ import type {
   ImportArchivesRequest,
 } from '../backup/index.ts';
 import type { EngineRecords } from '../hosts/engine-records.ts';
-import type { Doctor, Metrics } from '../insight/index.ts';
+import type { Audit, Doctor, Metrics } from '../insight/index.ts';
 import type { LogEntry, LogKind } from '../model/log-entry.ts';
 import type { Volume } from '../model/volume.ts';
 import type { Policies } from '../policies/index.ts';
@@ -48,6 +48,7 @@ export interface App extends AsyncDisposable {
   readonly policies: Policies;
   readonly repositories: AllRepositories;
   readonly activity: Activity;
+  readonly audit: Audit;
   readonly doctor: Doctor;
   readonly metrics: Metrics;
   /** The works under way, and the last that ended. */

@@ -9,6 +9,7 @@ type Rooms = Omit<
   | 'recoverAtStart'
   | 'engineLinks'
   | 'activity'
+  | 'audit'
   | 'doctor'
   | 'metrics'
   | typeof Symbol.asyncDispose

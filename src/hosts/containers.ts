@@ -68,6 +68,10 @@ export interface Container extends ContainerIdentity {
   /** The entrypoint, when it is separate from the command. */
   readonly entrypoint?: readonly string[];
   readonly user: string;
+  /** True for one with all devices and all rights of root. */
+  readonly privileged?: boolean | undefined;
+  /** As given at its creation: `seccomp=unconfined`. */
+  readonly securityOptions?: readonly string[] | undefined;
   readonly mounts: readonly ContainerMount[];
   /** Process id of its first process on the engine's machine; undefined when it is not running. */
   readonly pid: number | undefined;
@@ -83,6 +87,10 @@ export interface ContainerMount {
   readonly source: string | undefined;
   readonly destination: string;
   readonly readOnly: boolean;
+  /** Of a bind mount: `rprivate`, `rslave`, `rshared`. */
+  readonly propagation?: string | undefined;
+  /** Of a tmpfs, as the engine got them: `size=64m,exec`. */
+  readonly memoryOptions?: string | undefined;
 }
 
 /** What an image declares about the data of its containers. */

@@ -2,9 +2,11 @@
  * What is well and what is not, before it costs data: audit (is a stack set up well), doctor (what is wrong
  * now), usage (what fills up), benchmarks (how fast a volume is) and metrics. Joins the Compose file, the
  * running host and what the image declares. Looks, and changes nothing by itself: a fix is a plan that is
- * shown, asked for, and carried out by the rooms below. Never prints a secret.
+ * shown, asked for, and carried out by the rooms below. Never prints a secret. Begin with `audit/audit.ts`.
  */
-export type { Finding } from '../model/finding.ts';
+export type { AuditFinding, AuditReport, SuppressedFinding } from './audit/audit-report.ts';
+export type { AuditRequest } from './audit/audit-request.ts';
+export { openAudit, type Audit } from './audit/open-audit.ts';
 export type { DoctorFinding } from './doctor/diagnosis.ts';
 export { openDoctor, type Doctor, type DoctorReport, type FixOutcome } from './doctor/doctor.ts';
 export type { Metrics, MetricsExporter, MetricsReport } from './metrics/metrics.ts';

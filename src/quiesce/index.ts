@@ -25,6 +25,7 @@ export { pathConsumers } from './path-consumers.ts';
 export type { AppStep, Unstoppable } from './plan-still.ts';
 export { openApplication, type Application } from './presets/application.ts';
 export { readDiskEvidence } from './presets/disk-evidence.ts';
+export { parseImageName } from './presets/image-name.ts';
 export { findPreset, presetOfDump, type FoundPreset } from './presets/find-presets.ts';
 export {
   planApplication,

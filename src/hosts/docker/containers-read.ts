@@ -106,6 +106,8 @@ export function toContainer(inspection: EngineInspection, imageLabels: Container
     command: config?.Cmd ?? [],
     entrypoint: config?.Entrypoint ?? [],
     user: config?.User ?? '',
+    privileged: inspection.HostConfig?.Privileged === true,
+    securityOptions: inspection.HostConfig?.SecurityOpt ?? [],
     mounts: toMounts(inspection),
     pid: state?.Pid || undefined,
     startedAt: isTime(state?.StartedAt) ? state.StartedAt : undefined,
@@ -144,12 +146,24 @@ function toEnvironment(lines: readonly string[]): Record<string, string> {
 
 function toMounts(inspection: EngineInspection): ContainerMount[] {
   const container = { Id: inspection.Id, Mounts: inspection.Mounts ?? null };
+  const propagations = new Map(inspection.Mounts?.map((mount) => [mount.Destination, mount.Propagation]));
   return mountsOf(container, inspection).map(({ type, source, destination, readOnly }) => ({
     type,
     source,
     destination,
     readOnly,
+    propagation: propagations.get(destination) || undefined,
+    memoryOptions: type === 'tmpfs' ? memoryOptionsOf(inspection, destination) : undefined,
   }));
+}
+
+/** `--tmpfs` has its options as one text, `--mount` in fields. */
+function memoryOptionsOf({ HostConfig: config }: EngineInspection, destination: string): string {
+  const asked = config?.Mounts?.find(({ Type, Target }) => Type === 'tmpfs' && Target === destination);
+  if (asked === undefined) return config?.Tmpfs?.[destination] ?? '';
+  const { SizeBytes: size, Options: options } = asked.TmpfsOptions ?? {};
+  const words = (options ?? []).map((pair) => pair.join('='));
+  return [...(size ? [`size=${size}`] : []), ...words].join(',');
 }
 
 function toHealth(status: string | null | undefined): Health {

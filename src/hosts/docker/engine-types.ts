@@ -26,6 +26,16 @@ export interface EngineMount {
   readonly Destination?: string | null;
   readonly Driver?: string | null;
   readonly RW?: boolean | null;
+  readonly Propagation?: string | null;
+}
+
+export interface EngineAskedMount {
+  readonly Type?: string | null;
+  readonly Target?: string | null;
+  readonly TmpfsOptions?: {
+    readonly SizeBytes?: number | null;
+    readonly Options?: readonly (readonly string[])[] | null;
+  } | null;
 }
 
 export interface EngineContainer {
@@ -72,6 +82,10 @@ export interface EngineInspection extends EngineContainerDetails {
   } | null;
   readonly HostConfig?: {
     readonly Tmpfs?: Readonly<Record<string, string>> | null;
+    readonly Privileged?: boolean | null;
+    readonly SecurityOpt?: readonly string[] | null;
+    /** The mounts of `--mount` as they were asked for. */
+    readonly Mounts?: readonly EngineAskedMount[] | null;
     readonly RestartPolicy?: { readonly Name?: string | null } | null;
     readonly AutoRemove?: boolean | null;
     /** `container:ID` joins that container, as in the two below. */

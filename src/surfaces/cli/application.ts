@@ -12,6 +12,7 @@ import { version } from '../../lib/version.ts';
 import { paintFor, paintMessage } from './colour.ts';
 import type { CliContext } from './context.ts';
 import { globalFlagsHelp } from './global-flags.ts';
+import { auditRoutes } from './definitions/audit.ts';
 import { doctorRoutes } from './definitions/doctor.ts';
 import { metricsRoutes } from './definitions/metrics.ts';
 import { policyRoutes } from './definitions/policy.ts';
@@ -41,6 +42,7 @@ const root = buildRouteMap<string, CliContext>({
     ...policyRoutes,
     ...metricsRoutes,
     ...wordRoutes,
+    ...auditRoutes,
     ...doctorRoutes,
     volume: volumeRoutes,
     ...trashRoutes,

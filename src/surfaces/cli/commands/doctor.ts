@@ -1,7 +1,8 @@
 import type { DoctorFinding, DoctorReport, FixOutcome } from '../../../app/app.ts';
 import { AppError } from '../../../model/errors.ts';
-import { quote, shellLine } from '../../../model/quote.ts';
+import { shellLine } from '../../../model/quote.ts';
 import { amount } from '../../../model/size.ts';
+import { describeFinding } from '../describe-finding.ts';
 import type { Session } from '../session.ts';
 
 export interface DoctorFlags {
@@ -51,7 +52,7 @@ function describeReport(report: DoctorReport, fixes: readonly FixOutcome[]): str
   const { findings, notLookedAt, looked } = report;
   const parts = [
     ...fixes.map(describeOutcome),
-    ...findings.map(describeFinding),
+    ...findings.map((finding) => describeFinding(finding)),
     ...notLookedAt.map(({ subject, reason }) => `Not looked at: ${subject}: ${reason}`),
   ];
   if (findings.length === 0)
@@ -68,17 +69,4 @@ function describeOutcome({ finding, applied, error }: FixOutcome): string {
       ? ''
       : `; ${amount(applied.left, 'file')} with further names elsewhere left as they were`;
   return `Mended: ${finding.message}${left}`;
-}
-
-function describeFinding(finding: DoctorFinding): string {
-  const { id, severity, subject, message, meaning, evidence, remedy, commands } = finding;
-  return [
-    `${id} (${severity}) ${subject.kind} ${quote(subject.name)}`,
-    `  ${message}`,
-    `  ${meaning}`,
-    ...evidence.map((line) => `    - ${line}`),
-    `  ${remedy}`,
-    ...commands.map((command) => `    $ ${shellLine(command)}`),
-    '',
-  ].join('\n');
 }

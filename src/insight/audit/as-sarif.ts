@@ -1,0 +1,109 @@
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { version } from '../../lib/version.ts';
+import type { Severity } from '../../model/finding.ts';
+import type { AuditFinding, AuditReport, SuppressedFinding } from './audit-report.ts';
+import { rules } from './rules.ts';
+
+const levels: Readonly<Record<Severity, 'error' | 'warning' | 'note'>> = {
+  loss: 'error',
+  leak: 'error',
+  downtime: 'warning',
+  hygiene: 'note',
+};
+
+/**
+ * The report as SARIF 2.1.0. Files are relative to `directory`, or to the folder around all of them where one
+ * lies outside of it; what only the host has is a logical location. Pure.
+ */
+export function auditSarif(report: AuditReport, directory: string): object {
+  const { findings, suppressed, known } = report;
+  const all: readonly (AuditFinding | SuppressedFinding)[] = [...findings, ...known, ...suppressed];
+  const base = baseOf(all, directory);
+  return {
+    $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
+    version: '2.1.0',
+    runs: [
+      {
+        tool: {
+          driver: {
+            name: 'Holdfast',
+            version,
+            rules: rules.map(({ id, name, severity, title, meaning }) => ({
+              id,
+              name: pascal(name),
+              shortDescription: { text: `${title}.` },
+              fullDescription: { text: meaning },
+              help: { text: `See docs/guides/audit.md#${id.toLowerCase()}-${name}` },
+              defaultConfiguration: { level: levels[severity] },
+              properties: { tags: [severity] },
+            })),
+          },
+        },
+        columnKind: 'unicodeCodePoints',
+        originalUriBaseIds: { SRCROOT: { uri: `${pathToFileURL(base).href.replace(/\/$/, '')}/` } },
+        results: [
+          ...findings.map((finding) => resultOf(finding, base, report.known.length > 0 ? 'new' : undefined)),
+          ...known.map((finding) => resultOf(finding, base, 'unchanged')),
+          ...suppressed.map((finding) => ({
+            ...resultOf(finding, base, undefined),
+            suppressions: [
+              {
+                kind: finding.suppression.by === 'line' ? 'inSource' : 'external',
+                status: 'accepted',
+                justification: finding.suppression.reason,
+              },
+            ],
+          })),
+        ],
+      },
+    ],
+  };
+}
+
+function baseOf(findings: readonly AuditFinding[], directory: string): string {
+  let base = path.resolve(directory);
+  for (const { position } of findings)
+    while (position !== undefined && !isBelow(position.file, base)) base = path.dirname(base);
+  return base;
+}
+
+function isBelow(file: string, folder: string): boolean {
+  return folder === '/' || file.startsWith(`${folder}/`);
+}
+
+function resultOf(finding: AuditFinding, base: string, baselineState: string | undefined): object {
+  const { id, severity, message, meaning, remedy, evidence, subject, position, fingerprint } = finding;
+  const lines = [`${message}.`, meaning, ...evidence, `${remedy}.`];
+  return {
+    ruleId: id,
+    ruleIndex: rules.findIndex((rule) => rule.id === id),
+    level: levels[severity],
+    message: { text: lines.join('\n') },
+    locations: [
+      {
+        ...(position === undefined
+          ? {}
+          : {
+              physicalLocation: {
+                artifactLocation: {
+                  uri: path.relative(base, position.file).split('/').map(encodeURIComponent).join('/'),
+                  uriBaseId: 'SRCROOT',
+                },
+                region: { startLine: position.line, startColumn: position.column },
+              },
+            }),
+        logicalLocations: [
+          { name: subject.name, kind: subject.kind, fullyQualifiedName: `${subject.kind}/${subject.name}` },
+        ],
+      },
+    ],
+    partialFingerprints: { 'holdfast/v1': fingerprint },
+    ...(baselineState === undefined ? {} : { baselineState }),
+  };
+}
+
+/** SARIF's own form of a rule's name. */
+function pascal(name: string): string {
+  return name.replace(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}

@@ -1,0 +1,41 @@
+import { quote } from '../../../model/quote.ts';
+import type { AuditedService } from '../audit-view.ts';
+import type { Rule } from '../rule.ts';
+
+export const dataOfRoot: Rule = {
+  id: 'HF-S005',
+  name: 'data-of-root',
+  severity: 'downtime',
+  title: 'A service that does not run as root has data that belongs to root',
+  meaning: 'The app cannot write: it fails, or says that it saved what it did not.',
+  *check({ services }) {
+    for (const service of services) {
+      const { subject, key, mounts } = service;
+      const uid = uidOf(service);
+      if (uid === undefined || uid === 0) continue;
+      for (const { volume, target, readOnly, place } of mounts) {
+        const root = volume?.content?.root;
+        if (root === undefined || readOnly || root.uid !== 0 || (root.mode & 0o002) !== 0) continue;
+        // A group of its own may have the right.
+        if (root.gid !== 0 && (root.mode & 0o020) !== 0) continue;
+        yield {
+          subject,
+          key: `${key} ${target}`,
+          message: `${quote(subject.name)} runs as ${uid}, and ${quote(volume?.name ?? target)} belongs to root`,
+          evidence: [
+            `The root of the volume belongs to 0:${root.gid} and has the mode 0${(root.mode & 0o7777).toString(8)}.`,
+          ],
+          remedy: `Give it to ${uid}`,
+          commands: volume === undefined ? [] : [['holdfast', 'volume', 'own', volume.name, String(uid)]],
+          place,
+        };
+      }
+    }
+  },
+};
+
+/** A number only: names are those of the image's own list of users. */
+function uidOf({ user, facts }: AuditedService): number | undefined {
+  const text = (user || facts.user).split(':')[0] ?? '';
+  return /^\d+$/.test(text) ? Number(text) : undefined;
+}

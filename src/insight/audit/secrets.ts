@@ -1,0 +1,21 @@
+const secretName =
+  /(?:^|[_.-])(?:PASS|PASSWD|PASSWORD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS?|(?:API|AUTH|PRIVATE|ACCESS|SECRET|ENCRYPTION|SIGNING|MASTER|APP|JWT|SECRET_ACCESS)_?KEY|KEY_?BASE)$/i;
+const tailName = /(?:password|passwd|passphrase|secret|secretkey|apikey|authkey|token)$/i;
+/** Not a secret, though its name ends so. */
+const otherName =
+  /(?:_FILE|_PATH|_URL|_TTL|_LENGTH|_ALGORITHM|_TYPE|_HEADER|PUBLIC_?KEY)$|^(?:ALLOW|ENABLE|DISABLE|RANDOM|USE|REQUIRE|RESET|CHANGE|MYSQL_(?:ALLOW|RANDOM))/i;
+const noSecret = /^(?:|true|false|yes|no|on|off|none|null|0|1|\d{1,3}[smhd]?)$/i;
+
+/** True when a variable, option or label of this name and value holds a secret. Pure. */
+export function holdsSecret(name: string, value: string): boolean {
+  const isPath = value.startsWith('/') && !/\s/.test(value);
+  if (hasPasswordInUrl(value)) return true;
+  if (noSecret.test(value.trim()) || isPath || otherName.test(name)) return false;
+  return secretName.test(name) || tailName.test(name);
+}
+
+/** `postgres://user:password@host`. Pure. */
+export function hasPasswordInUrl(value: string): boolean {
+  const found = /^[a-z][a-z0-9+.-]*:\/\/[^\s:@/]*:([^\s@/]+)@/i.exec(value.trim())?.[1];
+  return found !== undefined && !/^[*x.]+$/i.test(found);
+}

@@ -1,0 +1,91 @@
+import type { AuditFinding, AuditReport } from '../../../app/app.ts';
+import { AppError } from '../../../model/errors.ts';
+import { severities, type Severity } from '../../../model/finding.ts';
+import { quote } from '../../../model/quote.ts';
+import { amount } from '../../../model/size.ts';
+import { describeFinding } from '../describe-finding.ts';
+import type { Session } from '../session.ts';
+
+export interface AuditFlags {
+  readonly all?: boolean;
+  readonly allRules?: boolean;
+  readonly failOn?: string;
+  readonly ignore?: readonly string[];
+  readonly baseline?: string;
+  readonly updateBaseline?: boolean;
+}
+
+export async function runAudit(
+  session: Session,
+  flags: AuditFlags,
+  [target]: readonly string[],
+): Promise<void> {
+  const { app, signal, printer } = session;
+  if (flags.all === true && target !== undefined)
+    throw new AppError('usage', `Name ${quote(target)} or --all, not both`);
+  if (flags.updateBaseline === true && flags.baseline === undefined)
+    throw new AppError('usage', '--update-baseline needs --baseline FILE');
+  const failing = parseFailOn(flags.failOn);
+  const directory = process.cwd();
+  const report = await app.audit.run({
+    target: flags.all === true ? undefined : (target ?? '.'),
+    directory,
+    allRules: flags.allRules,
+    suppressionFiles: flags.ignore,
+    baseline: flags.baseline,
+    updatesBaseline: flags.updateBaseline,
+    signal,
+  });
+  for (const note of report.notes) session.warn(`Warning: ${note}`);
+  printer.print({
+    json: () => app.audit.asJson.run(report),
+    forms: { sarif: () => JSON.stringify(app.audit.asSarif(report, directory), undefined, 2) },
+    text: () => describeReport(report, directory),
+    colours: { Good: 'green' },
+    quiet: () => report.findings.map(({ id, subject: { name } }) => `${id} ${name}`),
+  });
+  const bad = report.findings.filter(({ severity }) => failing.includes(severity));
+  if (bad.length > 0)
+    throw new AppError('partial', `The audit found ${amount(bad.length, 'thing')} to mend`, {
+      hint: 'Write "# holdfast ignore=ID REASON" beside a line that is as it should be; see docs/guides/audit.md.',
+    });
+}
+
+/** The severities at which the command fails. */
+function parseFailOn(text = 'loss'): readonly Severity[] {
+  if (text === 'never') return [];
+  const last = severities.findIndex((severity) => severity === text);
+  if (last === -1)
+    throw new AppError('usage', `Severity ${quote(text)} is unknown`, {
+      hint: `Use --fail-on ${severities.join(', --fail-on ')} or --fail-on never.`,
+    });
+  return severities.slice(0, last + 1);
+}
+
+function describeReport(report: AuditReport, directory: string): string {
+  const { findings, known, suppressed, files, containers, volumes, baselineWritten } = report;
+  const parts = findings.map((finding) => describeFinding(finding, furtherLines(finding, directory)));
+  if (findings.length === 0) parts.push('Good: nothing to mend.');
+  const aside = [
+    ...(known.length === 0 ? [] : [`${known.length} in the baseline`]),
+    ...(suppressed.length === 0 ? [] : [`${suppressed.length} suppressed`]),
+  ];
+  const looked = [amount(files.length, 'file'), amount(containers, 'container'), amount(volumes, 'volume')];
+  parts.push(
+    `Looked at ${looked.join(', ')}: ${amount(findings.length, 'finding')}${aside.length === 0 ? '' : `, ${aside.join(', ')}`}.`,
+  );
+  if (baselineWritten !== undefined) parts.push(`The baseline ${quote(baselineWritten)} was written.`);
+  return parts.join('\n');
+}
+
+function furtherLines({ position, guide }: AuditFinding, directory: string): string[] {
+  const place =
+    position === undefined
+      ? []
+      : [`At ${shown(position.file, directory)}:${position.line}:${position.column}`];
+  return [...place, `See ${guide}`];
+}
+
+function shown(file: string, directory: string): string {
+  return file.startsWith(`${directory}/`) ? file.slice(directory.length + 1) : file;
+}
