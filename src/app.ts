@@ -12,7 +12,15 @@ import {
   restoreTrash,
   runCommand,
 } from './volumes/index.ts';
-import { backup, backupJson, type BackupRequest, importArchives, tellingOfFailure } from './backup/index.ts';
+import { openCompose, type Compose } from './compose/index.ts';
+import {
+  backup,
+  backupJson,
+  type BackupRequest,
+  importArchives,
+  inspectComposeSettings,
+  tellingOfFailure,
+} from './backup/index.ts';
 import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './app/logged-parts.ts';
 import { openPolicies, type LoadedConfiguration, type OpenedApp } from './policies/index.ts';
 import { openAudit, openDoctor, openMetrics } from './insight/index.ts';
@@ -70,6 +78,7 @@ function openAppWithParts(
       now: Date.now,
     }),
     doctor: openDoctor(parts),
+    compose: openComposeRoom(parts, rooms.policies),
     activity: {
       listLog: async (filter) => await parts.log.list(filter),
       verifyLog: async ({ signal } = {}) => await parts.log.verify({ signal }),
@@ -118,6 +127,19 @@ function openVolumes(config: AppConfig, parts: Parts): Volumes {
       return await restoreTrash(wanted, which, options);
     },
   };
+}
+
+/** The room below settings, policies and coverage is told what it needs of them. */
+function openComposeRoom(parts: Pick<Parts, 'host' | 'volumes'>, policies: App['policies']): Compose {
+  return openCompose({
+    ...parts,
+    readSettings: inspectComposeSettings,
+    policies: async () => (await policies.configuration()).policies.map(({ name }) => name),
+    async protection(signal) {
+      const { places } = await policies.coverage({ signal });
+      return new Map(places.map((place) => [place.name, place]));
+    },
+  });
 }
 
 function openBackups(config: AppConfig, parts: Parts): Backups {

@@ -8,6 +8,7 @@ import type {
 } from '../backup/index.ts';
 import type { EngineRecords } from '../hosts/engine-records.ts';
 import type { Audit, Doctor, Metrics } from '../insight/index.ts';
+import type { Compose } from '../compose/index.ts';
 import type { LogEntry, LogKind } from '../model/log-entry.ts';
 import type { Volume } from '../model/volume.ts';
 import type { Policies } from '../policies/index.ts';
@@ -51,6 +52,7 @@ export interface App extends AsyncDisposable {
   readonly audit: Audit;
   readonly doctor: Doctor;
   readonly metrics: Metrics;
+  readonly compose: Compose;
   /** The works under way, and the last that ended. */
   readonly jobs: Jobs;
   /** For services that speak Docker's protocols. */
@@ -155,6 +157,7 @@ export type { CheckReport, Progress, SnapshotEntry } from '../repository/index.t
 export type { DueHook } from '../quiesce/index.ts';
 export type { JobOptions, LogEntry, LogFilter, LogKind, LogProblem, LogVerification, SendResult };
 export type { Job, JobError, JobOutcome, Jobs } from './jobs.ts';
+export type * from '../compose/index.ts';
 export type * from '../hosts/engine-records.ts';
 export type * from '../insight/index.ts';
 export type * from '../policies/index.ts';

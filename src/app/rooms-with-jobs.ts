@@ -12,6 +12,7 @@ type Rooms = Omit<
   | 'audit'
   | 'doctor'
   | 'metrics'
+  | 'compose'
   | typeof Symbol.asyncDispose
 >;
 

@@ -17,6 +17,7 @@ export { isSavedConfig } from './config-files/collect-config.ts';
 export { describeVolume } from './describe-volume.ts';
 export { ownFoldersBelow } from './own-folders.ts';
 export { saveTogether } from './save-together.ts';
+export { inspectComposeSettings } from './settings/compose-settings.ts';
 export { readStackFiles, saidOf, type Around } from './settings/said-settings.ts';
 export {
   layered,

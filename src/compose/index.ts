@@ -21,3 +21,17 @@ export type {
   ComposeServiceTmpfs,
   ComposeVolumesFrom,
 } from './compose-project.ts';
+export { openCompose, type Compose, type ComposeOptions } from './compose.ts';
+export type { ComposeCheckReport, ComposeKnowledge, DrawnGraph, Explanation } from './compose.ts';
+export type { SettingProblem } from './check/settings.ts';
+export type { ExplainedMount, KnownProtection, Protection } from './explain/explain-mounts.ts';
+export type { Language } from './explain/sentences.ts';
+export type { PrepareOutcome } from './prepare/apply-prepare.ts';
+export type {
+  FolderStep,
+  MissingFile,
+  PreparePlan,
+  PrepareStep,
+  VolumeStep,
+} from './prepare/plan-prepare.ts';
+export type { StorageGraph } from './graph/storage-graph.ts';

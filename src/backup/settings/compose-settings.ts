@@ -5,7 +5,17 @@ import { openFlag } from '../../lib/posix-at.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import type { Hook } from '../../model/hook.ts';
 import { quote } from '../../model/quote.ts';
-import { anyText, converted, fields, flag, oneOrMore, type Shape } from '../../lib/shape.ts';
+import {
+  anyText,
+  converted,
+  either,
+  fields,
+  flag,
+  mapOf,
+  oneOrMore,
+  type Shape,
+  wholeNumber,
+} from '../../lib/shape.ts';
 import { readNode } from '../../lib/read-document.ts';
 import { layered, noSettings, settingFields, settingsOf, type VolumeSettings } from './volume-settings.ts';
 
@@ -35,12 +45,21 @@ export const noComposeSetting: ComposeSetting = {
 
 const mostBytes = 1 << 20;
 
+/** How a volume is made, for "holdfast compose prepare": a backup has no use for it. */
+const storage = mapOf(
+  either(
+    wholeNumber(0, Number.MAX_SAFE_INTEGER),
+    anyText,
+    (node) => isScalar(node) && typeof node.value === 'number',
+  ),
+);
+
 const request: Shape<ComposeSetting> = converted(
-  fields({ backup: flag, policy: oneOrMore(anyText), ...settingFields }),
-  ({ backup, policy, ...settings }): ComposeSetting => ({
+  fields({ backup: flag, policy: oneOrMore(anyText), storage, ...settingFields }),
+  ({ backup, policy, ...fieldsOfVolume }): ComposeSetting => ({
     backup,
     policies: policy,
-    settings: settingsOf({ ...settings, hooks: settings.hooks?.map(ofItsProject) }),
+    settings: settingsOf({ ...fieldsOfVolume, hooks: fieldsOfVolume.hooks?.map(ofItsProject) }),
   }),
 );
 
@@ -68,6 +87,43 @@ export async function readComposeSettings(files: readonly string[]): Promise<Com
     }
   }
   return found;
+}
+
+/** A value of `x-holdfast` that cannot be used. */
+export interface ComposeSettingProblem {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+}
+
+/** What `x-holdfast` names and gets wrong in Compose files, whether their stack was ever started or not. */
+export async function inspectComposeSettings(files: readonly string[]): Promise<{
+  readonly problems: readonly ComposeSettingProblem[];
+  /** Names of policies. */
+  readonly policies: readonly string[];
+}> {
+  const problems: ComposeSettingProblem[] = [];
+  const policies: string[] = [];
+  for (const file of files) {
+    try {
+      const { stack, services, volumes } = parseComposeSettings((await readSmall(file)) ?? '', file);
+      const all = [stack, ...services.values(), ...volumes.values()];
+      policies.push(...all.flatMap(({ policies: named }) => named ?? []));
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      const lines = error.detail?.split('\n') ?? [];
+      problems.push(...(lines.length === 0 ? [error.message] : lines).map((line) => placed(line, file)));
+    }
+  }
+  return { problems, policies };
+}
+
+/** `FILE:12:3: what is wrong`, in parts. */
+function placed(text: string, file: string): ComposeSettingProblem {
+  const rest = text.startsWith(`${file}:`) ? text.slice(file.length + 1) : '';
+  const [, line, column, message] = /^(\d+):(\d+): (.*)$/s.exec(rest) ?? [];
+  return { file, line: Number(line ?? 1), column: Number(column ?? 1), message: message ?? text };
 }
 
 /** Throws `usage` for invalid content. */

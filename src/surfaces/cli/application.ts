@@ -13,6 +13,7 @@ import { paintFor, paintMessage } from './colour.ts';
 import type { CliContext } from './context.ts';
 import { globalFlagsHelp } from './global-flags.ts';
 import { auditRoutes } from './definitions/audit.ts';
+import { composeRoutes } from './definitions/compose.ts';
 import { doctorRoutes } from './definitions/doctor.ts';
 import { metricsRoutes } from './definitions/metrics.ts';
 import { policyRoutes } from './definitions/policy.ts';
@@ -44,6 +45,7 @@ const root = buildRouteMap<string, CliContext>({
     ...wordRoutes,
     ...auditRoutes,
     ...doctorRoutes,
+    compose: composeRoutes,
     volume: volumeRoutes,
     ...trashRoutes,
     ...serviceRoutes,

@@ -1,4 +1,5 @@
 import { printableField } from '../../model/quote.ts';
+import { textWidth } from '../../model/text-width.ts';
 
 export interface Column<Row> {
   readonly title: string;
@@ -13,7 +14,7 @@ export function formatTable<Row>(rows: readonly Row[], columns: readonly Column<
     ...rows.map((row) => columns.map((column) => printableField(column.value(row)))),
   ];
   const widths = columns.map((_, index) =>
-    cells.reduce((widest, line) => Math.max(widest, widthOf(line[index] ?? '')), 0),
+    cells.reduce((widest, line) => Math.max(widest, textWidth(line[index] ?? '')), 0),
   );
   return cells
     .map((line) =>
@@ -28,23 +29,6 @@ export function formatTable<Row>(rows: readonly Row[], columns: readonly Column<
 }
 
 function pad(cell: string, options: { readonly width: number; readonly align: 'left' | 'right' }): string {
-  const space = ' '.repeat(options.width - widthOf(cell));
+  const space = ' '.repeat(options.width - textWidth(cell));
   return options.align === 'right' ? space + cell : cell + space;
-}
-
-/** Columns on a terminal: two for wide characters, none for combining marks. */
-function widthOf(text: string): number {
-  // oxlint-disable-next-line no-control-regex -- all of ASCII is meant
-  if (/^[\x00-\x7f]*$/.test(text)) return text.length;
-  let width = 0;
-  for (const character of text) {
-    if (/\p{Mark}/u.test(character)) continue;
-    width +=
-      /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\uff01-\uff60]/u.test(
-        character,
-      )
-        ? 2
-        : 1;
-  }
-  return width;
 }

@@ -1,0 +1,138 @@
+import { dirname } from 'node:path';
+import { lstat, stat } from 'node:fs/promises';
+import type { Image } from '../hosts/containers.ts';
+import type { Host } from '../hosts/host.ts';
+import { type MountPoint, readMounts } from '../lib/mountinfo.ts';
+import { requireAnswer } from '../lib/require-answer.ts';
+import { fromText } from '../model/byte-string.ts';
+import { knownError } from '../lib/known-error.ts';
+import { errnoOf, isAppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Volume } from '../model/volume.ts';
+import type { ComposeProject } from './compose-project.ts';
+import { pathsOf } from './project-mounts.ts';
+
+/** What is at a path of this machine. */
+export type PathFact =
+  | { readonly kind: 'folder' | 'file' | 'other'; readonly uid: number; readonly gid: number }
+  /** `from` is the first part of the path that is missing. */
+  | { readonly kind: 'missing'; readonly from: string }
+  | { readonly kind: 'unknown'; readonly why: string };
+
+/** What the machine has of what a project names. All of it was true a moment ago. */
+export interface ProjectFacts {
+  /** By absolute path: sources of bind mounts, devices of bind volumes, files of configs and secrets. */
+  readonly paths: ReadonlyMap<string, PathFact>;
+  /** By name at the engine; undefined where no engine was reached. */
+  readonly volumes: ReadonlyMap<string, Volume> | undefined;
+  /** By the service's name; undefined for an image that the engine does not have. */
+  readonly images: ReadonlyMap<string, Image | undefined>;
+  /** Where the engine keeps plain volumes; undefined where unknown. */
+  readonly engineFolder: string | undefined;
+  /** Sentences on what could not be looked at. */
+  readonly unseen: readonly string[];
+}
+
+export interface FactsOptions {
+  readonly host: () => Promise<Host>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Looks at what a project names. Changes nothing; what cannot be reached is in `unseen`. */
+export async function lookAtProject(
+  project: ComposeProject,
+  { host, signal }: FactsOptions,
+): Promise<ProjectFacts> {
+  const engine = await lookAtEngine(project, host, signal);
+  if (engine.isRemote)
+    return {
+      ...engine,
+      paths: new Map(),
+      unseen: [
+        ...engine.unseen,
+        'The engine is on another machine: its folders and files were not looked at.',
+      ],
+    };
+  const paths = new Map<string, PathFact>();
+  const mounts = await readMounts();
+  for (const path of pathsOf(project)) paths.set(path, await lookAtPath(path, { mounts, signal }));
+  return { ...engine, paths };
+}
+
+interface EngineFacts extends Omit<ProjectFacts, 'paths'> {
+  readonly isRemote: boolean;
+}
+
+async function lookAtEngine(
+  project: ComposeProject,
+  open: () => Promise<Host>,
+  signal: AbortSignal | undefined,
+): Promise<EngineFacts> {
+  const none = { volumes: undefined, images: new Map(), engineFolder: undefined, isRemote: false };
+  try {
+    const host = await open();
+    if (host.kind === 'embedded')
+      return { ...none, unseen: ['There is no container engine: volumes and images were not looked at.'] };
+    const volumes = await host.listVolumes({ signal });
+    const info = await host.info({ signal });
+    const { images, unseen } = await lookAtImages(project, host, signal);
+    return {
+      volumes: new Map(volumes.map((volume) => [volume.name, volume])),
+      images,
+      engineFolder: info.dataRoot,
+      isRemote: info.isRemote === true,
+      unseen,
+    };
+  } catch (error) {
+    if (isAppError(error, 'cancelled')) throw error;
+    const { message } = knownError(error);
+    return { ...none, unseen: [`The engine was not looked at: ${message}.`] };
+  }
+}
+
+async function lookAtImages(
+  project: ComposeProject,
+  host: Host,
+  signal: AbortSignal | undefined,
+): Promise<Pick<ProjectFacts, 'images' | 'unseen'>> {
+  const images = new Map<string, Image | undefined>();
+  const absent: string[] = [];
+  for (const { name, image } of project.services.values()) {
+    const found = image === undefined ? undefined : await host.containers?.findImage(image, { signal });
+    if (image !== undefined && found === undefined) absent.push(image);
+    images.set(name, found);
+  }
+  const names = [...new Set(absent)].map(quote).join(', ');
+  const unseen =
+    absent.length === 0
+      ? []
+      : [`The engine does not have ${names} yet: what these images declare was not looked at.`];
+  return { images, unseen };
+}
+
+async function lookAtPath(
+  path: string,
+  options: { readonly mounts: readonly MountPoint[]; readonly signal: AbortSignal | undefined },
+): Promise<PathFact> {
+  try {
+    await requireAnswer(fromText(path), { name: path, ...options });
+    const found = await stat(path);
+    const kind = found.isDirectory() ? 'folder' : found.isFile() ? 'file' : 'other';
+    return { kind, uid: found.uid, gid: found.gid };
+  } catch (error) {
+    if (path.includes('\0')) return { kind: 'unknown', why: 'its name holds a NUL' };
+    if (isAppError(error, 'cancelled')) throw error;
+    if (errnoOf(error) !== 'ENOENT') return { kind: 'unknown', why: knownError(error).message };
+    return { kind: 'missing', from: await firstMissing(path) };
+  }
+}
+
+/** The topmost part of a missing path that is not there. A link that leads nowhere is not there either. */
+async function firstMissing(path: string): Promise<string> {
+  let missing = path;
+  for (let above = dirname(path); above !== missing; above = dirname(above)) {
+    if ((await lstat(above).catch(() => undefined)) !== undefined) return missing;
+    missing = above;
+  }
+  return missing;
+}
