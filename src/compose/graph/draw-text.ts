@@ -9,6 +9,8 @@ interface Row {
   readonly target: string;
 }
 
+const nothing = 'keeps nothing outside of itself';
+
 /** The graph for a terminal: a box for each service, and a line for each of its mounts. Pure. */
 export function drawText(graph: StorageGraph): string {
   if (graph.services.length === 0) return 'The project has no services.';
@@ -23,6 +25,7 @@ export function drawText(graph: StorageGraph): string {
   const volume = widest(['VOLUME', ...rows.map((row) => row.volume)]);
   const inner = widest([
     ...rows.map((row) => row.target),
+    ...boxes.map(({ rows: own }) => (own.length === 0 ? nothing : '')),
     // The title stands in the frame, and two of its own lines around it.
     ...boxes.map(({ service }) => `${titleOf(service)}   `),
   ]);
@@ -31,7 +34,7 @@ export function drawText(graph: StorageGraph): string {
   for (const { service, rows: own } of boxes) {
     const title = titleOf(service);
     lines.push(`${left}┌─ ${title} ${'─'.repeat(inner - textWidth(title) - 1)}┐`);
-    if (own.length === 0) lines.push(`${left}│ ${padded('keeps nothing outside of itself', inner)} │`);
+    if (own.length === 0) lines.push(`${left}│ ${padded(nothing, inner)} │`);
     for (const row of own) lines.push(`${wire(row, { place, volume })}│ ${padded(row.target, inner)} │`);
     lines.push(`${left}└${'─'.repeat(inner + 2)}┘`);
   }

@@ -1,4 +1,5 @@
 import type { Image } from '../../hosts/containers.ts';
+import { quote } from '../../model/quote.ts';
 import type { ComposeService } from '../compose-project.ts';
 
 /** Who should own a folder that a service writes to, and how that is known. */
@@ -38,7 +39,7 @@ const knownImages: readonly KnownImage[] = [
 ];
 
 /** The owner that a service wants for what it writes. Pure. */
-export function wantedOwner(service: ComposeService, image: Image | undefined): WantedOwner {
+export function wantedOwner(service: Pick<ComposeService, 'user' | 'image'>, image: Image | undefined): WantedOwner {
   const known = knownImageOf(service.image);
   const asked = numbersOf(service.user);
   if (asked !== undefined) return { owner: asked, mode: 0o755, because: `"user" of the service` };
@@ -55,7 +56,7 @@ export function wantedOwner(service: ComposeService, image: Image | undefined): 
     return {
       ...asAbove,
       because: 'a name that only the image can resolve',
-      doubt: `The service runs as "${name}", whose number is not known: give the folder to it with chown.`,
+      doubt: `The service runs as ${quote(name)}, whose number is not known: give the folder to it with chown.`,
     };
   if (image === undefined && service.image !== undefined && service.user === undefined)
     return {
