@@ -25,7 +25,6 @@ export function pluginConfig({
       places.node,
       // As in bin/holdfast.
       '--max-semi-space-size=1',
-      '--heap-growing-percent=40',
       `${places.package}/dist/main.js`,
       ...['plugin', '--state-dir', places.state, '--state-from', places.host],
     ],

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { isAppError } from '../model/errors.ts';
 import type { Consumer, HostKind, Volume } from '../model/volume.ts';
 import { consumersByPath, engineEndpoints } from '../hosts/docker/index.ts';
@@ -21,7 +22,10 @@ export async function withConsumersElsewhere(
   const isShared = (volume: Volume): boolean =>
     Boolean(volume.mountpoint) && (host === 'embedded' || volume.driver !== 'local');
   if (!volumes.some(isShared)) return volumes;
-  const endpoints = await engineEndpoints(env, host);
+  // A request to a socket that is not there costs as much as the rest of the work.
+  const endpoints = (await engineEndpoints(env, host)).filter(
+    (endpoint) => endpoint.kind !== 'unix' || existsSync(endpoint.socketPath),
+  );
   const found = await Promise.all(
     endpoints.map(async (endpoint) => {
       try {
