@@ -45,6 +45,7 @@ export const lanes: readonly Lane[] = [
   lane('interop', [...treePackages, 'restic', 'borgbackup']),
   lane('faults', [...treePackages, 'restic']),
   lane('sandbox', ['bubblewrap']),
+  lane('monitoring', [...treePackages, 'prometheus']),
   engineLane('podman', ['podman', 'runc', 'busybox-static']),
   lane('filesystems', [...treePackages, 'xfsprogs', 'btrfs-progs', 'gocryptfs', 'cryptsetup-bin']),
   lane('kernel', [

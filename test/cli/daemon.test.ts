@@ -100,6 +100,20 @@ describe('holdfast daemon', () => {
     await cli.run('check');
   });
 
+  test('metrics are refused on an address that other machines reach, unless that is said', async () => {
+    configure(everyTwoSeconds);
+    expect(await cli.attempt(['daemon', '--metrics', '0.0.0.0:9464'])).toMatchObject({
+      exit: 2,
+      stderr: expect.stringContaining('Other machines could read the metrics at 0.0.0.0'),
+    });
+    expect(await cli.attempt(['daemon', '--metrics', 'example.org:80'])).toMatchObject({
+      exit: 2,
+      stderr: expect.stringContaining('is no address to listen at'),
+    });
+    configure(`${everyTwoSeconds}daemon: { metrics: { listen: '[::]:9464' } }\n`);
+    expect(await cli.attempt(['daemon'])).toMatchObject({ exit: 2 });
+  });
+
   test('a second one for the same state folder is refused', async () => {
     configure(everyTwoSeconds);
     const daemon = new Daemon();

@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { runCommand } from '../../scripts/run-command.ts';
-import { sendRaw } from '../support/raw-client.ts';
+import { type Listener, sendRaw } from '../support/raw-client.ts';
 import { type Dialect, drawAttempt, makeAttempt } from './hostile-client.ts';
 import { startOddEngine } from './odd-engine.ts';
 import { dice, seed } from './seeded.ts';
 import { command } from '../support/holdfast-command.ts';
+import { freePort } from '../docker/free-port.ts';
 
 /** HOLDFAST_TEST_FUZZ_SECONDS=1800 takes half an hour for all listeners together. */
 const seconds = Number(process.env['HOLDFAST_TEST_FUZZ_SECONDS'] ?? 40);
@@ -82,6 +83,12 @@ const plugin: Dialect = {
   ],
 };
 
+const metrics: Dialect = {
+  methods: ['GET', 'GET', 'HEAD', 'POST'],
+  paths: ['/metrics', '/metrics', '/metrics/', '/', '//metrics', '/metrics%00', '/constructor'],
+  bodies: ['{}', 'holdfast_build_info 1'],
+};
+
 let folder: string;
 let opened: AsyncDisposableStack;
 beforeEach(() => {
@@ -96,12 +103,17 @@ afterEach(() => opened.disposeAsync());
 
 interface Service {
   readonly child: ChildProcess;
-  readonly socket: string;
+  readonly socket: Listener;
   readonly said: () => string;
 }
 
 /** The real command in its own process, with its output. */
-async function start(program: string, args: readonly string[], ready: string): Promise<Service> {
+async function start(
+  program: string,
+  args: readonly string[],
+  ready: string,
+  socket: Listener = join(folder, 's'),
+): Promise<Service> {
   const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   opened.defer(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -116,7 +128,7 @@ async function start(program: string, args: readonly string[], ready: string): P
     if (said.length < 10_000 || (ownError.test(text) && said.length < 100_000)) said += text;
   });
   await vi.waitFor(() => expect(said).toContain(ready), { timeout: 60_000 });
-  return { child, socket: join(folder, 's'), said: () => said };
+  return { child, socket, said: () => said };
 }
 
 interface Use {
@@ -173,9 +185,9 @@ async function fuzz(service: Service, dialect: Dialect, request: string): Promis
   const start = performance.now();
   const hasTime = (share: number): boolean => isAlive && performance.now() - start < seconds * 1000 * share;
   // Caches fill and the heap reaches its size in the first part.
-  while (hasTime(1 / 16)) isAlive = await makeBatch();
+  while (hasTime(1 / 20)) isAlive = await makeBatch();
   const warm = useOf(service);
-  while (hasTime(1 / 4)) isAlive = await makeBatch();
+  while (hasTime(1 / 5)) isAlive = await makeBatch();
   console.log(`seed ${seed}: ${made} attempts`);
   const uncaught = said()
     .split('\n')
@@ -224,6 +236,15 @@ test('no request and no answer of an engine ends the API that passes requests on
 test('no request ends the plugin', { timeout }, async () => {
   const args = ['plugin', '--state-dir', join(folder, 'state'), '--socket', join(folder, 's')];
   expect(await fuzz(await start(command, args, 'are served to Docker'), plugin, activate)).toEqual(good);
+});
+
+test('no request ends the daemon that serves metrics', { timeout }, async () => {
+  const port = await freePort();
+  const [state, at] = [join(folder, 'state'), `127.0.0.1:${port}`];
+  const args = ['daemon', '--host', 'embedded', '--state-dir', state, '--metrics', at];
+  const scrape = 'GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n';
+  const service = await start(command, args, 'Metrics are served', { host: '127.0.0.1', port });
+  expect(await fuzz(service, metrics, scrape)).toEqual(good);
 });
 
 test('no request ends the managed plugin', { timeout }, async () => {

@@ -1,5 +1,5 @@
-import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connectTo, type Listener } from '../support/raw-client.ts';
 import type { Dice } from './seeded.ts';
 
 /** The listener's protocol, so that requests hit something. */
@@ -30,9 +30,9 @@ export function drawAttempt(dialect: Dialect, dice: Dice): Attempt {
 }
 
 /** Makes the attempt, and returns the response. */
-export async function makeAttempt(socketPath: string, attempt: Attempt): Promise<string> {
+export async function makeAttempt(listener: Listener, attempt: Attempt): Promise<string> {
   const { promise: closed, resolve } = Promise.withResolvers<void>();
-  const client = connect({ path: socketPath, allowHalfOpen: true });
+  const client = connectTo(listener);
   let answer = '';
   client.setEncoding('latin1');
   client.on('data', (text: string) => {

@@ -1,4 +1,12 @@
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
+
+/** The path of a unix socket, or a port of the loopback. */
+export type Listener = string | { readonly host: '127.0.0.1'; readonly port: number };
+
+export function connectTo(listener: Listener): Socket {
+  const at = typeof listener === 'string' ? { path: listener } : listener;
+  return connect({ ...at, allowHalfOpen: true });
+}
 
 export interface RawOptions {
   /** The client closes its side after its bytes, and continues to read. */
@@ -11,12 +19,12 @@ export interface RawOptions {
 
 /** Sends raw bytes, and returns everything received until the other end closed or was quiet for long. */
 export async function sendRaw(
-  socketPath: string,
+  listener: Listener,
   bytes: string | Buffer,
   { half = false, quietMs = 10_000, until }: RawOptions = {},
 ): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
-  const client = connect({ path: socketPath, allowHalfOpen: true });
+  const client = connectTo(listener);
   let answer = '';
   client.setEncoding('latin1');
   client.on('data', (text: string) => {

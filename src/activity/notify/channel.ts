@@ -71,9 +71,12 @@ export interface SlackChannel extends ChannelBasics {
   readonly url: AddressOrReference;
 }
 
-/** Pings for an external watch: healthchecks.io and compatible services. */
+/**
+ * Pings for an external watch: healthchecks.io and compatible services, or a push monitor of Uptime Kuma,
+ * which knows no start.
+ */
 export interface HealthchecksChannel extends ChannelBasics {
-  readonly type: 'healthchecks';
+  readonly type: 'healthchecks' | 'uptime-kuma';
   readonly url: AddressOrReference;
   /** A ping for each volume: its name replaces `{volume}` in the address, or is appended. */
   readonly perVolume: boolean;

@@ -66,6 +66,8 @@ const own: Readonly<
   discord: { needs: ['url'], takes: [] },
   slack: { needs: ['url'], takes: [] },
   healthchecks: { needs: ['url'], takes: ['per-volume', 'works'] },
+  // Each of its monitors has an address of its own that nothing can be appended to.
+  'uptime-kuma': { needs: ['url'], takes: ['works'] },
 };
 
 const types = Object.keys(own) as Channel['type'][];
@@ -154,6 +156,14 @@ function channelOf(name: string, given: Given): Channel {
       return { ...basics, type: 'discord', url };
     case 'slack':
       return { ...basics, type: 'slack', url };
+    case 'uptime-kuma':
+      return {
+        ...basics,
+        type: 'uptime-kuma',
+        url,
+        perVolume: false,
+        works: given.works ?? usualWorks(false),
+      };
     case 'healthchecks': {
       const perVolume = given['per-volume'] ?? url.includes('{volume}');
       return { ...basics, type: 'healthchecks', url, perVolume, works: given.works ?? usualWorks(perVolume) };

@@ -283,6 +283,20 @@ describe('each service gets its own format:', () => {
     expect(server.received[3]?.body).toContain('the disk is full');
   });
 
+  test('a push monitor of Uptime Kuma, up after a good end and down after a failure', async () => {
+    const yaml = `w: { type: uptime-kuma, url: '${server.origin}/api/push/tok?status=up&msg=OK&ping=' }`;
+    for (const happening of [good, failed]) {
+      await using notifier = open({ yaml });
+      using _run = notifier.begin({ subjects: ['pg'], policy: undefined });
+      notifier.tell([happening]);
+    }
+    expect(server.received.map(({ method }) => method)).toEqual(['GET', 'GET']);
+    const [up, down] = server.received.map(({ path }) => new URL(path, server.origin).searchParams);
+    expect(up?.get('status')).toBe('up');
+    expect(down?.getAll('status')).toEqual(['down']);
+    expect(down?.get('msg')).toContain('the disk is full');
+  });
+
   test('a watch for other work, volumes or policies gets no start', async () => {
     const yaml = `
 a: { type: healthchecks, url: '${server.origin}/a', works: [verify] }

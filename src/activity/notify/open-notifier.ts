@@ -98,7 +98,7 @@ class GatheringNotifier implements Notifier {
           ...all,
           channel: { ...channel, retryForMs: Math.min(channel.retryForMs, 10_000) },
           attempt: (context) =>
-            channel.type === 'healthchecks'
+            isWatch(channel)
               ? sendPing(
                   channel,
                   { sign: 'success', subject: channel.perVolume ? 'test' : undefined, text: message.title },
@@ -154,7 +154,7 @@ class GatheringNotifier implements Notifier {
     const plans = await decideNotices(this.#parts, happenings);
     const notices = plans.flatMap(({ notice }) => notice ?? []);
     const sent = await Promise.all(
-      channels.filter(({ type }) => type !== 'healthchecks').map((channel) => this.#send(channel, notices)),
+      channels.filter((channel) => !isWatch(channel)).map((channel) => this.#send(channel, notices)),
     );
     await rememberTold(this.#parts, plans, new Set(sent.flat()));
   }
@@ -215,8 +215,12 @@ function presentable(happening: Happening): Happening {
   return detail === undefined ? happening : { ...happening, detail: withoutSecrets(detail.trim()) };
 }
 
+function isWatch(channel: Channel): channel is HealthchecksChannel {
+  return channel.type === 'healthchecks' || channel.type === 'uptime-kuma';
+}
+
 function pingsOf(channels: readonly Channel[]): HealthchecksChannel[] {
-  return channels.filter((channel) => channel.type === 'healthchecks');
+  return channels.filter(isWatch);
 }
 
 function chosen(channels: readonly Channel[], name: string | undefined): readonly Channel[] {

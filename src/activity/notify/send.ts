@@ -22,6 +22,7 @@ export async function send(channel: Channel, message: Message, context: SendCont
     case 'slack':
       return await sendSlack(channel, message, context);
     case 'healthchecks':
+    case 'uptime-kuma':
       throw new AppError('failed', 'Pings are not messages');
   }
 }

@@ -19,9 +19,24 @@ export async function sendPing(
   context: SendContext,
 ): Promise<void> {
   const address = addressOf(await addressFor(channel, { subject, context }));
+  if (channel.type === 'uptime-kuma') return await pushUp(address, { sign, text }, context);
   address.pathname = `${address.pathname.replace(/\/$/, '')}${endings[sign]}`;
   const headers = { 'content-type': 'text/plain; charset=utf-8' };
   await httpSend({ url: address.href, headers, body: text.slice(0, 10_000) }, context);
+}
+
+const longestMessage = 250;
+
+/** Nothing is pushed at a start: it would count as a good end. */
+async function pushUp(
+  address: URL,
+  { sign, text }: Omit<Ping, 'subject'>,
+  context: SendContext,
+): Promise<void> {
+  if (sign === 'start') return;
+  address.searchParams.set('status', sign === 'fail' ? 'down' : 'up');
+  address.searchParams.set('msg', sign === 'fail' ? text.slice(0, longestMessage) : 'OK');
+  await httpSend({ url: address.href, method: 'GET' }, context);
 }
 
 async function addressFor(
