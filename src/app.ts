@@ -12,7 +12,7 @@ import {
   restoreTrash,
   runCommand,
 } from './volumes/index.ts';
-import { openCompose, type Compose } from './compose/index.ts';
+import { openCompose, type Compose, loadProject } from './compose/index.ts';
 import {
   backup,
   backupJson,
@@ -24,7 +24,6 @@ import {
 import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './app/logged-parts.ts';
 import { openPolicies, type LoadedConfiguration, type OpenedApp } from './policies/index.ts';
 import { openAudit, openDoctor, openMetrics } from './insight/index.ts';
-import { loadProject } from './compose/index.ts';
 import { initialize, openRepositories, openUpkeep } from './repositories/index.ts';
 import { openProof } from './proof/index.ts';
 import type { JobOptions, Protection } from './activity/index.ts';
@@ -69,14 +68,22 @@ function openAppWithParts(
     metrics: openMetrics(parts, rooms.policies),
     config,
     jobs: parts.jobs,
-    audit: openAudit({
-      host: () => parts.host(),
-      loadProject,
-      coverage: (options) => rooms.policies.coverage(options),
-      repositories: async () => (await parts.catalog()).listRepositories(),
-      env: config.env,
-      now: Date.now,
-    }),
+    audit: openAudit(
+      {
+        host: () => parts.host(),
+        loadProject,
+        coverage: (options) => rooms.policies.coverage(options),
+        repositories: async () => (await parts.catalog()).listRepositories(),
+        env: config.env,
+        now: Date.now,
+      },
+      {
+        stateDir: config.stateDir,
+        volumes: () => parts.volumes(),
+        backUp: (targets, signal) =>
+          rooms.backup.run({ targets, stacks: [], all: false, dryRun: false }, { signal }),
+      },
+    ),
     doctor: openDoctor(parts),
     compose: openComposeRoom(parts, rooms.policies),
     activity: {

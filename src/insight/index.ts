@@ -6,6 +6,8 @@
  */
 export type { AuditFinding, AuditReport, SuppressedFinding } from './audit/audit-report.ts';
 export type { AuditRequest } from './audit/audit-request.ts';
+export type { MoveReport } from './audit/fix/apply-move.ts';
+export type { DataMove, FixPlan } from './audit/fix/plan-moves.ts';
 export { openAudit, type Audit } from './audit/open-audit.ts';
 export type { DoctorFinding } from './doctor/diagnosis.ts';
 export { openDoctor, type Doctor, type DoctorReport, type FixOutcome } from './doctor/doctor.ts';

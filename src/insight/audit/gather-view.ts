@@ -22,6 +22,8 @@ import { imageOf, servicesOfProject, volumesOfProject } from './view-of-project.
 
 export interface GatheredView {
   readonly view: AuditView;
+  /** The one that was asked for; undefined for the whole host. */
+  readonly stack: string | undefined;
   /** False for an alarm about something else than what was asked for. */
   readonly isMeant: (alarm: Alarm) => boolean;
   readonly notes: readonly string[];
@@ -52,7 +54,7 @@ export async function gatherView(sources: AuditSources, request: AuditRequest): 
     places: coverage,
     backups: await findDevices(sources, engine, signal),
   };
-  return { view, isMeant: stack === undefined ? () => true : scopeOf(view, stack), notes };
+  return { view, stack, isMeant: stack === undefined ? () => true : scopeOf(view, stack), notes };
 }
 
 /** A project that the target names as a file or folder; undefined for a stack or the whole host. */

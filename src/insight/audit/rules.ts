@@ -12,7 +12,7 @@ import { backupTooOld } from './rules/backup-too-old.ts';
 import { dockerSocket } from './rules/docker-socket.ts';
 import { systemFolderWritable } from './rules/system-folder-writable.ts';
 import { writableConfiguration } from './rules/writable-configuration.ts';
-import { dataForEverybody } from './rules/data-for-everybody.ts';
+import { worldWritableData } from './rules/world-writable-data.ts';
 import { dataOfRoot } from './rules/data-of-root.ts';
 import { secretInPlainText } from './rules/secret-in-plain-text.ts';
 import { sharedPropagation } from './rules/shared-propagation.ts';
@@ -42,7 +42,7 @@ export const rules: readonly Rule[] = [
   dockerSocket,
   systemFolderWritable,
   writableConfiguration,
-  dataForEverybody,
+  worldWritableData,
   dataOfRoot,
   secretInPlainText,
   sharedPropagation,

@@ -26,7 +26,22 @@ export const dataOfRoot: Rule = {
             `The root of the volume belongs to 0:${root.gid} and has the mode 0${(root.mode & 0o7777).toString(8)}.`,
           ],
           remedy: `Give it to ${uid}`,
-          commands: volume === undefined ? [] : [['holdfast', 'volume', 'own', volume.name, String(uid)]],
+          commands:
+            volume === undefined
+              ? []
+              : [
+                  [
+                    'docker',
+                    'run',
+                    '--rm',
+                    '-v',
+                    `${volume.name}:/volume`,
+                    'busybox',
+                    'chown',
+                    String(uid),
+                    '/volume',
+                  ],
+                ],
           place,
         };
       }

@@ -104,7 +104,7 @@ function alarm(service: AuditedService, { meant, path, at, hidden, belongsAt }: 
       ...(hidden === undefined ? [] : contentLine(hidden)),
     ],
     remedy: `Move the mount from ${quote(meant.target)} to ${quote(belongsAt)}, and the data with it`,
-    commands: hidden === undefined ? [] : [['holdfast', 'audit', '--fix', subject.name]],
+    commands: hidden === undefined ? [] : [['holdfast', 'audit', service.stack ?? '--all', '--fix']],
     place: meant.place,
   };
 }

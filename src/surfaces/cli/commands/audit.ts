@@ -1,4 +1,4 @@
-import type { AuditFinding, AuditReport } from '../../../app/app.ts';
+import type { AuditFinding, AuditReport, AuditRequest, DataMove } from '../../../app/app.ts';
 import { AppError } from '../../../model/errors.ts';
 import { severities, type Severity } from '../../../model/finding.ts';
 import { quote } from '../../../model/quote.ts';
@@ -13,6 +13,7 @@ export interface AuditFlags {
   readonly ignore?: readonly string[];
   readonly baseline?: string;
   readonly updateBaseline?: boolean;
+  readonly fix?: boolean;
 }
 
 export async function runAudit(
@@ -27,7 +28,7 @@ export async function runAudit(
     throw new AppError('usage', '--update-baseline needs --baseline FILE');
   const failing = parseFailOn(flags.failOn);
   const directory = process.cwd();
-  const report = await app.audit.run({
+  const request = {
     target: flags.all === true ? undefined : (target ?? '.'),
     directory,
     allRules: flags.allRules,
@@ -35,7 +36,9 @@ export async function runAudit(
     baseline: flags.baseline,
     updatesBaseline: flags.updateBaseline,
     signal,
-  });
+  };
+  if (flags.fix === true) await mend(session, request);
+  const report = await app.audit.run(request);
   for (const note of report.notes) session.warn(`Warning: ${note}`);
   printer.print({
     json: () => app.audit.asJson.run(report),
@@ -49,6 +52,41 @@ export async function runAudit(
     throw new AppError('partial', `The audit found ${amount(bad.length, 'thing')} to mend`, {
       hint: 'Write "# holdfast ignore=ID REASON" beside a line that is as it should be; see docs/guides/audit.md.',
     });
+}
+
+/** Shows what can be mended, asks, and mends it. */
+async function mend(
+  { app, warn, note, confirm, progress, signal }: Session,
+  request: AuditRequest,
+): Promise<void> {
+  const { moves, byHand } = await app.audit.planFix(request);
+  for (const { subject, why } of byHand) warn(`Warning: ${quote(subject)} is to be mended by hand: ${why}`);
+  if (moves.length === 0) return note('There is nothing that can be mended safely.');
+  warn(moves.flatMap(describeMove).join('\n'));
+  if (!(await confirm(`Move ${amount(moves.length, 'volume')}?`))) return;
+  for (const move of moves) {
+    using _line = progress(`Moving the data of ${quote(move.service)}`);
+    const { snapshotId, container } = await app.audit.applyFix(move, { signal });
+    note(
+      `Mended: ${quote(container)} runs on ${quote(move.to)}. ${quote(move.from)} is as it was, and saved as ${snapshotId.slice(0, 8)}: remove it when all is well.`,
+    );
+  }
+}
+
+function describeMove({ containerName, from, to, edit, service }: DataMove): string[] {
+  return [
+    `To be mended: the data of ${quote(containerName)} is in ${quote(from)}, and belongs into ${quote(to)}.`,
+    `  1. Save ${quote(from)} as a snapshot`,
+    `  2. Stop ${quote(containerName)}, and copy ${quote(from)} into ${quote(to)}, which is empty`,
+    ...(edit === undefined
+      ? []
+      : [
+          `  3. Change line ${edit.line} of ${quote(edit.file)}`,
+          `     - ${edit.before.trim()}`,
+          `     + ${edit.after.trim()}`,
+        ]),
+    `  ${edit === undefined ? 3 : 4}. Make the container anew: docker compose up -d ${service}`,
+  ];
 }
 
 /** The severities at which the command fails. */

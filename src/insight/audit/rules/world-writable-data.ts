@@ -1,7 +1,7 @@
 import { quote } from '../../../model/quote.ts';
 import type { Rule } from '../rule.ts';
 
-export const dataForEverybody: Rule = {
+export const worldWritableData: Rule = {
   id: 'HF-S004',
   name: 'world-writable-data',
   severity: 'leak',
@@ -20,7 +20,7 @@ export const dataForEverybody: Rule = {
           ...(consumers.length === 0 ? [] : [`It is used by ${consumers.map(quote).join(', ')}.`]),
         ],
         remedy: 'Take the right to write from others',
-        commands: [['holdfast', 'volume', 'own', '--help']],
+        commands: [['docker', 'run', '--rm', '-v', `${name}:/volume`, 'busybox', 'chmod', 'o-w', '/volume']],
         place,
       };
     }

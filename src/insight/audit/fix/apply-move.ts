@@ -1,0 +1,211 @@
+import { chown, realpath, stat } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { BackupReport } from '../../../backup/index.ts';
+import type { Container, Containers } from '../../../hosts/containers.ts';
+import type { Host } from '../../../hosts/host.ts';
+import { writeDurably } from '../../../lib/durable-file.ts';
+import { errorInWords, knownError } from '../../../lib/known-error.ts';
+import { AppError, isAppError } from '../../../model/errors.ts';
+import { quote } from '../../../model/quote.ts';
+import { makeStill } from '../../../quiesce/index.ts';
+import type { VolumeEngine } from '../../../volumes/index.ts';
+import { readSmallFile } from '../read-small-file.ts';
+import type { ComposeProgram } from './compose-program.ts';
+import type { DataMove, LineEdit } from './plan-moves.ts';
+
+/** What carries out a move. */
+export interface MoveMeans {
+  readonly stateDir: string;
+  readonly host: () => Promise<Host>;
+  readonly volumes: () => Promise<Pick<VolumeEngine, 'clone'>>;
+  /** Saves volumes, each as a snapshot. */
+  readonly backUp: (volumes: readonly string[], signal: AbortSignal | undefined) => Promise<BackupReport>;
+  readonly compose: ComposeProgram;
+}
+
+export interface MoveReport {
+  readonly move: DataMove;
+  /** The snapshot of the anonymous volume that was made first. */
+  readonly snapshotId: string;
+  /** The container that runs on the named volume. */
+  readonly container: string;
+}
+
+/**
+ * Saves the data, stops its container, copies it into the named volume, changes the line of the Compose file,
+ * and lets Compose make the container anew. The anonymous volume is left as it is. When a step fails before
+ * the container was replaced, file and container are as they were.
+ */
+export async function applyMove(
+  means: MoveMeans,
+  move: DataMove,
+  signal: AbortSignal | undefined,
+): Promise<MoveReport> {
+  const { host, containers } = await readyHost(means);
+  const container = await stillTheSame(containers, move, signal);
+  const snapshotId = await save(means, move, signal);
+  const reason = `move ${quote(move.from)} into ${quote(move.to)}`;
+  const still = await makeStill(
+    { host: () => Promise.resolve(host), stateDir: means.stateDir },
+    { containers: [container], how: 'stop', reason },
+    { signal },
+  );
+  // Starts the old container again, unless Compose has replaced it.
+  await using _released = still;
+  refusePaused(
+    still.unstoppable.map(({ name }) => name),
+    move,
+  );
+  const { problems } = await (await means.volumes()).clone({ from: move.from, to: move.to }, { signal });
+  const [problem] = problems;
+  if (problem !== undefined)
+    throw new AppError('partial', `Not all of ${quote(move.from)} could be copied into ${quote(move.to)}`, {
+      detail: `${problem.path}: ${problem.message}`,
+      hint: 'The container runs on as before. Empty the named volume before you try again.',
+    });
+  const undoEdit = move.edit && (await changeLine(move.edit));
+  try {
+    await means.compose.up(move, signal);
+  } catch (error) {
+    throw await takeBack(containers, move, { error, undoEdit });
+  }
+  const replaced = await untilUp(containers, move, signal);
+  return { move, snapshotId, container: replaced };
+}
+
+async function readyHost({
+  host: open,
+  compose,
+}: MoveMeans): Promise<{ host: Host; containers: Containers }> {
+  const host = await open();
+  if (host.containers === undefined)
+    throw new AppError('unsupported', 'This host runs no containers whose data could be moved');
+  await compose.check();
+  return { host, containers: host.containers };
+}
+
+/** Between the plan and now the container may have been replaced. */
+async function stillTheSame(
+  containers: Containers,
+  move: DataMove,
+  signal: AbortSignal | undefined,
+): Promise<Container> {
+  const found = await containers.find(move.containerId, { signal });
+  const isSame = found?.mounts.some(({ source }) => source === move.from) === true;
+  if (found !== undefined && isSame) return found;
+  throw new AppError(
+    'conflict',
+    `Cannot move ${quote(move.from)}: ${quote(move.containerName)} has changed meanwhile`,
+    {
+      hint: 'Audit again.',
+    },
+  );
+}
+
+async function save(
+  { backUp }: MoveMeans,
+  { from }: DataMove,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const report = await backUp([from], signal);
+  const outcome = report.outcomes.find(({ name }) => name === from);
+  if (outcome?.outcome === 'good' && outcome.snapshot !== undefined) return outcome.snapshot.id;
+  throw new AppError('failed', `Cannot move ${quote(from)}: it could not be saved first`, {
+    detail: outcome?.error === undefined ? report.skipped[0]?.reason : errorInWords(outcome.error),
+    cause: outcome?.error,
+  });
+}
+
+function refusePaused(unstoppable: readonly string[], { from }: DataMove): void {
+  if (unstoppable.length === 0) return;
+  throw new AppError(
+    'in-use',
+    `Cannot move ${quote(from)}: ${unstoppable.map(quote).join(', ')} cannot be stopped`,
+    {
+      hint: 'Stop it by hand, and try again.',
+    },
+  );
+}
+
+/** Changes one line of a file that is as it was planned; returns what takes the change back. */
+async function changeLine({ file, line, before, after }: LineEdit): Promise<() => Promise<void>> {
+  const real = await realpath(file);
+  const content = (await readSmallFile(real)) ?? '';
+  const lines = content.split('\n');
+  if (lines[line - 1] !== before)
+    throw new AppError('conflict', `Cannot change ${quote(file)}: line ${line} is another one by now`, {
+      hint: 'Audit again.',
+    });
+  const changed = lines.with(line - 1, after).join('\n');
+  await replace(real, changed);
+  return async () => {
+    // What another program has written since is not ours to take back.
+    if ((await readSmallFile(real)) === changed) await replace(real, content);
+  };
+}
+
+async function replace(file: string, content: string): Promise<void> {
+  try {
+    const { mode, uid, gid } = await stat(file);
+    await writeDurably(file, content, { mode: mode & 0o7777 });
+    if (process.geteuid?.() === 0) await chown(file, uid, gid);
+  } catch (error) {
+    throw knownError(error, `Cannot change ${quote(file)}`);
+  }
+}
+
+interface Failure {
+  readonly error: unknown;
+  readonly undoEdit: (() => Promise<void>) | undefined;
+}
+
+/**
+ * The old container still has its volume, so it can go on. Once it is gone, another one of the old file would
+ * begin with an empty volume: then the new file stays.
+ */
+async function takeBack(
+  containers: Containers,
+  move: DataMove,
+  { error, undoEdit }: Failure,
+): Promise<AppError> {
+  const old = await containers
+    .find(move.containerId)
+    .catch((failure: unknown) => (isAppError(failure) ? 'unknown' : undefined));
+  const why = errorInWords(error);
+  if (old === undefined)
+    return new AppError('failed', `${quote(move.service)} was not started on ${quote(move.to)}: ${why}`, {
+      hint: `Its data is in ${quote(move.to)}, the Compose file names it, and ${quote(move.from)} has it too: mend the cause, then run "docker compose up -d ${move.service}".`,
+      cause: error,
+    });
+  await undoEdit?.();
+  return new AppError('failed', `Cannot make ${quote(move.service)} anew: ${why}`, {
+    hint: `It runs on as before. ${quote(move.to)} holds a copy by now: empty it before you try again.`,
+    cause: error,
+  });
+}
+
+const upWithinMs = 120_000;
+
+async function untilUp(
+  containers: Containers,
+  move: DataMove,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const deadline = performance.now() + upWithinMs;
+  for (;;) {
+    const now = (await containers.list({ signal })).find(
+      ({ stack, service, mounts }) =>
+        stack === move.stack && service === move.service && mounts.some(({ source }) => source === move.to),
+    );
+    if (now?.state === 'running' && (now.health === 'healthy' || now.health === 'none')) return now.name;
+    if (performance.now() > deadline)
+      throw new AppError(
+        'partial',
+        `The data is in ${quote(move.to)}, and ${quote(move.service)} is not healthy on it yet`,
+        {
+          hint: `Look at "docker compose logs ${move.service}". ${quote(move.from)} still has all of it.`,
+        },
+      );
+    await sleep(250, undefined, { signal });
+  }
+}

@@ -1,0 +1,117 @@
+import { quote } from '../../../model/quote.ts';
+import type { AuditedMount, AuditedProject, AuditedService, AuditView } from '../audit-view.ts';
+import { findShadows, type Shadow } from '../rules/shadowed-data.ts';
+
+/** Moves data from an anonymous volume to the volume that was meant for it, and the mount to where it belongs. */
+export interface DataMove {
+  readonly stack: string;
+  readonly service: string;
+  /** The container that runs on the anonymous volume now. */
+  readonly containerId: string;
+  readonly containerName: string;
+  /** The anonymous volume, and the named one, which is empty. */
+  readonly from: string;
+  readonly to: string;
+  /** Undefined when the file says it already, and the container is older. */
+  readonly edit: LineEdit | undefined;
+  readonly files: readonly string[];
+  readonly directory: string;
+}
+
+/** One line of a Compose file. */
+export interface LineEdit {
+  readonly file: string;
+  readonly line: number;
+  readonly before: string;
+  readonly after: string;
+}
+
+export interface FixPlan {
+  readonly moves: readonly DataMove[];
+  /** What is to be done by hand, and why. */
+  readonly byHand: readonly { readonly subject: string; readonly why: string }[];
+}
+
+/** What can be moved back safely, of one stack or of all. Pure. */
+export function planMoves(view: AuditView, stack: string | undefined): FixPlan {
+  const moves: DataMove[] = [];
+  const byHand: { subject: string; why: string }[] = [];
+  for (const service of view.services) {
+    if (service.container === undefined || (stack !== undefined && service.stack !== stack)) continue;
+    for (const shadow of findShadows(service)) {
+      const planned = planMove(view, service, shadow);
+      if (typeof planned === 'string') byHand.push({ subject: service.subject.name, why: planned });
+      else moves.push(planned);
+    }
+  }
+  return { moves, byHand };
+}
+
+/** Returns why it is not safe, as a sentence, where it is not. */
+function planMove(
+  view: AuditView,
+  service: AuditedService,
+  { meant, hidden, belongsAt }: Shadow,
+): DataMove | string {
+  const { container, stack, place } = service;
+  if (hidden?.source === undefined)
+    return 'The data is in no volume of its own, but in the container itself.';
+  if (meant.type !== 'volume' || meant.source === undefined)
+    return 'The mount is a folder of the machine and no volume.';
+  const reason = contentReason(hidden, meant);
+  if (reason !== undefined) return reason;
+  const others = (meant.volume?.consumers ?? []).filter((name) => name !== container?.name);
+  if (others.length > 0) return `${quote(meant.source)} is used by ${others.map(quote).join(', ')} too.`;
+  const inFile = view.services.find((one) => one.key === service.key && one.container === undefined);
+  if (
+    container?.service === undefined ||
+    stack === undefined ||
+    inFile === undefined ||
+    place.project === undefined
+  )
+    return 'Its Compose file was not found: change the mount by hand where the container is made.';
+  const edit = editOf(place.project, inFile, { meant, belongsAt });
+  if (typeof edit === 'string') return edit;
+  return {
+    stack,
+    service: container.service,
+    containerId: container.id,
+    containerName: container.name,
+    from: hidden.source,
+    to: meant.source,
+    edit: edit ?? undefined,
+    files: place.project.project.files,
+    directory: place.project.project.directory,
+  };
+}
+
+function contentReason(hidden: AuditedMount, meant: AuditedMount): string | undefined {
+  const from = hidden.volume?.content;
+  const to = meant.volume?.content;
+  if (from === undefined || to === undefined) return 'The volumes could not be looked into.';
+  if (from.isEmpty) return 'There is nothing to move.';
+  if (!to.isEmpty)
+    return `${quote(meant.source ?? '')} holds data already, and which of the two counts is for you to say.`;
+  return undefined;
+}
+
+/** The line with the mount’s new place; null when the file has it already, a sentence when it is not clear. */
+function editOf(
+  { project, lineAt }: AuditedProject,
+  inFile: AuditedService,
+  { meant, belongsAt }: Pick<Shadow, 'meant' | 'belongsAt'>,
+): LineEdit | null | string {
+  const mount = inFile.mounts.find(({ source }) => source === meant.source);
+  if (mount === undefined) return 'The Compose file no longer mounts the volume.';
+  if (mount.target === belongsAt) return null;
+  if (mount.place.path === undefined) return 'The Compose file does not show the mount.';
+  const position = project.positionOf([...mount.place.path, 'target']);
+  const before = lineAt(position);
+  const target = new RegExp(`(?<![\\w/.-])${escape(mount.target)}/?(?![\\w/.-])`, 'g');
+  if (before?.match(target)?.length !== 1) return 'The line of the mount is not plain enough to be changed.';
+  return { file: position.file, line: position.line, before, after: before.replace(target, () => belongsAt) };
+}
+
+function escape(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
+}
