@@ -35,5 +35,6 @@ export {
   writeUndoRecord,
   type UndoRecord,
 } from './undo-records.ts';
-export { WatchedSizes } from './usage/watched-sizes.ts';
+export { WatchedSizes, type Unwatched } from './usage/watched-sizes.ts';
+export type { TreeSize } from './usage/watched-tree.ts';
 export type * from './volume-engine.ts';

@@ -8,6 +8,7 @@ export interface WatchedFolder extends Watcher {
   readonly inode: number;
   /** Total length of the files that need not be asked. */
   quietBytes: number;
+  quietFiles: number;
   /**
    * The names to ask each time, separated by zeros; undefined when they are so many that all is read again.
    */
@@ -21,7 +22,16 @@ export const noFolders: readonly WatchedFolder[] = [];
 
 /** A folder of which nothing is known yet. */
 export function newFolder(name: ByteString, inode: number): WatchedFolder {
-  return { watch: undefined, name, inode, quietBytes: 0, asks: '', below: noFolders, dueMs: 0 };
+  return {
+    watch: undefined,
+    name,
+    inode,
+    quietBytes: 0,
+    quietFiles: 0,
+    asks: '',
+    below: noFolders,
+    dueMs: 0,
+  };
 }
 
 /** Removes the watches of a directory and everything below it. */
@@ -55,8 +65,8 @@ export interface ReadingParts {
   /** `major:minor` of the tree; entries on another device do not belong to it. */
   readonly device: string;
   readonly nowSeconds: number;
-  /** The length, unless another name of the file was counted. */
-  readonly count: (found: Scanned) => number;
+  /** Adds an entry to what was asked. */
+  readonly count: (found: Scanned) => void;
 }
 
 const typeDirectory = 0o040000;
@@ -69,7 +79,7 @@ const manyNames = 1000;
 export class FolderReading implements ScanHandlers {
   readonly below: FoundFolder[] = [];
   quietBytes = 0;
-  askedBytes = 0;
+  quietFiles = 0;
   /** Something could not be asked: it may be gone, or may appear without an event. */
   hasFailed = false;
   readonly #parts: ReadingParts;
@@ -86,9 +96,10 @@ export class FolderReading implements ScanHandlers {
     if (found.type === typeDirectory) return this.#visitFolder(found, name());
     if (!mustAsk(found, this.#parts.nowSeconds)) {
       this.quietBytes += found.bytes;
+      this.quietFiles += 1;
       return;
     }
-    this.askedBytes += this.#parts.count(found);
+    this.#parts.count(found);
     this.#asked += 1;
     if (this.#asked <= manyNames || !this.#areMany()) this.#names.push(name());
   };

@@ -211,6 +211,11 @@ test('trees beyond the limit of watches are walked, and other volumes are still 
   const ask = async (): Promise<unknown> => await few.measure([fromText(root), fromText(second)]);
   expect(await ask()).toEqual([50, 10]);
   expect(few.watched).toBe(2);
+  expect(await few.measureWatched([fromText(root), fromText(second), fromText(join(base, 'none'))])).toEqual([
+    expect.objectContaining({ reason: 'there are too many directories' }),
+    { bytes: 10, files: 1 },
+    { reason: 'it cannot be opened' },
+  ]);
   appendOld(join(root, 'd3/e/file'), 1);
   appendOld(join(second, 'one/file'), 1);
   expect(await ask()).toEqual([51, 11]);
@@ -353,6 +358,11 @@ function newSizes(limit?: number): WatchedSizes {
 
 async function measure(): Promise<number | undefined> {
   const [bytes] = await sizes.measure([fromText(root)]);
+  const [watched] = await sizes.measureWatched([fromText(root)]);
+  if (watched !== undefined && 'files' in watched) {
+    const { files, others } = await measureTree(fromText(root));
+    expect(watched).toEqual({ bytes, files: files + others });
+  }
   return bytes;
 }
 

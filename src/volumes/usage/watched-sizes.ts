@@ -6,8 +6,13 @@ import { measureTree } from '../../lib/measure-tree.ts';
 import { type MountPoint, readMounts } from '../../lib/mountinfo.ts';
 import { canScan, DirectoryScanner } from '../../lib/scan-directory.ts';
 import { Unwatchable } from './watched-folder.ts';
-import { readAgainMs, type TreeRoot, type WatchClock, WatchedTree } from './watched-tree.ts';
+import { readAgainMs, type TreeRoot, type TreeSize, type WatchClock, WatchedTree } from './watched-tree.ts';
 import { Inotify, Watches } from './watches.ts';
+
+/** Why a tree is not watched: its size is known by a walk only. */
+export interface Unwatched {
+  readonly reason: string;
+}
 
 export interface WatchedSizesOptions {
   /** The limit of watched directories. Default: a part of what the kernel allows a user. */
@@ -44,7 +49,7 @@ export class WatchedSizes implements AsyncDisposable {
   #watches: Watches | undefined;
   readonly #trees = new Map<ByteString, WatchedRoot>();
   /** What cannot be watched, and until when that is not tried again. */
-  readonly #walkedUntil = new Map<ByteString, number>();
+  readonly #unwatchable = new Map<ByteString, Unwatched & { readonly untilMs: number }>();
   #turn: Promise<unknown> = Promise.resolve();
   #rest: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -64,27 +69,49 @@ export class WatchedSizes implements AsyncDisposable {
    * undefined for what cannot be walked. Forgets paths that are not asked for again. One question at a time.
    */
   async measure(paths: readonly ByteString[], signal?: AbortSignal): Promise<(number | undefined)[]> {
-    const answer = this.#turn.then(() => this.#measure(paths, signal));
+    return await this.#inTurn(async () => {
+      const sizes: (number | undefined)[] = [];
+      for await (const [path, found] of this.#ask(paths, signal))
+        sizes.push('bytes' in found ? found.bytes : await walk(path, signal));
+      return sizes;
+    });
+  }
+
+  /**
+   * The same with the number of files, and never by a walk: what cannot be watched has the reason. A changed
+   * tree is read again where it has changed.
+   */
+  async measureWatched(
+    paths: readonly ByteString[],
+    signal?: AbortSignal,
+  ): Promise<(TreeSize | Unwatched)[]> {
+    return await this.#inTurn(async () => {
+      const sizes: (TreeSize | Unwatched)[] = [];
+      for await (const [, found] of this.#ask(paths, signal)) sizes.push(found);
+      return sizes;
+    });
+  }
+
+  async #inTurn<T>(question: () => Promise<T>): Promise<T> {
+    const answer = this.#turn.then(question);
     this.#turn = answer.catch(() => undefined);
     return await answer;
   }
 
-  async #measure(
+  async *#ask(
     paths: readonly ByteString[],
     signal: AbortSignal | undefined,
-  ): Promise<(number | undefined)[]> {
+  ): AsyncGenerator<readonly [ByteString, TreeSize | Unwatched]> {
     clearTimeout(this.#rest);
     try {
       this.#open();
       const asked = new Set(paths);
       for (const path of this.#trees.keys()) if (!asked.has(path)) this.#forget(path);
-      for (const path of this.#walkedUntil.keys()) if (!asked.has(path)) this.#walkedUntil.delete(path);
+      for (const path of this.#unwatchable.keys()) if (!asked.has(path)) this.#unwatchable.delete(path);
       const mounts = await foldersWithMounts();
       // Without the mount table, a temporary mount inside a volume would go unseen.
       if (mounts === undefined) this.#close();
-      const sizes: (number | undefined)[] = [];
-      for (const path of paths) sizes.push(await this.#sizeOf(path, { mounts: mounts ?? new Set(), signal }));
-      return sizes;
+      for (const path of paths) yield [path, await this.#sizeOf(path, mounts ?? new Set(), signal)];
     } finally {
       await this.#forgetMounted();
       if (!this.#isClosed) this.#rest = setTimeout(() => this.#close(), readAgainMs).unref();
@@ -93,33 +120,35 @@ export class WatchedSizes implements AsyncDisposable {
 
   async #sizeOf(
     path: ByteString,
-    {
-      mounts,
-      signal,
-    }: { readonly mounts: ReadonlySet<ByteString>; readonly signal: AbortSignal | undefined },
-  ): Promise<number | undefined> {
+    mounts: ReadonlySet<ByteString>,
+    signal: AbortSignal | undefined,
+  ): Promise<TreeSize | Unwatched> {
     const watched = this.#watchedAt(path, mounts);
-    if (watched === undefined) return await walk(path, signal);
+    if ('reason' in watched) return watched;
     try {
-      return await watched.tree.bytes(signal);
+      return await watched.tree.size(signal);
     } catch (error) {
       if (!(error instanceof Unwatchable)) throw error;
       this.#forget(path);
-      if (error.isLasting) this.#walkedUntil.set(path, this.#clock.steadyMs() + readAgainMs);
-      return await walk(path, signal);
+      const { message: reason } = error;
+      if (error.isLasting)
+        this.#unwatchable.set(path, { reason, untilMs: this.#clock.steadyMs() + readAgainMs });
+      return { reason };
     }
   }
 
-  /** Undefined for a path that has to be walked. */
-  #watchedAt(path: ByteString, mounts: ReadonlySet<ByteString>): WatchedRoot | undefined {
+  #watchedAt(path: ByteString, mounts: ReadonlySet<ByteString>): WatchedRoot | Unwatched {
     const root = rootOf(path);
     const known = this.#trees.get(path);
     if (root !== undefined && known?.tree.isAt(root) === true && !mounts.has(known.path)) return known;
     this.#forget(path);
-    if (root === undefined || this.#watches === undefined) return undefined;
-    if ((this.#walkedUntil.get(path) ?? 0) > this.#clock.steadyMs()) return undefined;
+    if (root === undefined) return { reason: 'it cannot be opened' };
+    if (this.#watches === undefined) return { reason: 'the system reports no changes' };
+    const unwatchable = this.#unwatchable.get(path);
+    if (unwatchable !== undefined && unwatchable.untilMs > this.#clock.steadyMs()) return unwatchable;
     const real = watchablePath(path);
-    if (real === undefined || mounts.has(real)) return undefined;
+    if (real === undefined) return { reason: 'its file system does not report every change' };
+    if (mounts.has(real)) return { reason: 'something is mounted in it' };
     const parts = { watches: this.#watches, scanner: this.#scanner, clock: this.#clock };
     const watched = { path: real, tree: new WatchedTree(real, root, parts) };
     this.#trees.set(path, watched);

@@ -31,6 +31,12 @@ export interface WatchedTreeParts {
   readonly clock: WatchClock;
 }
 
+/** What is in a tree, without its directories; each file counts once, whatever names it has. */
+export interface TreeSize {
+  readonly bytes: number;
+  readonly files: number;
+}
+
 export type TreeRoot = Pick<BigIntStats, 'dev' | 'ino'>;
 
 /**
@@ -62,18 +68,17 @@ export class WatchedTree implements Disposable {
   }
 
   /**
-   * The bytes of everything but directories, as the engine counts them, each file once. Call it after
-   * settling the watches. After a cancel it can be called again. Throws `Unwatchable` when the tree has to be
+   * Everything but directories, as the engine counts it, each file once. Call it after settling the watches. After a cancel it can be called again. Throws `Unwatchable` when the tree has to be
    * walked.
    */
-  async bytes(signal: AbortSignal | undefined): Promise<number> {
+  async size(signal: AbortSignal | undefined): Promise<TreeSize> {
     const question = this.#question({ signal, readsAll: false });
-    const bytes = await question.ask(this.#root);
+    const size = await question.ask(this.#root);
     const elsewhere = namesElsewhere(question);
     const isKnown = [...elsewhere].every(([inode, state]) => this.#elsewhere.get(inode) === state);
     if (isKnown || question.hasReadAll) {
       this.#elsewhere = elsewhere;
-      return bytes;
+      return size;
     }
     // A second name sends no event to the first one's directory, which may still count the file as its own.
     const again = this.#question({ signal, readsAll: true });
@@ -148,13 +153,14 @@ class TreeQuestion {
   readonly #parts: QuestionParts;
   readonly #breather: Breather;
   #bytes = 0;
+  #files = 0;
 
   constructor(parts: QuestionParts) {
     this.#parts = parts;
     this.#breather = new Breather(`measuring "${toPrintable(parts.path)}"`, parts.signal);
   }
 
-  async ask(root: WatchedFolder): Promise<number> {
+  async ask(root: WatchedFolder): Promise<TreeSize> {
     this.#breather.check();
     const waiting: Place[] = [{ folder: root, path: this.#parts.path, depth: 0 }];
     for (let place = waiting.pop(); place !== undefined; place = waiting.pop()) {
@@ -163,10 +169,11 @@ class TreeQuestion {
       if (this.#isToBeRead(folder)) await this.#read(place);
       else this.#askSome(place);
       this.#bytes += folder.quietBytes;
+      this.#files += folder.quietFiles;
       for (const below of folder.below)
         waiting.push({ folder: below, path: `${path}/${below.name}`, depth: depth + 1 });
     }
-    return this.#bytes;
+    return { bytes: this.#bytes, files: this.#files };
   }
 
   #isToBeRead({ watch, asks, dueMs }: WatchedFolder): boolean {
@@ -198,7 +205,7 @@ class TreeQuestion {
 
   async #readOpen(folder: WatchedFolder, fd: number): Promise<void> {
     const { watches, scanner, device, startSeconds, dueMs } = this.#parts;
-    const count = (found: Scanned): number => this.#count(found);
+    const count = (found: Scanned): void => this.#count(found);
     const reading = new FolderReading({ device, nowSeconds: startSeconds, count });
     for (;;) {
       const state = scanner.next(fd, reading);
@@ -208,9 +215,9 @@ class TreeQuestion {
     }
     folder.below = this.#below(folder.below, reading.below);
     folder.quietBytes = reading.quietBytes;
+    folder.quietFiles = reading.quietFiles;
     folder.asks = reading.asks();
     folder.dueMs = dueMs();
-    this.#bytes += reading.askedBytes;
     if (reading.hasFailed) watches.remove(folder);
   }
 
@@ -240,19 +247,22 @@ class TreeQuestion {
     const failed = scanner.ask(fd, names, (found) => {
       // It became a directory, which has sent an event.
       if (found.type === typeDirectory) return;
-      this.#bytes += this.#count(found);
+      this.#count(found);
       if (mustAsk(found, startSeconds)) restless += 1;
     });
     // Read again the next time: some are gone, or have come to rest.
     if (failed > 0 || restless * 2 < names.length) watches.remove(folder);
   }
 
-  /** The length, unless another name of the file was counted. */
-  #count({ inode, links, bytes }: Scanned): number {
-    if (links <= 1) return bytes;
-    const link = this.links.get(inode);
-    this.links.set(inode, { names: (link?.names ?? 0) + 1, links });
-    return link === undefined ? bytes : 0;
+  /** Adds an entry, unless another name of the file was added. */
+  #count({ inode, links, bytes }: Scanned): void {
+    if (links > 1) {
+      const link = this.links.get(inode);
+      this.links.set(inode, { names: (link?.names ?? 0) + 1, links });
+      if (link !== undefined) return;
+    }
+    this.#bytes += bytes;
+    this.#files += 1;
   }
 
   /** Undefined for a folder that is gone or unreadable, as in a walk. */
@@ -276,6 +286,7 @@ class TreeQuestion {
   #leaveOut(folder: WatchedFolder): void {
     forgetFolder(folder, this.#parts.watches);
     folder.quietBytes = 0;
+    folder.quietFiles = 0;
     folder.asks = '';
   }
 }
