@@ -23,7 +23,7 @@ import {
 } from './backup/index.ts';
 import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './app/logged-parts.ts';
 import { openPolicies, type LoadedConfiguration, type OpenedApp } from './policies/index.ts';
-import { openAudit, openDoctor, openMetrics } from './insight/index.ts';
+import { openAudit, openDoctor, openMetrics, openUsage } from './insight/index.ts';
 import { initialize, openRepositories, openUpkeep } from './repositories/index.ts';
 import { openProof } from './proof/index.ts';
 import type { JobOptions, Protection } from './activity/index.ts';
@@ -86,6 +86,11 @@ function openAppWithParts(
     ),
     doctor: openDoctor(parts),
     compose: openComposeRoom(parts, rooms.policies),
+    usage: openUsage({
+      ...parts,
+      hostKind: config.host === 'auto' ? undefined : config.host,
+      open: () => openForPolicy(config, '', parts),
+    }),
     activity: {
       listLog: async (filter) => await parts.log.list(filter),
       verifyLog: async ({ signal } = {}) => await parts.log.verify({ signal }),

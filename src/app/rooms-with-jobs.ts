@@ -13,6 +13,7 @@ type Rooms = Omit<
   | 'doctor'
   | 'metrics'
   | 'compose'
+  | 'usage'
   | typeof Symbol.asyncDispose
 >;
 

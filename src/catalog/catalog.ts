@@ -349,11 +349,11 @@ export interface UsageMemory {
   /** The one that was looked at last comes first. */
   listHosts(): UsageHost[];
   listPlaces(hostIdentity: string): UsagePlace[];
-  /** The history of a place in spans of a length, oldest first. */
+  /** The history of a place in spans of a length from a time on, oldest first. */
   listSamples(
     hostIdentity: string,
     place: UsagePlaceName,
-    spanSeconds: number,
+    wanted: { readonly spanSeconds: number; readonly fromSeconds: number },
   ): Pick<UsageSample, 'atSeconds' | 'bytes'>[];
   write(written: UsageWrite): void;
 

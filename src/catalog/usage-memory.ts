@@ -18,8 +18,8 @@ export function sqliteUsageMemory(run: <T>(operation: (database: DatabaseSync) =
   return {
     listHosts: () => run(listHosts),
     listPlaces: (hostIdentity) => run((database) => listPlaces(database, hostIdentity)),
-    listSamples: (hostIdentity, place, spanSeconds) =>
-      run((database) => listSamples(database, hostIdentity, { place, spanSeconds })),
+    listSamples: (hostIdentity, place, wanted) =>
+      run((database) => listSamples(database, hostIdentity, { ...place, ...wanted })),
     write: (written) => run((database) => inTransaction(database, () => write(database, written))),
     newestSnapshots: () => run(newestSnapshots),
     noteDrill: (drill) => run((database) => noteDrill(database, drill)),
@@ -68,14 +68,14 @@ function optionalNumber(row: Row, column: string): number | undefined {
 function listSamples(
   database: DatabaseSync,
   hostIdentity: string,
-  { place, spanSeconds }: { readonly place: UsagePlaceName; readonly spanSeconds: number },
+  wanted: UsagePlaceName & { readonly spanSeconds: number; readonly fromSeconds: number },
 ): Pick<UsageSample, 'atSeconds' | 'bytes'>[] {
   return database
     .prepare(
       `SELECT at, usage_sample.bytes FROM usage_sample JOIN usage_place ON number = place
-       WHERE host_identity = ? AND kind = ? AND name = ? AND span = ? ORDER BY bucket`,
+       WHERE host_identity = ? AND kind = ? AND name = ? AND span = ? AND bucket >= ? ORDER BY bucket`,
     )
-    .all(hostIdentity, place.kind, place.name, spanSeconds)
+    .all(hostIdentity, wanted.kind, wanted.name, wanted.spanSeconds, Math.floor(wanted.fromSeconds))
     .map((row) => ({ atSeconds: number(row, 'at'), bytes: number(row, 'bytes') }));
 }
 

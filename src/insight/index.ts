@@ -13,3 +13,5 @@ export type { DoctorFinding } from './doctor/diagnosis.ts';
 export { openDoctor, type Doctor, type DoctorReport, type FixOutcome } from './doctor/doctor.ts';
 export type { Metrics, MetricsExporter, MetricsReport } from './metrics/metrics.ts';
 export { openMetrics } from './metrics/metrics.ts';
+export { openUsage, type DfReport, type DfRequest, type SizeKeeper, type Usage } from './usage/usage.ts';
+export type { LastSizes, SizedDisk, SizedVolume } from './usage/last-sizes.ts';

@@ -35,6 +35,7 @@ export {
   writeUndoRecord,
   type UndoRecord,
 } from './undo-records.ts';
+export { measureData } from './usage/measure-volumes.ts';
 export { WatchedSizes, type Unwatched } from './usage/watched-sizes.ts';
 export type { TreeSize } from './usage/watched-tree.ts';
 export type * from './volume-engine.ts';

@@ -56,7 +56,9 @@ export function testUsageMemory(current: () => Catalog): void {
     usage.write({ host, places: [], gone: [], samples: [], kept: [], ...written });
   }
 
-  const bytesOf = (): number[] => usage.listSamples('engine', pg, 60).map(({ bytes }) => bytes);
+  const all = (spanSeconds: number, fromSeconds = 0) =>
+    usage.listSamples('engine', pg, { spanSeconds, fromSeconds });
+  const bytesOf = (): number[] => all(60).map(({ bytes }) => bytes);
 
   test('sizes are found again by their host, with all that is known and all that is not', () => {
     write({ places: [unknown, pg] });
@@ -71,11 +73,12 @@ export function testUsageMemory(current: () => Catalog): void {
   test('a later size replaces the one of its span, and a volume that goes takes its history along', () => {
     write({ places: [pg], samples: [sample(0, 1), sample(60, 2)] });
     write({ samples: [sample(60, 3)] });
-    expect(usage.listSamples('engine', pg, 60)).toEqual([
+    expect(all(60)).toEqual([
       { atSeconds: 9, bytes: 1 },
       { atSeconds: 69, bytes: 3 },
     ]);
-    expect(usage.listSamples('engine', pg, 3600)).toEqual([]);
+    expect(all(60, 60)).toEqual([{ atSeconds: 69, bytes: 3 }]);
+    expect(all(3600)).toEqual([]);
     write({ places: [{ ...pg, bytes: 4 }] });
     expect(bytesOf()).toEqual([1, 3]);
     write({ gone: [pg] });

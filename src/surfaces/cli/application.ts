@@ -27,6 +27,7 @@ import { toolRoutes } from './definitions/tools.ts';
 import { trashRoutes } from './definitions/trash.ts';
 import { undoRoutes } from './definitions/undo.ts';
 import { upkeepRoutes } from './definitions/upkeep.ts';
+import { usageRoutes } from './definitions/usage.ts';
 import { volumeRoutes } from './definitions/volume.ts';
 import { wordRoutes } from './definitions/word.ts';
 import { exitNumberOf, formatError } from './report-error.ts';
@@ -41,6 +42,7 @@ const root = buildRouteMap<string, CliContext>({
     ...upkeepRoutes,
     ...repoRoutes,
     ...policyRoutes,
+    ...usageRoutes,
     ...metricsRoutes,
     ...wordRoutes,
     ...auditRoutes,

@@ -66,15 +66,23 @@ export async function measureVolume(
 
 async function usageOf(data: VolumeData, log: WorkLog): Promise<TreeUsage> {
   const { signal, onProblem } = log;
-  const onProgress = (usage: TreeUsage): void => log.onProgress(usage);
+  return await measureData(data, { signal, onProblem, onProgress: (usage) => log.onProgress(usage) });
+}
+
+/** Reads all of a volume's data, or all names through its engine. */
+export async function measureData(
+  data: VolumeData,
+  { signal, onProblem, onProgress }: NonNullable<Parameters<typeof measureTree>[1]>,
+): Promise<TreeUsage> {
   if (data.way === 'direct') return await measureTree(data.root, { signal, onProblem, onProgress });
   const usage = new TreeUsage();
   for await (const { entry } of readTar(await data.readTar('', { signal }), { signal, onProblem })) {
     // Another name of a file that was counted.
     if (entry.hardLinkTo !== undefined) continue;
     const kind = entry.type === 'file' || entry.type === 'dir' ? entry.type : 'other';
-    usage.add({ kind, bytes: entry.size, allocatedBytes: 0 }, entry.path.split('/', 1)[0] ?? '');
-    if (kind === 'file') onProgress(usage);
+    const targetBytes = entry.linkTarget?.length;
+    usage.add({ kind, bytes: entry.size, targetBytes, allocatedBytes: 0 }, entry.path.split('/', 1)[0] ?? '');
+    if (kind === 'file') onProgress?.(usage);
   }
   return usage;
 }

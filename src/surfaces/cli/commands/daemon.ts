@@ -26,12 +26,16 @@ export async function runDaemon(session: Session, flags: DaemonFlags): Promise<v
   try {
     const metrics = await openMetricsService(session, { flags, say });
     if (metrics !== undefined) serving.use(metrics);
+    const sizes = serving.use(session.app.usage.openWatch(say));
     // It recovers each time that it looks, first when it has said that it runs: what is done then may take long.
     await session.app.policies.runDaemon({
       signal: session.signal,
       graceMs,
       say,
-      onLook: metrics?.onLook,
+      onLook(look) {
+        metrics?.onLook(look);
+        sizes.onLook(look);
+      },
       onReloader: (found) => {
         reload = () => {
           say('The configuration is read again.');

@@ -1,0 +1,118 @@
+import type { DrillRecord, UsageMemory, UsagePlace } from '../../catalog/catalog.ts';
+import type { HostKind } from '../../model/volume.ts';
+import { fullAt } from './history.ts';
+
+/** What is known of a volume's size, and of its recovery. */
+export interface SizedVolume extends Pick<
+  UsagePlace,
+  | 'name'
+  | 'driver'
+  | 'stack'
+  | 'anonymous'
+  | 'bytes'
+  | 'files'
+  | 'way'
+  | 'problem'
+  | 'disk'
+  | 'growthBytesPerDay'
+> {
+  /** RFC 3339; undefined when it was never measured. */
+  readonly measuredAt: string | undefined;
+  /** The daemon has seen no change since. */
+  readonly isCurrent: boolean;
+  /** Of its disk's capacity, from 0 to 1; more for sparse files. */
+  readonly share: number | undefined;
+  /** RFC 3339: when its disk is full. Undefined without a basis, and beyond ten years. */
+  readonly fullAt: string | undefined;
+  /** The newest whole one that this state folder has made. */
+  readonly newestSnapshot: { readonly id: string; readonly time: string } | undefined;
+  /** The newest drill in which the data came back whole. */
+  readonly newestDrill: Omit<DrillRecord, 'volumeIdentity'> | undefined;
+}
+
+export interface SizedDisk {
+  /** Where it is mounted. */
+  readonly path: string;
+  readonly usedBytes: number | undefined;
+  readonly freeBytes: number | undefined;
+  readonly capacityBytes: number | undefined;
+  readonly measuredAt: string | undefined;
+  readonly growthBytesPerDay: number | undefined;
+  readonly fullAt: string | undefined;
+}
+
+export interface LastSizes {
+  readonly host: { readonly identity: string; readonly kind: HostKind };
+  /** When a daemon last looked at all its volumes, RFC 3339. */
+  readonly lookedAt: string | undefined;
+  /** A daemon is at it. */
+  readonly isCurrent: boolean;
+  readonly volumes: readonly SizedVolume[];
+  readonly disks: readonly SizedDisk[];
+}
+
+/** A daemon writes every two minutes; a loaded machine is given some more. */
+const currentForMs = 5 * 60_000;
+const recovered: ReadonlySet<DrillRecord['outcome']> = new Set(['proven', 'started', 'restored']);
+
+/**
+ * The last known sizes of the host that was looked at last, or of the last one of a kind, from the catalog
+ * alone. Undefined when there are none.
+ */
+export function lastSizes(
+  usage: UsageMemory,
+  { kind, nowMs }: { readonly kind?: HostKind | undefined; readonly nowMs: number },
+): LastSizes | undefined {
+  const host = usage.listHosts().find((one) => kind === undefined || one.kind === kind);
+  if (host === undefined) return undefined;
+  const { identity, lookedAtMs } = host;
+  const sinceMs = nowMs - lookedAtMs;
+  const isCurrent = sinceMs < currentForMs && sinceMs > -currentForMs;
+  const places = usage.listPlaces(identity);
+  const disks = places
+    .filter(({ kind: is }) => is === 'disk')
+    .map(({ name, bytes, freeBytes, capacityBytes, measuredAtMs, growthBytesPerDay }): SizedDisk => ({
+      ...{ path: name, usedBytes: bytes, freeBytes, capacityBytes, growthBytesPerDay },
+      measuredAt: timeOf(measuredAtMs),
+      fullAt: fullAt(freeBytes, growthBytesPerDay, nowMs)?.toISOString(),
+    }));
+  const diskAt = new Map(disks.map((disk) => [disk.path, disk]));
+  const snapshots = usage.newestSnapshots();
+  const drills = new Map(
+    usage
+      .listDrills()
+      .flatMap((drill) => (recovered.has(drill.outcome) ? [[drill.volumeIdentity, drill]] : [])),
+  );
+  const volumes = places
+    .filter(({ kind: is }) => is === 'volume')
+    .map((place): SizedVolume => {
+      const { name, driver, stack, anonymous, bytes, files, way, problem, growthBytesPerDay } = place;
+      const disk = place.disk === undefined ? undefined : diskAt.get(place.disk);
+      const isSeen = isCurrent && way === 'watched' && problem === undefined;
+      const { volumeIdentity: _, ...drill } = drills.get(place.lineage ?? '') ?? {};
+      return {
+        ...{ name, driver, stack, anonymous, bytes, files, way, problem, growthBytesPerDay },
+        disk: place.disk,
+        measuredAt: timeOf(isSeen ? Math.max(lookedAtMs, place.measuredAtMs ?? 0) : place.measuredAtMs),
+        isCurrent: isSeen,
+        share: shareOf(bytes, disk?.capacityBytes),
+        fullAt: disk?.fullAt,
+        newestSnapshot: snapshots.get(place.lineage ?? ''),
+        newestDrill: 'outcome' in drill ? drill : undefined,
+      };
+    });
+  return {
+    host: { identity, kind: host.kind },
+    lookedAt: lookedAtMs === 0 ? undefined : timeOf(lookedAtMs),
+    ...{ isCurrent, volumes, disks },
+  };
+}
+
+function timeOf(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString();
+}
+
+function shareOf(bytes: number | undefined, capacityBytes: number | undefined): number | undefined {
+  if (bytes === undefined || capacityBytes === undefined || capacityBytes === 0) return undefined;
+  return bytes / capacityBytes;
+}

@@ -1,0 +1,180 @@
+import type { JobOptions, Protection } from '../../activity/index.ts';
+import { knownError } from '../../lib/known-error.ts';
+import { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import type { HostKind, Volume } from '../../model/volume.ts';
+import type { OpenedApp, PolicyLook } from '../../policies/index.ts';
+import { lastSizes, type LastSizes, type SizedVolume } from './last-sizes.ts';
+import { SizeWatch } from './look.ts';
+import { refreshSizes, type RefreshFailure } from './refresh.ts';
+
+export interface DfRequest {
+  /** None means all. */
+  readonly names: readonly string[];
+  /** Measures before. Volumes on servers are measured only when they are named. */
+  readonly refresh: boolean;
+}
+
+export interface DfReport extends Omit<LastSizes, 'host'> {
+  /** The volumes that were asked for, the largest first. */
+  readonly volumes: readonly SizedVolume[];
+  readonly total: {
+    readonly volumes: number;
+    readonly bytes: number;
+    readonly files: number;
+    /** How many have no size. */
+    readonly unknown: number;
+  };
+  readonly failures: readonly RefreshFailure[];
+}
+
+/** What takes how much room, and when there is none left. */
+export interface Usage {
+  /**
+   * Sizes, growth and recovery of volumes. From the catalog alone while a daemon keeps it: otherwise the host
+   * is asked which volumes there are. `not-found` for a name that no volume has.
+   */
+  df(request: DfRequest, options?: JobOptions): Promise<DfReport>;
+  readonly asJson: { df(report: DfReport): object };
+  /** Keeps the sizes in the catalog, for the daemon, until it is disposed. */
+  openWatch(say: (message: string) => void): SizeKeeper;
+}
+
+export interface SizeKeeper extends AsyncDisposable {
+  /** Gets what the daemon sees each minute, and looks at the sizes then. */
+  readonly onLook: (look: Pick<PolicyLook, 'isHostSeen'>) => void;
+}
+
+export interface UsageParts extends Pick<Protection, 'catalog' | 'host'> {
+  /** The host that was asked for; undefined takes the one that was looked at last. */
+  readonly hostKind: HostKind | undefined;
+  /** Opens a host anew, as the configuration is now. */
+  readonly open: () => OpenedApp;
+}
+
+export function openUsage({ catalog, host, hostKind, open }: UsageParts): Usage {
+  return {
+    async df(request, options = {}) {
+      const { signal, onProgress, onNote } = options;
+      const opened = await catalog();
+      const { names, refresh } = request;
+      const failures = refresh
+        ? await refreshSizes({
+            ...{ host: await host(), catalog: opened, names, signal },
+            onProgress: ({ bytes, files }) =>
+              onProgress?.({
+                ...{ phase: '', current: undefined, bytesDone: bytes, filesDone: files },
+                ...{ bytesTotal: undefined, filesTotal: undefined },
+              }),
+          })
+        : [];
+      const known = lastSizes(opened.usage, { kind: hostKind, nowMs: Date.now() });
+      const isEnough =
+        known?.isCurrent === true && names.every((name) => known.volumes.some((one) => one.name === name));
+      const listed = isEnough ? undefined : await listVolumes({ host, known, signal, onNote });
+      return { ...reportOf(known, listed, names), failures };
+    },
+    asJson: {
+      df: ({ failures, ...report }) => ({
+        ...report,
+        failures: failures.map(({ name, error: { code, message } }) => ({ name, code, message })),
+      }),
+    },
+    openWatch: (say) => openWatch({ catalog, open, say }),
+  };
+}
+
+/** Undefined when the host does not answer, and there is something to show without it. */
+async function listVolumes({
+  host,
+  known,
+  signal,
+  onNote,
+}: Pick<UsageParts, 'host'> &
+  Pick<JobOptions, 'signal' | 'onNote'> & { readonly known: LastSizes | undefined }): Promise<
+  Volume[] | undefined
+> {
+  try {
+    return await (await host()).listVolumes({ signal });
+  } catch (error) {
+    if (known === undefined || signal?.aborted === true) throw error;
+    onNote?.(`${knownError(error).message}. What follows is what was known last.`);
+    return undefined;
+  }
+}
+
+/** Joins what is known with the volumes that there are now. Pure. */
+export function reportOf(
+  known: LastSizes | undefined,
+  listed: readonly Volume[] | undefined,
+  names: readonly string[],
+): Omit<DfReport, 'failures'> {
+  const sized = new Map((known?.volumes ?? []).map((volume) => [volume.name, volume]));
+  const all =
+    listed === undefined ? [...sized.values()] : listed.map((one) => sized.get(one.name) ?? unknown(one));
+  const there = new Set(all.map(({ name }) => name));
+  const missing = names.find((name) => !there.has(name));
+  if (missing !== undefined) throw new AppError('not-found', `There is no volume ${quote(missing)}`);
+  const wanted = new Set(names);
+  const volumes = all
+    .filter(({ name }) => wanted.size === 0 || wanted.has(name))
+    .toSorted((a, b) => (b.bytes ?? -1) - (a.bytes ?? -1) || (a.name < b.name ? -1 : 1));
+  const used = new Set(volumes.map(({ disk }) => disk));
+  return {
+    lookedAt: known?.lookedAt,
+    isCurrent: known?.isCurrent ?? false,
+    volumes,
+    disks: (known?.disks ?? []).filter(({ path }) => used.has(path)),
+    total: {
+      volumes: volumes.length,
+      bytes: volumes.reduce((sum, { bytes = 0 }) => sum + bytes, 0),
+      files: volumes.reduce((sum, { files = 0 }) => sum + files, 0),
+      unknown: volumes.filter(({ bytes }) => bytes === undefined).length,
+    },
+  };
+}
+
+function unknown({ name, driver, stack, anonymous }: Volume): SizedVolume {
+  const nothing = undefined;
+  return {
+    ...{ name, driver, stack, anonymous, bytes: nothing, files: nothing, way: nothing, problem: nothing },
+    ...{ disk: nothing, growthBytesPerDay: nothing, measuredAt: nothing, isCurrent: false, share: nothing },
+    ...{ fullAt: nothing, newestSnapshot: nothing, newestDrill: nothing },
+  };
+}
+
+function openWatch({
+  catalog,
+  open,
+  say,
+}: Pick<UsageParts, 'catalog' | 'open'> & { readonly say: (message: string) => void }): SizeKeeper {
+  const watch = new SizeWatch();
+  const end = new AbortController();
+  let running: Promise<void> | undefined;
+  let said: string | undefined;
+  const look = async (): Promise<void> => {
+    try {
+      await using opened = open();
+      await opened.recoverAtStart();
+      await watch.look({ host: await opened.parts.host(), catalog: await catalog(), signal: end.signal });
+      said = undefined;
+    } catch (error) {
+      if (end.signal.aborted) return;
+      const { message } = knownError(error, 'The sizes of volumes cannot be kept');
+      // A disk that stays full is no news each minute.
+      if (message !== said) say(`Warning: ${message}`);
+      said = message;
+    }
+  };
+  return {
+    onLook({ isHostSeen }) {
+      if (!isHostSeen || running !== undefined || end.signal.aborted) return;
+      running = look().finally(() => (running = undefined));
+    },
+    async [Symbol.asyncDispose]() {
+      end.abort();
+      await running;
+      await watch[Symbol.asyncDispose]();
+    },
+  };
+}

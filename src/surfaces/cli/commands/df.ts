@@ -1,0 +1,121 @@
+import type { DfReport, SizedDisk, SizedVolume } from '../../../app/app.ts';
+import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { formatAge } from '../../../model/duration.ts';
+import { AppError } from '../../../model/errors.ts';
+import { quote } from '../../../model/quote.ts';
+import { amount, formatSize, grouped } from '../../../model/size.ts';
+import { noteNoEngine } from '../note-no-engine.ts';
+import type { Session } from '../session.ts';
+import { type Column, formatTable } from '../table.ts';
+
+export interface DfFlags {
+  readonly refresh?: boolean;
+  readonly sort?: string;
+}
+
+export async function runDf(session: Session, flags: DfFlags, names: readonly string[]): Promise<void> {
+  const order = orderOf(flags.sort ?? 'size');
+  const { refresh = false } = flags;
+  const { signal, note } = session;
+  using progress = session.progress('Measuring');
+  const { usage } = session.app;
+  const report = await usage.df(
+    { names, refresh },
+    { signal, onNote: note, onProgress: progress.onProgress },
+  );
+  progress[Symbol.dispose]();
+  const volumes = report.volumes.toSorted(order);
+  session.printer.print({
+    json: () => usage.asJson.df({ ...report, volumes }),
+    text: () =>
+      volumes.length === 0 ? 'There are no volumes.' : describe({ ...report, volumes }, new Date()),
+    quiet: () => volumes.map(({ bytes }) => (bytes === undefined ? '' : String(bytes))),
+  });
+  if (volumes.length === 0) await noteNoEngine(session);
+  else if (!report.isCurrent && !refresh)
+    note('No daemon keeps these sizes: start "holdfast daemon", or measure now with --refresh.');
+  for (const { error } of report.failures) session.showError(error);
+  if (report.failures.length > 0)
+    throw new AppError(
+      'partial',
+      `Of ${amount(volumes.length, 'volume')}, ${report.failures.length} could not be measured whole`,
+    );
+}
+
+type Order = (a: SizedVolume, b: SizedVolume) => number;
+
+const byName: Order = (a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+
+function largest(of: (volume: SizedVolume) => number | undefined): Order {
+  return (a, b) => (of(b) ?? Number.NEGATIVE_INFINITY) - (of(a) ?? Number.NEGATIVE_INFINITY) || byName(a, b);
+}
+
+const orders: Readonly<Record<string, Order>> = {
+  size: largest(({ bytes }) => bytes ?? -1),
+  name: byName,
+  files: largest(({ files }) => files ?? -1),
+  growth: largest(({ growthBytesPerDay: growth }) => growth ?? Number.MIN_SAFE_INTEGER),
+  full: largest(({ fullAt }) => (fullAt === undefined ? -1e16 : -Date.parse(fullAt))),
+};
+
+function orderOf(key: string): Order {
+  const order = Object.hasOwn(orders, key) ? orders[key] : undefined;
+  if (order !== undefined) return order;
+  throw new AppError('usage', `Cannot sort by ${quote(key)}`, {
+    hint: `Choose from ${Object.keys(orders).join(', ')}.`,
+  });
+}
+
+function describe({ volumes, disks, total }: DfReport, now: Date): string {
+  const lines = [formatTable(volumes, columnsFor(volumes, now)), ''];
+  const unknown = total.unknown === 0 ? '' : `; ${total.unknown} of unknown size`;
+  lines.push(
+    `${amount(total.volumes, 'volume')}: ${formatSize(total.bytes)} in ${amount(total.files, 'file')}${unknown}`,
+    ...disks.map((disk) => describeDisk(disk, now)),
+  );
+  return lines.join('\n');
+}
+
+function columnsFor(volumes: readonly SizedVolume[], now: Date): Column<SizedVolume>[] {
+  const ageOf = (time: string | undefined): string => (time === undefined ? '' : formatAge(time, now));
+  const columns: Column<SizedVolume>[] = [
+    { title: 'NAME', value: nameOf },
+    { title: 'SIZE', value: ({ bytes }) => (bytes === undefined ? '?' : formatSize(bytes)), align: 'right' },
+    { title: 'FILES', value: ({ files }) => (files === undefined ? '' : grouped(files)), align: 'right' },
+    { title: 'SHARE', value: ({ share }) => (share === undefined ? '' : percent(share)), align: 'right' },
+    { title: 'A DAY', value: ({ growthBytesPerDay }) => growthOf(growthBytesPerDay), align: 'right' },
+    { title: 'DISK FULL', value: ({ fullAt }) => fullAt?.slice(0, 10) ?? '' },
+    { title: 'SNAPSHOT', value: ({ newestSnapshot }) => ageOf(newestSnapshot?.time) },
+    {
+      title: 'DRILL',
+      value: ({ newestDrill: drill }) => (drill ? `${drill.outcome} ${ageOf(drill.drilledAt)}` : ''),
+    },
+    { title: 'AS OF', value: ({ isCurrent, measuredAt }) => (isCurrent ? 'now' : ageOf(measuredAt)) },
+    { title: 'NOTE', value: ({ problem }) => toPrintable(fromText(problem ?? '')) },
+  ];
+  // Most hosts have no growth, no drill or no problem to tell of: an empty column says nothing.
+  return columns.filter(
+    ({ title, value }) => title === 'NAME' || volumes.some((volume) => value(volume) !== ''),
+  );
+}
+
+function nameOf({ name, anonymous }: SizedVolume): string {
+  return anonymous ? `${toPrintable(fromText(name.slice(0, 12)))} (anonymous)` : toPrintable(fromText(name));
+}
+
+function percent(share: number): string {
+  return share < 0.001 ? '<0.1%' : `${(share * 100).toFixed(1)}%`;
+}
+
+function growthOf(bytes: number | undefined): string {
+  return bytes === undefined ? '' : `${bytes > 0 ? '+' : ''}${formatSize(bytes)}`;
+}
+
+function describeDisk({ path, usedBytes, capacityBytes, freeBytes, ...disk }: SizedDisk, now: Date): string {
+  const sizeOf = (bytes: number | undefined): string => (bytes === undefined ? '?' : formatSize(bytes));
+  const parts = [`${sizeOf(usedBytes)} of ${sizeOf(capacityBytes)} used`, `${sizeOf(freeBytes)} free`];
+  const { growthBytesPerDay: growth, fullAt } = disk;
+  if (growth !== undefined) parts.push(`${growthOf(growth)} a day`);
+  if (fullAt !== undefined) parts.push(`full ${formatAge(fullAt, now)}`);
+  return `Disk ${quote(path)}: ${parts.join(', ')}`;
+}
