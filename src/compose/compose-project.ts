@@ -20,7 +20,7 @@ export interface ComposeRequest {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** `-p`. */
   readonly projectName?: string | undefined;
-  /** `--profile`; those of `COMPOSE_PROFILES` are added. `*` means all. */
+  /** `--profile`; those of `COMPOSE_PROFILES` when there are none. `*` means all. */
   readonly profiles?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -75,13 +75,17 @@ export interface ComposeProject {
   readonly secrets: ReadonlyMap<string, ComposeResource>;
   /** `x-*` at the top, whole. */
   readonly extensions: Section;
-  /** The whole merged project in the long syntax, for fields that have none of their own here. */
+  /**
+   * The whole merged project, for fields that have none of their own here. What this contract has fields for
+   * is in the long syntax; `ports`, `command`, `ulimits` and the like are as written.
+   */
   readonly raw: Section;
   readonly problems: readonly ComposeProblem[];
 
   /**
-   * Where the value at `path` was written: of several files that give it, the one that wins. For a key of a
-   * mapping it is the place of the key, for an entry of a list that of the entry. A path that is deeper than
+   * Where the value at `path` was written: of several files that give it, the one that wins; of a mapping or
+   * list that several add to, the first. For a key of a mapping it is the place of the key, for an entry of a
+   * list that of the entry. A path that is deeper than
    * what was written (`target` of `- data:/data`), or that nothing gives, has the place of the nearest value
    * around it; the start of the first file at last. So there is always an answer.
    *
@@ -136,7 +140,7 @@ export interface ComposeService {
   readonly profiles: readonly string[];
   readonly healthcheck: ComposeHealthcheck | undefined;
   readonly extensions: Section;
-  /** The whole service in the long syntax. */
+  /** The whole service, as in the project's `raw`. */
   readonly raw: Section;
 }
 
