@@ -22,11 +22,12 @@ import {
   tellingOfFailure,
 } from './backup/index.ts';
 import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './app/logged-parts.ts';
+import { openLeaseScope } from './leases/index.ts';
 import { openPolicies, type LoadedConfiguration, type OpenedApp } from './policies/index.ts';
 import { openAudit, openDoctor, openMetrics, openUsage } from './insight/index.ts';
 import { initialize, openRepositories, openUpkeep } from './repositories/index.ts';
 import { openProof } from './proof/index.ts';
-import type { JobOptions, Protection } from './activity/index.ts';
+import type { JobOptions } from './activity/index.ts';
 import { openSnapshots } from './snapshots/index.ts';
 import { openRestores, recoverMore, recoverStreamed, settleHeld as settleRestore } from './restore/index.ts';
 import { openRetention } from './retention/index.ts';
@@ -52,7 +53,9 @@ function openAppWithParts(
     proof: openProof(parts),
     policies: openPolicies({
       ...config,
-      protection: parts,
+      catalog: parts.catalog,
+      host: parts.host,
+      notifier: parts.notifier,
       source: parts.source,
       open: (repository) => openForPolicy(config, repository, parts),
     }),
@@ -106,7 +109,10 @@ function openAppWithParts(
 
 function openVolumes(config: AppConfig, parts: Parts): Volumes {
   return {
-    ...openMigrations(async () => ({ ...parts, holdId: processHoldId })),
+    ...openMigrations(async () => ({
+      ...{ stateDir: config.stateDir, log: parts.log, host: parts.host, holdId: processHoldId },
+      ...{ managed: await parts.managed(), catalog: await parts.catalog() },
+    })),
     onHost: () => parts.volumes(),
     managed: () => parts.managed(),
     async lookAround(options = {}) {
@@ -118,9 +124,9 @@ function openVolumes(config: AppConfig, parts: Parts): Volumes {
     },
     async run(request, options = {}) {
       const { stateDir } = config;
-      const leases = { stateDir, catalog: () => parts.catalog() };
-      const runParts = { managed: await parts.managed(), stateDir, holdId: processHoldId, leases };
-      return await runCommand(runParts, request, options);
+      const scope = { stateDir, managed: await parts.managed(), holdId: processHoldId };
+      const leases = await openLeaseScope({ stateDir, catalog: parts.catalog });
+      return await runCommand({ ...scope, leases }, request, options);
     },
     async rename(name, to, options = {}) {
       const volume = await (await parts.managed()).rename(name, to, options);
@@ -135,7 +141,7 @@ function openVolumes(config: AppConfig, parts: Parts): Volumes {
       const managed = await parts.managed();
       const ownIsBack = (volume: ManagedVolume, signal?: AbortSignal): Promise<void> =>
         makeKnownToEngine(config, volume, signal);
-      const wanted = { ...config, managed, host: () => parts.host(), isOwnWanted, ownIsBack };
+      const wanted = { ...config, managed, host: parts.host, isOwnWanted, ownIsBack };
       return await restoreTrash(wanted, which, options);
     },
   };
@@ -210,12 +216,14 @@ function openForPolicy(config: AppConfig, repository: string, shared: SharedPart
     notifier: () => shared.notifier(),
   });
   const recoverAtStart = async (): Promise<void> => void (await parts.recoverAtStart('host'));
-  return { app, parts, recoverAtStart, [Symbol.asyncDispose]: () => app[Symbol.asyncDispose]() };
+  const { stateDir, catalog, host, repository: opening, notifier } = parts;
+  const opened = { app, stateDir, catalog, host, repository: opening, notifier, recoverAtStart };
+  return { ...opened, [Symbol.asyncDispose]: () => app[Symbol.asyncDispose]() };
 }
 
 /** Reports a file that cannot be used as a failed backup: the messages of a timer go nowhere. */
 async function defaultsOf(
-  parts: Protection & Pick<Parts, 'source'>,
+  parts: Pick<Parts, 'source' | 'log' | 'notifier'>,
   { configFile }: Pick<AppConfig, 'configFile'>,
   request: BackupRequest,
 ): Promise<BackupRequest['base']> {

@@ -9,4 +9,4 @@ export type { Channel } from './notify/channel.ts';
 export { channelsShape } from './notify/channels-shape.ts';
 export type { Happening, Notifier, SendResult } from './notify/notifier.ts';
 export { openNotifier } from './notify/open-notifier.ts';
-export type { JobOptions, Protection } from './protection.ts';
+export type { JobOptions } from './job-options.ts';

@@ -27,7 +27,7 @@ export interface KnownRepositories {
 }
 
 /** What opening needs besides the command line's values. */
-export interface ConfiguredParts {
+export interface ConfiguredScope {
   readonly catalog: () => Promise<Catalog>;
   readonly configuration: () => Promise<LoadedConfiguration>;
 }
@@ -36,7 +36,7 @@ export interface ConfiguredParts {
 export function openKnownRepositories(
   config: AppConfig,
   opened: AsyncDisposableStack,
-  { catalog, configuration }: ConfiguredParts,
+  { catalog, configuration }: ConfiguredScope,
 ): KnownRepositories {
   let purpose: 'restore' | undefined;
   /** Started by `expectRestore`; the plan takes it, so that a failure is not repeated. */
@@ -73,7 +73,7 @@ export const repositoryMaker: RepositoryMaker = {
 
 async function openKnown(
   config: AppConfig & Pick<RepositoryAccess, 'purpose'>,
-  { catalog, configuration }: { readonly catalog: Catalog } & Pick<ConfiguredParts, 'configuration'>,
+  { catalog, configuration }: { readonly catalog: Catalog } & Pick<ConfiguredScope, 'configuration'>,
 ): Promise<Repository> {
   const { purpose } = config;
   return await openKnownRepository(config, {

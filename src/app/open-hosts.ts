@@ -1,4 +1,4 @@
-import type { Protection } from '../activity/index.ts';
+import type { Notifier } from '../activity/index.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Host } from '../hosts/host.ts';
 import { knownError } from '../lib/known-error.ts';
@@ -13,7 +13,7 @@ import {
 } from '../restore/index.ts';
 import { type ManagedHost, type ManagedVolumes, openManagedHost } from '../volumes/index.ts';
 import type { AppConfig, RecoveryPlace } from './app-config.ts';
-import type { ConfiguredParts } from './known-repositories.ts';
+import type { ConfiguredScope } from './known-repositories.ts';
 import { once } from './once.ts';
 import { isUnwritable } from './unwritable.ts';
 import { engineProbes, openAtDockersPlace, openPodmanHost } from '../hosts/docker/index.ts';
@@ -36,12 +36,12 @@ export interface Hosts {
   managedOfHost(): Promise<ManagedVolumes | undefined>;
 }
 
-export interface HostsParts extends ConfiguredParts {
+export interface HostsScope extends ConfiguredScope {
   readonly config: AppConfig;
   /** Closes what is opened. */
   readonly opened: AsyncDisposableStack;
   /** Called when there is a host. */
-  readonly protection: () => Protection;
+  readonly notifier: () => Promise<Notifier>;
   readonly findings: Findings;
 }
 
@@ -50,8 +50,8 @@ export interface Findings {
   told: ReadonlySet<string>;
 }
 
-export function openHosts(parts: HostsParts): Hosts {
-  const { config, opened, catalog, configuration } = parts;
+export function openHosts(scope: HostsScope): Hosts {
+  const { config, opened, catalog, configuration } = scope;
   const ownHost = once(async () => opened.use(await openOwnHost(config, catalog)));
   const foundHost = once(async (): Promise<FoundHost> => {
     const engine = await openEngineHost(config, { catalog, configuration });
@@ -72,7 +72,7 @@ export function openHosts(parts: HostsParts): Hosts {
     const begun = recoveries.get(place);
     if (begun !== undefined) return begun;
     // In turn: two at it would each find the other at work, and go on.
-    const recovery = turn.then(() => recoverPlace(place, found, parts));
+    const recovery = turn.then(() => recoverPlace(place, found, scope));
     recoveries.set(place, recovery);
     // One that fails is tried again before the place is handed out the next time.
     turn = recovery.catch(() => recoveries.delete(place));
@@ -122,9 +122,9 @@ interface FoundHost {
 async function recoverPlace(
   place: RecoveryPlace,
   { host, managed }: FoundHost,
-  { config, protection, findings }: HostsParts,
+  { config, catalog, notifier, findings }: HostsScope,
 ): Promise<RecoverReport> {
-  const { onWarning, onlyReads } = config;
+  const { stateDir, onWarning, onlyReads } = config;
   const found = new Set<string>();
   const onNote = (note: string): void => {
     if (!findings.told.has(note) && !found.has(note)) onWarning?.(note);
@@ -132,8 +132,12 @@ async function recoverPlace(
   };
   try {
     if (place === 'host')
-      return await recoverHost(protection(), host, { managed, removeTrials: removeLeftTrials, onNote });
-    await recoverOwnVolumes(protection(), host, { managed, onNote });
+      return await recoverHost({ stateDir, catalog, notifier }, host, {
+        managed,
+        removeTrials: removeLeftTrials,
+        onNote,
+      });
+    await recoverOwnVolumes({ stateDir, catalog }, host, { managed, onNote });
     return nothingRecovered;
   } catch (error) {
     // A command that only reads goes on although it cannot recover: the user still gets at the backups.
@@ -148,7 +152,7 @@ async function recoverPlace(
 /** Undefined when the volumes are managed ones. */
 async function openEngineHost(
   config: AppConfig,
-  { catalog, configuration }: ConfiguredParts,
+  { catalog, configuration }: ConfiguredScope,
 ): Promise<Host | undefined> {
   const { env, onWarning, dataWay } = config;
   const putBackModule = workerModule('./put-back-worker', import.meta.url);

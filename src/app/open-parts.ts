@@ -3,11 +3,12 @@ import path from 'node:path';
 import type { Catalog } from '../catalog/catalog.ts';
 import { knownError } from '../lib/known-error.ts';
 import { isAppError } from '../model/errors.ts';
+import { type LeaseScope, openLeaseScope } from '../leases/index.ts';
 import { openEngine, openForeignTrash, type VolumeEngine, WatchedSizes } from '../volumes/index.ts';
 import { type ConfigurationSource, openConfigurationSource } from '../policies/index.ts';
 import { loggedEngine } from './logged-parts.ts';
-import { openAuditLog, openNotifier, type Protection } from '../activity/index.ts';
-import type { RestoringParts } from '../restore/index.ts';
+import { type Notifier, openAuditLog, openNotifier } from '../activity/index.ts';
+import type { RestoresAccess } from '../restore/index.ts';
 import type { EngineLinks } from './app.ts';
 import { type AppConfig, placeOf } from './app-config.ts';
 import { type KnownRepositories, openKnownRepositories } from './known-repositories.ts';
@@ -24,7 +25,7 @@ import { openSqliteCatalog } from '../catalog/sqlite-catalog.ts';
 import { recoverCatalog } from './recover-catalog.ts';
 
 /** The parts of an App. Each is opened when it is first needed, and all are closed together. */
-export interface Parts extends RestoringParts, Hosts, Pick<KnownRepositories, 'openOther'> {
+export interface Parts extends RestoresAccess, Hosts, Pick<KnownRepositories, 'openOther'> {
   readonly engineLinks: EngineLinks;
   readonly source: ConfigurationSource;
   readonly findings: Findings;
@@ -54,7 +55,7 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
   const source = shared?.source ?? openConfigurationSource(placeOf(config));
   const configured = { catalog, configuration: () => source.current() };
   const findings = shared?.findings ?? { told: new Set() };
-  const hosts = openHosts({ config, opened, ...configured, protection: () => parts, findings });
+  const hosts = openHosts({ config, opened, ...configured, notifier: () => parts.notifier(), findings });
   const repositories = openKnownRepositories(config, opened, configured);
   const parts: Parts = {
     source,
@@ -72,7 +73,7 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
       const host = await hosts.host();
       const protectedNames = openProtectedNames(host, catalog);
       const managed = await hosts.managedOfHost();
-      const leases = { stateDir, catalog, host: () => hosts.host() };
+      const leases = (): Promise<LeaseScope> => openLeaseScope({ stateDir, catalog, host: hosts.host });
       return loggedEngine(openEngine({ host, managed, protectedNames, leases }), parts.log);
     }),
     engineLinks: {
@@ -110,9 +111,7 @@ async function openOwnCatalog(
   return found;
 }
 
-type OwnNotifier = Awaited<ReturnType<Protection['notifier']>> & AsyncDisposable;
-
-async function openOwnNotifier(config: AppConfig, parts: Parts): Promise<OwnNotifier> {
+async function openOwnNotifier(config: AppConfig, parts: Parts): Promise<Notifier> {
   // Closing it still needs the catalog.
   await parts.catalog();
   return openNotifier({
@@ -121,7 +120,7 @@ async function openOwnNotifier(config: AppConfig, parts: Parts): Promise<OwnNoti
     channels: async () => (await parts.source.lastUsable()).notify,
     hostname: os.hostname(),
     now: Date.now,
-    catalog: () => parts.catalog(),
+    catalog: parts.catalog,
     log: parts.log,
   });
 }

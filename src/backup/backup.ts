@@ -7,48 +7,66 @@ import { noteBehindLink } from './behind-link.ts';
 import { describeVolume } from './describe-volume.ts';
 import { takeLeases } from '../leases/index.ts';
 import { policyOfTags } from '../model/policy.ts';
-import type { Repository } from '../repository/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import { recordFailure, recordRun } from './record-backup.ts';
 import { type HeldTarget, saveTogether } from './save-together.ts';
 import { type BackupTarget, resolveTargets } from '../volumes/index.ts';
-import { tellingOfFailure } from './tell-of-backup.ts';
+import { tellingOfFailure, type Told } from './tell-of-backup.ts';
 import { type BackupSettings, chooseSettings, chooseAllSettings } from './choose-settings.ts';
-import { openSources, takeOverByName } from '../snapshots/index.ts';
+import {
+  openSources,
+  type SnapshotAccess,
+  type SnapshotSources,
+  takeOverByName,
+} from '../snapshots/index.ts';
+
+/** What a backup opens once it knows what to save. */
+export interface BackupAccess extends SnapshotAccess, Told {
+  readonly stateDir: string;
+}
+
+interface BackupScope extends SnapshotSources, Told {
+  readonly stateDir: string;
+}
 
 export interface BackupOptions extends JobOptions {
   /** Settles what a killed restore left of a target whose lease is held. */
-  readonly settleRestore: (parts: Protection, target: BackupTarget, options: JobOptions) => Promise<void>;
+  readonly settleRestore: (
+    scope: Pick<BackupScope, 'stateDir' | 'catalog' | 'host'>,
+    target: BackupTarget,
+    options: JobOptions,
+  ) => Promise<void>;
 }
 
 /** Saves each target as a snapshot, one after the other; one that fails does not stop the others. */
 export async function backup(
-  parts: Protection,
+  access: BackupAccess,
   request: BackupRequest,
   options: BackupOptions,
 ): Promise<BackupReport> {
-  const work = (): Promise<BackupReport> => backupAll(parts, request, options);
-  return await tellingOfFailure(parts, request, { work, signal: options.signal });
+  const work = (): Promise<BackupReport> => backupAll(access, request, options);
+  return await tellingOfFailure(access, request, { work, signal: options.signal });
 }
 
 async function backupAll(
-  parts: Protection,
+  access: BackupAccess,
   request: BackupRequest,
   options: BackupOptions,
 ): Promise<BackupReport> {
   // Invalid settings fail before anything is asked.
   chooseSettings({ given: request.given }, []);
-  const { targets, moments, skipped } = await resolveTargets(parts, request, options);
-  if (targets.length === 0) throw await nothingToSave(parts, skipped);
-  const repository = await parts.repository();
+  const { targets, moments, skipped } = await resolveTargets(access, request, options);
+  if (targets.length === 0) throw await nothingToSave(access, skipped);
+  const { stateDir, log, notifier } = access;
+  const scope = { ...(await openSources(access)), stateDir, log, notifier };
   const { containers: containerNames } = request;
-  const allSettings = await chooseAllSettings(parts, { targets, request, containerNames }, options);
+  const allSettings = await chooseAllSettings(scope, { targets, request, containerNames }, options);
   const policy = policyOfTags(request.marks ?? []);
   const subjects = targets.map(({ name }) => name);
-  using _begun = request.dryRun ? undefined : (await parts.notifier()).begin({ subjects, policy });
+  using _begun = request.dryRun ? undefined : (await notifier()).begin({ subjects, policy });
   const outcomes: BackupOutcome[] = [];
   for (const group of groupByMoment(targets, moments)) {
-    const saved = await backupTogether(parts, { targets: group, request, repository, allSettings }, options);
+    const saved = await backupTogether(scope, { targets: group, request, allSettings }, options);
     outcomes.push(...saved);
     if (saved.some(({ error }) => error !== undefined && endsAll(error))) break;
   }
@@ -100,7 +118,6 @@ function endsAll(error: AppError): boolean {
 interface Group {
   readonly targets: readonly BackupTarget[];
   readonly request: BackupRequest;
-  readonly repository: Repository;
   readonly allSettings: ReadonlyMap<BackupTarget, BackupSettings>;
 }
 
@@ -109,11 +126,12 @@ interface Group {
  * or what cannot be read, is reported, and the others are saved.
  */
 async function backupTogether(
-  parts: Protection,
-  { targets, request, repository, allSettings }: Group,
+  scope: BackupScope,
+  { targets, request, allSettings }: Group,
   options: BackupOptions,
 ): Promise<BackupOutcome[]> {
   const { dryRun, marks = [] } = request;
+  const { repository } = scope;
   const run = { startedAt: new Date().toISOString(), repository, dryRun, marks };
   const outcomes: BackupOutcome[] = [];
   const held: HeldTarget[] = [];
@@ -121,15 +139,14 @@ async function backupTogether(
   for (const target of targets) {
     let volume: VolumeDescription | undefined;
     try {
-      if (request.takeOver === true && !dryRun)
-        await takeOverByName(await openSources(parts), target, options);
-      volume = await describeVolume(parts, target, options);
+      if (request.takeOver === true && !dryRun) await takeOverByName(scope, target, options);
+      volume = await describeVolume(scope, target, options);
       const { name, realPath } = volume;
       if (realPath !== undefined) options.onNote?.(noteBehindLink(name, realPath));
-      leases.use(await takeVolume(parts, { target, volume }, options));
+      leases.use(await takeVolume(scope, { target, volume }, options));
       held.push({ target, volume, settings: allSettings.get(target) ?? chooseSettings({}, []) });
     } catch (error) {
-      outcomes.push(await recordFailure(parts, { run, target, volume, error }, options));
+      outcomes.push(await recordFailure(scope, { run, target, volume, error }, options));
     }
   }
   if (held.length === 0) return outcomes;
@@ -137,38 +154,37 @@ async function backupTogether(
   const toSave = {
     held,
     missing: missing.map(({ name }) => name),
-    repository,
     marks,
     dryRun,
-    isSafety: false,
+    notifier: scope.notifier,
   };
   let recorded = 0;
   try {
-    for (const outcome of await saveTogether(parts, toSave, options)) {
+    for (const outcome of await saveTogether(scope, toSave, options)) {
       const volume = held[recorded]?.volume;
-      if (volume !== undefined) await recordRun(parts, { run, volume, outcome }, options);
+      if (volume !== undefined) await recordRun(scope, { run, volume, outcome }, options);
       outcomes.push(outcome);
       recorded++;
     }
   } catch (error) {
     // Those before it are saved, and recorded so.
     for (const { target, volume } of held.slice(recorded))
-      outcomes.push(await recordFailure(parts, { run, target, volume, error }, options));
+      outcomes.push(await recordFailure(scope, { run, target, volume, error }, options));
   }
   return outcomes;
 }
 
 async function takeVolume(
-  parts: Protection,
+  scope: BackupScope,
   { target, volume }: { readonly target: BackupTarget; readonly volume: VolumeDescription },
   options: BackupOptions,
 ): Promise<AsyncDisposable> {
   const { kind, name } = target;
   const hostIdentity = target.kind === 'volume' ? target.host.identity : undefined;
   const places = [{ kind, name, hostIdentity, identity: volume.identity }];
-  const lease = await takeLeases(parts, { places, work: 'back up' }, options);
+  const lease = await takeLeases(scope, { places, work: 'back up' }, options);
   try {
-    await options.settleRestore(parts, target, options);
+    await options.settleRestore(scope, target, options);
     return lease;
   } catch (error) {
     await lease[Symbol.asyncDispose]();

@@ -11,7 +11,7 @@ import { pathConsumers } from '../quiesce/index.ts';
 
 /** How a volume is described: by its host and the catalog, on this machine. */
 export interface DescribeMeans extends HostAccess {
-  readonly catalog: () => Promise<Catalog>;
+  readonly catalog: Catalog;
 }
 
 /** What a snapshot records of its volume, so that a bare machine can recreate it. */
@@ -20,7 +20,7 @@ export async function describeVolume(
   target: BackupTarget,
   options: JobOptions,
 ): Promise<VolumeDescription> {
-  const catalog = await means.catalog();
+  const { catalog } = means;
   if (target.kind === 'path') return await describePath(means, { target, catalog }, options);
   const { volume, host } = target;
   const identity = volumeIdentity(catalog, { hostIdentity: host.identity, name: volume.name });

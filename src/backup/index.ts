@@ -11,7 +11,7 @@ export {
   type ImportArchivesRequest,
 } from './archives/import-archives.ts';
 export type { BackupOutcome, BackupReport, BackupRequest } from './backup-types.ts';
-export { backup } from './backup.ts';
+export { backup, type BackupAccess } from './backup.ts';
 export { isLedAway, refuseBehindLink, savedThroughLink } from './behind-link.ts';
 export { isSavedConfig } from './config-files/collect-config.ts';
 export { describeVolume } from './describe-volume.ts';

@@ -103,14 +103,13 @@ interface Found {
 }
 
 /** Until a user accepts it, policies forget and prune nothing of the volume. */
-export async function rememberAnomalies(
-  { catalog }: { readonly catalog: () => Promise<Catalog> },
+export function rememberAnomalies(
+  { policies }: Pick<Catalog, 'policies'>,
   { outcome, volumeIdentity, repositoryId, tags }: Found,
   { onNote }: JobOptions,
-): Promise<void> {
+): void {
   const { name, snapshot, anomalies = [] } = outcome;
   if (snapshot === undefined || anomalies.length === 0) return;
-  const { policies } = await catalog();
   const foundAt = new Date().toISOString();
   for (const { kind, message } of anomalies) {
     const about = { volumeIdentity, volumeName: name, foundAt, acceptedAt: undefined };

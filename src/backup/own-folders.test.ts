@@ -23,7 +23,7 @@ test('a repository on a server that does not answer is not visited: the backup o
     const ask = async (place: string): Promise<void> => {
       if (place === join(home, 'away')) throw new AppError('unavailable', 'It is away');
     };
-    const parts = { stateDir: join(folder, 'disk'), catalog: async () => catalog };
+    const parts = { stateDir: join(folder, 'disk'), catalog };
     const found = await ownFoldersBelow(parts, home, ask);
     expect(found.map((one) => one.folder)).toEqual([join(home, 'away'), join(home, 'here')]);
   } finally {

@@ -19,7 +19,7 @@ export interface OwnFolder {
 /** Where Holdfast keeps its own data. */
 export interface OwnPlaces {
   readonly stateDir: string;
-  readonly catalog: () => Promise<Catalog>;
+  readonly catalog: Catalog;
 }
 
 /** The state folder and this machine's repositories below a directory, given without symbolic links. */
@@ -29,7 +29,7 @@ export async function ownFoldersBelow(
   ask = requireAnswer,
 ): Promise<OwnFolder[]> {
   const places = [{ what: 'The state folder of Holdfast, with its cache and its volumes', folder: stateDir }];
-  for (const { name, location } of (await catalog()).listRepositories()) {
+  for (const { name, location } of catalog.listRepositories()) {
     const where = parseLocation(location);
     if (where.kind === 'local')
       places.push({ what: `The repository ${quote(name)}`, folder: where.directory });

@@ -51,7 +51,7 @@ async function gradeOf(during: () => void, writers: readonly Container[] = []): 
     mayRepeat: false,
     justBefore: async () => undefined,
   };
-  await using still = await quiesce(world.parts, request, {});
+  await using still = await quiesce(world.access, request, {});
   during();
   return graded(request, await still.release()).grade;
 }
@@ -110,16 +110,16 @@ function lockedRequest(events: string[], bound: Partial<QuiesceRequest> = {}): Q
 }
 
 function begin(request: QuiesceRequest, events: string[]): Promise<QuiesceSession> {
-  return quiesce(world.parts, request, { onNote: (note) => void events.push(note) });
+  return quiesce(world.access, request, { onNote: (note) => void events.push(note) });
 }
 
 test('a database is locked after all other waits, just before it is paused', async () => {
   const events: string[] = [];
   const prepare = async (): Promise<void> => void events.push('prepare');
   const request = lockedRequest(events, { justBefore: prepare });
-  const { identity: hostIdentity } = await (await world.parts.host()).info();
+  const { identity: hostIdentity } = await (await world.access.host()).info();
   const apps = { stateDir: world.stateDir, hostIdentity, containers: [world.containers.get('db')] };
-  const others = await holdApps({ ...apps, reason: 'restore', host: await world.parts.host() }, {});
+  const others = await holdApps({ ...apps, reason: 'restore', host: await world.access.host() }, {});
   world.containers.onCall((call) => void (call === 'pause' && events.push('pause')));
   const begun = begin(request, events);
   await new Promise((resolve) => setTimeout(resolve, 200));

@@ -20,7 +20,7 @@ interface Run {
 }
 
 interface RecordMeans extends Told {
-  readonly catalog: () => Promise<Catalog>;
+  readonly catalog: Catalog;
 }
 
 interface RunToRecord {
@@ -39,8 +39,8 @@ export async function recordRun(
   if (dryRun) return;
   // Before the run is recorded: recorded runs count as judged.
   const found = { outcome, volumeIdentity: volume.identity, repositoryId: repository.id, tags };
-  await rememberAnomalies(means, found, options);
-  const catalog = await means.catalog();
+  const { catalog } = means;
+  rememberAnomalies(catalog, found, options);
   catalog.recordRun({
     volumeIdentity: volume.identity,
     volumeName: volume.name,

@@ -2,12 +2,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
-import type { Protection } from '../activity/protection.ts';
 import { memoryContainers } from '../../test/fixtures/containers.ts';
 import { AppError } from '../model/errors.ts';
 import { someVolume } from '../../test/fixtures/some-volume.ts';
 import { openStreamedWorld } from '../../test/fixtures/streamed-world.ts';
-import { backup } from './backup.ts';
+import { backup, type BackupAccess } from './backup.ts';
 
 test('a dry run of a backup reads none of the files that containers need', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'still-'));
@@ -25,8 +24,8 @@ test('a dry run of a backup reads none of the files that containers need', async
         { type: 'bind', source: file, destination: '/app.conf', readOnly: true },
       ],
     });
-    const parts: Protection = {
-      ...world.parts,
+    const access: BackupAccess = {
+      ...world.access,
       host: async () => ({
         ...world.engine.asHost(),
         containers,
@@ -42,7 +41,7 @@ test('a dry run of a backup reads none of the files that containers need', async
     };
     for (const dryRun of [true, false]) {
       const request = { targets: ['far'], all: false, stacks: [], tags: [], excludes: [], dryRun };
-      await backup(parts, request, { settleRestore: async () => {} });
+      await backup(access, request, { settleRestore: async () => {} });
     }
     expect(read).toEqual([undefined, [file]]);
   } finally {
@@ -65,8 +64,8 @@ test('hooks get the outcome "partial" when a volume of the stack cannot be opene
     return {};
   });
   const host = world.engine.asHost();
-  const parts: Protection = {
-    ...world.parts,
+  const access: BackupAccess = {
+    ...world.access,
     host: async () => ({
       ...host,
       containers,
@@ -78,7 +77,7 @@ test('hooks get the outcome "partial" when a volume of the stack cannot be opene
     }),
   };
   const request = { targets: [], all: false, stacks: ['site'], tags: [], excludes: [], dryRun: false };
-  const { outcomes } = await backup(parts, request, { settleRestore: async () => {} });
+  const { outcomes } = await backup(access, request, { settleRestore: async () => {} });
   expect(outcomes.map(({ name, outcome }) => [name, outcome])).toEqual([
     ['far', 'good'],
     ['away', 'failed'],
@@ -114,8 +113,8 @@ test.each([
   });
   containers.fail('exec', 'side', { error: new AppError('failed', 'It does not answer') });
   containers.fail('unpause', 'app');
-  const parts: Protection = {
-    ...world.parts,
+  const access: BackupAccess = {
+    ...world.access,
     host: async () => ({
       ...world.engine.asHost(),
       containers,
@@ -123,7 +122,7 @@ test.each([
     }),
   };
   const request = { targets: ['far'], all: false, stacks: [], tags: [], excludes: [], dryRun: false };
-  const { outcomes } = await backup(parts, request, { settleRestore: async () => {} });
+  const { outcomes } = await backup(access, request, { settleRestore: async () => {} });
   expect(outcomes[0]).toMatchObject({
     outcome: 'failed',
     error: {
@@ -139,8 +138,8 @@ test('data is closed before its snapshot is read back', async () => {
   const host = world.engine.asHost();
   const { repository } = world.opened;
   const events: string[] = [];
-  const parts: Protection = {
-    ...world.parts,
+  const access: BackupAccess = {
+    ...world.access,
     host: async () => ({
       ...host,
       openData: async (name, options) => {
@@ -155,7 +154,7 @@ test('data is closed before its snapshot is read back', async () => {
     return walk(...args);
   };
   const request = { targets: ['far'], all: false, stacks: [], tags: [], excludes: [], dryRun: false };
-  const { outcomes } = await backup(parts, request, { settleRestore: async () => {} });
+  const { outcomes } = await backup(access, request, { settleRestore: async () => {} });
   expect(outcomes[0]?.outcome).toBe('good');
   expect(events).toEqual(['closed', 'read back']);
 });

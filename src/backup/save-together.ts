@@ -31,7 +31,7 @@ import {
   type Surroundings,
 } from '../quiesce/index.ts';
 import type { NotKept, Repository, SavedTree, SaveResult, TreeToSave } from '../repository/index.ts';
-import { listInKnownOrder, noteDamaged } from '../snapshots/index.ts';
+import { listInKnownOrder, noteDamaged, type SnapshotSources } from '../snapshots/index.ts';
 import type { JobOptions } from '../activity/index.ts';
 import type { BackupTarget } from '../volumes/index.ts';
 import { openApplications } from './application-of.ts';
@@ -42,9 +42,6 @@ import { failedBackup } from './record-backup.ts';
 import { type GradedSave, type GradeReason, gradeSaved } from './grade.ts';
 import { judgeSaved } from './judge-saved.ts';
 import { openSource, type OpenedSource } from './open-source.ts';
-import type { OwnPlaces } from './own-folders.ts';
-import type { DescribeMeans } from './describe-volume.ts';
-import type { HostAccess } from '../hosts/host.ts';
 
 /** One volume or directory whose lease is held. */
 export interface HeldTarget {
@@ -53,19 +50,20 @@ export interface HeldTarget {
   readonly settings: BackupSettings;
 }
 
-/** Besides the repository: how to describe volumes, how to hold containers, and the channels for hooks. */
-interface SaveMeans extends DescribeMeans, HookMeans {}
+/** Where snapshots go and which went before, and how to hold containers. */
+interface SaveMeans extends SnapshotSources {
+  readonly stateDir: string;
+}
 
 export interface SaveTogetherRequest {
   readonly held: readonly HeldTarget[];
   /** Names of those that belong to the same moment and could not be saved with it. */
   readonly missing: readonly string[];
-  readonly repository: Repository;
   /** Tags for all of them, besides their own. */
   readonly marks: readonly string[];
   readonly dryRun: boolean;
-  /** Saves what a restore replaces: applications were made still already, or no longer run. */
-  readonly isSafety: boolean;
+  /** Is told of applications' hooks. Undefined for what a restore replaces: they were made still already, or no longer run. */
+  readonly notifier: HookMeans['notifier'] | undefined;
 }
 
 /**
@@ -78,21 +76,21 @@ export async function saveTogether(
   request: SaveTogetherRequest,
   options: JobOptions,
 ): Promise<BackupOutcome[]> {
-  const { repository, dryRun } = request;
+  const { repository, catalog } = means;
+  const { dryRun, notifier } = request;
   const { signal, onNote, onProgress } = options;
-  const { snapshots: earlier, damaged } = await listInKnownOrder(
-    { repository, catalog: await means.catalog() },
-    options,
-  );
+  const { snapshots: earlier, damaged } = await listInKnownOrder(means, options);
   for (const id of damaged.keys()) noteDamaged(id, options);
 
   await using opened = new AsyncDisposableStack();
   const { members, lost, around } = await openMembers(means, { request, earlier, opened }, options);
-  if (members.length === 0) return await outcomesOf(means, { request, lost, earlier, saved: [] }, options);
+  if (members.length === 0)
+    return await outcomesOf({ repository, catalog }, { request, lost, earlier, saved: [] }, options);
   const missing = [...request.missing, ...[...lost.keys()].map(({ name }) => name)];
-  const withApplications = !dryRun && !request.isSafety;
-  const configs = withApplications ? await configsOf(members, around, means.stateDir) : undefined;
-  const application = withApplications ? await openApplications(means, members, options) : undefined;
+  const withApplications = dryRun ? undefined : notifier;
+  const configs = withApplications && (await configsOf(members, around, means.stateDir));
+  const application =
+    withApplications && (await openApplications({ ...means, notifier: withApplications }, members, options));
   opened.use(application);
   const plan = planMembers(members, { application, dryRun });
   if (plan.note !== undefined) onNote?.(plan.note);
@@ -153,7 +151,7 @@ export async function saveTogether(
     const result = results[i];
     return result === undefined ? [] : [{ member, result, graded: graded[i], plan, hookFailures }];
   });
-  return await outcomesOf(means, { request, lost, earlier, saved }, options);
+  return await outcomesOf({ repository, catalog }, { request, lost, earlier, saved }, options);
 }
 
 interface Member extends HeldTarget {
@@ -179,8 +177,8 @@ interface OpenedMembers {
 
 /** Opens the data of each, and finds its writers. */
 async function openMembers(
-  means: HostAccess & OwnPlaces,
-  { request: { held, repository, dryRun }, earlier, opened }: ToOpen,
+  means: SaveMeans,
+  { request: { held, dryRun }, earlier, opened }: ToOpen,
   options: JobOptions,
 ): Promise<OpenedMembers> {
   const members: Member[] = [];
@@ -191,7 +189,13 @@ async function openMembers(
   for (const one of held) {
     const { target, volume, settings } = one;
     const { realPath, identity } = volume;
-    const toOpen = { repository, target, realPath, isExcluded: settings.isExcluded, options };
+    const toOpen = {
+      repository: means.repository,
+      target,
+      realPath,
+      isExcluded: settings.isExcluded,
+      options,
+    };
     try {
       const source = opened.use(await openSource(means, toOpen));
       const writers = (await writersIn(around, target)).filter(isActiveContainer);
@@ -284,10 +288,10 @@ function situationOf(
  * True for volumes of a stack that were to be read at one moment, even if some could not be. A single volume
  * of several that was requested on its own is no moment of the stack.
  */
-function isRestorePoint({ held, missing, isSafety }: SaveTogetherRequest): boolean {
+function isRestorePoint({ held, missing, notifier }: SaveTogetherRequest): boolean {
   const [first] = held;
   const isStack = first?.target.kind === 'volume' && first.target.volume.stack !== undefined;
-  if (!isStack || isSafety) return false;
+  if (!isStack || notifier === undefined) return false;
   if (held.length + missing.length === 1 && (first.volume.stackVolumes ?? []).length > 1) return false;
   const live = held.map(({ settings }) => settings).filter(({ consistency }) => consistency === 'live');
   // A volume whose own label lets it be written to, such as a cache, does not lower the others.
@@ -372,11 +376,10 @@ interface ToTell {
 }
 
 async function outcomesOf(
-  { catalog: openCatalog }: Pick<SaveMeans, 'catalog'>,
-  { request: { held, repository }, lost, earlier, saved }: ToTell,
+  { repository, catalog }: Pick<SaveMeans, 'repository' | 'catalog'>,
+  { request: { held }, lost, earlier, saved }: ToTell,
   options: JobOptions,
 ): Promise<BackupOutcome[]> {
-  const catalog = await openCatalog();
   const outcomes: BackupOutcome[] = [];
   for (const { target } of held) {
     const one = saved.find(({ member }) => member.target === target);

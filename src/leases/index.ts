@@ -3,5 +3,12 @@
  * the machine. Every work on a volume takes what `works.ts` says it holds, by `takeLeases()`. Begin with `works.ts`.
  */
 export { pathIdentity, volumeIdentity } from './identity.ts';
-export { isReadOnly, type LeaseParts, takeLease, takeLeases } from './lease.ts';
+export {
+  isReadOnly,
+  type LeaseAccess,
+  type LeaseScope,
+  openLeaseScope,
+  takeLease,
+  takeLeases,
+} from './lease.ts';
 export type { Work } from './works.ts';

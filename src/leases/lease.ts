@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Host } from '../hosts/host.ts';
 import { type FileLock, ownerIn, tryLockFile, tryLockUnwritten } from '../lib/file-lock.ts';
@@ -34,9 +34,31 @@ export interface LeasesRequest {
   readonly work: Work;
 }
 
-/** Where leases are taken. Without a host, the volumes are those that no other state folder reaches. */
-export interface LeaseParts extends Pick<Protection, 'stateDir' | 'catalog'> {
-  readonly host?: Protection['host'] | undefined;
+/** Where leases are taken. */
+export interface LeaseScope {
+  readonly stateDir: string;
+  /** Undefined where the state folder is missing or cannot be written to: then the machine's claim is the only hold. */
+  readonly catalog: Catalog | undefined;
+  /** Without it, the volumes are those that no other state folder reaches. */
+  readonly host?: (() => Promise<Host>) | undefined;
+}
+
+/** The same, not opened yet. */
+export interface LeaseAccess extends Pick<LeaseScope, 'stateDir' | 'host'> {
+  readonly catalog: () => Promise<Catalog>;
+}
+
+/** A command without a state folder creates none for its lease. */
+export async function openLeaseScope({ stateDir, catalog, host }: LeaseAccess): Promise<LeaseScope> {
+  const none = { stateDir, catalog: undefined, host };
+  if (!existsSync(stateDir)) return none;
+  try {
+    return { ...none, catalog: await catalog() };
+  } catch (error) {
+    if (isAppError(error, 'denied') || isAppError(error, 'read-only') || isAppError(error, 'full'))
+      return none;
+    throw error;
+  }
 }
 
 /**
@@ -46,14 +68,14 @@ export interface LeaseParts extends Pick<Protection, 'stateDir' | 'catalog'> {
  * kill.
  */
 export async function takeLeases(
-  parts: LeaseParts,
+  scope: LeaseScope,
   { places, work }: LeasesRequest,
   options: JobOptions,
 ): Promise<AsyncDisposable> {
   await using leases = new AsyncDisposableStack();
   const holdings = new Map<string, Holding>();
   for (const place of places) {
-    for (const holding of await holdingsOf(parts, { place, work }, options)) {
+    for (const holding of await holdingsOf(scope, { place, work }, options)) {
       const key = holding.identity ?? holding.claim?.what ?? '';
       // A volume that is reached in two ways may be named by both.
       holdings.set(key, { ...holding, claim: holding.claim ?? holdings.get(key)?.claim });
@@ -74,7 +96,7 @@ export async function takeLeases(
       if (identity === undefined) leases.use(await takeClaim(request));
       else {
         const inFolder = {
-          stateDir: parts.stateDir,
+          stateDir: scope.stateDir,
           identity: ofPart(identity),
           mayBeFolder: part === 'turn',
           passesFull: true,
@@ -94,14 +116,14 @@ interface Holding {
 }
 
 async function holdingsOf(
-  parts: LeaseParts,
+  scope: LeaseScope,
   { place, work }: { readonly place: LeasePlace; readonly work: Work },
   options: JobOptions,
 ): Promise<Holding[]> {
-  const catalog = await catalogIfAny(parts);
+  const { catalog } = scope;
   const { kind, name, hostIdentity } = place;
   if (catalog === undefined)
-    return [{ name, identity: place.identity, claim: await claimOf(parts, place, options) }];
+    return [{ name, identity: place.identity, claim: await claimOf(scope, place, options) }];
   if (kind === 'path')
     return [{ name, identity: place.identity ?? pathIdentity(catalog, name), claim: undefined }];
   const own = { hostIdentity: catalog.stateId(), name };
@@ -111,7 +133,7 @@ async function holdingsOf(
     return isNone
       ? []
       : [{ name, identity: place.identity ?? volumeIdentity(catalog, own), claim: undefined }];
-  const host = await hostOf(parts, place, options);
+  const host = await hostOf(scope, place, options);
   const of = hostIdentity ?? (await host?.info({ signal: options.signal }))?.identity ?? own.hostIdentity;
   if (isNone && of === own.hostIdentity) return [];
   const identity = place.identity ?? volumeIdentity(catalog, { hostIdentity: of, name });
@@ -148,39 +170,27 @@ async function isOwnByPlugin(
   }
 }
 
-/** A command without a state folder creates none for its lease. */
-async function catalogIfAny({ stateDir, catalog }: LeaseParts): Promise<Catalog | undefined> {
-  if (!existsSync(stateDir)) return undefined;
-  try {
-    return await catalog();
-  } catch (error) {
-    if (isAppError(error, 'denied') || isAppError(error, 'read-only') || isAppError(error, 'full'))
-      return undefined;
-    throw error;
-  }
-}
-
 /**
  * The claim that keeps out processes with another state folder. Undefined for a directory, which belongs to
  * one state folder, for a volume of a host other than the one that answers, and where none answers.
  */
 export async function claimOf(
-  parts: Pick<LeaseParts, 'host'>,
+  scope: Pick<LeaseScope, 'host'>,
   place: LeasePlace,
   options: JobOptions,
 ): Promise<LeaseClaim | undefined> {
-  const host = await hostOf(parts, place, options);
+  const host = await hostOf(scope, place, options);
   return host && { host, what: `volume ${place.name}` };
 }
 
 async function hostOf(
-  parts: Pick<LeaseParts, 'host'>,
+  scope: Pick<LeaseScope, 'host'>,
   { kind, hostIdentity }: LeasePlace,
   { signal }: JobOptions,
 ): Promise<Host | undefined> {
   if (kind === 'path') return undefined;
   try {
-    const host = await parts.host?.();
+    const host = await scope.host?.();
     if (hostIdentity !== undefined && (await host?.info({ signal }))?.identity !== hostIdentity)
       return undefined;
     return host;

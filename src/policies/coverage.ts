@@ -3,10 +3,10 @@ import { isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { LoadedConfiguration } from './configuration/load-configuration.ts';
 import { machineNames, type ListedSnapshot } from '../snapshots/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import { type Assignment, assignPolicies } from './assign-policies.ts';
 import { defaultRepositoryOf } from './default-repository.ts';
-import { listSubjects } from './list-subjects.ts';
+import { listSubjects, type SubjectScope } from './list-subjects.ts';
 import { type CoveredPlace, planCoverage } from './plan-coverage.ts';
 import type { OpenPolicyApp } from './policy-app.ts';
 
@@ -18,7 +18,7 @@ export interface CoverageReport {
   readonly unreachable: readonly { readonly repository: string; readonly message: string }[];
 }
 
-export interface CoverageParts {
+export interface CoverageRequest {
   readonly configuration: LoadedConfiguration;
   /** The repository that the command line or the environment names. */
   readonly repository: string | undefined;
@@ -27,17 +27,17 @@ export interface CoverageParts {
 
 /** Where all data is, and whether it is protected. */
 export async function coverage(
-  parts: Protection,
-  { configuration, repository: given, open }: CoverageParts,
+  scope: SubjectScope,
+  { configuration, repository: given, open }: CoverageRequest,
   options: JobOptions,
 ): Promise<CoverageReport> {
   const { signal } = options;
-  const { subjects, warnings, hostFailure } = await listSubjects(parts, configuration.policies, options);
+  const { subjects, warnings, hostFailure } = await listSubjects(scope, configuration.policies, options);
   if (hostFailure !== undefined) throw hostFailure;
   for (const warning of warnings) options.onNote?.(`${warning}.`);
   const assignments = assignPolicies(configuration, subjects);
-  const fallback = defaultRepositoryOf(await parts.catalog(), { given, configuration });
-  const host = await parts.host();
+  const fallback = defaultRepositoryOf(scope.catalog, { given, configuration });
+  const host = await scope.host();
   const containers = (await host.containers?.list({ signal })) ?? [];
   const found = await snapshotsIn(repositoriesOf(assignments, fallback), open, options);
   return {
@@ -48,7 +48,7 @@ export async function coverage(
       subjects,
       assignments,
       snapshots: found.snapshots,
-      machines: await machineNames(parts, signal),
+      machines: await machineNames(scope, signal),
       nowMs: Date.now(),
     }),
     repositories: found.repositories,

@@ -18,7 +18,7 @@ import {
 import type { Policy } from '../model/policy.ts';
 import { isKiller, PolicyProgress } from './progress.ts';
 import { runForget } from './run-forget.ts';
-import { type ForgetJob, type JobParts, runJob, tell, tellMissed } from './run-job.ts';
+import { type ForgetJob, type JobScope, runJob, tell, tellMissed } from './run-job.ts';
 import { settleInterrupted } from './settle-interrupted.ts';
 import { timetables } from '../lib/schedule.ts';
 import type { Subject } from './subject.ts';
@@ -26,7 +26,7 @@ import { type Task, tasksOf } from './task.ts';
 import { happeningOfConfiguration, happeningOfHost } from './tell-of-look.ts';
 import type { Clock, FoundSubjects, PolicyWork } from './work.ts';
 
-export interface DaemonParts {
+export interface DaemonScope {
   readonly clock: Clock;
   readonly memory: PolicyMemory;
   readonly work: PolicyWork;
@@ -61,8 +61,8 @@ export interface PolicyLook {
  * Runs policies until the signal is aborted. An error in one run ends no other; a host or a repository that
  * is away is retried. Throws only for a configuration that is unusable at the start.
  */
-export async function runDaemon(parts: DaemonParts, options: DaemonOptions): Promise<void> {
-  const daemon = new PolicyDaemon(parts, options);
+export async function runDaemon(scope: DaemonScope, options: DaemonOptions): Promise<void> {
+  const daemon = new PolicyDaemon(scope, options);
   await daemon.prepare();
   options.onReloader?.(() => daemon.reload());
   options.onReady?.();
@@ -70,7 +70,7 @@ export async function runDaemon(parts: DaemonParts, options: DaemonOptions): Pro
 }
 
 class PolicyDaemon {
-  readonly #parts: DaemonParts;
+  readonly #scope: DaemonScope;
   readonly #options: DaemonOptions;
   readonly #progress: PolicyProgress;
   /** Cancels running jobs, after the grace. */
@@ -93,19 +93,19 @@ class PolicyDaemon {
   #forgets: (ForgetJob & { readonly sinceMs: number })[] = [];
   #wake = new AbortController();
 
-  constructor(parts: DaemonParts, options: DaemonOptions) {
-    this.#parts = parts;
+  constructor(scope: DaemonScope, options: DaemonOptions) {
+    this.#scope = scope;
     this.#options = options;
     this.#progress = new PolicyProgress(
-      parts.memory,
-      () => parts.clock.now(),
-      (error) => parts.say(`Warning: what was run is not remembered: ${knownError(error).message}`),
+      scope.memory,
+      () => scope.clock.now(),
+      (error) => scope.say(`Warning: what was run is not remembered: ${knownError(error).message}`),
     );
   }
 
   async prepare(): Promise<void> {
     await this.#readConfiguration();
-    await settleInterrupted(this.#parts, this.#progress);
+    await settleInterrupted(this.#scope, this.#progress);
   }
 
   reload(): void {
@@ -130,7 +130,7 @@ class PolicyDaemon {
   /** Looks, begins due jobs, and waits until there may be more to do. */
   async #turn(): Promise<void> {
     this.#wake = new AbortController();
-    const { clock, say } = this.#parts;
+    const { clock, say } = this.#scope;
     const { signal, lookEveryMs } = this.#options;
     let waitMs = lookEveryMs;
     try {
@@ -145,7 +145,7 @@ class PolicyDaemon {
 
   /** Lists the current subjects. When the host cannot be seen, its last known ones are kept. */
   async #look(): Promise<void> {
-    const { clock, work, say } = this.#parts;
+    const { clock, work, say } = this.#scope;
     const nowMs = clock.now();
     const sinceMs = nowMs - this.#lookedMs;
     // A clock that was set back counts as time that has passed.
@@ -193,7 +193,7 @@ class PolicyDaemon {
         `Warning: the volumes cannot be listed: ${errorInWords(hostFailure)}. ${hint ?? ''}`.trimEnd(),
       );
     }
-    for (const line of lines) if (!this.#said.has(line)) this.#parts.say(line);
+    for (const line of lines) if (!this.#said.has(line)) this.#scope.say(line);
     this.#said = new Set(lines);
     // A restarted engine is away briefly: only two looks with the same result are reported.
     const isSure = hostFailure === undefined ? this.#isHostAway !== false : this.#isHostAway === true;
@@ -209,14 +209,14 @@ class PolicyDaemon {
   }
 
   async #readConfiguration(): Promise<void> {
-    const { configuration, problem } = await this.#parts.work.configuration();
+    const { configuration, problem } = await this.#scope.work.configuration();
     this.#isStale = false;
     this.#open = timetables();
     this.#configuration = configuration;
     if (problem !== undefined) {
       const { message, detail } = problem;
       const more = detail === undefined ? '' : `\n${detail}`;
-      this.#parts.say(`Warning: ${message}; the one before stays in force.${more}`);
+      this.#scope.say(`Warning: ${message}; the one before stays in force.${more}`);
     }
     this.#noteProblem(problem, true);
   }
@@ -237,7 +237,7 @@ class PolicyDaemon {
 
   /** Begins the due jobs that can begin; returns when the next one is due. */
   #begin(): number | undefined {
-    const { clock } = this.#parts;
+    const { clock } = this.#scope;
     const busy = new Set([...this.#running.keys()].flatMap(({ tasks }) => tasks.map(({ task }) => task.key)));
     const idle = this.#tasks.filter(({ key }) => !busy.has(key));
     const plan = planDue(idle, this.#progress.cursors, clock.now());
@@ -264,12 +264,12 @@ class PolicyDaemon {
       message,
       snapshotId: undefined,
     });
-    const parts = { ...this.#parts, now: () => this.#parts.clock.now() };
-    this.#meanwhile(tellMissed(parts, { ...due, isWanted: false }));
+    const scope = { ...this.#scope, now: () => this.#scope.clock.now() };
+    this.#meanwhile(tellMissed(scope, { ...due, isWanted: false }));
   }
 
   #tell(happening: Happening): void {
-    this.#meanwhile(tell(this.#parts, [happening]));
+    this.#meanwhile(tell(this.#scope, [happening]));
   }
 
   /** No turn waits for a notification. */
@@ -279,28 +279,28 @@ class PolicyDaemon {
   }
 
   #start(job: RunningJob): void {
-    const parts: JobParts = {
-      ...this.#parts,
+    const scope: JobScope = {
+      ...this.#scope,
       progress: this.#progress,
-      now: () => this.#parts.clock.now(),
+      now: () => this.#scope.clock.now(),
       signal: this.#cancel.signal,
     };
-    const work = job.action === 'forget' ? this.#forget(parts, job) : this.#runTasks(parts, job);
+    const work = job.action === 'forget' ? this.#forget(scope, job) : this.#runTasks(scope, job);
     const ended = work
-      .catch((error: unknown) => this.#parts.say(`Warning: ${knownError(error).message}`))
+      .catch((error: unknown) => this.#scope.say(`Warning: ${knownError(error).message}`))
       .finally(() => {
         this.#running.delete(job);
-        const turn = { number: ++this.#turnCount, endedMs: this.#parts.clock.now() };
+        const turn = { number: ++this.#turnCount, endedMs: this.#scope.clock.now() };
         for (const { task } of job.tasks) this.#turns.set(task.key, turn);
         this.#wake.abort();
       });
     this.#running.set(job, ended);
   }
 
-  async #runTasks(parts: JobParts, job: Job): Promise<void> {
-    const settings = await runJob(parts, job);
+  async #runTasks(scope: JobScope, job: Job): Promise<void> {
+    const settings = await runJob(scope, job);
     if (this.#options.signal.aborted || settings.length === 0) return;
-    const nowMs = this.#parts.clock.now();
+    const nowMs = this.#scope.clock.now();
     for (const request of settings) {
       // It keeps its place in the queue, with the rules as they are now.
       const sinceMs = this.#forgets.find((other) => isSameForget(other, request))?.sinceMs ?? nowMs;
@@ -326,14 +326,14 @@ class PolicyDaemon {
     }));
   }
 
-  async #forget(parts: JobParts, { repository }: Job): Promise<void> {
+  async #forget(scope: JobScope, { repository }: Job): Promise<void> {
     const settings = this.#forgets.filter((request) => request.repository === repository);
     this.#forgets = this.#forgets.filter((request) => request.repository !== repository);
-    await runForget(parts, settings);
+    await runForget(scope, settings);
   }
 
   async #finish(): Promise<void> {
-    const { clock, say } = this.#parts;
+    const { clock, say } = this.#scope;
     await Promise.allSettled(this.#telling);
     if (this.#running.size === 0) return;
     const done = new AbortController();

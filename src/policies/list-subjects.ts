@@ -3,11 +3,16 @@ import { knownError } from '../lib/known-error.ts';
 import { type AppError, isAppError } from '../model/errors.ts';
 import type { Volume } from '../model/volume.ts';
 import { pathIdentity, volumeIdentity } from '../leases/index.ts';
-import { listBindMounts, whySkipped, type BindMount } from '../volumes/index.ts';
+import { listBindMounts, whySkipped, type BindMount, type HostScope } from '../volumes/index.ts';
 import { layered, noSettings, readStackFiles, saidOf, type Around } from '../backup/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import type { Policy } from '../model/policy.ts';
 import type { Subject } from './subject.ts';
+
+/** A host, the state folder, and the identities that are recorded there. */
+export interface SubjectScope extends HostScope {
+  readonly catalog: Catalog;
+}
 
 export interface ListedSubjects {
   readonly subjects: readonly Subject[];
@@ -22,15 +27,14 @@ export interface ListedSubjects {
  * Compose files.
  */
 export async function listSubjects(
-  parts: Pick<Protection, 'catalog' | 'host' | 'stateDir'>,
+  { catalog, ...at }: SubjectScope,
   policies: readonly Policy[],
   options: JobOptions,
 ): Promise<ListedSubjects> {
-  const catalog = await parts.catalog();
   const paths = new Set(policies.flatMap(({ select }) => select.paths));
   const directories = [...paths].map((path) => directorySubject(path, pathIdentity(catalog, path)));
   try {
-    const { subjects, warnings } = await listMountedSubjects(parts, catalog, options);
+    const { subjects, warnings } = await listMountedSubjects(at, catalog, options);
     // A directory that a policy names is subject to the policy alone, whichever containers mount it.
     const others = subjects.filter(({ kind, name }) => kind === 'volume' || !paths.has(name));
     return { subjects: [...others, ...directories], warnings, hostFailure: undefined };
@@ -43,7 +47,7 @@ export async function listSubjects(
 
 /** Volumes, and the bind mounts of containers. */
 async function listMountedSubjects(
-  { host: openHost, stateDir }: Pick<Protection, 'host' | 'stateDir'>,
+  { host: openHost, stateDir }: HostScope,
   catalog: Catalog,
   { signal }: JobOptions,
 ): Promise<Omit<ListedSubjects, 'hostFailure'>> {

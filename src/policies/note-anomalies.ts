@@ -4,7 +4,7 @@ import { quote } from '../model/quote.ts';
 import type { Subject } from './subject.ts';
 import type { SubjectOutcome } from './work.ts';
 
-interface AnomalyParts {
+interface AnomalyScope {
   readonly memory: PolicyMemory;
   readonly now: () => number;
   readonly say: (message: string) => void;
@@ -12,7 +12,7 @@ interface AnomalyParts {
 
 /** Records anomalies: until the user accepts them, nothing of the volume is forgotten or pruned. */
 export function noteAnomalies(
-  { memory, now, say }: AnomalyParts,
+  { memory, now, say }: AnomalyScope,
   subject: Subject,
   outcome: SubjectOutcome,
 ): void {

@@ -8,7 +8,7 @@ import type { PolicyLook } from './daemon.ts';
 import { type DaemonState, findDaemon } from './daemon-lock.ts';
 import type { CoveredPlace, PlaceKind, PlaceState } from './plan-coverage.ts';
 import type { Policy } from '../model/policy.ts';
-import type { PoliciesParts } from './policy-app.ts';
+import type { PoliciesAccess } from './policy-app.ts';
 import {
   findPolicy,
   type NextRun,
@@ -19,6 +19,7 @@ import {
 } from './policy-status.ts';
 import { type PolicyBackup, type PolicyRunReport, runPolicy, type RunPolicyRequest } from './run-policy.ts';
 import { type DaemonRequest, serve } from './serve.ts';
+import type { SubjectScope } from './list-subjects.ts';
 import { openPolicyWork } from './policy-work.ts';
 import { knownError } from '../lib/known-error.ts';
 import { happeningOfRun } from './tell-of-look.ts';
@@ -58,12 +59,14 @@ export interface Policies {
   runDaemon(request: DaemonRequest): Promise<void>;
 }
 
-export function openPolicies(parts: PoliciesParts): Policies {
-  const { protection, source, repository, open } = parts;
+export function openPolicies(access: PoliciesAccess): Policies {
+  const { stateDir, catalog, host, notifier, source, repository, open } = access;
   const load = async (): Promise<LoadedConfiguration> => await source.current();
-  const memory = async () => (await protection.catalog()).policies;
+  const scope = async (): Promise<SubjectScope> => ({ stateDir, host, catalog: await catalog() });
+  const memory = async () => (await catalog()).policies;
   const viewAnyway = async (options: JobOptions) => {
-    return await viewPolicies(protection, { configuration: await load(), repository }, options);
+    const configuration = await load();
+    return await viewPolicies(await scope(), { configuration, repository }, options);
   };
   const view = async (options: JobOptions) => {
     const seen = await viewAnyway(options);
@@ -88,25 +91,26 @@ export function openPolicies(parts: PoliciesParts): Policies {
       const work = openPolicyWork({ source, repository, open });
       const runNow = async (): Promise<PolicyRunReport> => {
         const seen = await viewAnyway(options);
-        return await runPolicy(protection, { view: seen, work, open }, { ...options, ...request });
+        const toRun = { memory: await memory(), view: seen, work, open };
+        return await runPolicy(toRun, { ...options, ...request });
       };
       if (request.dryRun) return await runNow();
-      const notifier = await protection.notifier();
+      const telling = await notifier();
       try {
         const report = await runNow();
-        notifier.tell([happeningOfRun(request.name, undefined)]);
+        telling.tell([happeningOfRun(request.name, undefined)]);
         await source.keep();
         return report;
       } catch (error) {
         const known = knownError(error, `Cannot run the policy ${quote(request.name)}`);
-        if (known.code !== 'cancelled') notifier.tell([happeningOfRun(request.name, known)]);
+        if (known.code !== 'cancelled') telling.tell([happeningOfRun(request.name, known)]);
         throw error;
       }
     },
     asJson: { run: (report) => ({ ...report, backups: report.backups.map(backupAsJson) }) },
     async nextRuns(options = {}) {
       const runs = nextRuns(await view(options), Date.now());
-      return { daemon: await findDaemon(protection.stateDir), runs };
+      return { daemon: await findDaemon(stateDir), runs };
     },
     history: async (filter) => (await memory()).listRuns(filter),
     listAnomalies: async () => (await memory()).listOpenAnomalies(),
@@ -118,10 +122,11 @@ export function openPolicies(parts: PoliciesParts): Policies {
       return { atMs: Date.now(), isHostSeen: hostFailure === undefined, subjects, tasks };
     },
     async coverage(options = {}) {
-      return await coverage(protection, { configuration: await load(), repository, open }, options);
+      const configuration = await load();
+      return await coverage(await scope(), { configuration, repository, open }, options);
     },
     async runDaemon(request) {
-      await serve(parts, request);
+      await serve(access, request);
     },
   };
 }

@@ -1,8 +1,10 @@
 import type { BackupReport, BackupRequest } from '../backup/index.ts';
 import type { Retention } from '../retention/index.ts';
 import type { Proof } from '../proof/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
-import type { Snapshots } from '../snapshots/index.ts';
+import type { JobOptions, Notifier } from '../activity/index.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import type { HostScope } from '../volumes/index.ts';
+import type { SnapshotAccess, Snapshots } from '../snapshots/index.ts';
 import type { ConfigurationSource } from './configuration/configuration-source.ts';
 
 /** What policies use of Holdfast, with one repository. */
@@ -16,19 +18,21 @@ export interface PolicyApp {
 }
 
 /** Opened for one job, and closed after it. */
-export interface OpenedApp extends AsyncDisposable {
+export interface OpenedApp extends AsyncDisposable, SnapshotAccess {
   readonly app: PolicyApp;
-  readonly parts: Protection;
+  readonly stateDir: string;
+  readonly notifier: () => Promise<Notifier>;
   /** Settles what killed work has left on the host. Call it before any work there. */
   recoverAtStart(): Promise<void>;
 }
 
-/** Opens new parts with a repository, by name or location; '' is the default one. Connects to nothing yet. */
+/** Opens an App with a repository, by name or location; '' is the default one. Connects to nothing yet. */
 export type OpenPolicyApp = (repository: string) => OpenedApp;
 
 /** What policies work with. */
-export interface PoliciesParts {
-  readonly protection: Protection;
+export interface PoliciesAccess extends HostScope {
+  readonly catalog: () => Promise<Catalog>;
+  readonly notifier: () => Promise<Notifier>;
   readonly source: ConfigurationSource;
   /** The repository that the command line or the environment names. */
   readonly repository: string | undefined;

@@ -3,11 +3,11 @@ import type { PolicyAction, PolicyCursor, PolicyRunRecord } from '../model/polic
 import { quote } from '../model/quote.ts';
 import type { LoadedConfiguration } from './configuration/load-configuration.ts';
 import { nearNames } from '../model/near-names.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import { type Assignment, assignPolicies, labelPolicy, unknownPolicies } from './assign-policies.ts';
 import { planTasks } from './daemon.ts';
 import { defaultRepositoryOf } from './default-repository.ts';
-import { listSubjects } from './list-subjects.ts';
+import { listSubjects, type SubjectScope } from './list-subjects.ts';
 import { nextOf, planDue } from './plan-due.ts';
 import type { Policy } from '../model/policy.ts';
 import type { Subject } from './subject.ts';
@@ -56,18 +56,18 @@ export interface ViewRequest {
 
 /** The policies and their current subjects. The caller handles `hostFailure`. */
 export async function viewPolicies(
-  parts: Protection,
+  scope: SubjectScope,
   { configuration, repository: given }: ViewRequest,
   options: JobOptions,
 ): Promise<PolicyView> {
-  const { subjects, warnings, hostFailure } = await listSubjects(parts, configuration.policies, options);
+  const { subjects, warnings, hostFailure } = await listSubjects(scope, configuration.policies, options);
   const unknown = subjects.flatMap((subject) =>
     unknownPolicies(configuration, subject).map(
       (name) => `${quote(subject.name)} names the policy ${quote(name)}, which there is not`,
     ),
   );
   for (const warning of [...warnings, ...unknown]) options.onNote?.(`${warning}.`);
-  const catalog = await parts.catalog();
+  const { catalog } = scope;
   const defaultRepository = defaultRepositoryOf(catalog, { given, configuration });
   return {
     configuration,

@@ -15,14 +15,14 @@ import type { OpenedApp, OpenPolicyApp } from './policy-app.ts';
 import { openGate } from './prune-gate.ts';
 import type { Forgotten, PolicyWork, SaveJob, SubjectOutcome, UpkeepOutcome } from './work.ts';
 
-export interface PolicyWorkParts {
+export interface PolicyWorkOptions {
   readonly source: ConfigurationSource;
   /** The repository that the command line or the environment names. */
   readonly repository: string | undefined;
   readonly open: OpenPolicyApp;
 }
 
-export function openPolicyWork({ source, repository: given, open }: PolicyWorkParts): PolicyWork {
+export function openPolicyWork({ source, repository: given, open }: PolicyWorkOptions): PolicyWork {
   const told = new Set<string>();
   /** Says a warning once, not at each look. */
   const noteOnce = (warning: string | undefined, { onNote }: JobOptions): void => {
@@ -47,20 +47,22 @@ export function openPolicyWork({ source, repository: given, open }: PolicyWorkPa
     async subjects({ policies }, options) {
       await using opened = open('');
       await opened.recoverAtStart();
-      const { subjects, warnings, hostFailure } = await listSubjects(opened.parts, policies, options);
+      const { stateDir, host } = opened;
+      const scope = { stateDir, host, catalog: await opened.catalog() };
+      const { subjects, warnings, hostFailure } = await listSubjects(scope, policies, options);
       for (const warning of warnings) noteOnce(warning, options);
       return { subjects, hostFailure };
     },
     async defaultRepository(configuration) {
       await using opened = open('');
-      return defaultRepositoryOf(await opened.parts.catalog(), { given, configuration });
+      return defaultRepositoryOf(await opened.catalog(), { given, configuration });
     },
     async backup(job, options) {
       return await withRepository(job.repository, (opened) => saveAll(opened, job, options));
     },
     async wasSaved({ subject, repository, startedAt }) {
       await using opened = open('');
-      const catalog = await opened.parts.catalog();
+      const catalog = await opened.catalog();
       const known = catalog
         .listRepositories()
         .find(({ name, location }) => name === repository || location === repository);
@@ -75,7 +77,7 @@ export function openPolicyWork({ source, repository: given, open }: PolicyWorkPa
       await withRepository(job.repository, async (opened) => {
         for (const subject of job.subjects) {
           const left = await forgetOne(opened, { job, name: subject.name }, options);
-          const namesakes = ofNamesakes(left, subject, await machineNames(opened.parts, options.signal));
+          const namesakes = ofNamesakes(left, subject, await machineNames(opened, options.signal));
           noteOnce(takeOverHint(namesakes, subject.name), options);
         }
       });
@@ -103,7 +105,7 @@ export function openPolicyWork({ source, repository: given, open }: PolicyWorkPa
     },
     async tell(happenings) {
       await using opened = open('');
-      (await opened.parts.notifier()).tell(happenings);
+      (await opened.notifier()).tell(happenings);
     },
   };
 }
@@ -112,9 +114,9 @@ export function openPolicyWork({ source, repository: given, open }: PolicyWorkPa
  * Turns a missing or different repository into `unavailable`: its disk is probably not mounted, and may come
  * back.
  */
-async function awayError({ parts }: OpenedApp, error: unknown): Promise<unknown> {
+async function awayError({ repository }: OpenedApp, error: unknown): Promise<unknown> {
   if (!isAppError(error, 'not-found') && !isAppError(error, 'conflict')) return error;
-  const isOpen = await parts.repository().then(
+  const isOpen = await repository().then(
     () => true,
     () => false,
   );
@@ -153,7 +155,7 @@ async function saveAll(opened: OpenedApp, job: SaveJob, options: JobOptions): Pr
 }
 
 async function saveTogether(
-  { app, parts }: OpenedApp,
+  { app, repository }: OpenedApp,
   job: SaveJob,
   options: JobOptions,
 ): Promise<SubjectOutcome[]> {
@@ -170,7 +172,7 @@ async function saveTogether(
     },
     options,
   );
-  const { id: repositoryId } = await parts.repository();
+  const { id: repositoryId } = await repository();
   const ended = report.outcomes.find(({ error }) => error !== undefined)?.error;
   return subjects.map(({ kind, name, identity }): SubjectOutcome => {
     const found = report.outcomes.find((outcome) => outcome.kind === kind && outcome.name === name);
@@ -195,7 +197,7 @@ interface ForgetOne {
 
 /** Returns the snapshots of all machines that the policy saved, as they were before. */
 async function forgetOne(
-  { app, parts }: OpenedApp,
+  { app, repository }: OpenedApp,
   { job, name }: ForgetOne,
   options: JobOptions & { readonly beforeRemoval: (forgotten: Forgotten) => void },
 ): Promise<readonly ListedSnapshot[]> {
@@ -215,7 +217,7 @@ async function forgetOne(
   );
   const saved = await app.snapshots.list({ tags: [policyTag(policy)] }, options);
   if (leaving.length === 0) return saved;
-  const { id: repositoryId } = await parts.repository();
+  const { id: repositoryId } = await repository();
   for (const identity of new Set(leaving.flatMap(({ volume }) => volume?.identity ?? []))) {
     const times = leaving.filter(({ volume }) => volume?.identity === identity).map(({ time }) => time);
     options.beforeRemoval({ identity, name, repositoryId, times });
@@ -225,9 +227,9 @@ async function forgetOne(
 }
 
 async function pruneProven(opened: OpenedApp, options: JobOptions): Promise<UpkeepOutcome> {
-  const { app, parts } = opened;
-  const { id } = await parts.repository();
-  const catalog = await parts.catalog();
+  const { app } = opened;
+  const { id } = await opened.repository();
+  const catalog = await opened.catalog();
   const look = async (forgotten: readonly ForgottenRecord[]): Promise<ReturnType<typeof openGate>> =>
     openGate({
       anomalies: catalog.policies.listOpenAnomalies().filter(({ repositoryId }) => repositoryId === id),

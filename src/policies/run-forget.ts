@@ -1,18 +1,18 @@
 import { errorInWords, knownError } from '../lib/known-error.ts';
 import type { ErrorCode } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { type ForgetJob, type JobParts, tell } from './run-job.ts';
+import { type ForgetJob, type JobScope, tell } from './run-job.ts';
 import type { Forgotten } from './work.ts';
 
-type ForgetParts = Pick<JobParts, 'work' | 'memory' | 'say' | 'signal'>;
+type ForgetScope = Pick<JobScope, 'work' | 'memory' | 'say' | 'signal'>;
 
 /**
  * Applies the rules of policies to what they have just saved. Never throws: a forget that fails is repeated
  * after the next backup.
  */
-export async function runForget(parts: ForgetParts, settings: readonly ForgetJob[]): Promise<void> {
+export async function runForget(scope: ForgetScope, settings: readonly ForgetJob[]): Promise<void> {
   for (const request of settings) {
-    if (parts.signal.aborted) break;
+    if (scope.signal.aborted) break;
     const name = quote(request.subject.name);
     const about = {
       work: 'prune',
@@ -21,16 +21,16 @@ export async function runForget(parts: ForgetParts, settings: readonly ForgetJob
       stack: request.subject.stack,
     } as const;
     try {
-      await forgetOne(parts, request);
+      await forgetOne(scope, request);
       const message = `The snapshots of ${name} are thinned out again`;
-      await tell(parts, [{ ...about, what: 'good', onlyRecovery: true, message }]);
+      await tell(scope, [{ ...about, what: 'good', onlyRecovery: true, message }]);
     } catch (error) {
       const known = knownError(error);
       const message = `The snapshots of ${name} are not thinned out: ${known.message}`;
-      parts.say(`Warning: the snapshots of ${name} are not thinned out: ${errorInWords(known)}`);
-      if (parts.signal.aborted || passing.has(known.code)) continue;
+      scope.say(`Warning: the snapshots of ${name} are not thinned out: ${errorInWords(known)}`);
+      if (scope.signal.aborted || passing.has(known.code)) continue;
       const { code: fingerprint, detail, hint } = known;
-      await tell(parts, [{ ...about, what: 'failed', fingerprint, message, detail, hint }]);
+      await tell(scope, [{ ...about, what: 'failed', fingerprint, message, detail, hint }]);
     }
   }
 }
@@ -39,7 +39,7 @@ export async function runForget(parts: ForgetParts, settings: readonly ForgetJob
 const passing: ReadonlySet<ErrorCode> = new Set(['cancelled', 'locked', 'in-use', 'unavailable']);
 
 async function forgetOne(
-  { work, memory, say, signal }: ForgetParts,
+  { work, memory, say, signal }: ForgetScope,
   { policy, repository, subject }: ForgetJob,
 ): Promise<void> {
   const held = memory.listOpenAnomalies().find(({ volumeIdentity }) => volumeIdentity === subject.identity);

@@ -12,7 +12,7 @@ import type { Subject } from './subject.ts';
 import type { PolicyWork, SubjectOutcome, UpkeepOutcome } from './work.ts';
 import { localTime } from '../model/local-time.ts';
 
-export interface JobParts {
+export interface JobScope {
   readonly work: PolicyWork;
   readonly memory: PolicyMemory;
   readonly progress: PolicyProgress;
@@ -29,54 +29,54 @@ export interface ForgetJob {
 }
 
 /** Runs a job and records its outcome. Never throws. */
-export async function runJob(parts: JobParts, job: Job): Promise<readonly ForgetJob[]> {
-  const attempts = job.tasks.map((due) => parts.progress.begin(due));
+export async function runJob(scope: JobScope, job: Job): Promise<readonly ForgetJob[]> {
+  const attempts = job.tasks.map((due) => scope.progress.begin(due));
   try {
-    if (job.action === 'backup') return await runBackup(parts, job, attempts);
-    const outcome = await runUpkeep(parts, job);
-    for (const attempt of attempts) await endUpkeep(parts, attempt, outcome);
+    if (job.action === 'backup') return await runBackup(scope, job, attempts);
+    const outcome = await runUpkeep(scope, job);
+    for (const attempt of attempts) await endUpkeep(scope, attempt, outcome);
   } catch (error) {
     for (const attempt of attempts)
-      await endFailed(parts, attempt, knownError(error, `Cannot run the policy ${quote(job.policy.name)}`));
+      await endFailed(scope, attempt, knownError(error, `Cannot run the policy ${quote(job.policy.name)}`));
   }
   return [];
 }
 
-async function runBackup(parts: JobParts, job: Job, attempts: readonly Attempt[]): Promise<ForgetJob[]> {
+async function runBackup(scope: JobScope, job: Job, attempts: readonly Attempt[]): Promise<ForgetJob[]> {
   const subjects = attempts.flatMap(({ due }) => due.task.subject ?? []);
   const { policy, repository } = job;
-  const outcomes = await parts.work.backup({ policy, repository, subjects }, options(parts));
+  const outcomes = await scope.work.backup({ policy, repository, subjects }, options(scope));
   const settings: ForgetJob[] = [];
   for (const attempt of attempts) {
     const { subject, policy: own } = attempt.due.task;
     if (subject === undefined) continue;
     const outcome = outcomes.find(({ identity }) => identity === subject.identity);
     if (outcome === undefined) {
-      await endFailed(parts, attempt, missingError(subject.name));
+      await endFailed(scope, attempt, missingError(subject.name));
       continue;
     }
-    await endBackup(parts, attempt, outcome);
+    await endBackup(scope, attempt, outcome);
     if (outcome.outcome === 'good' && own.keep !== undefined)
       settings.push({ policy: own, repository, subject });
   }
   return settings;
 }
 
-async function endBackup(parts: JobParts, attempt: Attempt, outcome: SubjectOutcome): Promise<void> {
+async function endBackup(scope: JobScope, attempt: Attempt, outcome: SubjectOutcome): Promise<void> {
   const { subject, policy } = attempt.due.task;
   if (subject === undefined) return;
   const { snapshotId, error, repositoryId } = outcome;
-  noteAnomalies(parts, subject, outcome);
-  const willRetry = parts.progress.end(attempt, {
+  noteAnomalies(scope, subject, outcome);
+  const willRetry = scope.progress.end(attempt, {
     outcome: outcome.outcome,
     code: error?.code,
     message: error?.message,
     snapshotId,
   });
-  parts.say(describeBackup(subject.name, outcome, willRetry));
+  scope.say(describeBackup(subject.name, outcome, willRetry));
   const stack = subject.stack;
   await tell(
-    parts,
+    scope,
     outcome.anomalies.map(({ kind, message }) => ({
       what: 'anomaly',
       work: 'backup',
@@ -89,7 +89,7 @@ async function endBackup(parts: JobParts, attempt: Attempt, outcome: SubjectOutc
       stack,
     })),
   );
-  if (repositoryId !== undefined && snapshotId !== undefined) await tellMissed(parts, attempt.due);
+  if (repositoryId !== undefined && snapshotId !== undefined) await tellMissed(scope, attempt.due);
 }
 
 function describeBackup(
@@ -102,30 +102,30 @@ function describeBackup(
   return `${quote(name)}: saved as ${snapshotId?.slice(0, 8) ?? '?'}${outcome === 'partial' ? ', not all of it' : ''}`;
 }
 
-async function runUpkeep(parts: JobParts, job: Job): Promise<UpkeepOutcome> {
+async function runUpkeep(scope: JobScope, job: Job): Promise<UpkeepOutcome> {
   const { policy, repository, action, tasks } = job;
   const request = { policy, repository };
   const percent = tasks[0]?.task.percent ?? 0;
-  if (action === 'prune') return await parts.work.prune(request, options(parts));
-  if (action === 'check') return await parts.work.check({ ...request, percent }, options(parts));
-  if (action === 'verify') return await parts.work.verify({ ...request, percent }, options(parts));
+  if (action === 'prune') return await scope.work.prune(request, options(scope));
+  if (action === 'check') return await scope.work.check({ ...request, percent }, options(scope));
+  if (action === 'verify') return await scope.work.verify({ ...request, percent }, options(scope));
   const subjects = tasks.flatMap(({ task }) => task.subject ?? []);
-  return await parts.work.drill({ ...request, subjects }, options(parts));
+  return await scope.work.drill({ ...request, subjects }, options(scope));
 }
 
 async function endUpkeep(
-  parts: JobParts,
+  scope: JobScope,
   attempt: Attempt,
   { outcome, message }: UpkeepOutcome,
 ): Promise<void> {
   const { action, repository, subject } = attempt.due.task;
   const code = outcome === 'failed' ? 'integrity' : undefined;
-  parts.progress.end(attempt, { outcome, code, message, snapshotId: undefined });
-  parts.say(
+  scope.progress.end(attempt, { outcome, code, message, snapshotId: undefined });
+  scope.say(
     `${action} of ${quote(subject?.name ?? repository)}: ${outcome}${message === undefined ? '' : `, ${message}`}`,
   );
   if (outcome === 'waiting') return;
-  await tell(parts, [
+  await tell(scope, [
     happeningOf(attempt.due, {
       what: outcome,
       fingerprint: outcome,
@@ -134,21 +134,21 @@ async function endUpkeep(
   ]);
 }
 
-async function endFailed(parts: JobParts, attempt: Attempt, error: AppError): Promise<void> {
+async function endFailed(scope: JobScope, attempt: Attempt, error: AppError): Promise<void> {
   const { task } = attempt.due;
-  const isStopped = parts.signal.aborted;
-  const willRetry = parts.progress.end(attempt, {
+  const isStopped = scope.signal.aborted;
+  const willRetry = scope.progress.end(attempt, {
     outcome: isStopped ? 'cancelled' : 'failed',
     code: error.code,
     message: error.message,
     snapshotId: undefined,
   });
-  parts.say(
+  scope.say(
     `${task.action} of ${quote(task.subject?.name ?? task.repository)}: ${errorInWords(error)}${willRetry && !isStopped ? '; it is tried again' : ''}`,
   );
   // A backup reports its own failures.
   if (isStopped || task.action === 'backup') return;
-  await tell(parts, [
+  await tell(scope, [
     happeningOf(attempt.due, {
       what: 'failed',
       fingerprint: error.code,
@@ -160,14 +160,14 @@ async function endFailed(parts: JobParts, attempt: Attempt, error: AppError): Pr
 }
 
 /** Reports times that passed without a run. */
-export async function tellMissed(parts: Pick<JobParts, 'work' | 'say' | 'now'>, due: DueTask): Promise<void> {
+export async function tellMissed(scope: Pick<JobScope, 'work' | 'say' | 'now'>, due: DueTask): Promise<void> {
   const { task, missed, firstMs, isWanted } = due;
   if (missed === 0) return;
   const subject = task.subject?.name ?? task.repository;
   const times = missed === 1 ? 'One time' : `${missed} times`;
   const message = `${times} of the policy ${quote(task.policy.name)} passed without its ${task.action} of ${quote(subject)}, since ${localTime(firstMs)}${isWanted ? '; one run makes up for it' : ''}`;
-  parts.say(`${message}.`);
-  await tell(parts, [
+  scope.say(`${message}.`);
+  await tell(scope, [
     { ...happeningOf(due, { what: 'missed', fingerprint: 'missed', message }), work: 'schedule' },
   ]);
 }
@@ -188,7 +188,7 @@ function happeningOf(
 
 /** Never throws: a notification that fails is a message. */
 export async function tell(
-  { work, say }: Pick<JobParts, 'work' | 'say'>,
+  { work, say }: Pick<JobScope, 'work' | 'say'>,
   happenings: readonly Happening[],
 ): Promise<void> {
   if (happenings.length === 0) return;
@@ -199,7 +199,7 @@ export async function tell(
   }
 }
 
-function options({ signal, say }: JobParts): { signal: AbortSignal; onNote: (message: string) => void } {
+function options({ signal, say }: JobScope): { signal: AbortSignal; onNote: (message: string) => void } {
   return { signal, onNote: say };
 }
 

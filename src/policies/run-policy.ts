@@ -4,7 +4,8 @@ import { isWithin } from '../model/clean-path.ts';
 import type { PolicyOutcome } from '../model/policy-run.ts';
 import { quote } from '../model/quote.ts';
 import type { ForgetPlan } from '../retention/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
+import type { PolicyMemory } from '../catalog/catalog.ts';
 import type { Assignment } from './assign-policies.ts';
 import { failedOutcome } from './failed-outcome.ts';
 import { coversRest, policyTag, backupSettingsOf } from '../model/policy.ts';
@@ -42,7 +43,8 @@ export interface PolicyBackup {
   readonly wouldForget: readonly string[];
 }
 
-export interface RunParts {
+export interface PolicyToRun {
+  readonly memory: PolicyMemory;
   readonly view: PolicyView;
   readonly work: PolicyWork;
   readonly open: OpenPolicyApp;
@@ -50,8 +52,7 @@ export interface RunParts {
 
 /** Backs up all that a policy covers, now, and applies its rules. Scheduled runs are unaffected. */
 export async function runPolicy(
-  parts: Protection,
-  { view, work, open }: RunParts,
+  { memory, view, work, open }: PolicyToRun,
   { name, only, dryRun, signal, onNote, onProgress }: JobOptions & RunPolicyRequest,
 ): Promise<PolicyRunReport> {
   findPolicy(
@@ -70,7 +71,7 @@ export async function runPolicy(
   for (const group of groupsOf(assignments, view.defaultRepository)) {
     if (only !== undefined && !holdsAny(group, only)) continue;
     if (dryRun) backups.push(...(await preview(open, group, options)));
-    else backups.push(...(await runGroup(parts, { group, work }, options)));
+    else backups.push(...(await runGroup(memory, { group, work }, options)));
     if (signal?.aborted === true) break;
   }
   if (hostFailure !== undefined) {
@@ -120,14 +121,13 @@ function holdsAny({ assignments }: Group, names: readonly string[]): boolean {
 }
 
 async function runGroup(
-  parts: Protection,
+  memory: PolicyMemory,
   { group, work }: { readonly group: Group; readonly work: PolicyWork },
   options: JobOptions,
 ): Promise<PolicyBackup[]> {
   const { repository, assignments } = group;
   const [first] = assignments;
   if (first === undefined) return [];
-  const memory = (await parts.catalog()).policies;
   const say = (message: string): void => options.onNote?.(message);
   const time = (): string => new Date().toISOString();
   const startedAt = time();

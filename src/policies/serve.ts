@@ -1,7 +1,7 @@
 import { tryNotifyService, watchdogIntervalMs } from '../lib/notify-service.ts';
 import { type PolicyLook, runDaemon } from './daemon.ts';
 import { takeDaemonLock } from './daemon-lock.ts';
-import type { PoliciesParts } from './policy-app.ts';
+import type { PoliciesAccess } from './policy-app.ts';
 import { openPolicyWork } from './policy-work.ts';
 import { realClock } from './real-clock.ts';
 
@@ -20,12 +20,12 @@ const lookEveryMs = 60_000;
 
 /** Runs the daemon: takes its lock, notifies the service manager, and feeds the watchdog. */
 export async function serve(
-  { protection, source, repository, env, open }: PoliciesParts,
+  { stateDir, catalog, source, repository, env, open }: PoliciesAccess,
   request: DaemonRequest,
 ): Promise<void> {
   const { signal, graceMs, say, onReloader, onLook } = request;
   const since = new Date().toISOString();
-  await using _lock = await takeDaemonLock(protection.stateDir, { pid: process.pid, since });
+  await using _lock = await takeDaemonLock(stateDir, { pid: process.pid, since });
   const tell = (state: string): void => tryNotifyService(env, state, say);
   // While this timer fires, the daemon's turns go on too: they share one thread, and none blocks it.
   const intervalMs = watchdogIntervalMs(env, process.pid);
@@ -34,7 +34,7 @@ export async function serve(
     await runDaemon(
       {
         clock: realClock,
-        memory: (await protection.catalog()).policies,
+        memory: (await catalog()).policies,
         work: openPolicyWork({ source, repository, open }),
         say,
       },

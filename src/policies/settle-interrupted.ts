@@ -8,7 +8,7 @@ import type { Clock, PolicyWork } from './work.ts';
 
 const dayMs = 86_400_000;
 
-interface SettleParts {
+interface SettleScope {
   readonly clock: Clock;
   readonly memory: PolicyMemory;
   readonly work: PolicyWork;
@@ -16,24 +16,24 @@ interface SettleParts {
 }
 
 /** Ends the runs that a killed daemon left open. One whose snapshot was saved after all is not repeated. */
-export async function settleInterrupted(parts: SettleParts, progress: PolicyProgress): Promise<void> {
-  for (const run of parts.memory.listRuns({ open: true, limit: 10_000 })) {
-    if (mayBeAtWork(run, parts.clock.now())) continue;
-    const isSaved = run.action === 'backup' && (await wasSaved(parts, run));
+export async function settleInterrupted(scope: SettleScope, progress: PolicyProgress): Promise<void> {
+  for (const run of scope.memory.listRuns({ open: true, limit: 10_000 })) {
+    if (mayBeAtWork(run, scope.clock.now())) continue;
+    const isSaved = run.action === 'backup' && (await wasSaved(scope, run));
     const cursor = isSaved ? settledBy(run, progress.cursors) : undefined;
     // First: after a kill here, the run is still open, and nothing is done twice.
     if (cursor !== undefined) progress.save([cursor]);
-    parts.memory.endRun(
+    scope.memory.endRun(
       run.number,
       {
-        endedAt: new Date(parts.clock.now()).toISOString(),
+        endedAt: new Date(scope.clock.now()).toISOString(),
         outcome: isSaved ? 'good' : 'interrupted',
         snapshotId: undefined,
         message: isSaved ? 'it was saved before the daemon ended' : 'the daemon ended meanwhile',
       },
       undefined,
     );
-    parts.say(
+    scope.say(
       `The ${run.action} of ${quote(run.name)} was interrupted${isSaved ? ' after it was saved' : ''}.`,
     );
   }
@@ -44,7 +44,7 @@ function mayBeAtWork({ scheduledAt, startedAt }: PolicyRunRecord, nowMs: number)
   return scheduledAt === startedAt && nowMs - Date.parse(startedAt) < dayMs;
 }
 
-async function wasSaved({ work, say }: SettleParts, run: PolicyRunRecord): Promise<boolean> {
+async function wasSaved({ work, say }: SettleScope, run: PolicyRunRecord): Promise<boolean> {
   try {
     return await work.wasSaved(run);
   } catch (error) {

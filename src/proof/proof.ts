@@ -1,5 +1,5 @@
-import { logged, type JobOptions, type Protection } from '../activity/index.ts';
-import { openSources } from '../snapshots/index.ts';
+import { type AuditLog, type JobOptions, logged } from '../activity/index.ts';
+import { openSources, type SnapshotAccess } from '../snapshots/index.ts';
 import type { CheckReport } from '../repository/index.ts';
 import { checkAll, type CheckRequest } from './check.ts';
 import type { DrillReport, DrillRequest } from './drill/drill-types.ts';
@@ -19,13 +19,19 @@ export interface Proof {
   drill(request: DrillRequest, options?: JobOptions): Promise<DrillReport>;
 }
 
-export function openProof(parts: Protection): Proof {
+export interface ProofAccess extends SnapshotAccess {
+  readonly stateDir: string;
+  readonly log: AuditLog;
+}
+
+export function openProof(access: ProofAccess): Proof {
+  const { stateDir, log } = access;
   return {
-    check: async (request, options = {}) => await checkAll(await openSources(parts), request, options),
+    check: async (request, options = {}) => await checkAll(await openSources(access), request, options),
     async verify(request, options = {}) {
-      const sources = await openSources(parts);
+      const sources = await openSources(access);
       const repository = sources.repository.id;
-      return await logged(parts.log, {
+      return await logged(log, {
         event: { kind: 'verify', repository },
         work: () => verify(sources, request, options),
         done: ({ volumes }) =>
@@ -40,10 +46,11 @@ export function openProof(parts: Protection): Proof {
       });
     },
     async drill(request, options = {}) {
-      const repository = (await parts.repository()).id;
-      return await logged(parts.log, {
+      const sources = await openSources(access);
+      const repository = sources.repository.id;
+      return await logged(log, {
         event: { kind: 'drill', volume: request.target, repository },
-        work: () => drill(parts, request, options),
+        work: () => drill({ ...sources, stateDir, log }, request, options),
         done: (report) => [
           {
             kind: 'drill',

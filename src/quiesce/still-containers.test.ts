@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Container } from '../hosts/containers.ts';
 import { AppError } from '../model/errors.ts';
-import type { JobOptions } from '../activity/protection.ts';
+import type { JobOptions } from '../activity/job-options.ts';
 import { makeStill, type StillRequest } from './still-containers.ts';
 import { recoverApps } from '../restore/recover.ts';
 import { type StillWorld, stillWorld } from '../../test/fixtures/still-world.ts';
@@ -20,7 +20,7 @@ async function still(
 ) {
   const all = await world.containers.list();
   const containers = names === undefined ? all : all.filter(({ name }) => names.includes(name));
-  return await makeStill(world.parts, { containers, how, reason: 'back up "data"', ...more }, { onNote });
+  return await makeStill(world.access, { containers, how, reason: 'back up "data"', ...more }, { onNote });
 }
 
 async function journals(): Promise<string[]> {
@@ -144,7 +144,7 @@ describe('a container that has joined the network of another', () => {
     addJoined();
     await using _held = await still('stop', ['db']);
     const containers = [world.containers.get('web')];
-    const again = makeStill(world.parts, { containers, how: 'pause', reason: 'x', patienceMs: 50 }, {});
+    const again = makeStill(world.access, { containers, how: 'pause', reason: 'x', patienceMs: 50 }, {});
     await expect(again).rejects.toMatchObject({ code: 'locked' });
   });
 
@@ -152,7 +152,7 @@ describe('a container that has joined the network of another', () => {
     addJoined();
     const held = await still('stop', ['db']);
     await held.leave();
-    await recoverApps(world.parts, { patienceMs: 300 });
+    await recoverApps(world.access, { patienceMs: 300 });
     expect(world.containers.calls.slice(3)).toEqual(['start db', 'start web', 'start aside']);
   });
 });
@@ -385,7 +385,7 @@ test('a cancelled stop brings back what was stopped before', async () => {
   });
   const containers = await world.containers.list();
   const request: StillRequest = { containers, how: 'stop', reason: 'back up' };
-  await expect(makeStill(world.parts, request, { signal: controller.signal })).rejects.toThrow();
+  await expect(makeStill(world.access, request, { signal: controller.signal })).rejects.toThrow();
   for (const { state } of await world.containers.list()) expect(state).toBe('running');
   expect(await journals()).toEqual([]);
 });

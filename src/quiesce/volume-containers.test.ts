@@ -51,7 +51,7 @@ function container(name: string, ...mounts: ContainerMount[]): void {
 }
 
 async function names(): Promise<string[]> {
-  return (await volumeContainers(world.parts, 'pg', {})).map(({ name }) => name);
+  return (await volumeContainers(world.access, 'pg', {})).map(({ name }) => name);
 }
 
 test('finds containers that mount the volume by its name, running or not, and no others', async () => {
@@ -98,27 +98,27 @@ test('writers are those whose mount is not read-only', async () => {
   container('reader', mount('volume', 'pg', true));
   container('writer', mount('volume', 'pg', true), mount('bind', root));
   const place = { kind: 'volume', name: 'pg' } as const;
-  const found = await writersIn(await lookAround(world.parts, [place], {}), place);
+  const found = await writersIn(await lookAround(world.access, [place], {}), place);
   expect(found.map(({ name }) => name)).toEqual(['writer']);
 });
 
 test('finds containers that mount a directory', async () => {
   container('by-volume', mount('volume', 'pg'));
   container('by-path', mount('bind', root));
-  expect((await pathContainers(world.parts, root, {})).map(({ name }) => name)).toEqual([
+  expect((await pathContainers(world.access, root, {})).map(({ name }) => name)).toEqual([
     'by-path',
     'by-volume',
   ]);
 });
 
 test('a container paused by another backup is looked at once it runs again, one paused by its user at once', async () => {
-  const { containers, parts, stateDir } = world;
+  const { containers, stateDir } = world;
   const db = containers.add({ name: 'db', state: 'paused', mounts: [mount('volume', 'pg')] });
   const place = { kind: 'volume', name: 'pg' } as const;
   const states = async (patienceMs?: number): Promise<string[]> =>
-    (await writersIn(await lookAroundFree(parts, [place], { patienceMs }), place)).map(({ state }) => state);
+    (await writersIn(await lookAroundFree(world, [place], { patienceMs }), place)).map(({ state }) => state);
   expect(await states()).toEqual(['paused']);
-  const host = await parts.host();
+  const host = await world.host();
   const about = { stateDir, hostIdentity: 'engine', host, containers: [db], reason: 'back up "other"' };
   const held = await holdApps(about, {});
   expect(await states(0)).toEqual(['paused']);

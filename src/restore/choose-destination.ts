@@ -1,6 +1,6 @@
 import { lstat, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import { refuseBehindLink, savedThroughLink, type RestoreChanges, summarize } from '../backup/index.ts';
 import { nameOf, parentOf } from '../lib/on-disk.ts';
 import { walkTree } from '../lib/tree-walk.ts';
@@ -15,7 +15,7 @@ import type { Volume, VolumeSpec } from '../model/volume.ts';
 import { isEmptyData } from '../quiesce/index.ts';
 import { nameNow, compareTrees } from '../snapshots/index.ts';
 import { recordedVolume } from './as-recorded.ts';
-import { settlePath, settleVolume } from './settle.ts';
+import { settlePath, type SettleScope, settleVolume } from './settle.ts';
 import { canKeepBeside } from './stage.ts';
 
 /** Where the data goes. */
@@ -60,7 +60,7 @@ export interface DestinationChoice {
 
 /** Decides where a snapshot goes; creates nothing. */
 export async function chooseDestination(
-  parts: Protection,
+  scope: SettleScope,
   asked: DestinationRequest,
   options: JobOptions,
 ): Promise<DestinationChoice> {
@@ -70,14 +70,14 @@ export async function chooseDestination(
     if (target.kind === 'path') {
       const name = path.resolve(target.path);
       const saved = await savedThroughLink(snapshot, name);
-      await settlePath(parts, saved ?? name, options);
+      await settlePath(scope, saved ?? name, options);
       if (saved !== undefined) {
         const destination = await directoryDestination(name);
         return { destination: { ...destination, name: saved, realPath: name }, notes: [] };
       }
       return { destination: await freshDirectory(name), notes: [] };
     }
-    return await chooseOtherVolume(parts, { ...asked, name: target.name }, options);
+    return await chooseOtherVolume(scope, { ...asked, name: target.name }, options);
   }
   const { volume } = snapshot;
   if (volume === undefined) {
@@ -90,49 +90,45 @@ export async function chooseDestination(
     );
   }
   if (volume.kind === 'path') {
-    await settlePath(parts, volume.name, options);
+    await settlePath(scope, volume.name, options);
     await refuseBehindLink(snapshot);
     const isFile = volume.isFile === true;
     const choose = isFile ? entryDestination : directoryDestination;
     return { destination: await choose(volume.name), notes: [] };
   }
-  const name = await nameNow(
-    { catalog: await parts.catalog(), host: parts.host },
-    { what: request.what, recorded: volume },
-    options,
-  );
-  return await chooseOwnVolume(parts, { ...asked, recorded: { ...volume, name } }, options);
+  const name = await nameNow(scope, { what: request.what, recorded: volume }, options);
+  return await chooseOwnVolume(scope, { ...asked, recorded: { ...volume, name } }, options);
 }
 
 /** Back to where it came from: the existing volume, or a new one as recorded. */
 async function chooseOwnVolume(
-  parts: Protection,
+  scope: SettleScope,
   asked: DestinationRequest & { readonly recorded: VolumeDescription },
   options: JobOptions,
 ): Promise<DestinationChoice> {
   const { recorded } = asked;
-  const host = await parts.host();
+  const host = await scope.host();
   const live = await host.findVolume(recorded.name, { signal: options.signal });
   if (live === undefined) {
     const made = recordedVolume(recorded, { isTrusted: asked.request.asRecorded === true });
     const { spec, ...told } = made;
     return { destination: { kind: 'new-volume', name: spec.name, spec }, ...told };
   }
-  return { destination: await volumeDestination(parts, live, options), notes: [] };
+  return { destination: await volumeDestination(scope, live, options), notes: [] };
 }
 
 /** Into another volume, which must be new or empty: a copy never replaces data. */
 async function chooseOtherVolume(
-  parts: Protection,
+  scope: SettleScope,
   asked: DestinationRequest & { readonly name: string },
   options: JobOptions,
 ): Promise<DestinationChoice> {
-  const host = await parts.host();
+  const host = await scope.host();
   const live = await host.findVolume(asked.name, { signal: options.signal });
   const recorded = asked.snapshot.volume;
   if (live === undefined) {
     if (recorded?.name === asked.name && recorded.kind === 'volume')
-      return await chooseOwnVolume(parts, { ...asked, recorded }, options);
+      return await chooseOwnVolume(scope, { ...asked, recorded }, options);
     const spec: VolumeSpec = { name: asked.name, driver: 'local', options: {}, labels: ownLabels(recorded) };
     const hadOptions =
       Object.keys(recorded?.options ?? {}).length > 0 || (recorded?.driver ?? 'local') !== 'local';
@@ -144,7 +140,7 @@ async function chooseOtherVolume(
         : [];
     return { destination: { kind: 'new-volume', name: asked.name, spec }, notes };
   }
-  const destination = await volumeDestination(parts, live, options);
+  const destination = await volumeDestination(scope, live, options);
   if (destination.isEmpty) return { destination, notes: [] };
   throw new AppError('exists', `The volume ${quote(asked.name)} holds data already`, {
     hint: 'Choose a new name or an empty volume. In place, a volume is restored without --to.',
@@ -164,12 +160,12 @@ function ownLabels(recorded: VolumeDescription | undefined): Record<string, stri
 }
 
 async function volumeDestination(
-  parts: Protection,
+  scope: SettleScope,
   volume: Volume,
   options: JobOptions,
 ): Promise<Extract<Destination, { kind: 'volume' }>> {
-  await settleVolume(parts, volume, options);
-  const host = await parts.host();
+  await settleVolume(scope, volume, options);
+  const host = await scope.host();
   await using data = await host.openData(volume.name, { signal: options.signal });
   const isMountedByEngine = data.way === 'direct' && data.root.startsWith('/proc/self/fd/');
   return {

@@ -7,10 +7,10 @@ import { type ByteString, fromText, toPath, toPrintable } from '../model/byte-st
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { SaveProblem } from '../model/snapshot.ts';
-import type { RestoreResult } from '../repository/index.ts';
+import type { Repository, RestoreResult } from '../repository/index.ts';
 import { type Change, compareTrees } from '../snapshots/index.ts';
 import { isEmptyData, liveEntries } from '../quiesce/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import type { RestorePlan } from './restore-plan.ts';
 import { exists, nameOf } from '../lib/on-disk.ts';
 import type { ReplacedPlace } from './replacement.ts';
@@ -54,31 +54,35 @@ export interface StageWork {
 
 /** Makes the new data, and compares it with the snapshot. */
 export async function fillStage(
-  parts: Protection,
+  repository: Repository,
   work: StageWork,
   options: JobOptions,
 ): Promise<FillResult> {
   const { plan, place, part } = work;
   const { stage, live } = place;
   if (plan.destination.kind === 'entry')
-    return await restoreVerified(parts, { plan, target: { folder: stage, name: 'new' } }, options);
-  if (part !== undefined) return await fillPart(parts, { ...work, part }, options);
+    return await restoreVerified(repository, { plan, target: { folder: stage, name: 'new' } }, options);
+  if (part !== undefined) return await fillPart(repository, { ...work, part }, options);
   if (plan.path === '')
     return await restoreVerified(
-      parts,
+      repository,
       { plan, target: { folder: stage, name: 'new' }, like: live },
       options,
     );
   mkdirSync(toPath(stage.at('new')), { mode: 0o755 });
   using folder = stage.openChild('new');
-  const result = await restoreVerified(parts, { plan, target: { folder, name: nameOf(plan.path) } }, options);
+  const result = await restoreVerified(
+    repository,
+    { plan, target: { folder, name: nameOf(plan.path) } },
+    options,
+  );
   if (live !== undefined) copyOwnMetadata(live, folder);
   return result;
 }
 
 /** With the missing folders above it, as the snapshot has them. */
 async function fillPart(
-  parts: Protection,
+  repository: Repository,
   { plan, place, part }: StageWork & { readonly part: ByteString },
   options: JobOptions,
 ): Promise<FillResult> {
@@ -91,9 +95,8 @@ async function fillPart(
   const { handle } = places.enter(last ?? '', { create: false });
   using folder = handle.openChild('.');
   const target = { folder, name: names.at(-1) ?? 'new' };
-  const result = await restoreVerified(parts, { plan, target }, options);
+  const result = await restoreVerified(repository, { plan, target }, options);
   const problems = [...result.problems];
-  const repository = await parts.repository();
   for (const [index, path] of [...folders.entries()].toReversed()) {
     const of = [part, ...below.slice(0, index)].join('/');
     const walk = repository.walk(plan.snapshot, of, { depth: 0, signal: options.signal });
@@ -117,11 +120,10 @@ interface Fill {
 
 /** Restores to a name that does not exist yet, then compares the result with the snapshot. */
 async function restoreVerified(
-  parts: Protection,
+  repository: Repository,
   { plan, target: { folder, name }, like }: Fill,
   options: JobOptions,
 ): Promise<RestoreResult> {
-  const repository = await parts.repository();
   const { snapshot, path, inConfig } = plan;
   const result = await repository.restore({
     snapshot,

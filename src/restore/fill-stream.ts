@@ -1,4 +1,4 @@
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import type { StreamData } from '../hosts/host.ts';
 import { mapOwner } from '../lib/map-owner.ts';
 import { nameOf } from '../lib/on-disk.ts';
@@ -13,7 +13,7 @@ import type { OwnerMap } from '../model/owner-map.ts';
 import { quote } from '../model/quote.ts';
 import type { SaveProblem } from '../model/snapshot.ts';
 import { isEmptyData } from '../quiesce/index.ts';
-import type { SnapshotEntry } from '../repository/index.ts';
+import type { Repository, SnapshotEntry } from '../repository/index.ts';
 import { tarSources, dataOnly } from '../snapshots/index.ts';
 import type { FillResult } from './fill-directory.ts';
 import type { RestorePlan } from './restore-plan.ts';
@@ -27,7 +27,7 @@ interface StreamWork {
 
 /** Fills a volume through its engine, and reads it back to compare it with the snapshot. */
 export async function fillStream(
-  parts: Protection,
+  repository: Repository,
   work: StreamWork,
   options: JobOptions,
 ): Promise<FillResult> {
@@ -54,13 +54,13 @@ export async function fillStream(
   };
   const onProblem = ({ path, message }: { path: ByteString; message: string }): void =>
     void sent.problems.push({ path, reason: 'unreadable', message });
-  const sources = counted(shortEnough(await placedSources(parts, plan, options), onProblem), sent);
+  const sources = counted(shortEnough(placedSources(repository, plan, options), onProblem), sent);
   const onSkipped = (entry: { path: ByteString }, message: string): void =>
     onProblem({ path: entry.path, message });
   await data.writeTar('', writeTar(sources, { signal: options.signal, onProblem, onSkipped }), {
     signal: options.signal,
   });
-  if (plan.path === '') await verifyStreamed(parts, { plan, data, excused: sent.problems }, options);
+  if (plan.path === '') await verifyStreamed(repository, { plan, data, excused: sent.problems }, options);
   return sent;
 }
 
@@ -86,16 +86,12 @@ async function* shortEnough(
 }
 
 /** The whole snapshot as it is; a part where it came from, or under its own name. */
-async function placedSources(
-  parts: Protection,
+function placedSources(
+  repository: Repository,
   plan: RestorePlan,
   options: JobOptions,
-): Promise<AsyncIterable<TarSource>> {
-  const sources = tarSources(
-    { repository: await parts.repository(), snapshot: plan.snapshot },
-    plan.path,
-    options,
-  );
+): AsyncIterable<TarSource> {
+  const sources = tarSources({ repository, snapshot: plan.snapshot }, plan.path, options);
   const owned = plan.mapOwner === undefined ? sources : withOwners(sources, plan.mapOwner);
   return plan.path === '' ? owned : renamed(owned, plan.keepsPlace ? plan.path : nameOf(plan.path));
 }
@@ -132,8 +128,11 @@ async function* counted(
 }
 
 /** Reads and verifies every byte that the plan needs, before anything is removed for it. */
-export async function readThrough(parts: Protection, plan: RestorePlan, options: JobOptions): Promise<void> {
-  const repository = await parts.repository();
+export async function readThrough(
+  repository: Repository,
+  plan: RestorePlan,
+  options: JobOptions,
+): Promise<void> {
   const { signal } = options;
   for await (const entry of repository.walk(plan.snapshot, plan.path, { signal })) {
     if (entry.type === 'file' && entry.hardLinkTo === undefined)
@@ -153,12 +152,11 @@ interface Streamed {
 
 /** Compares all data byte by byte. Times are not compared: engines round those that they cannot store. */
 async function verifyStreamed(
-  parts: Protection,
+  repository: Repository,
   { plan, data, excused }: Streamed,
   options: JobOptions,
 ): Promise<void> {
   const { signal } = options;
-  const repository = await parts.repository();
   const entries = repository.walk(plan.snapshot, '', { signal });
   const expected = new ExpectedEntries(entries);
   for await (const { entry, body } of readTar(await data.readTar('', { signal }), { signal })) {

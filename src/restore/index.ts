@@ -8,7 +8,7 @@ export { recoverStreamed, type RecoveredVolume } from './recover-streamed.ts';
 export { recoverMore, type RecoverReport, type RecoveredJob } from './recover.ts';
 export { isAnythingLeft, nothingRecovered, recoverHost, recoverOwnVolumes } from './recovery.ts';
 export { planRestore } from './restore-plan.ts';
-export { applyRestore } from './restore.ts';
+export { applyRestore, type ApplyScope } from './restore.ts';
 export type * from './restoring.ts';
 export { openRestores } from './restoring.ts';
 export { settleHeld } from './settle.ts';

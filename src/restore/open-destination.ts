@@ -1,9 +1,9 @@
 import { AppError, errnoOf, errorMessage } from '../model/errors.ts';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import { isLedAway } from '../backup/index.ts';
-import type { Host, StreamData } from '../hosts/host.ts';
+import type { Host, HostAccess, StreamData } from '../hosts/host.ts';
 import { applyMetadata } from '../lib/apply-metadata.ts';
 import { mapOwner } from '../lib/map-owner.ts';
 import { nameOf, parentOf } from '../lib/on-disk.ts';
@@ -38,7 +38,7 @@ interface Stacks {
 
 /** Opens the destination of a plan, and creates what is missing. */
 export async function openDestination(
-  parts: Protection,
+  access: HostAccess,
   { plan, ...stacks }: Stacks & { readonly plan: RestorePlan },
   options: JobOptions,
 ): Promise<OpenDestination> {
@@ -49,7 +49,7 @@ export async function openDestination(
     return openDirectory({ plan, destination, ...stacks });
   }
   if (destination.kind === 'entry') return openFolderOf({ plan, destination, ...stacks });
-  const host = await parts.host();
+  const host = await access.host();
   const created = destination.kind === 'new-volume';
   const volume = created
     ? await makeVolume(host, { spec: destination.spec, ...stacks }, options)
@@ -58,7 +58,7 @@ export async function openDestination(
   const data = stacks.opened.use(await host.openData(volume.name, { signal: options.signal, write: true }));
   const root = data.way === 'direct' ? data.root : undefined;
   // What the engine has mounted for its containers goes away with them.
-  if (root === undefined || root.startsWith('/proc/self/fd/')) await refuseUsed(parts, volume, options);
+  if (root === undefined || root.startsWith('/proc/self/fd/')) await refuseUsed(access, volume, options);
   return {
     plan,
     volume,
@@ -101,8 +101,8 @@ function openFolderOf({
   return { plan, volume: undefined, created: false, mustBeEmpty: isEmpty, root: place, stream: undefined };
 }
 
-async function refuseUsed(parts: Protection, volume: Volume, options: JobOptions): Promise<void> {
-  const up = (await findConsumers(parts, [{ kind: 'volume', name: volume.name }], options)).filter(isUp);
+async function refuseUsed(access: HostAccess, volume: Volume, options: JobOptions): Promise<void> {
+  const up = (await findConsumers(access, [{ kind: 'volume', name: volume.name }], options)).filter(isUp);
   if (up.length > 0) refuseActive(volume.name, volume.consumers);
 }
 

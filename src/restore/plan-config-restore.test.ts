@@ -3,7 +3,6 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
-import type { Protection } from '../activity/protection.ts';
 import { memoryContainers } from '../../test/fixtures/containers.ts';
 import { ConfigReader } from '../backup/config-files/read-files.ts';
 import type { ConfigRecord, Snapshot, VolumeDescription } from '../model/snapshot.ts';
@@ -11,7 +10,7 @@ import { testVolume } from '../../test/fixtures/open-repository.ts';
 import { openStreamedWorld, type StreamedWorld } from '../../test/fixtures/streamed-world.ts';
 import { type ConfigPlan, planConfigRestore } from './plan-config-restore.ts';
 import { dump } from '../snapshots/dump.ts';
-import { applyRestores } from './restore.ts';
+import { applyRestores, type ApplyScope } from './restore.ts';
 import { applyStackRestore, planStackRestore } from './restore-stack.ts';
 
 let world: StreamedWorld;
@@ -51,7 +50,7 @@ async function saveOf(
 
 async function plan(snapshot: Snapshot): Promise<ConfigPlan> {
   const request = { safetySnapshot: true, asRecorded: true };
-  return await planConfigRestore(world.parts, { snapshots: [snapshot], request, notWritten: undefined }, {});
+  return await planConfigRestore(world, { snapshots: [snapshot], request, notWritten: undefined }, {});
 }
 
 test('a file whose folder is reached through a link comes back', async () => {
@@ -63,7 +62,7 @@ test('a file whose folder is reached through a link comes back', async () => {
   writeFileSync(file, 'newer');
   const { plans, notes } = await plan(snapshot);
   expect(notes).toEqual([]);
-  await applyRestores(world.parts, plans, {});
+  await applyRestores(world, plans, {});
   expect(readFileSync(file, 'utf8')).toBe('old');
 });
 
@@ -80,7 +79,7 @@ test('a file that a container can write to comes back only when it is missing, a
   expect(plans.map(({ destination }) => destination.name)).toEqual([gone, made]);
   const command = `holdfast dump ${snapshot.id.slice(0, 8)} --container-file "${there}"`;
   expect(notes).toEqual([expect.stringContaining(command)]);
-  await applyRestores(world.parts, plans, {});
+  await applyRestores(world, plans, {});
   const texts = writable.map((file) => readFileSync(file, 'utf8'));
   expect(texts).toEqual(['newer', 'old', 'old']);
   const request = { snapshot: snapshot.id.slice(0, 8), path: '', containerFile: there };
@@ -107,7 +106,7 @@ test('a file with a mount over it is left as it is, and blocks nothing else', as
   try {
     const { plans, notes } = await plan(snapshot);
     expect(notes).toEqual([expect.stringContaining(`"${fixed}" is left as it is`)]);
-    await applyRestores(world.parts, plans, {});
+    await applyRestores(world, plans, {});
     expect(readFileSync(other, 'utf8')).toBe('old');
   } finally {
     execFileSync('umount', [fixed]);
@@ -122,9 +121,9 @@ test('a stack with a volume behind the engine comes back without its files, and 
   await saveOf({ ...far, stack: 'shop', stackVolumes: ['far'] }, [file]);
   writeFileSync(file, 'newer');
   const request = { what: 'shop', safetySnapshot: true, asRecorded: true };
-  const found = await planStackRestore(world.parts, request, {});
+  const found = await planStackRestore(world, request, {});
   expect(found.config.notes).toEqual([expect.stringContaining('through the engine only')]);
-  await applyStackRestore(world.parts, found, {});
+  await applyStackRestore(world, found, {});
   expect(await world.engine.textOf('far')).toBe('whole');
 });
 
@@ -136,7 +135,7 @@ test('a stack comes back without its files on request', async () => {
   await saveOf({ ...far, stack: 'shop', stackVolumes: ['far'] }, [file]);
   writeFileSync(file, 'newer');
   const request = { what: 'shop', safetySnapshot: true, asRecorded: true, withFiles: false };
-  expect((await planStackRestore(world.parts, request, {})).config).toEqual({ plans: [], notes: [] });
+  expect((await planStackRestore(world, request, {})).config).toEqual({ plans: [], notes: [] });
 });
 
 test('a stack comes back without its files where a container that shares one of them cannot be stopped', async () => {
@@ -151,8 +150,8 @@ test('a stack comes back without its files where a container that shares one of 
   containers.add({ name: 'proxy', removesItself: true, mounts });
   const root = join(folder, 'live');
   mkdirSync(root);
-  const parts: Protection = {
-    ...world.parts,
+  const scope: ApplyScope = {
+    ...world,
     host: async () => ({
       ...world.engine.asHost(),
       containers,
@@ -160,10 +159,10 @@ test('a stack comes back without its files where a container that shares one of 
     }),
   };
   const request = { what: 'shop', safetySnapshot: true, asRecorded: true };
-  const found = await planStackRestore(parts, request, {});
+  const found = await planStackRestore(scope, request, {});
   expect(found.refusal).toBeUndefined();
   expect(found.config.notes).toEqual([expect.stringContaining('"proxy"')]);
-  await applyStackRestore(parts, found, {});
+  await applyStackRestore(scope, found, {});
   expect(readFileSync(file, 'utf8')).toBe('newer');
   expect(readFileSync(join(root, 'file'), 'utf8')).toBe('whole');
 });

@@ -1,6 +1,8 @@
+import type { Catalog } from '../catalog/catalog.ts';
+import { type SnapshotSources, isSavedAs } from '../snapshots/index.ts';
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import { knownError } from '../lib/known-error.ts';
 import { exists, nameOf, parentOf } from '../lib/on-disk.ts';
 import { openTrusted, realPathOf } from '../lib/open-trusted.ts';
@@ -12,7 +14,6 @@ import { quote } from '../model/quote.ts';
 import { amount } from '../model/size.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
-import { isSavedAs } from '../snapshots/index.ts';
 import { changesOfEntry, entryDestination } from './choose-destination.ts';
 import { defaultHealthyWithinMs, type RestorePlan, type RestoreRequest } from './restore-plan.ts';
 import { refuseMountsBelow } from './stage.ts';
@@ -33,7 +34,7 @@ type ConfigRequest = Pick<RestoreRequest, 'safetySnapshot' | 'healthyWithinMs' |
  * outside of volumes is written before the caller agrees (`asRecorded`).
  */
 export async function planConfigRestore(
-  parts: Protection,
+  sources: Pick<SnapshotSources, 'repository' | 'catalog'>,
   {
     snapshots,
     request,
@@ -51,8 +52,7 @@ export async function planConfigRestore(
   if (notWritten !== undefined)
     return { plans: [], notes: [`What its containers need is not written: ${notWritten}.`] };
   const entries: SnapshotEntry[] = [];
-  const repository = await parts.repository();
-  for await (const entry of repository.walk(snapshot, '', { inConfig: true, signal: options.signal }))
+  for await (const entry of sources.repository.walk(snapshot, '', { inConfig: true, signal: options.signal }))
     if (entry.path !== '') entries.push(entry);
   const folders = new Map(entries.filter(({ type }) => type === 'dir').map((entry) => [entry.path, entry]));
   const plans: RestorePlan[] = [];
@@ -60,7 +60,7 @@ export async function planConfigRestore(
   for (const entry of entries) {
     if (entry.type === 'dir') continue;
     try {
-      const plan = await planOne(parts, { entry, folders, snapshot, request }, options);
+      const plan = await planOne({ entry, folders, snapshot, request }, options);
       if (plan === undefined) continue;
       if (isWritten(plan, snapshot)) notes.push(noteOfWritten(plan));
       else plans.push(plan);
@@ -72,7 +72,7 @@ export async function planConfigRestore(
       );
     }
   }
-  if (plans.length === 0 || request.asRecorded === true || (await isOwnWork(parts, snapshot)))
+  if (plans.length === 0 || request.asRecorded === true || isOwnWork(sources.catalog, snapshot))
     return { plans, notes };
   const shown = plans.slice(0, 3).map(({ destination }) => quote(destination.name));
   const more = plans.length > 3 ? `, and ${amount(plans.length - 3, 'file')} more` : '';
@@ -113,10 +113,10 @@ function notesOfMissing(snapshots: readonly Snapshot[]): string[] {
 }
 
 /** Its id is the hash of its content, so no other program can have made a different one with the same id. */
-async function isOwnWork(parts: Protection, snapshot: Snapshot): Promise<boolean> {
+function isOwnWork(catalog: Catalog, snapshot: Snapshot): boolean {
   const volumeIdentity = snapshot.volume?.identity;
   if (volumeIdentity === undefined) return false;
-  const runs = (await parts.catalog()).listRuns({ volumeIdentity, limit: 10_000 });
+  const runs = catalog.listRuns({ volumeIdentity, limit: 10_000 });
   return isSavedAs(
     { ...snapshot, original: undefined },
     new Set(runs.flatMap((run) => run.snapshotId ?? [])),
@@ -132,7 +132,6 @@ interface OneFile {
 
 /** Undefined for a file that is as it was. */
 async function planOne(
-  parts: Protection,
   { entry, folders, snapshot, request }: OneFile,
   options: JobOptions,
 ): Promise<RestorePlan | undefined> {

@@ -37,7 +37,7 @@ async function leaveJournal(
 }
 
 async function recover(patienceMs = 300) {
-  return await recoverApps(world.parts, { patienceMs });
+  return await recoverApps(world.access, { patienceMs });
 }
 
 async function filesLeft(): Promise<string[]> {

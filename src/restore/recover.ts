@@ -1,19 +1,22 @@
+import type { Host } from '../hosts/host.ts';
 import { errorInWords } from '../lib/known-error.ts';
 import { isAppError } from '../model/errors.ts';
 import {
   type AppJournal,
   type DueHook,
   hasHookJournals,
+  type HookMeans,
   nameApps,
   type OpenAppJournal,
   putBackLeft,
   type PutBackLeftOptions,
   recoverHooks,
+  type QuiesceMeans,
   type RecoverHooksOptions,
   takeLeftJournals,
   tellOfHooks,
 } from '../quiesce/index.ts';
-import type { Happening, JobOptions, Protection } from '../activity/index.ts';
+import type { Happening, JobOptions } from '../activity/index.ts';
 import { listJournals, readJournal } from './restore-journal.ts';
 import { localTime } from '../model/local-time.ts';
 import { quote } from '../model/quote.ts';
@@ -51,7 +54,7 @@ export interface RecoverOptions extends PutBackLeftOptions {
  * what was stopped stays stopped. Leaves jobs under way alone. May be repeated.
  */
 export async function recoverApps(
-  parts: Protection,
+  { stateDir, host: openHost }: QuiesceMeans,
   options: RecoverOptions,
 ): Promise<Omit<RecoverReport, 'hooks'>> {
   const jobs: RecoveredJob[] = [];
@@ -60,7 +63,7 @@ export async function recoverApps(
     options.onJob?.(job, restoreId);
   };
   const left = await takeLeftJournals(
-    parts.stateDir,
+    stateDir,
     ({ message, hint }) =>
       add({
         reason: 'do what cannot be read',
@@ -74,11 +77,11 @@ export async function recoverApps(
   );
   let elsewhere = 0;
   try {
-    const host = await parts.host();
+    const host = await openHost();
     const { identity } = await host.info({ signal: options.signal });
     for (const opened of left) {
       if (opened.journal.hostIdentity === identity && host.containers !== undefined)
-        add(await recoverJob(parts, opened, options), opened.journal.restoreId);
+        add(await recoverJob({ stateDir, host }, opened, options), opened.journal.restoreId);
       else elsewhere++;
     }
   } finally {
@@ -88,10 +91,10 @@ export async function recoverApps(
 }
 
 /** A part of `recoverHost()`: waits briefly, tries once what an engine refuses, and reports. Never throws. */
-export async function recoverAppsAtStart(parts: Protection, options: JobOptions): Promise<RecoverReport> {
+export async function recoverAppsAtStart(means: HookMeans, options: JobOptions): Promise<RecoverReport> {
   try {
-    const told = await restoresThatTell(parts.stateDir);
-    const report = await recoverApps(parts, {
+    const told = await restoresThatTell(means.stateDir);
+    const report = await recoverApps(means, {
       ...options,
       patienceMs: 5_000,
       isAtStart: true,
@@ -99,8 +102,8 @@ export async function recoverAppsAtStart(parts: Protection, options: JobOptions)
         if (job.error === undefined || !told.has(restoreId)) options.onNote?.(describeJob(job));
       },
     });
-    await tellOfRecovery(parts, report.jobs);
-    return { ...report, hooks: await recoverDueHooks(parts, report, options) };
+    await tellOfRecovery(means.notifier, report.jobs);
+    return { ...report, hooks: await recoverDueHooks(means, report, options) };
   } catch (error) {
     const why = errorInWords(error);
     options.onNote?.(`What an interrupted job has left stopped cannot be brought back: ${why}`);
@@ -118,30 +121,30 @@ async function restoresThatTell(stateDir: string): Promise<ReadonlySet<string | 
 
 /** Tries again, with more patience, what could not be brought back when the host was opened. */
 export async function recoverMore(
-  parts: Protection,
+  means: HookMeans,
   before: RecoverReport,
   options: JobOptions,
 ): Promise<RecoverReport> {
-  const later = await recoverApps(parts, options);
-  await tellOfRecovery(parts, later.jobs);
+  const later = await recoverApps(means, options);
+  await tellOfRecovery(means.notifier, later.jobs);
   const done = before.jobs.filter(({ error }) => error === undefined);
-  const hooks = await recoverDueHooks(parts, later, { ...options, isAsked: true });
+  const hooks = await recoverDueHooks(means, later, { ...options, isAsked: true });
   return { jobs: [...done, ...later.jobs], hooks, elsewhere: later.elsewhere };
 }
 
 /** Runs an application's "it is over" hooks only once the containers of its backup are back. */
 async function recoverDueHooks(
-  parts: Protection,
+  means: HookMeans,
   { jobs }: Pick<RecoverReport, 'jobs'>,
   options: RecoverHooksOptions,
 ): Promise<readonly DueHook[]> {
-  if (!(await hasHookJournals(parts.stateDir))) return [];
+  if (!(await hasHookJournals(means.stateDir))) return [];
   const waitsFor = jobs.filter(({ error }) => error !== undefined);
-  const { ran, due, notes, hadFailed, isWaiting } = await recoverHooks(parts, { ...options, waitsFor });
+  const { ran, due, notes, hadFailed, isWaiting } = await recoverHooks(means, { ...options, waitsFor });
   if (isWaiting) options.onNote?.('Hooks of an interrupted backup wait until its containers are back.');
   if (ran.length > 0) options.onNote?.(`Hooks of an interrupted backup were run: ${ran.join(', ')}.`);
   for (const note of notes) options.onNote?.(`Warning: ${note}.`);
-  await tellOfHooks(parts, { notes, isOver: hadFailed && due.length === 0 });
+  await tellOfHooks(means, { notes, isOver: hadFailed && due.length === 0 });
   return due;
 }
 
@@ -160,13 +163,11 @@ export function describeLeft(left: readonly string[]): string {
 }
 
 async function recoverJob(
-  parts: Protection,
+  { stateDir, host }: { readonly stateDir: string; readonly host: Host },
   opened: OpenAppJournal,
   options: RecoverOptions,
 ): Promise<RecoveredJob> {
   const { reason, since, levels } = opened.journal;
-  const { stateDir } = parts;
-  const host = await parts.host();
   const told = { reason, since, containers: levels.flat().map((step) => step.identity.name) };
   const unsettled = await whyUnsettled(stateDir, opened.journal);
   if (unsettled !== undefined) return { ...told, apps: [], left: [], error: unsettled };
@@ -206,13 +207,10 @@ function rethrow(error: unknown): never {
 }
 
 /** Notifies which containers stay stopped, and when they are back. Never throws: it is noted as well. */
-async function tellOfRecovery(
-  parts: Pick<Protection, 'notifier'>,
-  jobs: readonly RecoveredJob[],
-): Promise<void> {
+async function tellOfRecovery(notifier: HookMeans['notifier'], jobs: readonly RecoveredJob[]): Promise<void> {
   if (jobs.length === 0) return;
   try {
-    (await parts.notifier()).tell(jobs.map(happeningOf));
+    (await notifier()).tell(jobs.map(happeningOf));
   } catch {
     // Usually a configuration that cannot be read.
   }

@@ -1,5 +1,6 @@
 import path from 'node:path';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions, Notifier } from '../activity/index.ts';
+import type { LeaseAccess } from '../leases/index.ts';
 import type { Host } from '../hosts/host.ts';
 import { namesIn } from '../lib/folder-names.ts';
 import { recoverAppsAtStart, type RecoverReport } from './recover.ts';
@@ -12,9 +13,15 @@ export async function isAnythingLeft(stateDir: string): Promise<boolean> {
   return await isAnythingIn(stateDir, ['journal', 'undo', 'trials', 'journal-apps', 'journal-hooks']);
 }
 
+/** A host, and the state folder that says what was at work there. */
+interface HostState {
+  readonly host: Host;
+  readonly stateDir: string;
+}
+
 export interface HostRecovery extends Pick<SettleOptions, 'onNote' | 'managed'> {
   /** Removes what drills have left. */
-  readonly removeTrials: (parts: Protection, options: JobOptions) => Promise<unknown>;
+  readonly removeTrials: (at: HostState, options: JobOptions) => Promise<unknown>;
 }
 
 /**
@@ -24,16 +31,16 @@ export interface HostRecovery extends Pick<SettleOptions, 'onNote' | 'managed'> 
  * the state folder cannot be read or written.
  */
 export async function recoverHost(
-  parts: Protection,
+  { stateDir, catalog, notifier }: LeaseAccess & { readonly notifier: () => Promise<Notifier> },
   host: Host,
   { managed, removeTrials, onNote }: HostRecovery,
 ): Promise<RecoverReport> {
-  const on = { ...parts, host: async () => host };
-  const { stateDir } = parts;
-  if (await isAnythingIn(stateDir, ['journal', 'undo'])) await settleAll(on, { managed, onNote });
-  if (await isAnythingIn(stateDir, ['trials'])) await removeTrials(on, { onNote });
+  const on = { stateDir, host: async () => host };
+  if (await isAnythingIn(stateDir, ['journal', 'undo']))
+    await settleAll({ ...on, catalog }, { managed, onNote });
+  if (await isAnythingIn(stateDir, ['trials'])) await removeTrials({ stateDir, host }, { onNote });
   if (!(await isAnythingIn(stateDir, ['journal-apps', 'journal-hooks']))) return nothingRecovered;
-  return await recoverAppsAtStart(on, { onNote });
+  return await recoverAppsAtStart({ ...on, notifier }, { onNote });
 }
 
 /**
@@ -41,13 +48,13 @@ export async function recoverHost(
  * waiting for these volumes.
  */
 export async function recoverOwnVolumes(
-  parts: Protection,
+  { stateDir, catalog }: LeaseAccess,
   host: Host,
   { managed, onNote }: Pick<SettleOptions, 'onNote' | 'managed'>,
 ): Promise<void> {
-  if (!(await isAnythingIn(parts.stateDir, ['journal', 'undo']))) return;
+  if (!(await isAnythingIn(stateDir, ['journal', 'undo']))) return;
   const ofHost = (await host.info()).identity;
-  await settleAll({ ...parts, host: async () => host }, { managed, onNote, ofHost });
+  await settleAll({ stateDir, catalog, host: async () => host }, { managed, onNote, ofHost });
 }
 
 async function isAnythingIn(stateDir: string, folders: readonly string[]): Promise<boolean> {

@@ -3,8 +3,8 @@ import { openStreamedWorld, restoreFar } from '../../test/fixtures/streamed-worl
 
 test('a volume behind an engine is replaced as a whole', async () => {
   await using world = await openStreamedWorld();
-  const { engine, parts } = world;
-  await restoreFar(parts);
+  const { engine } = world;
+  await restoreFar(world);
   expect(await engine.textOf('far')).toBe('saved');
 });
 
@@ -12,9 +12,9 @@ test.each([[['create']], [['write']]])(
   'when the engine fails once, at %j, what was there is put back',
   async (failures) => {
     await using world = await openStreamedWorld();
-    const { engine, parts } = world;
+    const { engine } = world;
     engine.failures = [...failures];
-    await expect(restoreFar(parts)).rejects.toMatchObject({
+    await expect(restoreFar(world)).rejects.toMatchObject({
       message: expect.stringContaining('The engine failed at'),
     });
     expect(await engine.textOf('far')).toBe('newer');
@@ -25,9 +25,9 @@ test.each([[['create', 'create']], [['write', 'write']], [['write', 'create']]])
   'when it goes on failing, at %j, the error names the snapshot that holds what was there',
   async (failures) => {
     await using world = await openStreamedWorld();
-    const { engine, opened, parts } = world;
+    const { engine, opened } = world;
     engine.failures = [...failures];
-    const error: unknown = await restoreFar(parts).catch((thrown: unknown) => thrown);
+    const error: unknown = await restoreFar(world).catch((thrown: unknown) => thrown);
     const safety = (await opened.repository.listSnapshots()).find(({ tags }) =>
       tags.includes('before-restore'),
     );

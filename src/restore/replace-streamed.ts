@@ -1,12 +1,13 @@
 import { AppError, errorMessage } from '../model/errors.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
+import type { HostAccess } from '../hosts/host.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Volume } from '../model/volume.ts';
-import { refuseActive } from '../quiesce/index.ts';
+import { type QuiesceMeans, refuseActive } from '../quiesce/index.ts';
 import type { FillResult } from './fill-directory.ts';
 import { fillStream, readThrough, hintOfRoot } from './fill-stream.ts';
-import type { RestorePlan } from './restore-plan.ts';
+import type { RestorePlan, RestoreScope } from './restore-plan.ts';
 import { asTarget, saveSafety } from './save-safety.ts';
 import { endWhereGone } from './settle-streamed.ts';
 import { beginStreamed, endStreamed, findStreamed, type StreamedPlace } from './streamed-journal.ts';
@@ -26,12 +27,12 @@ interface VolumeWork {
  * the old data is safe, and a journal records that the volume is not whole until this is done.
  */
 export async function replaceStreamed(
-  parts: Protection,
+  scope: RestoreScope,
   { plan, volume }: VolumeWork,
   options: JobOptions,
 ): Promise<Replaced> {
   refuseActive(volume.name, volume.consumers);
-  const host = await parts.host();
+  const host = await scope.host();
   if (volume.consumers.length > 0) {
     throw new AppError(
       'unsupported',
@@ -42,8 +43,8 @@ export async function replaceStreamed(
       },
     );
   }
-  await readThrough(parts, plan, options);
-  const safetySnapshot = await saveSafety(parts, await asTarget(parts, volume, options), options);
+  await readThrough(scope.repository, plan, options);
+  const safetySnapshot = await saveSafety(scope, await asTarget(scope, volume, options), options);
   const again = async (): Promise<Volume> => {
     // It may be gone already, when the engine failed between the two.
     if ((await host.findVolume(volume.name)) !== undefined) await host.removeVolume(volume.name);
@@ -54,21 +55,21 @@ export async function replaceStreamed(
       labels: volume.labels,
     });
   };
-  const { wasHalf } = await beginStreamedOf(parts, { plan, safetyId: safetySnapshot.id });
+  const { wasHalf } = await beginStreamedOf(scope, { plan, safetyId: safetySnapshot.id });
   try {
     return {
-      filled: await fillAgain(parts, { plan, volume: await again() }, options),
+      filled: await fillAgain(scope, { plan, volume: await again() }, options),
       safetySnapshot,
     };
   } catch (error) {
     const undo: RestorePlan = { ...plan, snapshot: safetySnapshot, mapOwner: undefined };
     await again()
-      .then((remade) => fillAgain(parts, { plan: undo, volume: remade }, {}))
+      .then((remade) => fillAgain(scope, { plan: undo, volume: remade }, {}))
       .catch((undoing: unknown) => {
         throw notPutBack(error, undoing, safetySnapshot);
       });
     // What was put back may itself be the half of an earlier restore.
-    if (!wasHalf) await endStreamedOf(parts, plan);
+    if (!wasHalf) await endStreamedOf(scope, plan);
     throw error;
   }
 }
@@ -84,14 +85,14 @@ function notPutBack(error: unknown, undoing: unknown, { id, name }: Snapshot): A
 }
 
 async function fillAgain(
-  parts: Protection,
+  scope: Pick<RestoreScope, 'repository' | 'host'>,
   { plan, volume }: VolumeWork,
   options: JobOptions,
 ): Promise<FillResult> {
-  const host = await parts.host();
+  const host = await scope.host();
   await using data = await host.openData(volume.name, { signal: options.signal, write: true });
   if (data.way === 'stream')
-    return await fillStream(parts, { plan, data, mustBeEmpty: true, name: volume.name }, options);
+    return await fillStream(scope.repository, { plan, data, mustBeEmpty: true, name: volume.name }, options);
   throw new AppError('conflict', `${quote(volume.name)} is reached in another way than a moment ago`, {
     hint: 'Run the restore again.',
   });
@@ -109,13 +110,13 @@ interface StreamedWork {
  * return to.
  */
 export async function beginStreamedOf(
-  parts: Protection,
+  scope: Pick<RestoreScope, 'repository' | 'host' | 'stateDir'>,
   { plan, safetyId }: StreamedWork,
 ): Promise<{ readonly wasHalf: boolean }> {
-  const repository = await parts.repository();
-  const place = await placeOf(parts, plan);
-  const earlier = await findStreamed(parts.stateDir, place);
-  await beginStreamed(parts.stateDir, {
+  const { repository } = scope;
+  const place = await placeOf(scope, plan);
+  const earlier = await findStreamed(scope.stateDir, place);
+  await beginStreamed(scope.stateDir, {
     ...place,
     repositoryId: repository.id,
     location: repository.location,
@@ -128,12 +129,12 @@ export async function beginStreamedOf(
 
 /** The data is restored: a failure to record this is only noted. */
 export async function noteWhole(
-  parts: Protection,
+  at: QuiesceMeans,
   plans: readonly RestorePlan[],
   options: JobOptions,
 ): Promise<void> {
   try {
-    for (const plan of plans) await endStreamedOf(parts, plan);
+    for (const plan of plans) await endStreamedOf(at, plan);
   } catch (error) {
     const why = errorMessage(error);
     options.onNote?.(`The data is restored; that it is whole again is not noted: ${why}`);
@@ -141,11 +142,11 @@ export async function noteWhole(
 }
 
 /** After a failure: a volume that was made for the restore, and is gone with it, is not half restored. */
-export async function noteGone(parts: Protection, plans: readonly RestorePlan[]): Promise<void> {
+export async function noteGone(at: QuiesceMeans, plans: readonly RestorePlan[]): Promise<void> {
   for (const plan of plans) {
     if (plan.destination.kind !== 'new-volume') continue;
     try {
-      await endWhereGone(parts, await placeOf(parts, plan));
+      await endWhereGone(at, await placeOf(at, plan));
     } catch {
       // The restore's own error matters more, and the next start looks again.
     }
@@ -153,12 +154,12 @@ export async function noteGone(parts: Protection, plans: readonly RestorePlan[])
 }
 
 /** The whole volume is restored, which also ends what an earlier restore left half done. */
-async function endStreamedOf(parts: Protection, plan: RestorePlan): Promise<void> {
+async function endStreamedOf(at: QuiesceMeans, plan: RestorePlan): Promise<void> {
   if (plan.destination.kind === 'directory' || plan.path !== '') return;
-  await endStreamed(parts.stateDir, await placeOf(parts, plan));
+  await endStreamed(at.stateDir, await placeOf(at, plan));
 }
 
-async function placeOf(parts: Protection, { destination }: RestorePlan): Promise<StreamedPlace> {
-  const { identity } = await (await parts.host()).info();
+async function placeOf(access: HostAccess, { destination }: RestorePlan): Promise<StreamedPlace> {
+  const { identity } = await (await access.host()).info();
   return { hostIdentity: identity, name: destination.name };
 }

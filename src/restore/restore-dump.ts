@@ -4,11 +4,11 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
-import { backup } from '../backup/index.ts';
+import { backup, type BackupAccess } from '../backup/index.ts';
 import { settleHeld } from './settle.ts';
-import { openSnapshot, openSources, safetyTag } from '../snapshots/index.ts';
+import { openSnapshot, openSources, safetyTag, type SnapshotSources } from '../snapshots/index.ts';
 import { takeLeases } from '../leases/index.ts';
-import { logged, type JobOptions, type Protection } from '../activity/index.ts';
+import { type JobOptions, logged } from '../activity/index.ts';
 import {
   planApplication,
   presetOfDump,
@@ -51,11 +51,11 @@ export interface DumpRestoreReport {
 
 /** Finds the dumps and the server that takes them; changes nothing. */
 export async function planDumpRestore(
-  parts: Protection,
+  sources: SnapshotSources,
   { what, to, only, safetySnapshot }: DumpRestoreRequest,
   options: JobOptions,
 ): Promise<DumpRestorePlan> {
-  const { repository, snapshot } = await openSnapshot(await openSources(parts), what, options);
+  const { repository, snapshot } = await openSnapshot(sources, what, options);
   const id = quote(snapshot.id.slice(0, 8));
   const all = await repository.listDumps(snapshot, options);
   if (all.length === 0)
@@ -69,7 +69,7 @@ export async function planDumpRestore(
       hint: `Restore its files, or write the dump to a file: holdfast dump ${snapshot.id.slice(0, 8)} --dump "${toText(chosen[0]?.path ?? '')}"`,
     });
   const volume = to ?? snapshot.volume?.name ?? snapshot.name;
-  const containers = await volumeContainers(parts, volume, options);
+  const containers = await volumeContainers(sources, volume, options);
   return {
     snapshot,
     volume,
@@ -85,34 +85,36 @@ export async function planDumpRestore(
  * guarantees; when one fails, those before it stay restored.
  */
 export async function applyDumpRestore(
-  parts: Protection,
+  access: BackupAccess,
   plan: DumpRestorePlan,
   options: JobOptions,
 ): Promise<DumpRestoreReport> {
   const { snapshot, volume, server } = plan;
+  const { stateDir, log } = access;
+  const sources = await openSources(access);
   const event = {
     kind: 'restore',
     volume,
     snapshot: snapshot.id,
-    repository: (await parts.repository()).id,
+    repository: sources.repository.id,
   } as const;
-  return await logged(parts.log, {
+  return await logged(log, {
     event: { ...event, message: 'from its dumps' },
     work: async () => {
-      const safetySnapshot = plan.safetySnapshot ? await saveSafety(parts, volume, options) : undefined;
-      const { identity: hostIdentity } = await (await parts.host()).info({ signal: options.signal });
+      const safetySnapshot = plan.safetySnapshot ? await saveSafety(access, volume, options) : undefined;
+      const { identity: hostIdentity } = await (await sources.host()).info({ signal: options.signal });
       const places = [{ kind: 'volume' as const, name: volume, hostIdentity }];
-      await using _lease = await takeLeases(parts, { places, work: 'restore' }, options);
-      const bytes = await feedDumps(parts, plan, options);
+      await using _lease = await takeLeases({ stateDir, ...sources }, { places, work: 'restore' }, options);
+      const bytes = await feedDumps(sources, plan, options);
       const dumps = plan.dumps.map(({ path }) => toText(path));
       return { snapshot, volume, container: server.container.name, dumps, bytes, safetySnapshot };
     },
   });
 }
 
-async function saveSafety(parts: Protection, volume: string, options: JobOptions): Promise<Snapshot> {
+async function saveSafety(access: BackupAccess, volume: string, options: JobOptions): Promise<Snapshot> {
   const { outcomes } = await backup(
-    parts,
+    access,
     {
       targets: [volume],
       all: false,
@@ -133,12 +135,16 @@ async function saveSafety(parts: Protection, volume: string, options: JobOptions
   });
 }
 
-async function feedDumps(parts: Protection, plan: DumpRestorePlan, options: JobOptions): Promise<number> {
-  const { containers } = await parts.host();
+async function feedDumps(
+  sources: Pick<SnapshotSources, 'repository' | 'host'>,
+  plan: DumpRestorePlan,
+  options: JobOptions,
+): Promise<number> {
+  const { containers } = await sources.host();
   const { preset, snapshot, server } = plan;
   if (containers === undefined || preset.restoreDump === undefined)
     throw new AppError('unsupported', 'This host runs no containers that could take a dump');
-  const repository = await parts.repository();
+  const { repository } = sources;
   const { container, mountPath, recognition } = server;
   const { signal, onProgress } = options;
   let bytes = 0;

@@ -7,8 +7,8 @@ import { quote } from '../model/quote.ts';
 import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import type { Destination } from './choose-destination.ts';
 import { pathIdentity, volumeIdentity } from '../leases/index.ts';
-import { ownTest, placeOf, type Place } from '../snapshots/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import { ownTest, placeOf, type Place, type SnapshotSources } from '../snapshots/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 
 /** What a restore brings back, and where to. */
 export interface BroughtBack {
@@ -20,26 +20,29 @@ export interface BroughtBack {
   readonly takesOver: boolean;
 }
 
+/** Where lineages are recorded, and which host has the volumes. */
+type LineageScope = Pick<SnapshotSources, 'catalog' | 'host'>;
+
 /** The identity on which a destination's lease is taken. */
 export async function identityOf(
-  parts: Protection,
+  scope: LineageScope,
   destination: Destination,
   options: JobOptions,
 ): Promise<string> {
-  const catalog = await parts.catalog();
+  const { catalog } = scope;
   if (isPath(destination)) return pathIdentity(catalog, destination.name);
-  const { identity: hostIdentity } = await (await parts.host()).info({ signal: options.signal });
+  const { identity: hostIdentity } = await (await scope.host()).info({ signal: options.signal });
   return volumeIdentity(catalog, { hostIdentity, name: destination.name });
 }
 
 /** The data is restored: a failure to record this is only noted. */
 export async function keepLineages(
-  parts: Protection,
+  scope: LineageScope,
   plans: readonly BroughtBack[],
   options: JobOptions,
 ): Promise<void> {
   try {
-    for (const plan of plans) await keepLineage(parts, plan, options);
+    for (const plan of plans) await keepLineage(scope, plan, options);
   } catch (error) {
     const why = errorMessage(error);
     options.onNote?.(`The data is restored; that it goes on with the snapshots before is not noted: ${why}`);
@@ -48,12 +51,12 @@ export async function keepLineages(
 
 /** What a restore says beforehand about the lineage that its destination continues. */
 export async function lineageNotes(
-  parts: Protection,
+  scope: LineageScope,
   plan: BroughtBack,
   options: JobOptions,
 ): Promise<string[]> {
   const recorded = broughtBack(plan);
-  if (recorded === undefined || (await isOwnSnapshot(parts, plan.snapshot, options))) return [];
+  if (recorded === undefined || (await isOwnSnapshot(scope, plan.snapshot, options))) return [];
   const isNamesake = recorded.host.name === hostname();
   const [name, machine] = [quote(recorded.name), quote(recorded.host.name)];
   return [
@@ -67,17 +70,17 @@ export async function lineageNotes(
  * What was restored as a whole continues the lineage of its snapshots where they are this machine's or are
  * taken over; otherwise it gets its own. A copy under another name has its own.
  */
-async function keepLineage(parts: Protection, plan: BroughtBack, options: JobOptions): Promise<void> {
+async function keepLineage(scope: LineageScope, plan: BroughtBack, options: JobOptions): Promise<void> {
   const recorded = broughtBack(plan);
   if (recorded === undefined) return;
-  const catalog = await parts.catalog();
-  const place = await placeOf({ catalog, host: parts.host }, recorded, options);
+  const { catalog } = scope;
+  const place = await placeOf(scope, recorded, options);
   const now = identityIn(catalog, place);
   const origin = { identity: recorded.identity, hostName: recorded.host.name };
-  const isOwn = await isOwnSnapshot(parts, plan.snapshot, options);
+  const isOwn = await isOwnSnapshot(scope, plan.snapshot, options);
   if (isOwn && now === recorded.identity) return;
   if (isOwn || plan.takesOver) {
-    const other = await otherOf(parts, place, recorded.identity, options);
+    const other = await otherOf(scope, place, recorded.identity, options);
     if (other !== undefined)
       return options.onNote?.(
         `${quote(recorded.name)} goes on with snapshots of its own: ${quote(other)} goes on with those that it was restored from.`,
@@ -113,25 +116,25 @@ function identityIn(catalog: Catalog, { kind, hostIdentity, name }: Place): stri
 
 /** The name of another volume of this host with the same lineage: retention would thin the two out as one. */
 async function otherOf(
-  parts: Protection,
+  scope: LineageScope,
   { kind, hostIdentity, name }: Place,
   identity: string,
   { signal }: JobOptions,
 ): Promise<string | undefined> {
   if (kind === 'path') return undefined;
-  const catalog = await parts.catalog();
-  const volumes = await (await parts.host()).listVolumes({ signal });
+  const { catalog } = scope;
+  const volumes = await (await scope.host()).listVolumes({ signal });
   const isIt = (other: string): boolean =>
     other !== name && volumeIdentity(catalog, { hostIdentity, name: other }) === identity;
   return volumes.find((other) => isIt(other.name))?.name;
 }
 
 async function isOwnSnapshot(
-  parts: Protection,
+  scope: LineageScope,
   snapshot: Snapshot,
   { signal }: JobOptions,
 ): Promise<boolean> {
-  const host = await parts.host().catch(() => undefined);
+  const host = await scope.host().catch(() => undefined);
   const identity = (await host?.info({ signal }).catch(() => undefined))?.identity;
-  return ownTest(await parts.catalog(), identity)(snapshot);
+  return ownTest(scope.catalog, identity)(snapshot);
 }

@@ -1,7 +1,8 @@
 import { realpath, statfs } from 'node:fs/promises';
 import path from 'node:path';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import { ownFoldersBelow, summarize, type RestoreChanges } from '../backup/index.ts';
+import type { HostAccess } from '../hosts/host.ts';
 import { nameOf } from '../lib/on-disk.ts';
 import { type ByteString, fromText, toPath, toText } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
@@ -18,15 +19,16 @@ import {
   pathConsumers,
   planStopsAt,
   type PlannedStops,
+  type QuiesceMeans,
 } from '../quiesce/index.ts';
-import type { SnapshotEntry } from '../repository/index.ts';
+import type { Repository, SnapshotEntry } from '../repository/index.ts';
 import {
   compareSnapshotWithLive,
   doubtNotes,
   explainContainerPath,
   findContext,
   findSnapshot,
-  openSources,
+  type SnapshotSources,
 } from '../snapshots/index.ts';
 import { chooseDestination, type Destination, changesOfEntry } from './choose-destination.ts';
 import { type BroughtBack, lineageNotes } from './restore-lineage.ts';
@@ -89,18 +91,23 @@ export interface RestorePlan extends BroughtBack {
   readonly notes: readonly string[];
 }
 
+/** Where snapshots are, and where a restore works. */
+export interface RestoreScope extends SnapshotSources {
+  readonly stateDir: string;
+}
+
 /** Finds out what a restore would do; changes nothing. */
 export async function planRestore(
-  parts: Protection,
+  scope: RestoreScope,
   request: RestoreRequest,
   options: JobOptions,
 ): Promise<RestorePlan> {
-  const repository = await parts.repository();
-  const context = await findContext(await openSources(parts), options);
+  const { repository } = scope;
+  const context = await findContext(scope, options);
   const snapshot = findSnapshot(request.what, context);
   const inside = request.path === undefined ? wholeOf(snapshot) : parseVolumePath(request.path);
-  const entry = await findEntry(parts, { snapshot, path: inside }, options);
-  const { destination, notes, refusal } = await chooseDestination(parts, { request, snapshot }, options);
+  const entry = await findEntry(repository, { snapshot, path: inside }, options);
+  const { destination, notes, refusal } = await chooseDestination(scope, { request, snapshot }, options);
   const replaces = destination.kind !== 'new-volume' && !destination.isEmpty;
   const live = { bytes: 0 };
   const onLive = ({ size, hardLinkTo }: Entry): void =>
@@ -112,7 +119,7 @@ export async function planRestore(
         ? await changesOfEntry(destination, { entry, since }, options)
         : undefined
       : replaces && inside === ''
-        ? await withLiveData(parts, destination, options, (data) =>
+        ? await withLiveData(scope, destination, options, (data) =>
             summarize(
               compareSnapshotWithLive(
                 { repository, snapshot, data, onLive, mapOwner: request.mapOwner },
@@ -122,11 +129,11 @@ export async function planRestore(
             ),
           )
         : undefined;
-  const stops = await stopsOf(parts, destination, options);
+  const stops = await stopsOf(scope, destination, options);
   const isWhole = replaces && inside === '';
   const keeps = isWhole && destination.canKeep;
   const takesOver = request.takeOver === true;
-  const lineage = await lineageNotes(parts, { snapshot, path: inside, destination, takesOver }, options);
+  const lineage = await lineageNotes(scope, { snapshot, path: inside, destination, takesOver }, options);
   return {
     snapshot,
     path: inside,
@@ -141,19 +148,19 @@ export async function planRestore(
     keepForMs: keeps ? (request.keepForMs ?? defaultKeepMs) : 0,
     space:
       isWhole && isDirect(destination)
-        ? await spaceOf(parts, { snapshot, destination, kept: live.bytes }, options)
+        ? await spaceOf(scope, { snapshot, destination, kept: live.bytes }, options)
         : undefined,
     mapOwner: request.mapOwner,
     takesOver,
     refusal:
-      refusal ?? (replaces ? await refuseOwnFolders(parts, destination, inside) : undefined) ?? stops.refusal,
+      refusal ?? (replaces ? await refuseOwnFolders(scope, destination, inside) : undefined) ?? stops.refusal,
     notes: [...notes, ...lineage, ...doubtNotes(snapshot, context), ...outageNotes(stops.names, destination)],
   };
 }
 
 /** No backup contains a state folder or a repository: replacing a directory with one would lose it. */
 async function refuseOwnFolders(
-  parts: Protection,
+  scope: Pick<RestoreScope, 'stateDir' | 'catalog'>,
   destination: Destination,
   inside: ByteString,
 ): Promise<AppError | undefined> {
@@ -167,7 +174,7 @@ async function refuseOwnFolders(
     const target = await realpath(inside === '' ? place : path.join(place, toText(inside))).catch(
       () => undefined,
     );
-    const [own] = target === undefined ? [] : await ownFoldersBelow(parts, target);
+    const [own] = target === undefined ? [] : await ownFoldersBelow(scope, target);
     if (own === undefined) continue;
     return new AppError(
       'conflict',
@@ -195,11 +202,11 @@ function isDirect(destination: Destination): boolean {
 }
 
 async function spaceOf(
-  parts: Protection,
+  access: HostAccess,
   { snapshot, destination, kept }: { snapshot: Snapshot; destination: Destination; kept: number },
   options: JobOptions,
 ): Promise<RestoreSpace> {
-  const free = await withLiveData(parts, destination, options, async (data) => {
+  const free = await withLiveData(access, destination, options, async (data) => {
     if (data.way === 'stream') return undefined;
     const { bavail, bsize } = await statfs(toPath(data.root));
     return bavail * bsize;
@@ -208,11 +215,10 @@ async function spaceOf(
 }
 
 async function findEntry(
-  parts: Protection,
+  repository: Repository,
   { snapshot, path: inside }: { snapshot: Snapshot; path: ByteString },
   options: JobOptions,
 ): Promise<SnapshotEntry> {
-  const repository = await parts.repository();
   try {
     for await (const entry of repository.walk(snapshot, inside, { depth: 0, signal: options.signal })) {
       if (entry.type === 'file' || entry.type === 'dir') return entry;
@@ -229,34 +235,34 @@ async function findEntry(
 }
 
 async function withLiveData<T>(
-  parts: Protection,
+  access: HostAccess,
   destination: Destination,
   options: JobOptions,
   use: (data: LiveData) => Promise<T>,
 ): Promise<T> {
   if (destination.kind === 'directory')
     return await use({ way: 'direct', root: fromText(destination.realPath ?? destination.name) });
-  const host = await parts.host();
+  const host = await access.host();
   await using data = await host.openData(destination.name, { signal: options.signal });
   return await use(data);
 }
 
 /** Which containers have to be stopped, or why they cannot be. */
 async function stopsOf(
-  parts: Protection,
+  at: QuiesceMeans,
   destination: Destination,
   options: JobOptions,
 ): Promise<PlannedStops> {
-  const consumers = await consumersOf(parts, destination, options);
+  const consumers = await consumersOf(at, destination, options);
   const refusal = activeRefusal(destination.name, consumers);
   if (destination.kind === 'new-volume') return { names: [], refusal: undefined };
-  const host = await parts.host().catch(() => undefined);
+  const host = await at.host().catch(() => undefined);
   if (host?.containers === undefined) return { names: [], refusal };
   if (destination.kind === 'volume' && (destination.way === 'stream' || destination.isMountedByEngine))
     return { names: [], refusal };
   const kind = destination.kind === 'volume' ? 'volume' : 'path';
   const places = [{ kind, name: destination.name } as const];
-  return await planStopsAt(parts, { containers: host.containers, places }, options);
+  return await planStopsAt(at, { containers: host.containers, places }, options);
 }
 
 /**
@@ -276,11 +282,11 @@ export function outageNotes(
 }
 
 async function consumersOf(
-  parts: Protection,
+  access: HostAccess,
   destination: Destination,
   options: JobOptions,
 ): Promise<readonly Consumer[]> {
   if (destination.kind === 'new-volume') return [];
   if (destination.kind === 'volume') return destination.volume.consumers;
-  return await pathConsumers(parts, destination.name, options);
+  return await pathConsumers(access, destination.name, options);
 }

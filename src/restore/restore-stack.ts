@@ -1,13 +1,19 @@
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import type { Host } from '../hosts/host.ts';
 import type { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { type Place, type PlannedStops, planStopsAt } from '../quiesce/index.ts';
-import { findContext, openSources } from '../snapshots/index.ts';
+import { type Place, type PlannedStops, planStopsAt, type QuiesceMeans } from '../quiesce/index.ts';
+import { findContext } from '../snapshots/index.ts';
 import { chooseRestorePoint, type RestorePoint } from './choose-restore-point.ts';
 import { type ConfigPlan, planConfigRestore } from './plan-config-restore.ts';
-import { defaultKeepMs, type RestorePlan, type RestoreRequest, planRestore } from './restore-plan.ts';
-import { type RestoreReport, applyRestores } from './restore.ts';
+import {
+  defaultKeepMs,
+  type RestorePlan,
+  type RestoreRequest,
+  type RestoreScope,
+  planRestore,
+} from './restore-plan.ts';
+import { type ApplyScope, type RestoreReport, applyRestores } from './restore.ts';
 
 export interface StackRequest extends Omit<RestoreRequest, 'what' | 'to' | 'path'> {
   /** `NAME`, `NAME@TIME`, `NAME@SNAPSHOT`, `NAME@RESTOREPOINT`. */
@@ -40,27 +46,27 @@ export interface StackReport {
 
 /** Finds out what restoring all volumes of a stack would do; changes nothing. */
 export async function planStackRestore(
-  parts: Protection,
+  scope: RestoreScope,
   request: StackRequest,
   options: JobOptions,
 ): Promise<StackPlan> {
-  const point = chooseRestorePoint(request.what, await findContext(await openSources(parts), options));
+  const point = chooseRestorePoint(request.what, await findContext(scope, options));
   const plans: RestorePlan[] = [];
   for (const { id } of point.snapshots)
     plans.push(
       keepingEmpty(
-        await planRestore(parts, { ...request, what: id, to: undefined, path: undefined }, options),
+        await planRestore(scope, { ...request, what: id, to: undefined, path: undefined }, options),
         request,
       ),
     );
-  const host = await parts.host();
+  const host = await scope.host();
   const { isRemote = false } = await host.info({ signal: options.signal });
   const notWritten = isRemote ? 'the engine is on another machine' : whyAlone(plans);
   const wanted: ConfigPlan =
     request.withFiles === false
       ? { plans: [], notes: [] }
-      : await planConfigRestore(parts, { snapshots: point.snapshots, request, notWritten }, options);
-  const { config, stops } = await planStackStops(parts, { host, plans, config: wanted }, options);
+      : await planConfigRestore(scope, { snapshots: point.snapshots, request, notWritten }, options);
+  const { config, stops } = await planStackStops(scope, { host, plans, config: wanted }, options);
   return {
     point,
     plans,
@@ -81,15 +87,15 @@ interface StackWork {
  * back without the files.
  */
 async function planStackStops(
-  parts: Protection,
+  at: QuiesceMeans,
   { host: { containers }, plans, config }: StackWork,
   options: JobOptions,
 ): Promise<{ readonly config: ConfigPlan; readonly stops: PlannedStops }> {
   const places = placesOf(plans);
   const all = { containers, places: [...places, ...placesOf(config.plans)] };
-  const stops = await planStopsAt(parts, all, options);
+  const stops = await planStopsAt(at, all, options);
   if (stops.refusal === undefined || config.plans.length === 0) return { config, stops };
-  const ofData = await planStopsAt(parts, { containers, places }, options);
+  const ofData = await planStopsAt(at, { containers, places }, options);
   if (ofData.refusal !== undefined) return { config, stops };
   const why = stops.refusal.detail ?? stops.refusal.message;
   const note = `What its containers need is not written, as what shares it cannot be stopped: ${why}`;
@@ -116,12 +122,12 @@ function keepingEmpty(plan: RestorePlan, { keepForMs = defaultKeepMs }: StackReq
 
 /** Restores all of it or nothing, with one stop of the containers. */
 export async function applyStackRestore(
-  parts: Protection,
+  scope: ApplyScope,
   plan: StackPlan,
   options: JobOptions,
 ): Promise<StackReport> {
   if (plan.refusal !== undefined) throw plan.refusal;
-  const reports = await applyRestores(parts, [...plan.plans, ...plan.config.plans], options);
+  const reports = await applyRestores(scope, [...plan.plans, ...plan.config.plans], options);
   const { stopped = [], stillMs = 0 } = reports[0] ?? {};
   const { stack, id } = plan.point;
   const count = plan.plans.length;

@@ -1,5 +1,5 @@
-import type { JobOptions, Protection } from '../activity/index.ts';
-import type { StreamData } from '../hosts/host.ts';
+import type { AuditLog, JobOptions } from '../activity/index.ts';
+import type { HostAccess, StreamData } from '../hosts/host.ts';
 import { takeLeases } from '../leases/index.ts';
 import { knownError } from '../lib/known-error.ts';
 import type { ByteString } from '../model/byte-string.ts';
@@ -14,7 +14,7 @@ import { changedMeanwhile, type OpenDestination, openDestination } from './open-
 import { beginStreamedOf, noteGone, noteWhole, replaceStreamed } from './replace-streamed.ts';
 import { type MemberRequest, openReplacement } from './replacement.ts';
 import { identityOf, isPath, keepLineages } from './restore-lineage.ts';
-import type { RestorePlan } from './restore-plan.ts';
+import type { RestorePlan, RestoreScope } from './restore-plan.ts';
 import { type Saved, saveAgain, saveFirst } from './save-safety.ts';
 import { stoppedOr, findAiling, type LiveSwapReport, swapLive } from './swap-live.ts';
 
@@ -38,13 +38,17 @@ export interface RestoreReport {
   readonly keptForMs: number;
 }
 
+export interface ApplyScope extends RestoreScope {
+  readonly log: AuditLog;
+}
+
 /** Carries out a plan under a lease on the destination. On failure the destination stays as it was. */
 export async function applyRestore(
-  parts: Protection,
+  scope: ApplyScope,
   plan: RestorePlan,
   options: JobOptions,
 ): Promise<RestoreReport> {
-  const [report] = await applyRestores(parts, [plan], options);
+  const [report] = await applyRestores(scope, [plan], options);
   if (report === undefined) throw new AppError('failed', `Cannot restore ${quote(plan.destination.name)}`);
   return report;
 }
@@ -54,33 +58,33 @@ export async function applyRestore(
  * Containers are stopped once for all. Returns reports in the order of the plans.
  */
 export async function applyRestores(
-  parts: Protection,
+  scope: ApplyScope,
   plans: readonly RestorePlan[],
   options: JobOptions,
 ): Promise<RestoreReport[]> {
   for (const { refusal } of plans) if (refusal !== undefined) throw refusal;
   const works: Work[] = [];
   for (const plan of plans)
-    works.push({ plan, identity: await identityOf(parts, plan.destination, options) });
+    works.push({ plan, identity: await identityOf(scope, plan.destination, options) });
   const places = works.map(({ plan, identity }) => ({
     kind: isPath(plan.destination) ? ('path' as const) : ('volume' as const),
     name: plan.destination.name,
     identity,
     isRemovedThere: isStreamed(plan),
   }));
-  await using _leases = await takeLeases(parts, { places, work: 'restore' }, options);
-  return await restoreHeld(parts, works, options);
+  await using _leases = await takeLeases(scope, { places, work: 'restore' }, options);
+  return await restoreHeld(scope, works, options);
 }
 
 /** Like `applyRestore`, but the caller holds the lease on the destination. */
 export async function applyRestoreHeld(
-  parts: Protection,
+  scope: ApplyScope,
   plan: RestorePlan,
   options: JobOptions,
 ): Promise<void> {
   if (plan.refusal !== undefined) throw plan.refusal;
-  const identity = await identityOf(parts, plan.destination, options);
-  await restoreHeld(parts, [{ plan, identity }], options);
+  const identity = await identityOf(scope, plan.destination, options);
+  await restoreHeld(scope, [{ plan, identity }], options);
 }
 
 interface Work {
@@ -90,7 +94,7 @@ interface Work {
 }
 
 async function restoreHeld(
-  parts: Protection,
+  scope: ApplyScope,
   works: readonly Work[],
   options: JobOptions,
 ): Promise<RestoreReport[]> {
@@ -99,17 +103,17 @@ async function restoreHeld(
   try {
     const reports =
       only !== undefined && plans.length === 1 && isStreamed(only)
-        ? [await throughEngine(parts, only, options)]
-        : await replaceAll(parts, works, options);
-    await noteWhole(parts, plans, options);
-    await keepLineages(parts, plans, options);
-    await tellOfRestores(parts, plans, reports);
+        ? [await throughEngine(scope, only, options)]
+        : await replaceAll(scope, works, options);
+    await noteWhole(scope, plans, options);
+    await keepLineages(scope, plans, options);
+    await tellOfRestores(scope, plans, reports);
     return reports;
   } catch (error) {
     const names = plans.map(({ destination }) => quote(destination.name)).join(', ');
     const known = stoppedOr(error, options) ?? knownError(error, `Cannot restore ${names}`);
-    await noteGone(parts, plans);
-    await tellOfRestores(parts, plans, known);
+    await noteGone(scope, plans);
+    await tellOfRestores(scope, plans, known);
     throw known;
   }
 }
@@ -120,14 +124,14 @@ function isStreamed({ destination, replaces, path }: RestorePlan): boolean {
 }
 
 async function throughEngine(
-  parts: Protection,
+  scope: RestoreScope,
   plan: RestorePlan,
   options: JobOptions,
 ): Promise<RestoreReport> {
   const { name } = plan.destination;
-  const volume = await (await parts.host()).findVolume(name, { signal: options.signal });
+  const volume = await (await scope.host()).findVolume(name, { signal: options.signal });
   if (volume === undefined) throw changedMeanwhile(name);
-  const done = await replaceStreamed(parts, { plan, volume }, options);
+  const done = await replaceStreamed(scope, { plan, volume }, options);
   return reportOf(plan, { ...done, created: false, swap: undefined });
 }
 
@@ -141,7 +145,7 @@ interface Place extends OpenDestination {
  * that a kill may interrupt is in a journal first (`replacement.ts`, and the containers' journal).
  */
 async function replaceAll(
-  parts: Protection,
+  scope: RestoreScope,
   works: readonly Work[],
   options: JobOptions,
 ): Promise<RestoreReport[]> {
@@ -149,25 +153,25 @@ async function replaceAll(
   await using opened = new AsyncDisposableStack();
   const places: Place[] = [];
   for (const { plan, identity } of works)
-    places.push({ ...(await openDestination(parts, { plan, opened, made }, options)), identity });
+    places.push({ ...(await openDestination(scope, { plan, opened, made }, options)), identity });
   // Before the safety snapshots, because a pause for one makes a container look unhealthy for a while.
-  const ailing = await findAiling(parts, places.map(placeOf), options);
+  const ailing = await findAiling(scope, places.map(placeOf), options);
   const saved = new Map<Place, Saved | undefined>();
-  for (const place of places) saved.set(place, await saveFirst(parts, place, options));
+  for (const place of places) saved.set(place, await saveFirst(scope, place, options));
   const direct = places.filter(isDirect);
   for (const place of direct) await refuseSurprise(place, options);
   if (direct.length < places.length) refuseMixed(places);
   const filled = new Map<Place, FillResult>();
   for (const place of places)
     if (place.stream !== undefined)
-      filled.set(place, await fillFirst(parts, { ...place, stream: place.stream }, options));
+      filled.set(place, await fillFirst(scope, { ...place, stream: place.stream }, options));
   let swap: LiveSwapReport | undefined;
   if (direct.length > 0) {
     const members = direct.map((place) => memberOf(place, new Date()));
     await using replacement = await openReplacement({
-      stateDir: parts.stateDir,
+      stateDir: scope.stateDir,
       action: 'restore',
-      hostIdentity: await hostIdentityOf(parts, options),
+      hostIdentity: await hostIdentityOf(scope, options),
       snapshotIds: places.map(({ plan }) => plan.snapshot.id),
       members,
       onNote: options.onNote,
@@ -181,14 +185,14 @@ async function replaceAll(
         const place = replacement.places[index];
         if (place === undefined || place.isWithinData !== withinData) continue;
         const part = members[index]?.part;
-        filled.set(one, await fillStage(parts, { plan: one.plan, place, part }, options));
+        filled.set(one, await fillStage(scope.repository, { plan: one.plan, place, part }, options));
       }
       // The containers may write until they are stopped.
       for (const place of looked) await refuseSurprise(place, options);
     };
     await fill(false);
     swap = await swapLive(
-      parts,
+      scope,
       {
         replacement,
         places: direct.map(placeOf),
@@ -196,7 +200,7 @@ async function replaceAll(
         fill: async () => {
           await fill(true);
           for (const place of direct)
-            saved.set(place, await saveAgain(parts, { ...place, saved: saved.get(place) }, options));
+            saved.set(place, await saveAgain(scope, { ...place, saved: saved.get(place) }, options));
         },
         ailing,
         reason: `restore ${direct.map((place) => quote(nameOf(place))).join(', ')}`,
@@ -218,13 +222,17 @@ async function replaceAll(
 }
 /** Fills places that were empty or made for it. Where only a part is restored, it overwrites that part. */
 async function fillFirst(
-  parts: Protection,
+  scope: RestoreScope,
   place: Place & { readonly stream: StreamData },
   options: JobOptions,
 ): Promise<FillResult> {
   const { plan, mustBeEmpty, stream } = place;
-  if (mustBeEmpty && plan.path === '') await beginStreamedOf(parts, { plan, safetyId: undefined });
-  return await fillStream(parts, { plan, mustBeEmpty, data: stream, name: nameOf(place) }, options);
+  if (mustBeEmpty && plan.path === '') await beginStreamedOf(scope, { plan, safetyId: undefined });
+  return await fillStream(
+    scope.repository,
+    { plan, mustBeEmpty, data: stream, name: nameOf(place) },
+    options,
+  );
 }
 
 type DirectPlace = Place & { readonly root: ByteString };
@@ -272,9 +280,9 @@ function nameOf({ plan }: Place): string {
 }
 
 /** Directories can be restored while the engine is down. */
-async function hostIdentityOf(parts: Protection, options: JobOptions): Promise<string | undefined> {
+async function hostIdentityOf(access: HostAccess, options: JobOptions): Promise<string | undefined> {
   try {
-    return (await (await parts.host()).info({ signal: options.signal })).identity;
+    return (await (await access.host()).info({ signal: options.signal })).identity;
   } catch (error) {
     if (error instanceof AppError && (error.code === 'unavailable' || error.code === 'denied'))
       return undefined;
@@ -308,19 +316,18 @@ function reportOf(plan: RestorePlan, { filled, created, safetySnapshot, swap }: 
 
 /** Logs the outcome of the plans: their reports in the same order, or why all of them failed. */
 async function tellOfRestores(
-  parts: Pick<Protection, 'log' | 'repository'>,
+  { log, repository }: Pick<ApplyScope, 'log' | 'repository'>,
   plans: readonly RestorePlan[],
   came: readonly Pick<RestoreReport, 'problems'>[] | AppError,
 ): Promise<void> {
-  const repository = (await parts.repository()).id;
   const events = plans.map(({ destination, snapshot }, index): LogEvent => ({
     kind: 'restore',
     volume: destination.name,
     snapshot: snapshot.id,
-    repository,
+    repository: repository.id,
     ...('code' in came ? failedOutcome(came) : outcomeOf(came[index])),
   }));
-  await parts.log.record(events);
+  await log.record(events);
 }
 
 function failedOutcome({ code, message }: AppError): Pick<LogEvent, 'outcome' | 'message'> {

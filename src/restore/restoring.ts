@@ -1,4 +1,6 @@
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
+import type { BackupAccess } from '../backup/index.ts';
+import { openSources } from '../snapshots/index.ts';
 import type { UndoRecord } from '../volumes/index.ts';
 import { restoreJson, type RestoreJson } from './as-json.ts';
 import {
@@ -16,7 +18,7 @@ import {
   type StackReport,
   type StackRequest,
 } from './restore-stack.ts';
-import { type RestoreReport, applyRestore } from './restore.ts';
+import { type ApplyScope, type RestoreReport, applyRestore } from './restore.ts';
 import {
   applyUndo,
   dropKept,
@@ -52,29 +54,29 @@ export interface Restores {
   dropUndo(request: Pick<UndoRequest, 'what'>, options?: JobOptions): Promise<UndoRecord[]>;
 }
 
-export interface RestoringParts extends Protection {
+export interface RestoresAccess extends BackupAccess {
   /** Announces a restore, so that slow preparations start at once. Dispose when the plan is made. */
-  expectRestore(): Disposable;
+  readonly expectRestore: () => Disposable;
 }
 
-export function openRestores(parts: RestoringParts): Restores {
+export function openRestores(access: RestoresAccess): Restores {
+  const { stateDir, log } = access;
+  const open = async (): Promise<ApplyScope> => ({ ...(await openSources(access)), stateDir, log });
   return {
     asJson: restoreJson,
     async plan(request, options = {}) {
-      using _expected = parts.expectRestore();
-      return await planRestore(parts, request, options);
+      using _expected = access.expectRestore();
+      return await planRestore(await open(), request, options);
     },
-    apply: async (request, options = {}) => await applyRestore(parts, request, options),
-    planDump: async (request, options = {}) => await planDumpRestore(parts, request, options),
-    applyDump: async (request, options = {}) => await applyDumpRestore(parts, request, options),
-    planStack: async (request, options = {}) => await planStackRestore(parts, request, options),
-    applyStack: async (request, options = {}) => await applyStackRestore(parts, request, options),
-    planUndo: async (request, options = {}) => await planUndo(parts, request, options),
-    applyUndo: async (request, options = {}) => await applyUndo(parts, request, options),
-    async listUndo() {
-      return await listUndo(parts);
-    },
-    dropUndo: async (request, options = {}) => await dropKept(parts, request, options),
+    apply: async (request, options = {}) => await applyRestore(await open(), request, options),
+    planDump: async (request, options = {}) => await planDumpRestore(await open(), request, options),
+    applyDump: async (request, options = {}) => await applyDumpRestore(access, request, options),
+    planStack: async (request, options = {}) => await planStackRestore(await open(), request, options),
+    applyStack: async (request, options = {}) => await applyStackRestore(await open(), request, options),
+    planUndo: async (request, options = {}) => await planUndo(access, request, options),
+    applyUndo: async (request, options = {}) => await applyUndo(access, request, options),
+    listUndo: async () => await listUndo(stateDir),
+    dropUndo: async (request, options = {}) => await dropKept(access, request, options),
   };
 }
 

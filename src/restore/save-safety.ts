@@ -5,10 +5,11 @@ import type { Snapshot } from '../model/snapshot.ts';
 import type { Volume } from '../model/volume.ts';
 import { chooseSettings, describeVolume, saveTogether, type BackupOutcome } from '../backup/index.ts';
 import { safetyTag } from '../snapshots/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
+import type { HostAccess } from '../hosts/host.ts';
 import type { BackupTarget } from '../volumes/index.ts';
 import type { Destination } from './choose-destination.ts';
-import type { RestorePlan } from './restore-plan.ts';
+import type { RestorePlan, RestoreScope } from './restore-plan.ts';
 
 /** The safety snapshot, if one was taken. */
 export interface Saved {
@@ -24,14 +25,14 @@ interface ToSave {
 
 /** Saves what a restore is about to replace, where its plan says so. */
 export async function saveFirst(
-  parts: Protection,
+  scope: RestoreScope,
   { plan: { safetySnapshot, destination }, volume }: ToSave,
   options: JobOptions,
 ): Promise<Saved | undefined> {
   if (!safetySnapshot) return undefined;
   const fileState = fileStateOf(destination);
-  const target = volume === undefined ? asPath(destination) : await asTarget(parts, volume, options);
-  return { snapshot: await saveSafety(parts, target, options), fileState };
+  const target = volume === undefined ? asPath(destination) : await asTarget(scope, volume, options);
+  return { snapshot: await saveSafety(scope, target, options), fileState };
 }
 
 /**
@@ -40,14 +41,14 @@ export async function saveFirst(
  * runs on it. Throws `conflict` when it keeps changing.
  */
 export async function saveAgain(
-  parts: Protection,
+  scope: RestoreScope,
   { saved, ...place }: ToSave & { readonly saved: Saved | undefined },
   options: JobOptions,
 ): Promise<Saved | undefined> {
   const { destination } = place.plan;
   const now = fileStateOf(destination);
   if (saved?.fileState === undefined || now === undefined || now === saved.fileState) return saved;
-  const again = await saveFirst(parts, place, options);
+  const again = await saveFirst(scope, place, options);
   if (fileStateOf(destination) === again?.fileState) return again;
   throw new AppError('conflict', `${quote(destination.name)} was changed while it was restored`, {
     hint: 'Find out what does that, and restore again.',
@@ -70,11 +71,11 @@ function asPath(destination: Destination): BackupTarget {
 
 /** Data that could not be saved whole is not replaced. */
 export async function saveSafety(
-  parts: Protection,
+  scope: RestoreScope,
   target: BackupTarget,
   options: JobOptions,
 ): Promise<Snapshot> {
-  const { snapshot, problems } = await saveBeforeRestore(parts, target, options);
+  const { snapshot, problems } = await saveBeforeRestore(scope, target, options);
   if (snapshot !== undefined && problems.length === 0) return snapshot;
   throw new AppError('partial', `Cannot save what is in ${quote(target.name)} now, so it is not replaced`, {
     detail: problems
@@ -86,25 +87,24 @@ export async function saveSafety(
 }
 
 export async function asTarget(
-  parts: Protection,
+  access: HostAccess,
   volume: Volume,
   options: JobOptions,
 ): Promise<BackupTarget> {
-  const host = await (await parts.host()).info({ signal: options.signal });
+  const host = await (await access.host()).info({ signal: options.signal });
   return { kind: 'volume', name: volume.name, volume, host };
 }
 
 /** Saves what a restore is about to replace. The lease is held. */
 async function saveBeforeRestore(
-  parts: Protection,
+  scope: RestoreScope,
   target: BackupTarget,
   options: JobOptions,
 ): Promise<BackupOutcome> {
-  const volume = await describeVolume(parts, target, options);
+  const volume = await describeVolume(scope, target, options);
   const held = [{ target, volume, settings: chooseSettings({}, []) }];
-  const repository = await parts.repository();
-  const toSave = { held, missing: [], repository, marks: [safetyTag], dryRun: false, isSafety: true };
-  const [outcome] = await saveTogether(parts, toSave, options);
+  const toSave = { held, missing: [], marks: [safetyTag], dryRun: false, notifier: undefined };
+  const [outcome] = await saveTogether(scope, toSave, options);
   if (outcome === undefined) throw new AppError('failed', `Nothing of ${quote(target.name)} was saved`);
   if (outcome.error !== undefined) throw outcome.error;
   return outcome;

@@ -3,7 +3,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openFreshRepository } from '../../test/fixtures/open-repository.ts';
 import type { ForgetDecision } from '../retention/forget-plan.ts';
 import { applyForget, prepareForget } from '../retention/forget.ts';
-import type { Protection } from '../activity/protection.ts';
 import { recoverStreamed } from './recover-streamed.ts';
 import { settleAll } from './settle.ts';
 import { findStreamed, pathOf, type StreamedJournal } from './streamed-journal.ts';
@@ -13,27 +12,28 @@ import {
   restoreFar,
   type StreamedWorld,
 } from '../../test/fixtures/streamed-world.ts';
+import type { ApplyScope } from '../restore/restore.ts';
 import { changeTags } from '../retention/tag.ts';
 
 let world: StreamedWorld;
 let engine: StreamedWorld['engine'];
 let opened: StreamedWorld['opened'];
-let parts: Protection;
+let access: StreamedWorld['access'];
 beforeEach(async () => {
   world = await openStreamedWorld();
-  ({ engine, opened, parts } = world);
+  ({ engine, opened, access } = world);
 });
 afterEach(async () => await world[Symbol.asyncDispose]());
 
 const far = { hostIdentity: 'engine', name: 'far' };
 
 async function journalOfFar(): Promise<StreamedJournal | undefined> {
-  return await findStreamed(parts.stateDir, far);
+  return await findStreamed(world.stateDir, far);
 }
 
 describe('what an unfinished restore leaves', () => {
   /** The engine fails until the restore gives up, as after a kill. */
-  async function restoreInHalf(failures: readonly string[], inside = parts): Promise<void> {
+  async function restoreInHalf(failures: readonly string[], inside: ApplyScope = world): Promise<void> {
     engine.failures = [...failures];
     await expect(restoreFar(inside)).rejects.toThrow('could not put back');
   }
@@ -52,18 +52,18 @@ describe('what an unfinished restore leaves', () => {
   /** Returns the id that the snapshot then has. */
   async function addTag(id: string, tag: string): Promise<string> {
     const change = { add: [tag], remove: [] };
-    const [changed] = await changeTags(parts, { snapshots: [id], change }, {});
+    const [changed] = await changeTags(access, { snapshots: [id], change }, {});
     return changed?.after.id ?? '';
   }
 
   async function notes(): Promise<string[]> {
     const told: string[] = [];
-    await settleAll(parts, { onNote: (note) => told.push(note) });
+    await settleAll(access, { onNote: (note) => told.push(note) });
     return told;
   }
 
   async function backUp(): Promise<string | undefined> {
-    const outcome = await backUpFar(parts);
+    const outcome = await backUpFar(access);
     return outcome?.error?.message ?? outcome?.outcome;
   }
 
@@ -73,21 +73,21 @@ describe('what an unfinished restore leaves', () => {
       await restoreInHalf(failures);
       expect(await notes()).toEqual([expect.stringMatching(/"far" was interrupted.*"holdfast recover"/)]);
       if (engine.volumes.has('far')) expect(await backUp()).toMatch(/Cannot back up "far".*not whole/);
-      expect(await recoverStreamed(parts, {})).toMatchObject([{ name: 'far', error: undefined }]);
+      expect(await recoverStreamed(access, {})).toMatchObject([{ name: 'far', error: undefined }]);
       expect(await engine.textOf('far')).toBe('newer');
       expect(await notes()).toEqual([]);
       expect(await backUp()).toBe('good');
-      expect(await recoverStreamed(parts, {})).toEqual([]);
+      expect(await recoverStreamed(access, {})).toEqual([]);
     },
   );
 
   test('ends when the volume is restored again, and until then recover goes back to what was there before', async () => {
     await restoreInHalf(['write', 'write']);
     await restoreInHalf(['write', 'write']);
-    expect(await recoverStreamed(parts, {})).toMatchObject([{ name: 'far', error: undefined }]);
+    expect(await recoverStreamed(access, {})).toMatchObject([{ name: 'far', error: undefined }]);
     expect(await engine.textOf('far')).toBe('newer');
     await restoreInHalf(['write', 'write']);
-    await restoreFar(parts);
+    await restoreFar(world);
     expect(await engine.textOf('far')).toBe('saved');
     expect(await notes()).toEqual([]);
   });
@@ -95,24 +95,24 @@ describe('what an unfinished restore leaves', () => {
   test('stays the same while recover fails, or another repository or engine answers', async () => {
     await restoreInHalf(['write', 'write']);
     engine.failures = ['create', 'create'];
-    expect(await recoverStreamed(parts, {})).toMatchObject([
+    expect(await recoverStreamed(access, {})).toMatchObject([
       { name: 'far', error: expect.stringContaining('could not put back') },
     ]);
     engine.identity = 'another';
-    expect(await recoverStreamed(parts, {})).toMatchObject([
+    expect(await recoverStreamed(access, {})).toMatchObject([
       { error: expect.stringContaining('another engine') },
     ]);
     engine.identity = 'engine';
     const other = await openFreshRepository();
     try {
-      expect(await recoverStreamed({ ...parts, repository: async () => other.repository }, {})).toMatchObject(
-        [{ error: expect.stringContaining(`--repo ${opened.location}`) }],
-      );
+      expect(
+        await recoverStreamed({ ...access, repository: async () => other.repository }, {}),
+      ).toMatchObject([{ error: expect.stringContaining(`--repo ${opened.location}`) }]);
     } finally {
       await other[Symbol.asyncDispose]();
     }
     expect(await notes()).toHaveLength(1);
-    await recoverStreamed(parts, {});
+    await recoverStreamed(access, {});
     expect(await engine.textOf('far')).toBe('newer');
   });
 
@@ -130,7 +130,7 @@ describe('what an unfinished restore leaves', () => {
     const plan = await prepareForget(world, request, {});
     expect(plan.refusal).toMatchObject({ code: 'conflict', hint: expect.stringContaining('recover') });
     await expect(applyForget(world, plan, {})).rejects.toThrow('"holdfast recover" needs it');
-    await recoverStreamed(parts, {});
+    await recoverStreamed(access, {});
     const later = await prepareForget(world, request, {});
     expect(await applyForget(world, later, {})).toMatchObject({ removed: [safetyId] });
   });
@@ -143,14 +143,18 @@ describe('what an unfinished restore leaves', () => {
     const second = await addTag(first, 'two');
     expect(new Set([safetyId, first, second]).size).toBe(3);
     expect(await changeOf(second)).toEqual(isNeeded);
-    expect(await recoverStreamed(parts, {})).toEqual([{ name: 'far', snapshotId: second, error: undefined }]);
+    expect(await recoverStreamed(access, {})).toEqual([
+      { name: 'far', snapshotId: second, error: undefined },
+    ]);
     expect(await engine.textOf('far')).toBe('newer');
   });
 
   test('is found in its own repository when another restore was from another one', async () => {
     await using other = await openFreshRepository();
-    const elsewhere = { ...parts, repository: async () => other.repository };
-    expect(await backUpFar(elsewhere)).toMatchObject({ outcome: 'good' });
+    const elsewhere = { ...world, repository: other.repository };
+    expect(await backUpFar({ ...access, repository: async () => other.repository })).toMatchObject({
+      outcome: 'good',
+    });
     await restoreInHalf(['write', 'write']);
     const before = await journalOfFar();
     await restoreInHalf(['write', 'write'], elsewhere);
@@ -159,20 +163,20 @@ describe('what an unfinished restore leaves', () => {
       repositoryId: opened.repository.id,
       location: opened.location,
     });
-    expect(await recoverStreamed(parts, {})).toMatchObject([{ error: undefined }]);
+    expect(await recoverStreamed(access, {})).toMatchObject([{ error: undefined }]);
     expect(await engine.textOf('far')).toBe('newer');
   });
 
   test('is unknown when its journal is damaged, and the advice that is given helps, step by step', async () => {
     await restoreInHalf(['write', 'write']);
-    writeFileSync(pathOf(parts.stateDir, far), '{"version":');
+    writeFileSync(pathOf(world.stateDir, far), '{"version":');
     const hint = /remove that file first, then restore the volume/;
     expect(await notes()).toEqual([expect.stringMatching(hint)]);
-    const outcome = await backUpFar(parts);
+    const outcome = await backUpFar(access);
     expect(outcome?.error).toMatchObject({ code: 'integrity', hint: expect.stringMatching(hint) });
-    await expect(restoreFar(parts)).rejects.toMatchObject({ code: 'integrity' });
-    rmSync(pathOf(parts.stateDir, far));
-    await restoreFar(parts);
+    await expect(restoreFar(world)).rejects.toMatchObject({ code: 'integrity' });
+    rmSync(pathOf(world.stateDir, far));
+    await restoreFar(world);
     expect(await engine.textOf('far')).toBe('saved');
     expect(await backUp()).toBe('good');
   });
@@ -180,7 +184,7 @@ describe('what an unfinished restore leaves', () => {
   test('of a volume made for it is over as soon as the volume is gone', async () => {
     engine.volumes.delete('far');
     engine.failures = ['write'];
-    await expect(restoreFar(parts)).rejects.toThrow('The engine failed at "write"');
+    await expect(restoreFar(world)).rejects.toThrow('The engine failed at "write"');
     expect(engine.volumes.has('far')).toBe(false);
     expect(await journalOfFar()).toBeUndefined();
     await engine.put('far', 'somebody else’s');
@@ -191,7 +195,7 @@ describe('what an unfinished restore leaves', () => {
     engine.volumes.delete('far');
     engine.failures = ['write'];
     engine.keeps = true;
-    await expect(restoreFar(parts)).rejects.toThrow();
+    await expect(restoreFar(world)).rejects.toThrow();
     engine.keeps = false;
     await engine.put('far', 'theirs');
     await restoreInHalf(['create', 'create']);
@@ -199,11 +203,11 @@ describe('what an unfinished restore leaves', () => {
     const { replacedIds: [theirs = ''] = [] } = (await journalOfFar()) ?? {};
     const way = `"holdfast restore far@${theirs.slice(0, 8)}" puts that back`;
     expect(await notes()).toEqual([expect.stringContaining(way)]);
-    expect(await recoverStreamed(parts, {})).toMatchObject([{ error: expect.stringContaining(way) }]);
+    expect(await recoverStreamed(access, {})).toMatchObject([{ error: expect.stringContaining(way) }]);
     await engine.put('far', 'half');
     await restoreInHalf(['write', 'write']);
     expect(await changeOf(theirs)).toEqual(isNeeded);
-    await restoreFar(parts, `far@${theirs.slice(0, 8)}`);
+    await restoreFar(world, `far@${theirs.slice(0, 8)}`);
     expect(await engine.textOf('far')).toBe('theirs');
     expect(await notes()).toEqual([]);
     expect(await backUp()).toBe('good');
@@ -213,8 +217,8 @@ describe('what an unfinished restore leaves', () => {
     await restoreInHalf(['create', 'create']);
     expect(engine.volumes.has('far')).toBe(false);
     engine.failures = ['create'];
-    await expect(restoreFar(parts)).rejects.toThrow('The engine failed at "create"');
-    expect(await recoverStreamed(parts, {})).toMatchObject([{ error: undefined }]);
+    await expect(restoreFar(world)).rejects.toThrow('The engine failed at "create"');
+    expect(await recoverStreamed(access, {})).toMatchObject([{ error: undefined }]);
     expect(await engine.textOf('far')).toBe('newer');
   });
 
@@ -222,13 +226,13 @@ describe('what an unfinished restore leaves', () => {
     engine.volumes.delete('far');
     engine.failures = ['write'];
     engine.keeps = true;
-    await expect(restoreFar(parts)).rejects.toThrow();
+    await expect(restoreFar(world)).rejects.toThrow();
     expect(await notes()).toEqual([expect.stringMatching(/"far".*not whole.*volume rm far/)]);
-    expect(await recoverStreamed(parts, {})).toMatchObject([
+    expect(await recoverStreamed(access, {})).toMatchObject([
       { error: expect.stringMatching(/Nothing was in it before/) },
     ]);
     engine.volumes.delete('far');
     expect(await notes()).toEqual([]);
-    expect(await recoverStreamed(parts, {})).toEqual([]);
+    expect(await recoverStreamed(access, {})).toEqual([]);
   });
 });

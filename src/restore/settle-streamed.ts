@@ -1,8 +1,11 @@
 import { knownError } from '../lib/known-error.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
+import type { HostAccess } from '../hosts/host.ts';
+import type { QuiesceMeans } from '../quiesce/index.ts';
+import type { SettleAccess, SettleScope } from './settle.ts';
 import { takeLeases, volumeIdentity } from '../leases/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import {
   endStreamed,
   findStreamed,
@@ -18,16 +21,16 @@ import {
  * repository and time, and replaces the current data, so `recoverStreamed` does it only on request.
  */
 export async function tellOfStreamed(
-  parts: Protection,
+  access: SettleAccess,
   options: JobOptions & { readonly ofHost?: string | undefined },
 ): Promise<void> {
-  for (const journal of await listStreamed(parts.stateDir, noteOfDamaged(options))) {
+  for (const journal of await listStreamed(access.stateDir, noteOfDamaged(options))) {
     if (options.ofHost !== undefined && journal.hostIdentity !== options.ofHost) continue;
     const work = async (now: StreamedJournal): Promise<void> => {
-      if (await isGone(parts, now)) await endStreamed(parts.stateDir, now);
-      else options.onNote?.(`${whatIsWrong(now)}. ${whatToDo(parts, now)}`);
+      if (await isGone(access, now)) await endStreamed(access.stateDir, now);
+      else options.onNote?.(`${whatIsWrong(now)}. ${whatToDo(access.stateDir, now)}`);
     };
-    await whenLeft(parts, { seen: journal, work }, options);
+    await whenLeft({ ...access, catalog: await access.catalog() }, { seen: journal, work }, options);
   }
 }
 
@@ -43,19 +46,19 @@ export function noteOfDamaged({ onNote }: JobOptions): (error: unknown) => void 
  * Called with the lease held on a volume that was made for a failed restore: where the volume is gone,
  * nothing is half restored.
  */
-export async function endWhereGone(parts: Protection, place: StreamedPlace): Promise<void> {
-  const journal = await findStreamed(parts.stateDir, place);
-  if (journal !== undefined && (await isGone(parts, journal))) await endStreamed(parts.stateDir, journal);
+export async function endWhereGone(at: QuiesceMeans, place: StreamedPlace): Promise<void> {
+  const journal = await findStreamed(at.stateDir, place);
+  if (journal !== undefined && (await isGone(at, journal))) await endStreamed(at.stateDir, journal);
 }
 
 /** Half restored data must not become the newest good snapshot. */
-export async function refuseHalfRestored(parts: Protection, place: StreamedPlace): Promise<void> {
-  const journal = await findStreamed(parts.stateDir, place);
+export async function refuseHalfRestored(stateDir: string, place: StreamedPlace): Promise<void> {
+  const journal = await findStreamed(stateDir, place);
   if (journal === undefined) return;
   throw new AppError(
     'conflict',
     `Cannot back up ${quote(place.name)}: a restore of it was interrupted, and what is in it is not whole`,
-    { hint: whatToDo(parts, journal) },
+    { hint: whatToDo(stateDir, journal) },
   );
 }
 
@@ -66,30 +69,30 @@ interface StreamedWork {
 
 /** Runs the work only if no process holds the volume and the journal is still there. */
 export async function whenLeft(
-  parts: Protection,
+  scope: SettleScope,
   { seen, work }: StreamedWork,
   options: JobOptions,
 ): Promise<void> {
   const { name, hostIdentity } = seen;
-  const identity = volumeIdentity(await parts.catalog(), seen);
+  const identity = volumeIdentity(scope.catalog, seen);
   let lease: AsyncDisposable;
   try {
     const places = [{ kind: 'volume' as const, name, hostIdentity, identity, isRemovedThere: true }];
-    lease = await takeLeases(parts, { places, work: 'restore' }, options);
+    lease = await takeLeases(scope, { places, work: 'restore' }, options);
   } catch (error) {
     if (isAppError(error, 'locked')) return;
     throw error;
   }
   await using _lease = lease;
-  const now = await findStreamed(parts.stateDir, seen);
+  const now = await findStreamed(scope.stateDir, seen);
   if (now !== undefined) await work(now);
 }
 
 /** The volume was empty before, and what was made of it has been removed. */
-async function isGone(parts: Protection, journal: StreamedJournal): Promise<boolean> {
+async function isGone(access: HostAccess, journal: StreamedJournal): Promise<boolean> {
   const { name, hostIdentity } = journal;
   if (savedIn(journal).length > 0) return false;
-  const host = await parts.host();
+  const host = await access.host();
   return (await host.info()).identity === hostIdentity && (await host.findVolume(name)) === undefined;
 }
 
@@ -97,7 +100,7 @@ export function whatIsWrong({ name }: StreamedJournal): string {
   return `A restore of ${quote(name)} was interrupted, and what is in it is not whole`;
 }
 
-function whatToDo({ stateDir }: Protection, journal: StreamedJournal): string {
+function whatToDo(stateDir: string, journal: StreamedJournal): string {
   const { safetyId } = journal;
   if (safetyId === undefined && savedIn(journal).length === 0) return again(journal);
   const back =

@@ -1,6 +1,14 @@
-import type { JobOptions, Protection } from '../activity/index.ts';
-import type { Host } from '../hosts/host.ts';
-import { pathIdentity, takeLeases, volumeIdentity } from '../leases/index.ts';
+import type { JobOptions } from '../activity/index.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import type { Host, HostAccess } from '../hosts/host.ts';
+import {
+  type LeaseAccess,
+  type LeaseScope,
+  openLeaseScope,
+  pathIdentity,
+  takeLeases,
+  volumeIdentity,
+} from '../leases/index.ts';
 import { errorInWords } from '../lib/known-error.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
@@ -12,6 +20,7 @@ import {
   makeStill,
   planStops,
   putBack,
+  type QuiesceMeans,
   startOnce,
 } from '../quiesce/index.ts';
 import type { BackupTarget, ManagedVolumes } from '../volumes/index.ts';
@@ -19,6 +28,17 @@ import { dropExpired, followMoved } from './kept-for-undo.ts';
 import { commitAll, dropAll, isAllSwapped, takeAllBack } from './replacement.ts';
 import { type RestoreJournal, listJournals, readJournal, refusalOf } from './restore-journal.ts';
 import { refuseHalfRestored, tellOfStreamed } from './settle-streamed.ts';
+
+/** Where journals are, whose leases are taken, and which engine's containers run. */
+export interface SettleScope extends HostAccess {
+  readonly stateDir: string;
+  readonly catalog: Catalog;
+}
+
+/** The same, with a catalog that is not opened before there is something to settle. */
+export interface SettleAccess extends LeaseAccess, HostAccess {
+  readonly host: HostAccess['host'];
+}
 
 export interface SettleOptions extends JobOptions {
   /** Only what was restored on the host of this identity. */
@@ -32,67 +52,68 @@ export interface SettleOptions extends JobOptions {
  * the new data wins, as a whole. What cannot be settled now is reported and stays for the next time; a
  * restore under way is left alone. Drops data kept for an undo that has expired.
  */
-export async function settleAll(parts: Protection, options: SettleOptions): Promise<void> {
+export async function settleAll(access: SettleAccess, options: SettleOptions): Promise<void> {
   const note = (what: string, error: unknown): void =>
     options.onNote?.(
       `What an interrupted restore has left${what} cannot be put right: ${errorInWords(error)}`,
     );
-  const journals = await listJournals(parts.stateDir, (error) => note('', error)).catch((error: unknown) => {
+  const journals = await listJournals(access.stateDir, (error) => note('', error)).catch((error: unknown) => {
     note('', error);
     return [];
   });
   for (const journal of journals) {
     if (options.ofHost !== undefined && journal.hostIdentity !== options.ofHost) continue;
     try {
-      await settleJournal(parts, { journal, held: [] }, options);
+      const scope = { ...(await openLeaseScope(access)), host: access.host };
+      await settleJournal(scope, { journal, held: [] }, options);
     } catch (error) {
       if (!isAppError(error, 'locked')) note(` of ${namesOf(journal)}`, error);
     }
   }
-  await tellOfStreamed(parts, options).catch((error: unknown) => note('', error));
+  await tellOfStreamed(access, options).catch((error: unknown) => note('', error));
   const { managed } = options;
   if (managed !== undefined)
-    await followMoved(parts.stateDir, managed).catch((error: unknown) => note('', error));
-  await dropExpired(parts).catch((error: unknown) => note('', error));
+    await followMoved(access.stateDir, managed).catch((error: unknown) => note('', error));
+  await dropExpired({ stateDir: access.stateDir }).catch((error: unknown) => note('', error));
 }
 
 /** Settles what a killed restore left of a volume. */
-export async function settleVolume(parts: Protection, volume: Volume, options: JobOptions): Promise<void> {
-  const host = await (await parts.host()).info({ signal: options.signal });
-  const identity = volumeIdentity(await parts.catalog(), { hostIdentity: host.identity, name: volume.name });
-  await settleIdentity(parts, { identity, held: [] }, options);
+export async function settleVolume(scope: SettleScope, volume: Volume, options: JobOptions): Promise<void> {
+  const host = await (await scope.host()).info({ signal: options.signal });
+  const identity = volumeIdentity(scope.catalog, { hostIdentity: host.identity, name: volume.name });
+  await settleIdentity(scope, { identity, held: [] }, options);
 }
 
 /** Like `settleVolume`, for a directory. */
-export async function settlePath(parts: Protection, path: string, options: JobOptions): Promise<void> {
-  const identity = pathIdentity(await parts.catalog(), path);
-  await settleIdentity(parts, { identity, held: [] }, options);
+export async function settlePath(scope: SettleScope, path: string, options: JobOptions): Promise<void> {
+  const identity = pathIdentity(scope.catalog, path);
+  await settleIdentity(scope, { identity, held: [] }, options);
 }
 
 /** The same for a caller that already holds the lease. */
 export async function settleHeld(
-  parts: Protection,
+  scope: SettleScope,
   target: BackupTarget,
   options: JobOptions,
 ): Promise<void> {
-  const catalog = await parts.catalog();
+  const { catalog } = scope;
   const identity =
     target.kind === 'path'
       ? pathIdentity(catalog, target.name)
       : volumeIdentity(catalog, { hostIdentity: target.host.identity, name: target.name });
   if (target.kind === 'volume')
-    await refuseHalfRestored(parts, { hostIdentity: target.host.identity, name: target.name });
-  await settleIdentity(parts, { identity, held: [identity] }, options);
+    await refuseHalfRestored(scope.stateDir, { hostIdentity: target.host.identity, name: target.name });
+  await settleIdentity(scope, { identity, held: [identity] }, options);
 }
 
 async function settleIdentity(
-  parts: Protection,
+  scope: SettleScope,
   { identity, held }: { readonly identity: string; readonly held: readonly string[] },
   options: JobOptions,
 ): Promise<void> {
-  for (const journal of await listJournals(parts.stateDir))
+  for (const journal of await listJournals(scope.stateDir))
     if (journal.members.some((member) => member.identity === identity))
-      await settleJournal(parts, { journal, held }, options);
+      await settleJournal(scope, { journal, held }, options);
 }
 
 interface Unsettled {
@@ -109,7 +130,7 @@ const words = {
 } as const;
 
 async function settleJournal(
-  parts: Protection,
+  scope: LeaseScope & HostAccess,
   { journal: seen, held }: Unsettled,
   options: JobOptions,
 ): Promise<void> {
@@ -123,11 +144,11 @@ async function settleJournal(
       hostIdentity,
       isRemovedThere: isCreated,
     }));
-  await using _leases = await takeLeases(parts, { places, work: 'restore' }, options);
+  await using _leases = await takeLeases(scope, { places, work: 'restore' }, options);
   // The process that held the leases until now may have finished the restore.
-  const journal = await readJournal(parts.stateDir, seen.id);
+  const journal = await readJournal(scope.stateDir, seen.id);
   if (journal === undefined) return;
-  const { outcome, why } = await settleLeased(parts, journal, options);
+  const { outcome, why } = await settleLeased(scope, journal, options);
   const action = journal.action === 'undo' ? 'undo' : 'restore';
   const unproven = outcome === 'finished' && journal.levels.length > 0 ? unprovenNote : '';
   const more =
@@ -145,52 +166,51 @@ const unprovenNote =
   ' Whether the containers are well on it was not waited for: "holdfast undo" brings the old data back.';
 
 async function settleLeased(
-  parts: Protection,
+  at: QuiesceMeans,
   journal: RestoreJournal,
   options: JobOptions,
 ): Promise<Settled> {
-  const { stateDir } = parts;
+  const { stateDir } = at;
   if (journal.step === 'staging') {
     const wentBack = ranBefore(journal);
-    const why = wentBack ? await tryToStart(parts, journal, options) : undefined;
+    const why = wentBack ? await tryToStart(at, journal, options) : undefined;
     if (why !== undefined) return { outcome: 'unstarted', why };
-    await cleanUp(parts, journal, options);
+    await cleanUp(at, journal, options);
     return { outcome: wentBack ? 'undone' : 'cleaned' };
   }
   if (journal.step === 'committed' || (journal.step === 'swapping' && (await isAllSwapped(journal)))) {
     await commitAll(stateDir, { journal, now: new Date() });
     return { outcome: 'finished' };
   }
-  await goBack(parts, journal, options);
-  await cleanUp(parts, journal, options);
+  await goBack(at, journal, options);
+  await cleanUp(at, journal, options);
   return { outcome: 'undone' };
 }
 
 /** Removes what was made for the restore. Another engine may have a volume of the same name. */
-async function cleanUp(parts: Protection, journal: RestoreJournal, options: JobOptions): Promise<void> {
-  if (journal.members.some(({ isCreated }) => isCreated)) await hostOf(parts, journal, true);
-  await dropAll(parts.stateDir, journal);
-  await removeCreated(parts, journal, options);
+async function cleanUp(at: QuiesceMeans, journal: RestoreJournal, options: JobOptions): Promise<void> {
+  if (journal.members.some(({ isCreated }) => isCreated)) await hostOf(at, journal, true);
+  await dropAll(at.stateDir, journal);
+  await removeCreated(at, journal, options);
 }
 
 /** Brings back the old data, with nothing running on it, then starts what ran before. */
-async function goBack(parts: Protection, journal: RestoreJournal, options: JobOptions): Promise<void> {
-  const host = await hostOf(parts, journal, ranBefore(journal));
+async function goBack(at: QuiesceMeans, journal: RestoreJournal, options: JobOptions): Promise<void> {
+  const host = await hostOf(at, journal, ranBefore(journal));
   const containers = host?.containers;
-  const up =
-    containers === undefined ? [] : (await findConsumers(parts, journal.members, options)).filter(isUp);
+  const up = containers === undefined ? [] : (await findConsumers(at, journal.members, options)).filter(isUp);
   if (containers === undefined || up.length === 0) {
-    await takeAllBack(parts.stateDir, journal);
+    await takeAllBack(at.stateDir, journal);
   } else {
     // An engine that was restarted has started them.
     const names = journal.members.map(({ name }) => name);
-    const { refusal } = await planStops(parts, { containers, before: up, names, stopsPaused: true }, options);
+    const { refusal } = await planStops(at, { containers, before: up, names, stopsPaused: true }, options);
     if (refusal !== undefined) throw refusal;
     const reason = `restore ${names.map(quote).join(', ')}`;
     const about = { reason, restoreId: journal.id, stopsPaused: true };
     const request = { ...about, containers: up, how: 'stop' } as const;
-    await using _still = await makeStill(parts, request, options);
-    await takeAllBack(parts.stateDir, journal);
+    await using _still = await makeStill(at, request, options);
+    await takeAllBack(at.stateDir, journal);
   }
   await startAgain(host, journal, options);
 }
@@ -201,13 +221,13 @@ function ranBefore({ levels }: RestoreJournal): boolean {
 
 /** The data is whole, so a container that cannot be started must not block backups. Returns why it cannot. */
 async function tryToStart(
-  parts: Protection,
+  at: QuiesceMeans,
   journal: RestoreJournal,
   options: JobOptions,
 ): Promise<string | undefined> {
   try {
-    const host = await hostOf(parts, journal, true);
-    await startOnce(refusalOf(parts.stateDir, journal.id), (patienceMs) =>
+    const host = await hostOf(at, journal, true);
+    await startOnce(refusalOf(at.stateDir, journal.id), (patienceMs) =>
       startAgain(host, journal, { ...options, patienceMs }),
     );
     return undefined;
@@ -228,8 +248,8 @@ async function startAgain(
 }
 
 /** The engine whose containers ran. Without it, their state is unknown. */
-async function hostOf(parts: Protection, journal: RestoreJournal, ran: boolean): Promise<Host | undefined> {
-  const host = await parts.host().catch((error: unknown) => {
+async function hostOf(access: HostAccess, journal: RestoreJournal, ran: boolean): Promise<Host | undefined> {
+  const host = await access.host().catch((error: unknown) => {
     if (ran) throw error;
     return undefined;
   });
@@ -242,13 +262,13 @@ async function hostOf(parts: Protection, journal: RestoreJournal, ran: boolean):
 
 /** Removes volumes made for a failed restore; only empty ones that no container refers to. */
 async function removeCreated(
-  parts: Protection,
+  access: HostAccess,
   { members }: RestoreJournal,
   options: JobOptions,
 ): Promise<void> {
   for (const { name, isCreated } of members) {
     if (!isCreated) continue;
-    const host = await parts.host();
+    const host = await access.host();
     const volume = await host.findVolume(name);
     if (volume === undefined || volume.consumers.length > 0) continue;
     if (await isEmptyVolume(host, name, options)) await host.removeVolume(name);

@@ -67,7 +67,7 @@ async function open(): Promise<Replacement> {
 async function swap(signal?: AbortSignal): Promise<unknown> {
   await using replacement = await open();
   const about = { places, reason: 'restore "pg"', healthyWithinMs: 300, ailing: new Set<string>() };
-  return await swapLive(world.parts, { replacement, ...about }, { signal }).catch((error: unknown) => error);
+  return await swapLive(world.access, { replacement, ...about }, { signal }).catch((error: unknown) => error);
 }
 
 function data(): string[] {
@@ -164,10 +164,10 @@ describe('swapLive()', () => {
     expect(await listJournals(world.stateDir)).toMatchObject([{ step: 'back' }]);
     // The journals can be settled while this process still runs.
     const error = 'its restore has to be put right first';
-    expect((await recoverApps(world.parts, { patienceMs: 300 })).jobs).toMatchObject([{ error }]);
+    expect((await recoverApps(world.access, { patienceMs: 300 })).jobs).toMatchObject([{ error }]);
     world.containers.onCall(() => undefined);
-    await settleAll(world.parts, {});
-    await recoverApps(world.parts, { patienceMs: 300 });
+    await settleAll(world.access, {});
+    await recoverApps(world.access, { patienceMs: 300 });
     expect([data(), states(), journals()]).toEqual([['old', 'old'], asBefore, []]);
   });
 
@@ -240,7 +240,7 @@ describe('swapLive()', () => {
         world.containers.change('idle', { state: 'running' });
         await swapped(levels);
       };
-      await expect(swapLive(world.parts, { replacement, ...about }, {})).rejects.toMatchObject({
+      await expect(swapLive(world.access, { replacement, ...about }, {})).rejects.toMatchObject({
         code: 'in-use',
       });
       expect(data()).toEqual(['old', 'old']);
@@ -283,8 +283,8 @@ describe('swapLive()', () => {
     'goes back past what somebody started meanwhile also when it cannot be written down: %s',
     async (why) => {
       await using held = new AsyncDisposableStack();
-      const { stateDir, parts } = world;
-      const host = await parts.host();
+      const { stateDir } = world;
+      const host = await world.host();
       const idle = await world.containers.find(world.containers.get('idle').id);
       if (idle === undefined) throw new Error('there is no "idle"');
       const apps = { stateDir, hostIdentity: 'engine', containers: [idle], reason: 'back up', host };
@@ -325,7 +325,7 @@ describe('swapLive()', () => {
     expect(await swap()).toMatchObject({ stopped: ['web', 'db'] });
     expect([data(), journals().length > 0]).toEqual([['new', 'new'], true]);
     world.containers.onCall(() => undefined);
-    await recoverApps(world.parts, { patienceMs: 300 });
+    await recoverApps(world.access, { patienceMs: 300 });
     expect([states(), journals()]).toEqual([asBefore, []]);
   });
 
@@ -340,7 +340,7 @@ describe('swapLive()', () => {
       throw new AppError('full', 'The disk is full');
     };
     const about = { places, reason: 'restore "pg"', healthyWithinMs: 300, ailing: new Set<string>() };
-    await expect(swapLive(world.parts, { replacement, fill, ...about }, {})).rejects.toThrow('full');
+    await expect(swapLive(world.access, { replacement, fill, ...about }, {})).rejects.toThrow('full');
     expect(left).toEqual([[], []]);
     expect([data(), states()]).toEqual([['old', 'old'], asBefore]);
   });
@@ -358,7 +358,7 @@ describe('swapLive()', () => {
 /** After a kill the journals are there, and no process holds them. */
 describe('settleAll(), after a kill,', () => {
   const notes: string[] = [];
-  const settle = (): Promise<void> => settleAll(world.parts, { onNote: (note) => notes.push(note) });
+  const settle = (): Promise<void> => settleAll(world.access, { onNote: (note) => notes.push(note) });
 
   async function left(change: Partial<RestoreJournal>, swapped: number): Promise<void> {
     notes.length = 0;
@@ -452,7 +452,7 @@ describe('settleAll(), after a kill,', () => {
     world.containers.onCall((call, name) => {
       if (call === 'start' && name === 'web') throw new AppError('failed', 'Cannot start "web"');
     });
-    await settleAll(world.parts, { onNote: (note) => notes.push(note) });
+    await settleAll(world.access, { onNote: (note) => notes.push(note) });
     expect(notes.join()).toContain('Cannot bring "web" back');
     expect(states()).toEqual(['running', 'exited', 'exited', 'running']);
     expect(await listJournals(world.stateDir)).toHaveLength(1);
@@ -529,7 +529,7 @@ test('a journal that cannot be read is reported, and the others are settled', as
   mkdirSync(folder);
   writeFileSync(join(folder, `restore-${'0'.repeat(16)}.json`), '{"version":1}');
   const told: string[] = [];
-  await settleAll(world.parts, { onNote: (note) => told.push(note) });
+  await settleAll(world.access, { onNote: (note) => told.push(note) });
   expect(told).toEqual([expect.stringContaining('is not one that this version can read')]);
   expect(await listJournals(world.stateDir)).toEqual([]);
 });
@@ -562,11 +562,11 @@ test('dropExpired() deletes only what has expired and what is gone', async () =>
   await swap();
   const undo = async (): Promise<string[]> =>
     (await listUndoRecords(world.stateDir)).map(({ name }) => name).sort();
-  await dropExpired(world.parts);
+  await dropExpired(world.access);
   expect(await undo()).toEqual(['files', 'pg']);
   const [one] = (await listUndoRecords(world.stateDir)).filter(({ name }) => name === 'files');
   rmSync(one?.stage ?? '', { recursive: true });
-  await dropExpired(world.parts);
+  await dropExpired(world.access);
   expect(await undo()).toEqual(['pg']);
   const { stateDir } = world;
   {

@@ -1,6 +1,7 @@
+import type { HostAccess } from '../hosts/host.ts';
 import { AppError, errorMessage, isAppError } from '../model/errors.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import type { Container, Containers } from '../hosts/containers.ts';
 import { errorInWords } from '../lib/known-error.ts';
 import { quote } from '../model/quote.ts';
@@ -14,19 +15,20 @@ import {
   type Place,
   type StillContainers,
   noteRefusal,
+  type QuiesceMeans,
 } from '../quiesce/index.ts';
 import type { Replacement } from './replacement.ts';
 import { refusalOf } from './restore-journal.ts';
 
 /** Returns the containers that see the places and are unhealthy now. */
 export async function findAiling(
-  parts: Protection,
+  access: HostAccess,
   places: readonly Place[],
   options: JobOptions,
 ): Promise<ReadonlySet<string>> {
-  const containers = await containersOf(parts, places, options);
+  const containers = await containersOf(access, places, options);
   if (containers === undefined) return new Set();
-  const found = await findConsumers(parts, places, options);
+  const found = await findConsumers(access, places, options);
   return new Set(
     found.filter(({ state, health }) => state === 'restarting' || health === 'unhealthy').map(({ id }) => id),
   );
@@ -48,24 +50,24 @@ export interface LiveSwapReport {
  * kill.
  */
 export async function swapLive(
-  parts: Protection,
+  at: QuiesceMeans,
   swap: LiveSwap,
   options: JobOptions,
 ): Promise<LiveSwapReport> {
-  const containers = await containersOf(parts, swap.places, options);
+  const containers = await containersOf(at, swap.places, options);
   if (containers === undefined) {
     await swap.fill?.();
     await swap.replacement.swap([]);
-    await commit(parts, swap, options);
+    await commit(swap, options);
     return { stopped: [], stillMs: 0 };
   }
-  const before = (await findConsumers(parts, swap.places, options)).filter(isUp);
-  const levels = await levelsOf(parts, { containers, before, swap }, options);
+  const before = (await findConsumers(at, swap.places, options)).filter(isUp);
+  const levels = await levelsOf(at, { containers, before, swap }, options);
   const since = performance.now();
   const { reason, replacement } = swap;
   const request = { containers: before, how: 'stop', reason, restoreId: replacement.id } as const;
-  const still = await makeStill(parts, request, options);
-  const live: Live = { parts, swap, containers, before, levels, others: [], unwritten: new Set() };
+  const still = await makeStill(at, request, options);
+  const live: Live = { at, swap, containers, before, levels, others: [], unwritten: new Set() };
   try {
     await refuseNewcomers(live, options);
     await swap.fill?.();
@@ -74,7 +76,7 @@ export async function swapLive(
     // A container started between the look and the swap writes to the data that was put away.
     await refuseNewcomers(live, options);
     const backAt = levels.length === 0 ? since : await startAll(live, options);
-    await commit(parts, swap, options);
+    await commit(swap, options);
     await releaseOrLeave(still, options);
     return { stopped: levels.flat().map(({ identity }) => identity.name), stillMs: backAt - since };
   } catch (error) {
@@ -86,13 +88,13 @@ export async function swapLive(
  * Where only directories are restored, the engine may be down: then no container can be stopped or started.
  */
 async function containersOf(
-  parts: Protection,
+  access: HostAccess,
   places: readonly Place[],
   { signal }: JobOptions,
 ): Promise<Containers | undefined> {
   const isPaths = places.every(({ kind }) => kind === 'path');
   try {
-    const { containers } = await parts.host();
+    const { containers } = await access.host();
     if (isPaths) await containers?.list({ signal });
     return containers;
   } catch (error) {
@@ -104,12 +106,12 @@ async function containersOf(
 
 /** What ran and has to be started again, even if others have started or stopped it meanwhile. */
 async function levelsOf(
-  parts: Protection,
+  at: QuiesceMeans,
   { containers, before, swap }: Pick<Live, 'containers' | 'before' | 'swap'>,
   options: JobOptions,
 ): Promise<readonly (readonly AppStep[])[]> {
   const names = swap.places.map(({ name }) => name);
-  const stops = await planStops(parts, { containers, before, names }, options);
+  const stops = await planStops(at, { containers, before, names }, options);
   if (stops.refusal !== undefined) throw stops.refusal;
   const checked = new Map(before.map(({ id, health }) => [id, health !== 'none']));
   return stops.levels.map((level) =>
@@ -122,7 +124,7 @@ async function levelsOf(
 }
 
 async function refuseNewcomers(live: Live, options: JobOptions): Promise<void> {
-  const now = (await findConsumers(live.parts, live.swap.places, options)).filter(isUp);
+  const now = (await findConsumers(live.at, live.swap.places, options)).filter(isUp);
   if (now.length === 0) return;
   throw new AppError(
     'in-use',
@@ -212,7 +214,7 @@ async function releaseOrLeave(still: StillContainers, options: JobOptions): Prom
 }
 
 /** Keeps the new data. What cannot be done now is left to the next command. */
-async function commit(parts: Protection, { replacement }: LiveSwap, options: JobOptions): Promise<void> {
+async function commit({ replacement }: LiveSwap, options: JobOptions): Promise<void> {
   await replacement.commit(new Date()).catch((error: unknown) => noteLater(error, options));
 }
 
@@ -241,7 +243,7 @@ interface LiveSwap {
 }
 
 interface Live {
-  readonly parts: Protection;
+  readonly at: QuiesceMeans;
   readonly swap: LiveSwap;
   readonly containers: Containers;
   readonly before: readonly Container[];
@@ -287,7 +289,7 @@ async function takeBackLive(
   } catch (second) {
     // The data is back already; its journal knows what ran, even if that was started on the other data since.
     replacement.leave();
-    await noteRefusal(refusalOf(live.parts.stateDir, replacement.id), second);
+    await noteRefusal(refusalOf(live.at.stateDir, replacement.id), second);
     await leaveAll(live, still, second);
     return notStarted(live, error, second);
   }
@@ -317,11 +319,11 @@ async function stopWithPatience(live: Live): Promise<void> {
 
 /** The containers' journals exist already: what is stopped here runs again. */
 async function stopAll(live: Live): Promise<void> {
-  const { containers, levels, parts, swap } = live;
+  const { containers, levels, at, swap } = live;
   const ran = new Set(levels.flat().map(({ identity }) => identity.id));
   for (const step of levels.flat())
     if (step.how === 'scale') await containers.scaleService(step.identity.name, 0);
-  const up = (await findConsumers(parts, swap.places, {})).filter(isUp);
+  const up = (await findConsumers(at, swap.places, {})).filter(isUp);
   await stopOthers(
     live,
     up.filter(({ id, swarmService }) => !ran.has(id) && swarmService === undefined),
@@ -335,16 +337,13 @@ async function stopAll(live: Live): Promise<void> {
   for (const { id } of up) await containers.stop(id, {});
 }
 
-async function stopOthers(
-  { parts, swap, others, unwritten }: Live,
-  came: readonly Container[],
-): Promise<void> {
+async function stopOthers({ at, swap, others, unwritten }: Live, came: readonly Container[]): Promise<void> {
   if (came.length === 0) return;
   const { reason, replacement } = swap;
   try {
     const restoreId = replacement.id;
     const about = { reason, restoreId, patienceMs: othersPatienceMs, stopsPaused: true };
-    others.push(await makeStill(parts, { ...about, containers: came, how: 'stop' }, {}));
+    others.push(await makeStill(at, { ...about, containers: came, how: 'stop' }, {}));
   } catch (error) {
     if (isAppError(error, 'unavailable')) throw error;
     // A full disk, or another process that holds one of them, may prevent the journal. Going on is the

@@ -1,8 +1,8 @@
 import path from 'node:path';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { AuditLog, JobOptions } from '../activity/index.ts';
 import { isLedAway, summarize, type RestoreChanges } from '../backup/index.ts';
 import { trialPrefix } from '../hosts/containers.ts';
-import { takeLeases } from '../leases/index.ts';
+import { type LeaseAccess, openLeaseScope, takeLeases } from '../leases/index.ts';
 import { knownError } from '../lib/known-error.ts';
 import { toText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
@@ -10,7 +10,7 @@ import { localTime } from '../model/local-time.ts';
 import type { LogEvent } from '../model/log-entry.ts';
 import { quote } from '../model/quote.ts';
 import { parseTarget } from '../model/target.ts';
-import { liveEntries, planStopsAt } from '../quiesce/index.ts';
+import { liveEntries, planStopsAt, type QuiesceMeans } from '../quiesce/index.ts';
 import { compareTrees } from '../snapshots/index.ts';
 import { dropUndo, isUndoable, listUndoRecords, type UndoRecord } from '../volumes/index.ts';
 import { openReplacement } from './replacement.ts';
@@ -49,13 +49,19 @@ export interface UndoReport {
   readonly until: string;
 }
 
+/** Kept data, its leases, and the containers that run on the live data. */
+export interface UndoAccess extends LeaseAccess {
+  readonly host: QuiesceMeans['host'];
+  readonly log: AuditLog;
+}
+
 /** Finds out what an undo would do; changes nothing. */
 export async function planUndo(
-  parts: Protection,
+  access: QuiesceMeans & { readonly log: AuditLog },
   request: UndoRequest,
   options: JobOptions,
 ): Promise<UndoPlan> {
-  const records = await findRecords(parts, request.what, options);
+  const records = await findRecords(access, request.what, options);
   const [first] = records;
   if (first === undefined) throw nothingKept(request.what);
   const places: UndoPlace[] = [];
@@ -64,11 +70,11 @@ export async function planUndo(
     if (record.kind === 'path' && (await isLedAway(record.name, toText(record.root)))) throw ledAway(record);
     places.push({ record, changes: await changesOf(record, options) });
   }
-  const containers = await parts.host().then(
+  const containers = await access.host().then(
     (host) => host.containers,
     () => undefined,
   );
-  const stops = await planStopsAt(parts, { containers, places: records }, options);
+  const stops = await planStopsAt(access, { containers, places: records }, options);
   return {
     places,
     restoredAt: first.keptAt,
@@ -80,11 +86,16 @@ export async function planUndo(
 }
 
 /** Carries out the plan by the same swap as a restore: a failure leaves everything as it was. */
-export async function applyUndo(parts: Protection, plan: UndoPlan, options: JobOptions): Promise<UndoReport> {
+export async function applyUndo(
+  access: UndoAccess,
+  plan: UndoPlan,
+  options: JobOptions,
+): Promise<UndoReport> {
   if (plan.refusal !== undefined) throw plan.refusal;
-  const { stateDir } = parts;
+  const { stateDir, log } = access;
   const records = plan.places.map(({ record }) => record);
-  await using _leases = await takeLeases(parts, { places: records, work: 'undo the restore of' }, options);
+  const scope = await openLeaseScope(access);
+  await using _leases = await takeLeases(scope, { places: records, work: 'undo the restore of' }, options);
   await refuseChanged(stateDir, records);
   const names = records.map(({ name }) => quote(name)).join(', ');
   try {
@@ -100,62 +111,64 @@ export async function applyUndo(parts: Protection, plan: UndoPlan, options: JobO
       })),
     });
     const { healthyWithinMs } = plan;
-    const ailing = await findAiling(parts, records, options);
+    const ailing = await findAiling(access, records, options);
     const reason = `restore (undo) ${names}`;
     const swap = { replacement, places: records, reason, healthyWithinMs, ailing };
-    const report = await swapLive(parts, swap, options);
+    const report = await swapLive(access, swap, options);
     const until = records.map((record) => record.until).sort()[0] ?? '';
-    await tell(parts, records, { outcome: 'good' });
+    await tell(log, records, { outcome: 'good' });
     return { ...report, names: records.map(({ name }) => name), until };
   } catch (error) {
     const known = stoppedOr(error, options) ?? knownError(error, `Cannot undo the restore of ${names}`);
-    await tell(parts, records, { outcome: 'failed', message: known.message });
+    await tell(log, records, { outcome: 'failed', message: known.message });
     throw known;
   }
 }
 
 async function tell(
-  parts: Protection,
+  log: AuditLog,
   records: readonly UndoRecord[],
   came: Pick<LogEvent, 'outcome' | 'message'>,
 ): Promise<void> {
-  await parts.log.record(records.map(({ name }) => ({ kind: 'undo', volume: name, ...came })));
+  await log.record(records.map(({ name }) => ({ kind: 'undo', volume: name, ...came })));
 }
 
 /** All that is kept here and can be brought back, oldest first. */
-export async function listUndo(parts: Protection): Promise<UndoRecord[]> {
+export async function listUndo(stateDir: string): Promise<UndoRecord[]> {
   const kept: UndoRecord[] = [];
-  for (const record of await listUndoRecords(parts.stateDir)) if (await isUndoable(record)) kept.push(record);
+  for (const record of await listUndoRecords(stateDir)) if (await isUndoable(record)) kept.push(record);
   return kept;
 }
 
 /** Deletes the data kept of the named restore. Permanent. */
 export async function dropKept(
-  parts: Protection,
+  access: UndoAccess,
   request: Pick<UndoRequest, 'what'>,
   options: JobOptions,
 ): Promise<UndoRecord[]> {
-  const records = await findRecords(parts, request.what, options);
+  const { stateDir } = access;
+  const records = await findRecords(access, request.what, options);
   if (records.length === 0) throw nothingKept(request.what);
-  await using _leases = await takeLeases(parts, { places: records, work: 'drop what is kept of' }, options);
-  await refuseChanged(parts.stateDir, records);
-  for (const record of records) await dropUndo(parts.stateDir, record);
+  const scope = await openLeaseScope(access);
+  await using _leases = await takeLeases(scope, { places: records, work: 'drop what is kept of' }, options);
+  await refuseChanged(stateDir, records);
+  for (const record of records) await dropUndo(stateDir, record);
   return records;
 }
 
 /** The records of one restore. */
 async function findRecords(
-  parts: Protection,
+  { stateDir, host: openHost, log }: QuiesceMeans & { readonly log: AuditLog },
   what: string | undefined,
   options: JobOptions,
 ): Promise<UndoRecord[]> {
-  const host = await parts.host().catch(() => undefined);
+  const host = await openHost().catch(() => undefined);
   const identity = (await host?.info({ signal: options.signal }).catch(() => undefined))?.identity;
-  const here = (await listUndoRecords(parts.stateDir)).filter(
+  const here = (await listUndoRecords(stateDir)).filter(
     ({ kind, hostIdentity }) => kind === 'path' || hostIdentity === identity,
   );
   const other = here.at(-1);
-  const names = what === undefined ? await lastRestored(parts, other?.keptAt ?? '') : [nameOf(what)];
+  const names = what === undefined ? await lastRestored(log, other?.keptAt ?? '') : [nameOf(what)];
   const meant = here.findLast(({ name }) => names === undefined || names.includes(name));
   // The newest kept data may belong to another volume, and be a week old.
   if (what === undefined && meant === undefined && other !== undefined) throw keptOfOther(names ?? [], other);
@@ -165,8 +178,8 @@ async function findRecords(
 /**
  * The subject of the last restore or undo. Undefined where the log has none since: a killed one is not in it.
  */
-async function lastRestored(parts: Protection, since: string): Promise<string[] | undefined> {
-  const entries = await parts.log.list({ kinds: ['restore', 'undo'] });
+async function lastRestored(log: AuditLog, since: string): Promise<string[] | undefined> {
+  const entries = await log.list({ kinds: ['restore', 'undo'] });
   // A drill's copies are gone when it ends, and nothing was kept for them.
   const done = entries.filter(
     ({ outcome, volume = '' }) =>

@@ -1,8 +1,8 @@
 import { lstat, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import { type Container, trialLabel } from '../hosts/containers.ts';
-import type { HostInfo } from '../hosts/host.ts';
+import type { HostAccess, HostInfo } from '../hosts/host.ts';
 import type { Volume } from '../model/volume.ts';
 import { requireAnswer } from '../lib/require-answer.ts';
 import { fromText } from '../model/byte-string.ts';
@@ -128,6 +128,11 @@ export function isOfMachine(place: string): boolean {
   return folders.test(place) || files.test(place) || wholes.test(place);
 }
 
+/** A host, and the state folder, which is no data of its containers. */
+export interface HostScope extends HostAccess {
+  readonly stateDir: string;
+}
+
 /** Where containers run, and all that they keep data in. */
 export interface Surroundings {
   readonly host: HostInfo;
@@ -137,7 +142,7 @@ export interface Surroundings {
 
 /** Changes nothing. */
 export async function lookAround(
-  { host: openHost, stateDir }: Pick<Protection, 'host' | 'stateDir'>,
+  { host: openHost, stateDir }: HostScope,
   { signal }: JobOptions,
 ): Promise<Surroundings> {
   const host = await openHost();

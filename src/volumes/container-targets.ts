@@ -4,8 +4,8 @@ import { AppError } from '../model/errors.ts';
 import { didYouMean, nearNames } from '../model/near-names.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';
-import { type BindMount, listBindMounts } from './bind-mounts.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import { type BindMount, listBindMounts, type HostScope } from './bind-mounts.ts';
+import type { JobOptions } from '../activity/index.ts';
 
 /** All that one container keeps data in. */
 export interface ContainerData {
@@ -19,7 +19,7 @@ export interface ContainerData {
 
 /** The data of containers by name or id; `not-found` for a missing container, or one without data. */
 export async function findContainerData(
-  { host: openHost, stateDir }: Pick<Protection, 'host' | 'stateDir'>,
+  { host: openHost, stateDir }: HostScope,
   names: readonly string[],
   { signal }: JobOptions,
 ): Promise<readonly ContainerData[]> {

@@ -9,6 +9,7 @@ export {
   listBindMounts,
   lookAround,
   type BindMount,
+  type HostScope,
   type RealPlace,
   type Surroundings,
 } from './bind-mounts.ts';

@@ -1,5 +1,5 @@
 import type { Host } from '../hosts/host.ts';
-import { type LeaseParts, takeLeases, type Work } from '../leases/index.ts';
+import { type LeaseScope, takeLeases, type Work } from '../leases/index.ts';
 import { matchesFilter } from '../model/filter.ts';
 import { browseVolume } from './browse.ts';
 import { cloneVolume } from './clone-volume.ts';
@@ -20,8 +20,8 @@ export interface EngineOptions {
   /** Set where the host's volumes are managed: removed ones go to their trash. */
   readonly managed?: Pick<ManagedVolumes, 'remove'> | undefined;
   readonly protectedNames?: ProtectedNames | undefined;
-  /** Where work on the volumes takes its leases; undefined for volumes that no other work reaches. */
-  readonly leases: LeaseParts | undefined;
+  /** Opens where work on the volumes takes its leases; undefined for volumes that no other work reaches. */
+  readonly leases: (() => Promise<LeaseScope>) | undefined;
 }
 
 /** The lifecycle of the volumes of one host. The caller closes the host. */
@@ -41,7 +41,7 @@ export function openEngine({
     does: () => Promise<T>,
   ): Promise<T> => {
     const request = { places: [{ kind: 'volume', name }], work } as const;
-    await using _lease = leases && (await takeLeases(leases, request, { signal }));
+    await using _lease = leases && (await takeLeases(await leases(), request, { signal }));
     return await does();
   };
   return {

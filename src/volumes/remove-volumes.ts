@@ -1,5 +1,5 @@
 import type { Host } from '../hosts/host.ts';
-import { type LeaseParts, takeLeases } from '../leases/index.ts';
+import { type LeaseScope, takeLeases } from '../leases/index.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { protectedError } from '../model/volume-name.ts';
 import type { ManagedVolumes } from './managed/managed-volumes.ts';
@@ -25,7 +25,7 @@ export interface RemovalPlace {
   readonly host: Host;
   readonly managed: Pick<ManagedVolumes, 'remove'> | undefined;
   readonly protectedNames: ProtectedNames;
-  readonly leases: LeaseParts | undefined;
+  readonly leases: (() => Promise<LeaseScope>) | undefined;
 }
 
 /** Tries each name, also after a failure. */
@@ -59,7 +59,7 @@ export async function removeOne(
     if (managed !== undefined) await managed.remove(name, { permanent, losesUnsaved, signal });
     else {
       const request = { places: [{ kind: 'volume', name }], work: 'remove' } as const;
-      await using _lease = leases && (await takeLeases(leases, request, { signal }));
+      await using _lease = leases && (await takeLeases(await leases(), request, { signal }));
       await host.removeVolume(name, { signal });
     }
     return undefined;

@@ -16,12 +16,12 @@ import {
   settle,
   settleLeft,
   type TrashJournal,
-  type TrashJournalParts,
+  type TrashJournalScope,
 } from './trash-journal.ts';
 import { nameNear, newJournal } from './trash-journals.ts';
 import { WorkLog } from './work-log.ts';
 
-export interface RestoreTrashParts extends TrashJournalParts {
+export interface RestoreTrashScope extends TrashJournalScope {
   readonly managed: Pick<ManagedVolumes, 'find' | 'remove' | 'label' | 'listTrash' | 'restoreTrash'>;
   host(): Promise<Host>;
   /** Called for a managed volume that is back. */
@@ -43,16 +43,16 @@ export interface RestoreTrashOptions {
  * nothing is merged.
  */
 export async function restoreTrash(
-  parts: RestoreTrashParts,
+  scope: RestoreTrashScope,
   which: string,
   options: RestoreTrashOptions,
 ): Promise<string> {
-  const { managed, isOwnWanted } = parts;
-  await settleLeft(parts);
+  const { managed, isOwnWanted } = scope;
+  await settleLeft(scope);
   const trashed = find(await managed.listTrash(), which);
   const name = trashed?.labels[removedFromLabel];
   const own = async (volume: ManagedVolume): Promise<string> => {
-    await parts.ownIsBack(volume, options.signal);
+    await scope.ownIsBack(volume, options.signal);
     return volume.name;
   };
   if (trashed === undefined || name === undefined)
@@ -62,24 +62,24 @@ export async function restoreTrash(
     await managed.restoreTrash(trashed.id, { ...options, to });
     return await own(await managed.label(to, { [removedFromLabel]: undefined }));
   }
-  const engine = await parts.host();
+  const engine = await scope.host();
   if (engine.kind === 'embedded') throw noEngine(name);
-  await using _lock = await lockRestores(parts.stateDir);
-  await bringBack({ ...parts, engine }, trashed, { ...options, to });
+  await using _lock = await lockRestores(scope.stateDir);
+  await bringBack({ ...scope, engine }, trashed, { ...options, to });
   return to;
 }
 
 /** The trash, newest first; with what a kill left on its way out, without what is on its way now. */
 export async function listTrash(
-  parts: Omit<RestoreTrashParts, 'host' | 'isOwnWanted' | 'ownIsBack'>,
+  scope: Omit<RestoreTrashScope, 'host' | 'isOwnWanted' | 'ownIsBack'>,
 ): Promise<TrashedVolume[]> {
   try {
-    await settleLeft(parts);
+    await settleLeft(scope);
   } catch (error) {
     const { code, message } = knownError(error, 'Cannot put right what a restore from the trash has left');
-    if (code !== 'locked') parts.onWarning?.(message);
+    if (code !== 'locked') scope.onWarning?.(message);
   }
-  return await parts.managed.listTrash();
+  return await scope.managed.listTrash();
 }
 
 /** As the trash finds them, by the former name too. The newest is first. */
@@ -98,11 +98,11 @@ function noEngine(name: string): AppError {
   );
 }
 
-type EngineParts = RestoreTrashParts & { readonly engine: Host };
+type EngineScope = RestoreTrashScope & { readonly engine: Host };
 type Request = RestoreTrashOptions & { readonly to: string };
 
-async function bringBack(parts: EngineParts, trashed: TrashedVolume, { to, signal }: Request): Promise<void> {
-  const { engine, managed, stateDir } = parts;
+async function bringBack(scope: EngineScope, trashed: TrashedVolume, { to, signal }: Request): Promise<void> {
+  const { engine, managed, stateDir } = scope;
   const log = new WorkLog({ signal });
   const target = { engine, to, name: nameBefore(trashed), log };
   await using _claim = await claimVolume(engine, to);
@@ -128,7 +128,7 @@ async function bringBack(parts: EngineParts, trashed: TrashedVolume, { to, signa
       work: () => giveToEngine({ ...target, kept, noteCopy }),
     });
   } catch (error) {
-    await settle(parts);
+    await settle(scope);
     throw error;
   }
   await managed.remove(near, { permanent: true, isHeld: true });

@@ -1,6 +1,6 @@
 import { lstat, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { HostInfo } from '../hosts/host.ts';
+import type { HostAccess, HostInfo } from '../hosts/host.ts';
 import { requireAnswer } from '../lib/require-answer.ts';
 import { fromText } from '../model/byte-string.ts';
 import { AppError, errnoOf, isAppError } from '../model/errors.ts';
@@ -8,8 +8,8 @@ import { quote } from '../model/quote.ts';
 import { parseTarget } from '../model/target.ts';
 import type { Volume } from '../model/volume.ts';
 import { didYouMean, nearNames } from '../model/near-names.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
-import { planBindMounts } from './bind-mounts.ts';
+import type { JobOptions } from '../activity/index.ts';
+import { type HostScope, planBindMounts } from './bind-mounts.ts';
 import { findContainerData, whySkipped } from './container-targets.ts';
 import { findVolume } from './find-volume.ts';
 
@@ -41,7 +41,7 @@ export interface TargetChoice {
 
 /** Finds all targets before any work begins: a typo stops the whole command, and never makes a volume. */
 export async function resolveTargets(
-  parts: Protection,
+  scope: HostScope,
   request: TargetRequest,
   options: JobOptions,
 ): Promise<TargetChoice> {
@@ -52,11 +52,11 @@ export async function resolveTargets(
     });
   }
   const named: BackupTarget[] = [];
-  for (const text of request.targets) named.push(await resolveTarget(parts, text, options));
-  const mounted = await mountedTargets(parts, { ...request, containers }, options);
-  const chosen = await volumeTargets(parts, request, options);
+  for (const text of request.targets) named.push(await resolveTarget(scope, text, options));
+  const mounted = await mountedTargets(scope, { ...request, containers }, options);
+  const chosen = await volumeTargets(scope, request, options);
   const targets = unique([...named, ...chosen.targets, ...mounted.targets]);
-  const stacks = await stacksOfPaths(parts, targets, options);
+  const stacks = await stacksOfPaths(scope, targets, options);
   return {
     targets,
     moments: new Map([...stacks, ...mounted.moments]),
@@ -65,12 +65,12 @@ export async function resolveTargets(
 }
 
 async function volumeTargets(
-  parts: Protection,
+  access: HostAccess,
   request: TargetRequest,
   options: JobOptions,
 ): Promise<Omit<TargetChoice, 'moments'>> {
   if (!request.all && request.stacks.length === 0) return { targets: [], skipped: [] };
-  const host = await parts.host();
+  const host = await access.host();
   const info = await host.info({ signal: options.signal });
   const volumes = await host.listVolumes({ signal: options.signal });
   const chosen = chooseVolumes(volumes, request);
@@ -85,15 +85,15 @@ async function volumeTargets(
 
 /** The data of named containers, each at one moment; a stack's together with the rest of that stack. */
 async function mountedTargets(
-  parts: Protection,
+  scope: HostScope,
   request: TargetRequest & { readonly containers: readonly string[] },
   options: JobOptions,
 ): Promise<TargetChoice> {
   if (request.containers.length === 0) return { targets: [], moments: new Map(), skipped: [] };
-  const host = await (await parts.host()).info({ signal: options.signal });
+  const host = await (await scope.host()).info({ signal: options.signal });
   const moments = new Map<BackupTarget, string>();
   const skipped: TargetChoice['skipped'][number][] = [];
-  for (const data of await findContainerData(parts, request.containers, options)) {
+  for (const data of await findContainerData(scope, request.containers, options)) {
     skipped.push(...data.skipped);
     const together = data.stack === undefined ? `container ${data.container}` : `stack ${data.stack}`;
     for (const volume of data.volumes) {
@@ -118,16 +118,15 @@ async function resolveMounted(source: string, options: JobOptions): Promise<Back
 
 /** Directories that only one stack's containers mount are saved at its moment. None without an engine. */
 async function stacksOfPaths(
-  parts: Protection,
+  { host: openHost, stateDir }: HostScope,
   targets: readonly BackupTarget[],
   { signal }: JobOptions,
 ): Promise<ReadonlyMap<BackupTarget, string>> {
   const paths = targets.filter(({ kind }) => kind === 'path');
   if (paths.length === 0 || targets.length === 1) return new Map();
   try {
-    const host = await parts.host();
+    const host = await openHost();
     const containers = (await host.containers?.list({ signal })) ?? [];
-    const { stateDir } = parts;
     const mounts = planBindMounts(containers, { stateDir, host: await host.info({ signal }) });
     const stacks = new Map(mounts.map(({ source, stack }) => [source, stack]));
     return new Map(
@@ -166,10 +165,10 @@ export function chooseVolumes(
   };
 }
 
-async function resolveTarget(parts: Protection, text: string, options: JobOptions): Promise<BackupTarget> {
+async function resolveTarget(access: HostAccess, text: string, options: JobOptions): Promise<BackupTarget> {
   const target = parseTarget(text);
   if (target.kind === 'path') return await resolvePath(target.path, options);
-  const host = await parts.host();
+  const host = await access.host();
   const volume = await findVolume(host, target.name, options);
   return { kind: 'volume', name: volume.name, volume, host: await host.info({ signal: options.signal }) };
 }

@@ -65,7 +65,7 @@ describe('the trash for volumes of another engine', () => {
     await using held = new AsyncDisposableStack();
     const isTaken = await trash.take(volume(), async () => {
       const places = [{ kind: 'volume', name: 'pg', hostIdentity: catalog.stateId() }] as const;
-      held.use(await takeLeases({ stateDir, catalog: async () => catalog }, { places, work: 'back up' }, {}));
+      held.use(await takeLeases({ stateDir, catalog }, { places, work: 'back up' }, {}));
       return await removeThere();
     });
     expect(isTaken).toBe(true);

@@ -37,7 +37,7 @@ export interface ForeignVolume {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-export interface ForeignTrashParts {
+export interface ForeignTrashScope {
   readonly managed: Pick<ManagedVolumes, 'create' | 'find' | 'remove'>;
   readonly stateDir: string;
 }
@@ -54,8 +54,8 @@ export interface ForeignTrash extends AsyncDisposable {
   take(volume: ForeignVolume, removeThere: () => Promise<boolean>): Promise<boolean>;
 }
 
-export async function openForeignTrash(parts: ForeignTrashParts): Promise<ForeignTrash> {
-  const lock = await lockJournals(journalDir(parts.stateDir));
+export async function openForeignTrash(scope: ForeignTrashScope): Promise<ForeignTrash> {
+  const lock = await lockJournals(journalDir(scope.stateDir));
   if ('heldBy' in lock) {
     throw new AppError(
       'in-use',
@@ -67,16 +67,16 @@ export async function openForeignTrash(parts: ForeignTrashParts): Promise<Foreig
   }
   await using opened = new AsyncDisposableStack();
   opened.use(lock);
-  await settle(parts);
+  await settle(scope);
   const held = opened.move();
   return {
-    take: (volume, removeThere) => take(parts, volume, removeThere),
+    take: (volume, removeThere) => take(scope, volume, removeThere),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }
 
 async function take(
-  { managed, stateDir }: ForeignTrashParts,
+  { managed, stateDir }: ForeignTrashScope,
   volume: ForeignVolume,
   removeThere: () => Promise<boolean>,
 ): Promise<boolean> {
@@ -149,7 +149,7 @@ async function removedThere(
 }
 
 /** Moves data back if its engine still has the volume, otherwise to the trash. */
-async function settle({ managed, stateDir }: ForeignTrashParts): Promise<void> {
+async function settle({ managed, stateDir }: ForeignTrashScope): Promise<void> {
   for (const journal of await listJournals(journalDir(stateDir))) {
     await settleOne(managed, await readJournal(journal, isForeignJournal));
     await rm(journal, { force: true });
@@ -172,7 +172,7 @@ function isForeignJournal({ name, path }: Partial<Record<keyof ForeignJournal, u
 }
 
 async function settleOne(
-  managed: ForeignTrashParts['managed'],
+  managed: ForeignTrashScope['managed'],
   { name, path, data, isCopy = false }: ForeignJournal,
 ): Promise<void> {
   const kept = await managed.find(name);
@@ -197,7 +197,7 @@ async function settleOne(
 
 /** What an app wrote meanwhile into the empty directory in its place goes to the trash. */
 async function moveBack(
-  managed: ForeignTrashParts['managed'],
+  managed: ForeignTrashScope['managed'],
   { name, mountpoint }: ManagedVolume,
   path: string,
 ): Promise<void> {
@@ -218,7 +218,7 @@ function journalDir(stateDir: string): string {
 
 /** A managed volume of the same name, or of a similar one when that is taken or too long. */
 async function makePlace(
-  managed: ForeignTrashParts['managed'],
+  managed: ForeignTrashScope['managed'],
   { name, labels }: ForeignVolume,
 ): Promise<ManagedVolume> {
   const isFree = fitsTrash(name) && (await managed.find(name)) === undefined;

@@ -11,7 +11,7 @@ import { removeEmpty, syncNames } from './kept-directory.ts';
 import { listJournals, lockJournals, readJournal } from './trash-journals.ts';
 import { isUnfinishedFill } from '../lib/stage-names.ts';
 
-export interface TrashJournalParts {
+export interface TrashJournalScope {
   readonly managed: Pick<ManagedVolumes, 'find' | 'remove'>;
   readonly stateDir: string;
   /** Receives what could not be settled. It is tried again the next time. */
@@ -42,24 +42,24 @@ export async function lockRestores(stateDir: string): Promise<AsyncDisposable> {
 }
 
 /** Has work only after a kill. `locked` while another process is restoring. */
-export async function settleLeft(parts: TrashJournalParts): Promise<void> {
-  if ((await listJournals(journalDir(parts.stateDir))).length === 0) return;
-  await using _lock = await lockRestores(parts.stateDir);
-  await settle(parts);
+export async function settleLeft(scope: TrashJournalScope): Promise<void> {
+  if ((await listJournals(journalDir(scope.stateDir))).length === 0) return;
+  await using _lock = await lockRestores(scope.stateDir);
+  await settle(scope);
 }
 
 /**
  * Moves to the trash again what did not reach the engine. The caller holds the lock. A journal that cannot be
  * settled does not block the others.
  */
-export async function settle(parts: TrashJournalParts): Promise<void> {
-  for (const path of await listJournals(journalDir(parts.stateDir))) {
+export async function settle(scope: TrashJournalScope): Promise<void> {
+  for (const path of await listJournals(journalDir(scope.stateDir))) {
     try {
-      await settleOne(parts.managed, await readJournal(path, isTrashJournal));
+      await settleOne(scope.managed, await readJournal(path, isTrashJournal));
       await rm(path, { force: true });
     } catch (error) {
       const why = errorMessage(error);
-      parts.onWarning?.(`What a restore from the trash has left is not put right yet: ${why}`);
+      scope.onWarning?.(`What a restore from the trash has left is not put right yet: ${why}`);
     }
   }
 }
@@ -73,7 +73,7 @@ function isTextOrNone(value: unknown): boolean {
 }
 
 async function settleOne(
-  managed: TrashJournalParts['managed'],
+  managed: TrashJournalScope['managed'],
   { name, data, root }: TrashJournal,
 ): Promise<void> {
   if (root !== undefined) await removeUnfinished(root);

@@ -54,7 +54,7 @@ async function cancelWhen(isWaiting: () => boolean): Promise<Cancelled> {
   let isReady = false;
   const justBefore = async (): Promise<void> => void (isReady = true);
   const request: StillRequest = { containers, how: 'pause', briefMs: 30_000, reason: 'test', justBefore };
-  const ended = makeStill(world.parts, request, { signal }).then(
+  const ended = makeStill(world.access, request, { signal }).then(
     () => undefined,
     (error: unknown) => error,
   );

@@ -47,7 +47,7 @@ async function start(name: string, ...options: string[]): Promise<void> {
 async function still(request: Partial<StillRequest> = {}): Promise<StillContainers> {
   const containers = (await world.host.containers?.list()) ?? [];
   return await makeStill(
-    world.parts,
+    world.access,
     { containers, how: 'pause', briefMs: 30_000, reason: 'test', ...request },
     {},
   );
@@ -239,17 +239,17 @@ describe('the guardian', () => {
     };
     await leave();
     setFrozenState(group, '1');
-    const { jobs } = await recoverApps(world.parts, {});
+    const { jobs } = await recoverApps(world.access, {});
     expect(jobs).toMatchObject([{ apps: ['db'], error: undefined }]);
     expect(frozenState(group)).toBe('0');
     await leave();
     await engine.docker(['pause', 'db']);
-    expect((await recoverApps(world.parts, {})).jobs).toMatchObject([{ apps: [], error: undefined }]);
+    expect((await recoverApps(world.access, {})).jobs).toMatchObject([{ apps: [], error: undefined }]);
     expect([await state('db'), frozenState(group)]).toEqual(['paused', '1']);
     await engine.docker(['unpause', 'db']);
     await leave();
     await engine.docker(['rm', '-f', 'db']);
-    expect((await recoverApps(world.parts, {})).jobs).toMatchObject([{ apps: [], error: undefined }]);
+    expect((await recoverApps(world.access, {})).jobs).toMatchObject([{ apps: [], error: undefined }]);
     rmSync(join(world.stateDir, 'journal-apps'), { recursive: true });
   });
 });

@@ -5,12 +5,12 @@ import type { Host } from '../../src/hosts/host.ts';
 import { openDockerHost } from '../../src/hosts/docker/docker-host.ts';
 import { findControlGroup } from '../../src/quiesce/freeze/control-group.ts';
 import { openAuditLog } from '../../src/activity/log/open-audit-log.ts';
-import type { Protection } from '../../src/activity/protection.ts';
+import type { BackupAccess } from '../../src/backup/backup.ts';
 import type { PrivateEngine } from '../docker/private-engine.ts';
 
 /** What a test needs to make an engine's containers still, and to see the result. */
 export interface FrozenWorld extends AsyncDisposable {
-  readonly parts: Protection;
+  readonly access: BackupAccess;
   readonly stateDir: string;
   readonly host: Host;
   /** The folder of a container's control group. */
@@ -26,7 +26,7 @@ export async function openFrozenWorld(engine: PrivateEngine): Promise<FrozenWorl
   return {
     stateDir,
     host,
-    parts: {
+    access: {
       stateDir,
       catalog: unused,
       host: async () => host,

@@ -93,15 +93,15 @@ describe.each(settings)('on $name', (setting) => {
 
   test('every two works run at once or exclude each other as the table says', async () => {
     await using holder = holderIn(setting);
-    const parts = {
+    const scope = {
       stateDir: on.cli.stateDir,
-      catalog: async () => catalog,
+      catalog,
       host: host === 'docker' ? async () => engineHost : undefined,
     };
     for (const held of allWorks) {
       await holder.hold(held, 'pg');
       for (const tried of allWorks) {
-        const taking = takeLeases(parts, { places: [{ kind: 'volume', name: 'pg' }], work: tried }, {});
+        const taking = takeLeases(scope, { places: [{ kind: 'volume', name: 'pg' }], work: tried }, {});
         if (!excludes(held, tried)) {
           await using _beside = await taking;
           continue;
@@ -116,7 +116,7 @@ describe.each(settings)('on $name', (setting) => {
     }
     await holder.kill();
     await using _free = await takeLeases(
-      parts,
+      scope,
       { places: [{ kind: 'volume', name: 'pg' }], work: 'restore' },
       {},
     );

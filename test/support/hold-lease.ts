@@ -12,11 +12,11 @@ import type { Work } from '../../src/leases/works.ts';
 const [stateDir = '', dockerHost = ''] = process.argv.slice(2);
 using catalog = openSqliteCatalog(join(stateDir, 'catalog.db'));
 await using host = dockerHost === '' ? undefined : await openDockerHost({ env: { DOCKER_HOST: dockerHost } });
-const parts = { stateDir, catalog: async () => catalog, host: host && (async () => host) };
+const scope = { stateDir, catalog, host: host && (async () => host) };
 let held: AsyncDisposable | undefined;
 for await (const line of createInterface(process.stdin)) {
   const { work, name } = JSON.parse(line) as { readonly work?: Work; readonly name: string };
   await held?.[Symbol.asyncDispose]();
-  held = work && (await takeLeases(parts, { places: [{ kind: 'volume', name }], work }, {}));
+  held = work && (await takeLeases(scope, { places: [{ kind: 'volume', name }], work }, {}));
   console.log('held');
 }

@@ -18,7 +18,7 @@ import { appendLines, listSegments, nextSegmentName, readLines } from './segment
 import { verifyLog } from './verify-log.ts';
 import { withoutSecrets } from './without-secrets.ts';
 
-export interface AuditLogParts {
+export interface AuditLogOptions {
   readonly stateDir: string;
   readonly now: () => number;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -29,24 +29,24 @@ export interface AuditLogParts {
 }
 
 /** The log in the state folder's `log/`. No file is made before the first entry. */
-export function openAuditLog(parts: AuditLogParts): AuditLog {
-  const folder = path.join(parts.stateDir, 'log');
-  const writer = new LogWriter(parts, folder);
+export function openAuditLog(given: AuditLogOptions): AuditLog {
+  const folder = path.join(given.stateDir, 'log');
+  const writer = new LogWriter(given, folder);
   return {
     record: (events) => writer.record(events),
     list: (filter) => listEntries(folder, filter),
-    verify: (options) => verify(parts, folder, options?.signal),
+    verify: (options) => verify(given, folder, options?.signal),
   };
 }
 
 class LogWriter {
-  readonly #parts: AuditLogParts;
+  readonly #options: AuditLogOptions;
   readonly #folder: string;
   /** What could not be recorded in the catalog either. */
   #unnoted: UnwrittenLog | undefined;
 
-  constructor(parts: AuditLogParts, folder: string) {
-    this.#parts = parts;
+  constructor(given: AuditLogOptions, folder: string) {
+    this.#options = given;
     this.#folder = folder;
   }
 
@@ -64,13 +64,15 @@ class LogWriter {
 
   #warn(error: unknown, action: string): void {
     const { message } = knownError(error, action);
-    this.#parts.onWarning?.(`${message}. What was done is not in it; everything else is as it was reported.`);
+    this.#options.onWarning?.(
+      `${message}. What was done is not in it; everything else is as it was reported.`,
+    );
   }
 
   async #noteUnwritten(count: number): Promise<void> {
-    const unwritten = { count, since: new Date(this.#parts.now()).toISOString() };
+    const unwritten = { count, since: new Date(this.#options.now()).toISOString() };
     try {
-      (await this.#parts.catalog()).noteUnwrittenLog(unwritten);
+      (await this.#options.catalog()).noteUnwrittenLog(unwritten);
     } catch {
       // The same disk may be full: this process still remembers it, and warns.
       this.#unnoted = { ...unwritten, ...this.#unnoted, count: count + (this.#unnoted?.count ?? 0) };
@@ -78,11 +80,11 @@ class LogWriter {
   }
 
   async #append(events: readonly LogEvent[]): Promise<void> {
-    const { stateDir, segmentBytes = 4 * 1024 * 1024 } = this.#parts;
+    const { stateDir, segmentBytes = 4 * 1024 * 1024 } = this.#options;
     const folder = this.#folder;
     await mkdir(folder, { recursive: true, mode: 0o700 });
     using _lock = await lockLog(folder);
-    const catalog = await this.#parts.catalog();
+    const catalog = await this.#options.catalog();
     const key = await readOrMakeLogKey(stateDir);
     const tail = await readTail(await listSegments(folder), key.bytes);
     const plan = planAppend({ tail, ...this.#remembered(catalog, key) });
@@ -91,7 +93,7 @@ class LogWriter {
       outcome: 'good',
       message: gapMessage(gap),
     }));
-    const request = { after: plan.after, parts: this.#parts, key: key.bytes };
+    const request = { after: plan.after, given: this.#options, key: key.bytes };
     const { text, end } = chainOf([...gaps, ...events], request);
     const isNext = tail.segment === undefined || tail.endBytes >= segmentBytes;
     await appendLines({
@@ -106,7 +108,7 @@ class LogWriter {
     } catch (error) {
       // Nothing is lost: the next entry follows the last one in the log.
       const { message } = knownError(error, 'Cannot remember where the log ends');
-      this.#parts.onWarning?.(`${message}.`);
+      this.#options.onWarning?.(`${message}.`);
     }
   }
 
@@ -123,16 +125,16 @@ class LogWriter {
 
 interface ChainRequest {
   readonly after: ChainPlace;
-  readonly parts: AuditLogParts;
+  readonly given: AuditLogOptions;
   readonly key: Uint8Array;
 }
 
 function chainOf(
   events: readonly LogEvent[],
-  { after, parts, key }: ChainRequest,
+  { after, given, key }: ChainRequest,
 ): { text: string; end: ChainPlace } {
-  const time = new Date(parts.now()).toISOString();
-  const by = userName(parts.env);
+  const time = new Date(given.now()).toISOString();
+  const by = userName(given.env);
   let end = after;
   let text = '';
   for (const event of events) {
@@ -145,7 +147,7 @@ function chainOf(
   return { text, end };
 }
 
-function userName(env: AuditLogParts['env']): string {
+function userName(env: AuditLogOptions['env']): string {
   const own = ownName();
   const asked = env['SUDO_USER'];
   return asked === undefined || asked === '' || asked === own ? own : `${asked} as ${own}`;
@@ -197,16 +199,16 @@ function isWanted(entry: LogEntry, { volume, kinds, sinceMs }: LogFilter): boole
 }
 
 async function verify(
-  parts: AuditLogParts,
+  given: AuditLogOptions,
   folder: string,
   signal: AbortSignal | undefined,
 ): Promise<LogVerification> {
-  const key = await readLogKey(parts.stateDir);
-  const catalog = await parts.catalog();
+  const key = await readLogKey(given.stateDir);
+  const catalog = await given.catalog();
   const isThere = (await listSegments(folder)).length > 0;
   if (key === undefined && (isThere || catalog.logAnchor() !== undefined)) {
     throw new AppError('not-found', 'The log cannot be verified: its key is not there', {
-      hint: `Bring ${quote(path.join(parts.stateDir, 'keys', 'log.secret'))} back from where you keep its copy.`,
+      hint: `Bring ${quote(path.join(given.stateDir, 'keys', 'log.secret'))} back from where you keep its copy.`,
     });
   }
   if (!isThere || key === undefined)

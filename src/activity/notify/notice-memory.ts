@@ -3,7 +3,7 @@ import { knownError } from '../../lib/known-error.ts';
 import type { Happening, NoticeEvent } from './notifier.ts';
 import { asTold, type Notice, type NoticePlan, noticeKey, planNotice } from './plan-notice.ts';
 
-export interface NoticeMemoryParts {
+export interface NoticeScope {
   readonly repository?: string | undefined;
   readonly now: () => number;
   catalog(): Promise<Catalog>;
@@ -18,16 +18,16 @@ const dayMs = 86_400_000;
  * catalog that cannot be written prevents no message: that is when it matters most.
  */
 export async function decideNotices(
-  parts: NoticeMemoryParts,
+  scope: NoticeScope,
   happenings: readonly Happening[],
 ): Promise<NoticePlan[]> {
-  const { repository, remindMs = dayMs } = parts;
+  const { repository, remindMs = dayMs } = scope;
   const plans: NoticePlan[] = [];
   for (const happening of happenings) {
     const key = noticeKey(happening, repository);
-    const record = await tryTo(parts, (catalog) => catalog.findNotice(key));
-    const plan = planNotice(happening, { record, repository, nowMs: parts.now(), remindMs });
-    await tryTo(parts, (catalog) => {
+    const record = await tryTo(scope, (catalog) => catalog.findNotice(key));
+    const plan = planNotice(happening, { record, repository, nowMs: scope.now(), remindMs });
+    await tryTo(scope, (catalog) => {
       if (plan.record !== undefined) catalog.saveNotice(plan.record);
       else if (record !== undefined) catalog.removeNotice(key);
     });
@@ -38,11 +38,11 @@ export async function decideNotices(
 
 /** These notices have been delivered. */
 export async function rememberTold(
-  parts: NoticeMemoryParts,
+  scope: NoticeScope,
   plans: readonly NoticePlan[],
   told: ReadonlySet<Notice>,
 ): Promise<void> {
-  await tryTo(parts, (catalog) => {
+  await tryTo(scope, (catalog) => {
     for (const { notice, record, key } of plans) {
       if (notice === undefined || record === undefined || !told.has(notice)) continue;
       const now = catalog.findNotice(key);
@@ -67,10 +67,10 @@ interface MessageKind {
 }
 
 /** Admits a bounded number of messages of a kind per hour, over all processes. */
-export async function admit(parts: NoticeMemoryParts, kind: MessageKind): Promise<Admission> {
+export async function admit(scope: NoticeScope, kind: MessageKind): Promise<Admission> {
   const key = keyOf(kind);
-  const record = await tryTo(parts, (catalog) => catalog.findNotice(key));
-  const nowMs = parts.now();
+  const record = await tryTo(scope, (catalog) => catalog.findNotice(key));
+  const nowMs = scope.now();
   const sinceMs = nowMs - Date.parse(record?.firstAt ?? '');
   const isSameHour = sinceMs >= 0 && sinceMs < hourMs;
   const sent = isSameHour ? (record?.count ?? 0) : 0;
@@ -83,13 +83,13 @@ export async function admit(parts: NoticeMemoryParts, kind: MessageKind): Promis
     firstAt: isSameHour ? (record?.firstAt ?? now) : now,
     toldCount: isAdmitted ? 0 : heldBack + 1,
   };
-  await tryTo(parts, (catalog) => catalog.saveNotice(next));
+  await tryTo(scope, (catalog) => catalog.saveNotice(next));
   return { isAdmitted, remark: remarkOn({ heldBack, isLast: next.count === mostAnHour }) };
 }
 
 /** Gives back the admission of a message that did not arrive. */
-export async function takeBack(parts: NoticeMemoryParts, kind: MessageKind): Promise<void> {
-  await tryTo(parts, (catalog) => {
+export async function takeBack(scope: NoticeScope, kind: MessageKind): Promise<void> {
+  await tryTo(scope, (catalog) => {
     const record = catalog.findNotice(keyOf(kind));
     if (record !== undefined) catalog.saveNotice({ ...record, count: Math.max(0, record.count - 1) });
   });
@@ -110,12 +110,12 @@ function remarkOn({
   return isLast ? 'This was much for an hour: what comes until it is over is held back.' : undefined;
 }
 
-async function tryTo<T>(parts: NoticeMemoryParts, work: (catalog: Catalog) => T): Promise<T | undefined> {
+async function tryTo<T>(scope: NoticeScope, work: (catalog: Catalog) => T): Promise<T | undefined> {
   try {
-    return work(await parts.catalog());
+    return work(await scope.catalog());
   } catch (error) {
     const { message } = knownError(error);
-    parts.onWarning?.(`It is not remembered what was told: ${message}`);
+    scope.onWarning?.(`It is not remembered what was told: ${message}`);
     return undefined;
   }
 }

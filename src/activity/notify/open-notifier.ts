@@ -16,7 +16,7 @@ import { send } from './send.ts';
 import { type Ping, sendPing } from './senders/ping.ts';
 import { tryToSend } from './try-to-send.ts';
 
-export interface NotifierParts {
+export interface NotifierOptions {
   /** Called each time there is something to send. */
   channels(): Promise<readonly Channel[]>;
   readonly hostname: string;
@@ -35,12 +35,12 @@ export interface NotifierParts {
   readonly remindMs?: number | undefined;
 }
 
-export function openNotifier(parts: NotifierParts): Notifier {
-  return new GatheringNotifier(parts);
+export function openNotifier(options: NotifierOptions): Notifier {
+  return new GatheringNotifier(options);
 }
 
 class GatheringNotifier implements Notifier {
-  readonly #parts: NotifierParts;
+  readonly #options: NotifierOptions;
   readonly #closing = new AbortController();
   #gathered: WatchedEvent[] = [];
   readonly #runs = new Set<OpenRun>();
@@ -50,8 +50,8 @@ class GatheringNotifier implements Notifier {
   readonly #lines = new Map<string, Promise<unknown>>();
   #work: Promise<void> = Promise.resolve();
 
-  constructor(parts: NotifierParts) {
-    this.#parts = parts;
+  constructor(options: NotifierOptions) {
+    this.#options = options;
   }
 
   begin({ subjects, policy }: BackupRun): Disposable {
@@ -81,16 +81,16 @@ class GatheringNotifier implements Notifier {
 
   #gather(event: WatchedEvent): void {
     this.#gathered.push(event);
-    this.#timer ??= setTimeout(() => this.#flush(), this.#parts.gatherMs ?? 5000).unref();
+    this.#timer ??= setTimeout(() => this.#flush(), this.#options.gatherMs ?? 5000).unref();
   }
 
   async test(
     name: string | undefined,
     { signal }: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<SendResult[]> {
-    const channels = chosen(await this.#parts.channels(), name);
+    const channels = chosen(await this.#options.channels(), name);
     const message = testMessage(this.#facts());
-    const { env } = this.#parts;
+    const { env } = this.#options;
     const all = { env, signal: signal ?? new AbortController().signal };
     return await Promise.all(
       channels.map((channel) =>
@@ -115,7 +115,7 @@ class GatheringNotifier implements Notifier {
     this.#flush();
     const finished = this.#work.then(() => Promise.all(this.#lines.values()));
     const { signal } = this.#closing;
-    const limit = sleep(this.#parts.closeMs ?? 20_000, undefined, { signal, ref: false }).catch(() => {});
+    const limit = sleep(this.#options.closeMs ?? 20_000, undefined, { signal, ref: false }).catch(() => {});
     await Promise.race([finished, limit]);
     this.#closing.abort();
     await finished;
@@ -133,12 +133,12 @@ class GatheringNotifier implements Notifier {
   #next(work: (channels: readonly Channel[]) => Promise<void>): void {
     this.#work = this.#work.then(async () => {
       try {
-        const channels = await this.#parts.channels();
+        const channels = await this.#options.channels();
         if (channels.length > 0) await work(channels);
       } catch (error) {
         const { message, detail = '' } = knownError(error);
         const [first = ''] = detail.split('\n');
-        this.#parts.onWarning?.(`Nobody could be told what happened: ${message}${first && `: ${first}`}`);
+        this.#options.onWarning?.(`Nobody could be told what happened: ${message}${first && `: ${first}`}`);
       }
     });
   }
@@ -147,16 +147,16 @@ class GatheringNotifier implements Notifier {
     for (const channel of pingsOf(channels)) {
       const failing: StillFailing = this.#failing.get(channel.name) ?? new Map();
       this.#failing.set(channel.name, failing);
-      const pings = planPings(channel, events, { failing, nowMs: this.#parts.now() });
+      const pings = planPings(channel, events, { failing, nowMs: this.#options.now() });
       for (const ping of pings) void this.#ping(channel, ping);
     }
     const happenings = events.flatMap((event) => (event.kind === 'happened' ? [event.happening] : []));
-    const plans = await decideNotices(this.#parts, happenings);
+    const plans = await decideNotices(this.#options, happenings);
     const notices = plans.flatMap(({ notice }) => notice ?? []);
     const sent = await Promise.all(
       channels.filter((channel) => !isWatch(channel)).map((channel) => this.#send(channel, notices)),
     );
-    await rememberTold(this.#parts, plans, new Set(sent.flat()));
+    await rememberTold(this.#options, plans, new Set(sent.flat()));
   }
 
   /** Returns the notices that were delivered. */
@@ -165,7 +165,7 @@ class GatheringNotifier implements Notifier {
     for (const event of gravity) {
       if (!wanted.some((notice) => notice.event === event)) continue;
       const kind = { channel: channel.name, event };
-      const { isAdmitted, remark } = await admit(this.#parts, kind);
+      const { isAdmitted, remark } = await admit(this.#options, kind);
       if (!isAdmitted) {
         wanted = wanted.filter((notice) => notice.event !== event);
         continue;
@@ -173,14 +173,14 @@ class GatheringNotifier implements Notifier {
       const message = composeMessage(wanted, { ...this.#facts(), remark }, channel);
       const { isSent } = await this.#line(channel, (context) => send(channel, message, context));
       if (isSent) return wanted;
-      await takeBack(this.#parts, kind);
+      await takeBack(this.#options, kind);
       return [];
     }
     return [];
   }
 
   #facts(): ComposeFacts {
-    const { hostname, repository, now } = this.#parts;
+    const { hostname, repository, now } = this.#options;
     return { host: hostname, repository, nowMs: now() };
   }
 
@@ -190,7 +190,7 @@ class GatheringNotifier implements Notifier {
 
   async #line(channel: Channel, attempt: Parameters<typeof tryToSend>[0]['attempt']): Promise<SendResult> {
     const before = this.#lines.get(channel.name) ?? Promise.resolve();
-    const { env } = this.#parts;
+    const { env } = this.#options;
     const { signal } = this.#closing;
     const sending = before.then(async () => {
       const result = await tryToSend({ channel, env, signal, attempt });
@@ -203,9 +203,9 @@ class GatheringNotifier implements Notifier {
 
   async #complain({ channel, message, attempts }: SendResult): Promise<void> {
     const text = `The notification over ${quote(channel)} was not sent: ${message ?? ''}`;
-    this.#parts.onWarning?.(text);
+    this.#options.onWarning?.(text);
     const tries = attempts > 1 ? ` (${attempts} attempts)` : '';
-    await this.#parts.log.record([{ kind: 'notify', outcome: 'failed', message: `${text}${tries}` }]);
+    await this.#options.log.record([{ kind: 'notify', outcome: 'failed', message: `${text}${tries}` }]);
   }
 }
 

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { openSources, type SnapshotAccess } from '../../snapshots/index.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
@@ -49,13 +50,18 @@ export interface ImportArchivesReport {
 
 const importedTag = 'imported';
 
+interface ImportAccess extends SnapshotAccess {
+  readonly stateDir: string;
+  readonly log: AuditLog;
+}
+
 interface ImportMeans extends ArchiveMeans {
   readonly log: AuditLog;
 }
 
 /** Turns archives into snapshots with their dates, oldest first. One that fails does not stop the others. */
 export async function importArchives(
-  means: ImportMeans,
+  access: ImportAccess,
   request: ImportArchivesRequest,
   options: JobOptions,
 ): Promise<ImportArchivesReport> {
@@ -66,7 +72,7 @@ export async function importArchives(
     pattern: namePattern === undefined ? undefined : compileNamePattern(namePattern),
     timeZone: timeZone === undefined ? undefined : checkTimeZone(timeZone),
   });
-  const { stateDir } = means;
+  const { stateDir } = access;
   // Two imports at once would import everything twice.
   await using _alone = await takeLease({
     stateDir,
@@ -76,7 +82,7 @@ export async function importArchives(
   });
   const outcomes: ArchiveOutcome[] = [];
   for (const archive of found) {
-    const done = await tryToImport(means, { request, archive }, options);
+    const done = await tryToImport(access, { request, archive }, options);
     outcomes.push(...done);
     if (done.some(({ error }) => error !== undefined && endsAll(error))) break;
   }
@@ -95,14 +101,14 @@ interface ImportWork {
 }
 
 async function tryToImport(
-  means: ImportMeans,
+  access: ImportAccess,
   work: ImportWork,
   options: JobOptions,
 ): Promise<ArchiveOutcome[]> {
   const outcomes: ArchiveOutcome[] = [];
   try {
     await using archive = await Archive.open(work.archive.path);
-    for await (const outcome of importOpened(means, { ...work, opened: archive }, options))
+    for await (const outcome of importOpened(access, { ...work, opened: archive }, options))
       outcomes.push(outcome);
   } catch (error) {
     const name = path.basename(work.archive.path);
@@ -124,12 +130,14 @@ function named(error: AppError, name: string): AppError {
 }
 
 async function* importOpened(
-  means: ImportMeans,
+  access: ImportAccess,
   { request, archive, opened }: ImportWork & { readonly opened: Archive },
   options: JobOptions,
 ): AsyncGenerator<ArchiveOutcome, void, undefined> {
   const { signal } = options;
-  const repository = await means.repository();
+  const { stateDir, log } = access;
+  const means = { ...(await openSources(access)), stateDir, log };
+  const { repository } = means;
   const digest = await opened.digest(signal);
   const present = (await repository.listSnapshots({ signal })).filter(({ tags }) =>
     tags.some((tag) => tag.startsWith(tagOf(digest))),
@@ -187,7 +195,7 @@ async function importVolume(
         outcome: problems.length > 0 ? 'partial' : 'good',
         volume: volume.name,
         snapshot: snapshot.id,
-        repository: (await means.repository()).id,
+        repository: means.repository.id,
         message: `From ${quote(path.basename(archive.path))}`,
       },
     ]);

@@ -71,8 +71,8 @@ function missingFolders(open: OpenFolder[], { path }: Entry): ByteString[] {
     if (open.length > 0) throw new OutOfOrder(path);
     return [];
   }
-  const parts = path.split('/').slice(0, -1);
-  const folders = ['', ...parts.map((_, index) => parts.slice(0, index + 1).join('/'))];
+  const names = path.split('/').slice(0, -1);
+  const folders = ['', ...names.map((_, index) => names.slice(0, index + 1).join('/'))];
   while (open.length > 0 && !folders.includes(open.at(-1)?.path ?? '')) open.pop();
   const missing = folders.slice(open.length);
   for (const folder of missing) enterFolder(open, folder);

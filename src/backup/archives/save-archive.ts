@@ -31,7 +31,7 @@ export interface SaveArchive {
 
 export interface ArchiveMeans extends DescribeMeans {
   readonly stateDir: string;
-  readonly repository: () => Promise<Repository>;
+  readonly repository: Repository;
 }
 
 /** Saves one volume of an archive as a snapshot of that volume, at the archive's time. */
@@ -118,7 +118,7 @@ async function save(
   { request, source, problems }: SaveWork,
   options: JobOptions,
 ): Promise<SaveResult> {
-  const repository = await means.repository();
+  const { repository } = means;
   const volume = await describe(means, request.volume.name, options);
   const snapshots = await repository.listSnapshots({ signal: options.signal });
   const parent = snapshots.findLast(
@@ -157,7 +157,7 @@ async function describe(means: DescribeMeans, name: string, options: JobOptions)
   return {
     kind: 'volume',
     name,
-    identity: volumeIdentity(await means.catalog(), { hostIdentity: info.identity, name }),
+    identity: volumeIdentity(means.catalog, { hostIdentity: info.identity, name }),
     host: { kind: info.kind, identity: info.identity, name: info.name },
     driver: 'local',
     options: {},

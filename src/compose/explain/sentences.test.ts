@@ -31,12 +31,24 @@ test.each<[Partial<ExplainedMount>, string, string]>([
     '« /var/lib/postgresql/data » dans « postgres » est le dossier « /srv/x » de cette machine (encore absent) ; aucun service ne peut y écrire ; les données survivent à « down » et à « down -v ».',
   ],
   [
-    { ...path, where: '/data/pg', writers: ['postgres', 'web'], protection: { state: 'unprotected', policies: [] } },
+    {
+      ...path,
+      where: '/data/pg',
+      writers: ['postgres', 'web'],
+      protection: { state: 'unprotected', policies: [] },
+    },
     '"/var/lib/postgresql/data" in "postgres" is the volume "site_pg", which lies in "/data/pg"; "postgres" and "web" may write to it; it survives "down" and "down -v"; no policy covers it.',
     '« /var/lib/postgresql/data » dans « postgres » est le volume « site_pg », dont les données sont dans « /data/pg » ; « postgres » et « web » peuvent y écrire ; les données survivent à « down » et à « down -v » ; aucune politique ne les couvre.',
   ],
   [
-    { kind: 'memory', name: undefined, place: 'memory', where: undefined, survivesDown: false, protection: undefined },
+    {
+      kind: 'memory',
+      name: undefined,
+      place: 'memory',
+      where: undefined,
+      survivesDown: false,
+      protection: undefined,
+    },
     '"/var/lib/postgresql/data" in "postgres" is memory; "postgres" may write to it; it is gone when the container stops.',
     '« /var/lib/postgresql/data » dans « postgres » est de la mémoire vive ; « postgres » peut y écrire ; tout disparaît à l’arrêt du conteneur.',
   ],

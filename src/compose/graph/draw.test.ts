@@ -106,13 +106,16 @@ test('an SVG is one well-formed document without scripts, links or fonts of othe
 
 test('an SVG puts no box over another, and every line from a box to a box', () => {
   const drawn = drawSvg(shop);
-  const boxes = [...drawn.matchAll(/class="box [^"]*"><rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"/g)].map(
-    ([, ...numbers]) => numbers.map(Number) as [number, number, number, number],
-  );
+  const boxes = [
+    ...drawn.matchAll(
+      /class="box [^"]*"><rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"/g,
+    ),
+  ].map(([, ...numbers]) => numbers.map(Number) as [number, number, number, number]);
   expect(boxes).toHaveLength(7);
   for (const [index, [x, y, width, height]] of boxes.entries())
     for (const [otherX, otherY, otherWidth, otherHeight] of boxes.slice(index + 1)) {
-      const isApart = otherX >= x + width || x >= otherX + otherWidth || otherY >= y + height || y >= otherY + otherHeight;
+      const isApart =
+        otherX >= x + width || x >= otherX + otherWidth || otherY >= y + height || y >= otherY + otherHeight;
       expect(isApart).toBe(true);
     }
   const wires = [...drawn.matchAll(/class="wire[^"]*" d="M([\d.]+) [\d.]+.*?([\d.]+) [\d.]+"/g)];

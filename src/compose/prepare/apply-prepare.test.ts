@@ -24,7 +24,9 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const isRoot = process.getuid?.() === 0;
 /** Another user only where this one may give something to it. */
-const other = isRoot ? { uid: 1234, gid: 1235 } : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+const other = isRoot
+  ? { uid: 1234, gid: 1235 }
+  : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 
 function step(path: string, more: Partial<FolderStep> = {}): FolderStep {
   const position = { file: '/compose.yaml', line: 1, column: 1 };

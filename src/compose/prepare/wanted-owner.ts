@@ -39,7 +39,10 @@ const knownImages: readonly KnownImage[] = [
 ];
 
 /** The owner that a service wants for what it writes. Pure. */
-export function wantedOwner(service: Pick<ComposeService, 'user' | 'image'>, image: Image | undefined): WantedOwner {
+export function wantedOwner(
+  service: Pick<ComposeService, 'user' | 'image'>,
+  image: Image | undefined,
+): WantedOwner {
   const known = knownImageOf(service.image);
   const asked = numbersOf(service.user);
   if (asked !== undefined) return { owner: asked, mode: 0o755, because: `"user" of the service` };

@@ -1,4 +1,5 @@
-import type { JobOptions, Protection } from '../../activity/index.ts';
+import type { Catalog } from '../../catalog/catalog.ts';
+import type { JobOptions } from '../../activity/index.ts';
 import { longestGapMs } from '../../lib/schedule.ts';
 import type { Policies, PolicyLook } from '../../policies/index.ts';
 import { planMetrics } from './plan-metrics.ts';
@@ -28,27 +29,30 @@ export interface MetricsExporter {
   text(): Promise<string>;
 }
 
-export type MetricsParts = Pick<Protection, 'catalog' | 'stateDir'>;
+export interface MetricsAccess {
+  readonly stateDir: string;
+  readonly catalog: () => Promise<Catalog>;
+}
 
 /** Scrapes within this time share one reading of the catalog. */
 const sharedMs = 2_000;
 /** A catalog that cannot be read may make each reading wait. */
 const afterFailureMs = 30_000;
 
-export function openMetrics(parts: MetricsParts, policies: Pick<Policies, 'look'>): Metrics {
+export function openMetrics(access: MetricsAccess, policies: Pick<Policies, 'look'>): Metrics {
   return {
     async read(options = {}) {
       const look = await policies.look(options);
       const nowMs = Date.now();
-      const facts = await readFacts(await parts.catalog(), { stateDir: parts.stateDir, nowMs });
+      const facts = await readFacts(await access.catalog(), { stateDir: access.stateDir, nowMs });
       const families = planMetrics({ look, facts, intervalMs: intervals(nowMs), nowMs });
       return { families, text: formatMetrics(families) };
     },
-    openExporter: () => openExporter(parts),
+    openExporter: () => openExporter(access),
   };
 }
 
-function openExporter({ catalog, stateDir }: MetricsParts): MetricsExporter {
+function openExporter({ catalog, stateDir }: MetricsAccess): MetricsExporter {
   let look: PolicyLook | undefined;
   let facts: RememberedFacts | undefined;
   let reading: Promise<void> | undefined;

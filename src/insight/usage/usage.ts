@@ -1,4 +1,6 @@
-import type { JobOptions, Protection } from '../../activity/index.ts';
+import type { Catalog } from '../../catalog/catalog.ts';
+import type { JobOptions } from '../../activity/index.ts';
+import type { HostAccess } from '../../hosts/host.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
@@ -45,14 +47,15 @@ export interface SizeKeeper extends AsyncDisposable {
   readonly onLook: (look: Pick<PolicyLook, 'isHostSeen'>) => void;
 }
 
-export interface UsageParts extends Pick<Protection, 'catalog' | 'host'> {
+export interface UsageAccess extends HostAccess {
+  readonly catalog: () => Promise<Catalog>;
   /** The host that was asked for; undefined takes the one that was looked at last. */
   readonly hostKind: HostKind | undefined;
   /** Opens a host anew, as the configuration is now. */
   readonly open: () => OpenedApp;
 }
 
-export function openUsage({ catalog, host, hostKind, open }: UsageParts): Usage {
+export function openUsage({ catalog, host, hostKind, open }: UsageAccess): Usage {
   return {
     async df(request, options = {}) {
       const { signal, onProgress, onNote } = options;
@@ -90,7 +93,7 @@ async function listVolumes({
   known,
   signal,
   onNote,
-}: Pick<UsageParts, 'host'> &
+}: Pick<UsageAccess, 'host'> &
   Pick<JobOptions, 'signal' | 'onNote'> & { readonly known: LastSizes | undefined }): Promise<
   Volume[] | undefined
 > {
@@ -147,7 +150,7 @@ function openWatch({
   catalog,
   open,
   say,
-}: Pick<UsageParts, 'catalog' | 'open'> & { readonly say: (message: string) => void }): SizeKeeper {
+}: Pick<UsageAccess, 'catalog' | 'open'> & { readonly say: (message: string) => void }): SizeKeeper {
   const watch = new SizeWatch();
   const end = new AbortController();
   let running: Promise<void> | undefined;
@@ -156,7 +159,7 @@ function openWatch({
     try {
       await using opened = open();
       await opened.recoverAtStart();
-      await watch.look({ host: await opened.parts.host(), catalog: await catalog(), signal: end.signal });
+      await watch.look({ host: await opened.host(), catalog: await catalog(), signal: end.signal });
       said = undefined;
     } catch (error) {
       if (end.signal.aborted) return;

@@ -1,12 +1,15 @@
+import type { Catalog } from '../../catalog/catalog.ts';
 import type { Containers } from '../../hosts/containers.ts';
+import type { Host } from '../../hosts/host.ts';
+import type { Repository } from '../../repository/index.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { Snapshot } from '../../model/snapshot.ts';
 import { readDiskEvidence } from '../../quiesce/index.ts';
-import type { JobOptions, Protection } from '../../activity/index.ts';
-import { applyRestore, planRestore } from '../../restore/index.ts';
-import { findContext, openSources } from '../../snapshots/index.ts';
+import type { JobOptions } from '../../activity/index.ts';
+import { applyRestore, type ApplyScope, planRestore } from '../../restore/index.ts';
+import { findContext } from '../../snapshots/index.ts';
 import { chooseDrill, type DrillChoice } from './choose-drill.ts';
 import type { DrilledServer, DrillReport, DrillRequest } from './drill-types.ts';
 import { askServer, onlySeen, type ServerAnswer } from './ask-server.ts';
@@ -29,12 +32,14 @@ import { openTrial, type Trial } from './trial.ts';
  * thrown.
  */
 export async function drill(
-  parts: Protection,
+  scope: ApplyScope,
   request: DrillRequest,
   options: JobOptions,
 ): Promise<DrillReport> {
-  const choice = chooseDrill(request, await findContext(await openSources(parts), options));
-  await using trial = await openTrial(parts, options);
+  const { repository, catalog, stateDir } = scope;
+  const choice = chooseDrill(request, await findContext(scope, options));
+  const host = await scope.host();
+  await using trial = await openTrial({ stateDir, host }, options);
   const started = performance.now();
   const blank: Findings = {
     target: request.target,
@@ -43,18 +48,14 @@ export async function drill(
     servers: [],
     unasked: [],
   };
-  const restored = await restoreAll(parts, { choice, trial }, options).catch((error: unknown) =>
+  const restored = await restoreAll(scope, { choice, trial }, options).catch((error: unknown) =>
     snapshotProblem(error, options),
   );
   const restoreMs = performance.now() - started;
   if ('problem' in restored)
-    return await remembered(
-      parts,
-      choice,
-      report(blank, { restoreMs, started, problems: [restored.problem] }),
-    );
-  const plans = await planServers(parts, { choice, restored, request }, options);
-  const servers = await startAndAsk(parts, { plans, trial, request }, options);
+    return remembered(catalog, choice, report(blank, { restoreMs, started, problems: [restored.problem] }));
+  const plans = await planServers(host, { choice, restored, request }, options);
+  const servers = await startAndAsk({ host, repository }, { plans, trial, request }, options);
   if (request.keep) trial.keep();
   const volumes = restored.map(({ drilled }) => drilled);
   const found: Findings = {
@@ -65,16 +66,15 @@ export async function drill(
   };
   const readyAt = servers.map((server) => server.readyAt);
   const measured = { restoreMs, started, readyAt, problems: [], keep: request.keep };
-  return await remembered(parts, choice, report(found, measured));
+  return remembered(catalog, choice, report(found, measured));
 }
 
 /** For "df" and the like; the log has it as well. */
-async function remembered(
-  { catalog }: Pick<Protection, 'catalog'>,
+function remembered(
+  { usage }: Pick<Catalog, 'usage'>,
   { snapshots }: DrillChoice,
   drilled: DrillReport,
-): Promise<DrillReport> {
-  const { usage } = await catalog();
+): DrillReport {
   const { outcome, recoverMs } = drilled;
   const drilledAt = new Date().toISOString();
   for (const { id, time, volume } of snapshots)
@@ -96,22 +96,22 @@ interface RestoreWork {
 }
 
 async function restoreAll(
-  parts: Protection,
+  scope: ApplyScope,
   { choice, trial }: RestoreWork,
   options: JobOptions,
 ): Promise<RestoredVolume[]> {
   const restored: RestoredVolume[] = [];
   for (const snapshot of choice.snapshots)
-    restored.push(await restoreBeside(parts, { snapshot, trial }, options));
+    restored.push(await restoreBeside(scope, { snapshot, trial }, options));
   return restored;
 }
 
 async function restoreBeside(
-  parts: Protection,
+  scope: ApplyScope,
   { snapshot, trial }: { readonly snapshot: Snapshot; readonly trial: Trial },
   options: JobOptions,
 ): Promise<RestoredVolume> {
-  const host = await parts.host();
+  const host = await scope.host();
   const { signal } = options;
   const name = trial.nameOf(snapshot.name);
   await host.createVolume({ name, driver: 'local', options: {}, labels: trial.labels }, { signal });
@@ -122,8 +122,8 @@ async function restoreBeside(
     safetySnapshot: false,
     keepForMs: 0,
   };
-  const plan = await planRestore(parts, restoreRequest, options);
-  const { files, bytes } = await applyRestore(parts, plan, options);
+  const plan = await planRestore(scope, restoreRequest, options);
+  const { files, bytes } = await applyRestore(scope, plan, options);
   await using data = await host.openData(name, { signal });
   const { id, time } = snapshot;
   return {
@@ -157,16 +157,15 @@ interface AskedServer {
  * recovery.
  */
 async function startAndAsk(
-  parts: Protection,
+  { host: { containers }, repository }: { readonly host: Host; readonly repository: Repository },
   { plans, trial, request }: AskWork,
   options: JobOptions,
 ): Promise<AskedServer[]> {
-  const { containers } = await parts.host();
   if (containers === undefined) return [];
   const asking: Promise<AskedServer>[] = [];
   const network = plans.servers.length > 1 ? trial.nameOf('net') : undefined;
   for (const server of plans.servers) {
-    const files = await trialFiles(parts, server, options);
+    const files = await trialFiles(repository, server, options);
     const started = await startServer({ containers, server, trial, network, files }, options);
     asking.push(askOne(containers, { server, started, request }, options));
     // Handled here, as it may reject while the next server starts; it is awaited later.

@@ -2,7 +2,8 @@ import type { Container } from '../../hosts/containers.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { Snapshot } from '../../model/snapshot.ts';
-import type { JobOptions, Protection } from '../../activity/index.ts';
+import type { Host } from '../../hosts/host.ts';
+import type { JobOptions } from '../../activity/index.ts';
 import type { DiskEvidence } from '../../quiesce/index.ts';
 import type { DrillChoice } from './choose-drill.ts';
 import { chooseServer, type ServerPlan } from './choose-server.ts';
@@ -35,11 +36,10 @@ export interface ServersRequest {
 
 /** The containers to start on the restored data, in order. */
 export async function planServers(
-  parts: Protection,
+  host: Host,
   query: ServersRequest,
   { signal }: JobOptions,
 ): Promise<ServerPlans> {
-  const host = await parts.host();
   if (host.containers === undefined) {
     if (query.request.command !== undefined)
       throw new AppError(

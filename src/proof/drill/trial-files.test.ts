@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { ConfigReader } from '../../backup/config-files/read-files.ts';
-import type { Protection } from '../../activity/protection.ts';
 import { openFreshRepository } from '../../../test/fixtures/open-repository.ts';
 import type { ServerPlan } from './choose-server.ts';
 import { trialFiles } from './trial-files.ts';
@@ -20,10 +19,9 @@ test('a trial does without a file that was added to a saved folder later', async
     const config = { files: reader.files, record: { saved: reader.saved, leftOut: [] } };
     const { snapshot } = await opened.save(join(folder, 'data'), { config });
     if (snapshot === undefined) throw new Error('Nothing was saved');
-    const parts = { repository: async () => opened.repository } as unknown as Protection;
     const binds = [join(conf, 'later'), join(conf, 'site')].map((source) => ({ source, destination: '/x' }));
     const plan = { binds } as unknown as ServerPlan;
-    const files = await trialFiles(parts, { plan, snapshot }, {});
+    const files = await trialFiles(opened.repository, { plan, snapshot }, {});
     expect(files.map(({ entry, content }) => [entry.path, String(content)])).toEqual([['x', 'x']]);
   } finally {
     rmSync(folder, { recursive: true });

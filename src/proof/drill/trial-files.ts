@@ -1,18 +1,17 @@
 import type { TrialFile } from '../../hosts/containers.ts';
 import { type ByteString, fromText } from '../../model/byte-string.ts';
 import { isAppError } from '../../model/errors.ts';
-import type { SnapshotEntry } from '../../repository/index.ts';
-import type { JobOptions, Protection } from '../../activity/index.ts';
+import type { Repository, SnapshotEntry } from '../../repository/index.ts';
+import type { JobOptions } from '../../activity/index.ts';
 import type { TrialServer } from './plan-servers.ts';
 
 /** What a container mounts of its host, from the snapshot, under its paths in the container. */
 export async function trialFiles(
-  parts: Protection,
+  repository: Repository,
   { plan, snapshot }: Pick<TrialServer, 'plan' | 'snapshot'>,
   { signal }: JobOptions,
 ): Promise<TrialFile[]> {
   const files: TrialFile[] = [];
-  const repository = await parts.repository();
   for (const { source, destination } of plan.binds) {
     const walk = repository.walk(snapshot, fromText(source).slice(1), { inConfig: true, signal });
     for await (const entry of whereThere(walk)) {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { trialLabel, trialPrefix } from '../../hosts/containers.ts';
 import type { Host } from '../../hosts/host.ts';
 import { tryLockFile } from '../../lib/file-lock.ts';
-import type { JobOptions, Protection } from '../../activity/index.ts';
+import type { JobOptions } from '../../activity/index.ts';
 
 /** What a drill makes, all of it labelled, and removed at disposal unless it is kept. */
 export interface Trial extends AsyncDisposable {
@@ -17,11 +17,16 @@ export interface Trial extends AsyncDisposable {
   keep(): void;
 }
 
+/** Where trials run, and where their locks are. */
+interface TrialPlace {
+  readonly host: Host;
+  readonly stateDir: string;
+}
+
 /** Opens a trial. A file lock marks it as under way: recovery tells a killed trial by the missing lock. */
-export async function openTrial(parts: Protection, options: JobOptions): Promise<Trial> {
-  const host = await parts.host();
+export async function openTrial({ host, stateDir }: TrialPlace, options: JobOptions): Promise<Trial> {
   const id = randomBytes(6).toString('hex');
-  const folder = path.join(parts.stateDir, 'trials');
+  const folder = path.join(stateDir, 'trials');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const file = path.join(folder, `${await prefixOf(host, options)}-${id}`);
   const lock = await tryLockFile(file, { owner: String(process.pid) });
@@ -44,13 +49,12 @@ export async function openTrial(parts: Protection, options: JobOptions): Promise
 }
 
 /** Removes what killed trials of this host left. Never touches those under way. Never throws. */
-export async function removeLeftTrials(parts: Protection, options: JobOptions): Promise<number> {
-  const folder = path.join(parts.stateDir, 'trials');
+export async function removeLeftTrials({ host, stateDir }: TrialPlace, options: JobOptions): Promise<number> {
+  const folder = path.join(stateDir, 'trials');
   let removed = 0;
   try {
     const names = await readdir(folder).catch(() => []);
     if (names.length === 0) return 0;
-    const host = await parts.host();
     const prefix = `${await prefixOf(host, options)}-`;
     for (const name of names.filter((one) => one.startsWith(prefix))) {
       const lock = await tryLockFile(path.join(folder, name), { owner: String(process.pid) });

@@ -31,7 +31,7 @@ beforeEach(async () => {
       told.push(...all.map(({ message }) => message));
     },
   };
-  Object.assign(world.parts, { notifier: async () => notifier });
+  Object.assign(world.access, { notifier: async () => notifier });
   world.containers.add({ name: 'web' });
   world.containers.onExec((_name, { command, environment }) => {
     const [word = ''] = command;
@@ -52,7 +52,7 @@ function hook(moment: HookMoment, command: string): Hook {
 async function openRun(): Promise<HookRun> {
   const identity = world.containers.get('web');
   const hooks = [hook('before', 'on'), hook('after', 'off')].map((one) => ({ hook: one, identity }));
-  return await openHookRun(world.parts, { hooks, volumes: ['data'] });
+  return await openHookRun(world.access, { hooks, volumes: ['data'] });
 }
 
 async function backUp(): Promise<readonly AppError[]> {
@@ -64,7 +64,7 @@ async function backUp(): Promise<readonly AppError[]> {
 /** Returns the notes of a start. */
 async function start(): Promise<string[]> {
   const notes: string[] = [];
-  await recoverAppsAtStart(world.parts, { onNote: (note) => notes.push(note) });
+  await recoverAppsAtStart(world.access, { onNote: (note) => notes.push(note) });
   return notes;
 }
 
@@ -111,7 +111,7 @@ test('channels report which container stays stopped, with the reason of the engi
     },
   ]);
   world.containers.fail('start', 'web', { times: 0 });
-  await recoverMore(world.parts, { jobs: [], hooks: [], elsewhere: 0 }, {});
+  await recoverMore(world.access, { jobs: [], hooks: [], elsewhere: 0 }, {});
   expect(happened[1]).toMatchObject({ what: 'good', onlyRecovery: true, work: 'recovery', subject: 'web' });
 });
 
@@ -180,12 +180,12 @@ test('"recover" tries at once what is resting, and reports what is due', async (
   for (let i = 0; i < 5; i++) await (minutes(120), start());
   minutes(1);
   const before = { jobs: [], hooks: [], elsewhere: 0 };
-  expect((await recoverMore(world.parts, before, {})).hooks).toEqual([
+  expect((await recoverMore(world.access, before, {})).hooks).toEqual([
     expect.objectContaining({ command: 'off', container: 'web', tries: 7 }),
   ]);
   broken.clear();
   minutes(1);
-  expect((await recoverMore(world.parts, before, {})).hooks).toEqual([]);
+  expect((await recoverMore(world.access, before, {})).hooks).toEqual([]);
   expect(ran.at(-1)).toBe('off good');
 });
 
@@ -222,11 +222,11 @@ test('a backup on another engine does not replace a due hook', async () => {
   broken.add('off');
   await backUp();
   broken.clear();
-  const host = await world.parts.host();
+  const host = await world.access.host();
   const info = { ...(await host.info()), identity: 'another engine' };
   const identity = world.containers.get('web');
   const other = await openHookRun(
-    { ...world.parts, host: async () => ({ ...host, info: async () => info }) },
+    { ...world.access, host: async () => ({ ...host, info: async () => info }) },
     { hooks: [{ hook: hook('after', 'off'), identity }], volumes: ['data'] },
   );
   await other.begin({});
@@ -244,7 +244,7 @@ test('a hook that fails after each backup is due once, since the first of them',
   expect(await start()).toHaveLength(1);
   expect(ran.slice(before)).toEqual(['off good']);
   minutes(61);
-  const { hooks } = await recoverMore(world.parts, { jobs: [], hooks: [], elsewhere: 0 }, {});
+  const { hooks } = await recoverMore(world.access, { jobs: [], hooks: [], elsewhere: 0 }, {});
   expect(hooks).toEqual([expect.objectContaining({ command: 'off', tries: 7 })]);
   expect(Date.parse(hooks[0]?.since ?? '')).toBe(Date.parse(first) + 3_600_000);
 });
@@ -252,7 +252,7 @@ test('a hook that fails after each backup is due once, since the first of them',
 test('a backup that begins while hooks are tried keeps its own hooks from running in its middle', async () => {
   broken.add('off');
   await backUp();
-  const slow = await openHookRun(world.parts, {
+  const slow = await openHookRun(world.access, {
     hooks: [{ hook: hook('after', 'slow'), identity: world.containers.get('web') }],
     volumes: ['other'],
   });
@@ -269,7 +269,7 @@ test('a backup that begins while hooks are tried keeps its own hooks from runnin
   });
   world.containers.onCall(async (call) => {
     if (call !== 'exec' || other !== undefined) return;
-    other = await openHookRun(world.parts, {
+    other = await openHookRun(world.access, {
       hooks: ['off', 'slow'].map((one) => ({
         hook: hook('after', one),
         identity: world.containers.get('web'),

@@ -103,7 +103,7 @@ async function holdInTime(server: PresetServer, preset: Preset): Promise<Hold | 
   }
 }
 
-interface RunningParts {
+interface RunningPlan {
   readonly plan: ApplicationPlan;
   readonly hooks: HookRun;
   readonly containers: Containers | undefined;
@@ -135,7 +135,7 @@ class Running implements Application {
   #outcome: HookOutcome = { outcome: 'failed' };
   #onNote: JobOptions['onNote'];
 
-  constructor({ plan, hooks, containers }: RunningParts) {
+  constructor({ plan, hooks, containers }: RunningPlan) {
     this.plan = plan;
     this.stillness = plan.stillness;
     this.#hooks = hooks;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { memoryContainers } from '../../../test/fixtures/containers.ts';
 import type { Host } from '../../hosts/host.ts';
-import type { Protection } from '../../activity/protection.ts';
+import type { HookMeans } from '../hooks/hook-run.ts';
 import { openApplication } from './application.ts';
 import { presetOf } from './find-presets.ts';
 import type { Hold } from './preset.ts';
@@ -13,7 +13,7 @@ test('locks are released at once, none waiting for another server', async () => 
   ]);
   const all = mounts.map((own, i) => containers.add({ name: `db-${i}`, image: 'mariadb:11', mounts: own }));
   const host = { containers } as unknown as Host;
-  const parts = { host: async () => host } as unknown as Protection;
+  const means = { host: async () => host } as unknown as HookMeans;
   const volumes = ['one', 'two'].map((name, i) => ({
     name,
     labels: {},
@@ -21,7 +21,7 @@ test('locks are released at once, none waiting for another server', async () => 
     containers: all.slice(i, i + 1),
     disk: undefined,
   }));
-  const application = await openApplication(parts, volumes, {});
+  const application = await openApplication(means, volumes, {});
   const asked: string[] = [];
   const bothAsked = Promise.withResolvers<void>();
   const preset = presetOf('mariadb');

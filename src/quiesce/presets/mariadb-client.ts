@@ -82,13 +82,13 @@ function loginOf({ execUser, user, password, args }: Login): MariadbClient['logi
   };
 }
 
-interface ClientParts {
+interface ClientAccess {
   readonly program: string;
   readonly login: Login;
   readonly version: string;
 }
 
-function clientOf(server: PresetServer, { program, login, version }: ClientParts): MariadbClient {
+function clientOf(server: PresetServer, { program, login, version }: ClientAccess): MariadbClient {
   const given = loginOf(login);
   return {
     server,

@@ -23,7 +23,7 @@ test('no dump goes to a server whose volume another state folder works on', asyn
     yield Buffer.from('dump');
   };
   const parts = await machine.around({
-    ...world.parts,
+    ...world.access,
     catalog: async () => catalog,
     log: { record: async () => true } as unknown as AuditLog,
     repository: async () => ({ id: 'repository', readFile }) as unknown as Repository,

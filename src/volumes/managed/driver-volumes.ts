@@ -257,11 +257,7 @@ export class DriverVolumes implements ManagedVolumes {
   #lease(work: Work, names: readonly string[], { signal }: CallOptions): Promise<AsyncDisposable> {
     const { folders, catalog } = this.#state;
     const places = names.map((name) => ({ kind: 'volume', name }) as const);
-    return takeLeases(
-      { stateDir: folders.stateDir, catalog: async () => catalog },
-      { places, work },
-      { signal },
-    );
+    return takeLeases({ stateDir: folders.stateDir, catalog }, { places, work }, { signal });
   }
 
   /** What cannot be settled now is tried again with the next call, and at the next start. */

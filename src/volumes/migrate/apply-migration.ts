@@ -9,7 +9,7 @@ import { takeLeases } from '../../leases/index.ts';
 import { logged, type JobOptions } from '../../activity/index.ts';
 import { makeStill, type StillContainers } from '../../quiesce/index.ts';
 import { decideMigration, type MigrationPlan } from './migration-plan.ts';
-import type { MigrationParts } from './plan-migration.ts';
+import type { MigrationScope } from './plan-migration.ts';
 import { seedUntilShort } from './seed.ts';
 import { findKeptForUndo, findUsers } from './volume-users.ts';
 
@@ -39,25 +39,25 @@ const healthyWithinMs = 60_000;
  * not.
  */
 export async function applyMigration(
-  parts: MigrationParts,
+  scope: MigrationScope,
   plan: MigrationPlan,
   options: JobOptions,
 ): Promise<MigrationReport> {
   if (plan.refusal !== undefined) throw plan.refusal;
   const message = `from ${plan.from.kind} ${plan.way === 'back' ? 'back ' : ''}to ${plan.to.kind}`;
   const event = { kind: 'volume-migrate', volume: plan.name, message } as const;
-  return await logged(parts.log, { event, work: () => migrate(parts, plan, options) });
+  return await logged(scope.log, { event, work: () => migrate(scope, plan, options) });
 }
 
 async function migrate(
-  parts: MigrationParts,
+  scope: MigrationScope,
   plan: MigrationPlan,
   options: JobOptions,
 ): Promise<MigrationReport> {
   const { name } = plan;
-  await using _leases = await leaseAll(parts, name, options);
-  using work = new Work(parts, plan, options);
-  const managed = await parts.managed();
+  await using _leases = await leaseAll(scope, name, options);
+  using work = new Work(scope, plan, options);
+  const { managed } = scope;
   const { signal } = options;
   try {
     if (plan.way === 'back') await managed.migrateBack(name, { steps: work, signal });
@@ -89,15 +89,15 @@ function withRest(error: unknown, rest: Error): unknown {
 }
 
 /** Holds off backups and restores of the volume, from any host that has it and any state folder. */
-async function leaseAll(parts: MigrationParts, name: string, options: JobOptions): Promise<AsyncDisposable> {
-  const { identity: engine } = await (await parts.host()).info({ signal: options.signal });
-  const hosts = [...new Set([(await parts.catalog()).stateId(), engine])];
+async function leaseAll(scope: MigrationScope, name: string, options: JobOptions): Promise<AsyncDisposable> {
+  const { identity: engine } = await (await scope.host()).info({ signal: options.signal });
+  const hosts = [...new Set([scope.catalog.stateId(), engine])];
   const places = hosts.map((hostIdentity) => ({ kind: 'volume', name, hostIdentity }) as const);
-  return await takeLeases(parts, { places, work: 'migrate' }, options);
+  return await takeLeases(scope, { places, work: 'migrate' }, options);
 }
 
 class Work implements MigrationSteps, Disposable {
-  readonly #parts: MigrationParts;
+  readonly #scope: MigrationScope;
   readonly #plan: MigrationPlan;
   readonly #options: JobOptions;
   #mirror: TreeMirror | undefined;
@@ -109,8 +109,8 @@ class Work implements MigrationSteps, Disposable {
   /** Why what was stopped could not be brought back. */
   notReleased: Error | undefined;
 
-  constructor(parts: MigrationParts, plan: MigrationPlan, options: JobOptions) {
-    this.#parts = parts;
+  constructor(scope: MigrationScope, plan: MigrationPlan, options: JobOptions) {
+    this.#scope = scope;
     this.#plan = plan;
     this.#options = options;
   }
@@ -125,7 +125,7 @@ class Work implements MigrationSteps, Disposable {
         this.#copied = copied;
         this.#tell('Copying', copied.files);
       },
-      notesIn: this.#parts.stateDir,
+      notesIn: this.#scope.stateDir,
     });
     this.#mirror = mirror;
     this.#passes = await seedUntilShort(mirror, {
@@ -140,7 +140,7 @@ class Work implements MigrationSteps, Disposable {
   async makeStill(): Promise<AsyncDisposable> {
     const users = await this.#usersNow();
     const reason = `migrate ${quote(this.#plan.name)}`;
-    const still = await makeStill(this.#parts, { containers: users.up, how: 'stop', reason }, this.#options);
+    const still = await makeStill(this.#scope, { containers: users.up, how: 'stop', reason }, this.#options);
     this.#stopped = still.names;
     return { [Symbol.asyncDispose]: () => this.#release(still) };
   }
@@ -179,15 +179,15 @@ class Work implements MigrationSteps, Disposable {
   }
 
   async #usersNow({ areStopped = false } = {}): ReturnType<typeof findUsers> {
-    const managed = await this.#parts.managed();
+    const { managed } = this.#scope;
     const volume = await managed.find(this.#plan.name);
     if (volume === undefined)
       throw new AppError('not-found', `There is no volume ${quote(this.#plan.name)} any more`);
-    const users = await findUsers(this.#parts, volume, this.#options);
+    const users = await findUsers(this.#scope, volume, this.#options);
     if (areStopped) return users;
     // Our own hold does not count.
     const holds = volume.mountIds.filter((id) => !id.startsWith(`process:${process.pid}:`));
-    const undoUntil = await findKeptForUndo(this.#parts, volume);
+    const undoUntil = await findKeptForUndo(this.#scope.stateDir, volume);
     const facts = { ...this.#plan, ...users, holds, isProtected: volume.isProtected, undoUntil };
     const { refusal } = decideMigration({ ...facts, size: undefined });
     if (refusal !== undefined) throw refusal;

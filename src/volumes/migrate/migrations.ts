@@ -1,7 +1,7 @@
 import type { JobOptions } from '../../activity/index.ts';
 import { applyMigration, type MigrationReport } from './apply-migration.ts';
 import type { MigrationPlan, MigrationRequest } from './migration-plan.ts';
-import { type MigrationParts, planMigration, planMigrationBack } from './plan-migration.ts';
+import { type MigrationScope, planMigration, planMigrationBack } from './plan-migration.ts';
 
 /** Moves managed volumes to other storage. */
 export interface Migrations {
@@ -13,7 +13,7 @@ export interface Migrations {
   applyMigration(plan: MigrationPlan, options?: JobOptions): Promise<MigrationReport>;
 }
 
-export function openMigrations(open: () => Promise<MigrationParts>): Migrations {
+export function openMigrations(open: () => Promise<MigrationScope>): Migrations {
   return {
     planMigration: async (request, options = {}) => await planMigration(await open(), request, options),
     planMigrationBack: async (request, options = {}) =>

@@ -4,7 +4,9 @@ import { fromText } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { storageKind } from '../../model/storage-kind.ts';
-import type { JobOptions, Protection } from '../../activity/index.ts';
+import type { Catalog } from '../../catalog/catalog.ts';
+import type { HostScope } from '../bind-mounts.ts';
+import type { AuditLog, JobOptions } from '../../activity/index.ts';
 import {
   decideMigration,
   type MigrationFacts,
@@ -14,33 +16,35 @@ import {
 } from './migration-plan.ts';
 import { findKeptForUndo, findUsers } from './volume-users.ts';
 
-export interface MigrationParts extends Protection {
-  managed(): Promise<ManagedVolumes>;
+export interface MigrationScope extends HostScope {
+  readonly catalog: Catalog;
+  readonly log: AuditLog;
+  readonly managed: ManagedVolumes;
   /** Makes an id for holds that end with this process. */
   readonly holdId: () => string;
 }
 
 /** Looks at a volume and its users; changes nothing. */
 export async function planMigration(
-  parts: MigrationParts,
+  scope: MigrationScope,
   request: MigrationRequest,
   options: JobOptions,
 ): Promise<MigrationPlan> {
-  const managed = await parts.managed();
+  const { managed } = scope;
   const target = await managed.checkMigration(request.name, request);
   const volume = await existing(managed, request.name);
-  const seen = await factsOf(parts, volume, options);
-  const size = await measure(parts, volume, options);
+  const seen = await factsOf(scope, volume, options);
+  const size = await measure(scope, volume, options);
   return decideMigration({ ...seen, to: target, way: 'forth', backTo: undefined, size });
 }
 
 /** Like `planMigration`, back to the storage that it had before. */
 export async function planMigrationBack(
-  parts: MigrationParts,
+  scope: MigrationScope,
   { name }: Pick<MigrationRequest, 'name'>,
   options: JobOptions,
 ): Promise<MigrationPlan> {
-  const managed = await parts.managed();
+  const { managed } = scope;
   const kept = await managed.findMigrated(name);
   if (kept === undefined) {
     throw new AppError(
@@ -51,7 +55,7 @@ export async function planMigrationBack(
       },
     );
   }
-  const seen = await factsOf(parts, await existing(managed, name), options);
+  const seen = await factsOf(scope, await existing(managed, name), options);
   const to = { driver: kept.driver, options: kept.options, kind: storageKind(kept) };
   return decideMigration({ ...seen, to, way: 'back', backTo: kept.removedAt, size: undefined });
 }
@@ -66,21 +70,20 @@ async function existing(managed: ManagedVolumes, name: string): Promise<ManagedV
 
 type Seen = Omit<MigrationFacts, 'to' | 'way' | 'backTo' | 'size'>;
 
-async function factsOf(parts: MigrationParts, volume: ManagedVolume, options: JobOptions): Promise<Seen> {
+async function factsOf(scope: HostScope, volume: ManagedVolume, options: JobOptions): Promise<Seen> {
   const { name, driver, kind, isProtected, mountIds: holds } = volume;
-  const { stops, unstoppable, writers } = await findUsers(parts, volume, options);
+  const { stops, unstoppable, writers } = await findUsers(scope, volume, options);
   const from = { driver, kind, options: volume.options };
-  const undoUntil = await findKeptForUndo(parts, volume);
+  const undoUntil = await findKeptForUndo(scope.stateDir, volume);
   return { name, from, isProtected, holds, stops, unstoppable, writers, undoUntil };
 }
 
 async function measure(
-  parts: MigrationParts,
+  { managed, holdId }: Pick<MigrationScope, 'managed' | 'holdId'>,
   { name }: ManagedVolume,
   { signal }: JobOptions,
 ): Promise<MigrationSize> {
-  const managed = await parts.managed();
-  const id = parts.holdId();
+  const id = holdId();
   const root = await managed.mount(name, id, { signal });
   try {
     const size = { files: 0, bytes: 0, allocatedBytes: 0 };

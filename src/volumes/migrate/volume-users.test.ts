@@ -7,16 +7,17 @@ import { stillWorld } from '../../../test/fixtures/still-world.ts';
 import { findUsers } from './volume-users.ts';
 
 test('a container that a backup has paused for a moment can be stopped, one that its user has paused cannot', async () => {
-  const { containers, parts, stateDir } = await stillWorld();
+  const world = await stillWorld();
+  const { containers, stateDir } = world;
   try {
     const volume = { name: 'pg', mountpoint: stateDir } as ManagedVolume;
     const mount = { type: 'bind', source: stateDir, destination: '/data', readOnly: false } as const;
     const db = containers.add({ name: 'db', state: 'paused', mounts: [mount] });
-    expect((await findUsers(parts, volume, {})).unstoppable).toMatchObject([{ name: 'db', instead: 'left' }]);
-    const host = await parts.host();
+    expect((await findUsers(world, volume, {})).unstoppable).toMatchObject([{ name: 'db', instead: 'left' }]);
+    const host = await world.host();
     const about = { stateDir, hostIdentity: 'engine', host, reason: 'back up "other"' };
     const held = await holdApps({ ...about, containers: [db] }, {});
-    const found = findUsers(parts, volume, {});
+    const found = findUsers(world, volume, {});
     await sleep(20);
     await containers.unpause('db');
     await held[Symbol.asyncDispose]();

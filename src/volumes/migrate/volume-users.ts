@@ -3,7 +3,9 @@ import type { Container } from '../../hosts/containers.ts';
 import type { ManagedVolume } from '../managed/managed-volumes.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { isUndoable, listUndoRecords } from '../undo-records.ts';
-import type { JobOptions, Protection } from '../../activity/index.ts';
+import type { HostAccess } from '../../hosts/host.ts';
+import type { HostScope } from '../bind-mounts.ts';
+import type { JobOptions } from '../../activity/index.ts';
 import {
   findHostWriters,
   isUp,
@@ -24,40 +26,40 @@ export interface VolumeUsers {
 }
 
 export async function findUsers(
-  parts: Protection,
+  scope: HostScope,
   volume: ManagedVolume,
   options: JobOptions,
 ): Promise<VolumeUsers> {
-  const { containers } = await parts.host();
+  const { containers } = await scope.host();
   const all = containers === undefined ? [] : await containers.list(options);
   const roots = [await realpath(volume.mountpoint).catch(() => volume.mountpoint)];
   const { signal } = options;
   const found = await findHostWriters({ roots, containerIds: all.map(({ id }) => id), signal });
   const writers = found.map(({ name, pid }) => `${name} (${pid})`);
   if (containers === undefined) return { up: [], stops: [], unstoppable: [], writers };
-  const up = (await usersOf(parts, volume, options)).filter(isUp);
+  const up = (await usersOf(scope, volume, options)).filter(isUp);
   const request = { containers, before: up, names: [volume.name] };
-  const { levels, unstoppable } = await planStops(parts, request, options);
+  const { levels, unstoppable } = await planStops(scope, request, options);
   const stopped = levels.flat().filter(({ how }) => how !== 'pause');
   return { up, stops: stopped.map(({ identity }) => identity.name), unstoppable, writers };
 }
 
 /** By the engine's name for it, and by the folder. */
-async function usersOf(parts: Protection, volume: ManagedVolume, options: JobOptions): Promise<Container[]> {
-  const host = await parts.host();
+async function usersOf(access: HostAccess, volume: ManagedVolume, options: JobOptions): Promise<Container[]> {
+  const host = await access.host();
   const known = await host.findVolume(volume.name, options);
   // An engine may have another volume of that name, on a driver of its own.
   const isOurs = known !== undefined && known.driver !== 'local';
   const found = [
-    ...(isOurs ? await volumeContainers(parts, volume.name, options) : []),
-    ...(await pathContainers(parts, volume.mountpoint, options)),
+    ...(isOurs ? await volumeContainers(access, volume.name, options) : []),
+    ...(await pathContainers(access, volume.mountpoint, options)),
   ];
   return [...new Map(found.map((container) => [container.id, container])).values()];
 }
 
 /** Until when something is kept for an undo of a restore of the volume, or of a part of it. RFC 3339. */
 export async function findKeptForUndo(
-  { stateDir }: Protection,
+  stateDir: string,
   { mountpoint }: ManagedVolume,
 ): Promise<string | undefined> {
   const roots = [mountpoint, await realpath(mountpoint).catch(() => mountpoint)].map(fromText);

@@ -17,7 +17,7 @@ import { readProblem, type TreeProblem } from '../../lib/tree-problem.ts';
 import type { WalkedEntry } from '../../lib/tree-walk.ts';
 import type { TreeWriter } from '../../lib/tree-writer.ts';
 
-export interface PassParts {
+export interface PassOptions {
   readonly signal: AbortSignal | undefined;
   readonly places: OpenDirectories;
   readonly writer: TreeWriter;
@@ -43,7 +43,7 @@ const largeBytes = 4 * pieceBytes;
  * unseen since.
  */
 export class MirrorPass {
-  readonly #parts: PassParts;
+  readonly #options: PassOptions;
   /** Files that were gone before they could be read, and hard links to them. */
   readonly #lost = new Set<ByteString>();
   /** The parent directories of the walk's current entry. */
@@ -52,8 +52,8 @@ export class MirrorPass {
   /** Directories whose times changed through work in them. */
   readonly #touched = new Map<ByteString, bigint>();
 
-  constructor(parts: PassParts) {
-    this.#parts = parts;
+  constructor(options: PassOptions) {
+    this.#options = options;
   }
 
   async take(walked: WalkedEntry): Promise<void> {
@@ -61,23 +61,23 @@ export class MirrorPass {
     const { path, type } = entry;
     await this.#removeBefore(path);
     while (this.#way.length > 0 && !isWithin(path, this.#way.at(-1)?.path ?? '')) this.#way.pop();
-    const before = this.#parts.before?.takeAt(path);
+    const before = this.#options.before?.takeAt(path);
     const now = signatureOf(walked);
-    const isSame = this.#parts.trustsTimes && before?.signature === now;
+    const isSame = this.#options.trustsTimes && before?.signature === now;
     const isKept = isSame || (await this.#mirror(walked, before));
     if (type === 'dir') this.#way.push({ path, mtimeNs: entry.mtimeNs });
     if (isKept === 'lost') return;
-    if (isKept === 'changed' && this.#parts.isStill) throw movesStill(path);
+    if (isKept === 'changed' && this.#options.isStill) throw movesStill(path);
     const isTrusted =
-      isSame || (isKept === 'proven' && (this.#parts.isStill || this.#parts.isQuiet(changedNs)));
+      isSame || (isKept === 'proven' && (this.#options.isStill || this.#options.isQuiet(changedNs)));
     const isLink = entry.hardLinkTo !== undefined;
     const signature = isTrusted ? now : '';
-    this.#parts.ledger.add({ path, isDirectory: type === 'dir', isLink, inode, signature });
+    this.#options.ledger.add({ path, isDirectory: type === 'dir', isLink, inode, signature });
   }
 
   /** Returns the directories in which something changed. */
   async finish(): Promise<Set<ByteString>> {
-    const { writer, places } = this.#parts;
+    const { writer, places } = this.#options;
     await this.#removeBefore(undefined);
     await writer.finish();
     for (const [path, mtimeNs] of this.#touched)
@@ -98,13 +98,13 @@ export class MirrorPass {
     this.#touch(path);
     if (type === 'file' && hardLinkTo === undefined) return await this.#mirrorFile(walked, entry, before);
     if (before !== undefined) await this.#remove(before);
-    await this.#parts.writer.add(entry);
-    proveFacts(this.#parts.places, entry);
+    await this.#options.writer.add(entry);
+    proveFacts(this.#options.places, entry);
     return 'proven';
   }
 
   async #mirrorDirectory(entry: Entry, before: LedgerLine | undefined): Promise<'proven'> {
-    const { places, writer } = this.#parts;
+    const { places, writer } = this.#options;
     if (before?.isDirectory === false) await this.#remove(before);
     else if (before !== undefined)
       removeOtherXattrs(places.enter(entry.path, { create: false }).handle.at('.'), entry);
@@ -119,7 +119,7 @@ export class MirrorPass {
     entry: Entry,
     before: LedgerLine | undefined,
   ): Promise<'proven' | 'changed' | 'lost'> {
-    const { places, codes } = this.#parts;
+    const { places, codes } = this.#options;
     const isLarge = entry.size >= largeBytes;
     if (isLarge && before?.isDirectory === false && !before.isLink && before.inode === walked.inode) {
       const patched = await this.#compare(walked, entry, { mends: true });
@@ -131,7 +131,7 @@ export class MirrorPass {
     }
     codes.forget(entry.path);
     if (before !== undefined) await this.#remove(before);
-    const isThere = await copyFile({ ...walked, entry }, this.#parts.writer, { onProblem: this.onProblem });
+    const isThere = await copyFile({ ...walked, entry }, this.#options.writer, { onProblem: this.onProblem });
     if (!isThere) return await this.#lose(entry.path, undefined);
     proveFacts(places, entry);
     const compared = await this.#compare(walked, entry, { mends: false });
@@ -150,7 +150,7 @@ export class MirrorPass {
     entry: Entry,
     { mends }: { readonly mends: boolean },
   ): Promise<'proven' | 'restless' | 'changed' | 'lost'> {
-    const { signal, codes, isStill, isQuiet, onPatched } = this.#parts;
+    const { signal, codes, isStill, isQuiet, onPatched } = this.#options;
     using files = new DisposableStack();
     let from: number;
     try {
@@ -197,13 +197,13 @@ export class MirrorPass {
   }
 
   #at(path: ByteString): ByteString {
-    const { handle } = this.#parts.places.enter(parentOf(path), { create: false });
+    const { handle } = this.#options.places.enter(parentOf(path), { create: false });
     return handle.at(path.slice(path.lastIndexOf('/') + 1));
   }
 
   /** Removes what the source no longer has. */
   async #removeBefore(path: ByteString | undefined): Promise<void> {
-    const { before } = this.#parts;
+    const { before } = this.#options;
     for (let gone = before?.takeBefore(path); gone !== undefined; gone = before?.takeBefore(path)) {
       this.#touch(gone.path);
       await this.#remove(gone);
@@ -213,7 +213,7 @@ export class MirrorPass {
   /** Includes everything below it, if it was a directory. */
   async #remove(gone: LedgerLine): Promise<void> {
     const { path } = gone;
-    const { before, codes, places } = this.#parts;
+    const { before, codes, places } = this.#options;
     for (let line: LedgerLine | undefined = gone; line !== undefined; line = before?.takeBelow(path))
       codes.forget(line.path);
     places.forget(path);
@@ -237,7 +237,7 @@ export class MirrorPass {
 
   /** While the source is in use, entries vanish and change: the next pass handles them. */
   readonly onProblem = ({ reason, message }: TreeProblem): void => {
-    if (!this.#parts.isStill && (reason === 'vanished' || reason === 'changed')) return;
+    if (!this.#options.isStill && (reason === 'vanished' || reason === 'changed')) return;
     throw new AppError(reason === 'unsupported' || reason === 'metadata' ? 'unsupported' : 'failed', message);
   };
 }

@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, stat
 import { mkdir } from 'node:fs/promises';
 import type { ManagedVolume, ManagedVolumes } from '../managed/managed-volumes.ts';
 import { copyTree } from '../mirror/copy-tree.ts';
-import { type LeaseParts, takeLeases } from '../../leases/index.ts';
+import { type LeaseScope, takeLeases } from '../../leases/index.ts';
 import { openTrusted } from '../../lib/open-trusted.ts';
 import { walkTree } from '../../lib/tree-walk.ts';
 import { fromText } from '../../model/byte-string.ts';
@@ -31,18 +31,18 @@ export interface RunOptions {
   readonly onNote?: ((message: string) => void) | undefined;
 }
 
-export interface RunParts {
+export interface RunScope {
   readonly managed: ManagedVolumes;
   /** Its contents are not copied into a volume. */
   readonly stateDir: string;
   /** Makes an id for holds that end with this process. */
   readonly holdId: () => string;
-  readonly leases: LeaseParts;
+  readonly leases: LeaseScope;
 }
 
 /** Creates missing volumes, mounts all, and fills the empty ones, as a container's start does. */
 export async function placeMounts(
-  parts: RunParts,
+  scope: RunScope,
   mounts: readonly Mount[],
   {
     options,
@@ -59,17 +59,17 @@ export async function placeMounts(
   checkMountList(mounts);
   const names = mounts.flatMap((mount) => (mount.type === 'volume' ? (mount.source ?? []) : []));
   const places = names.map((name) => ({ kind: 'volume', name }) as const);
-  starting.use(await takeLeases(parts.leases, { places, work: 'run a command with' }, options));
+  starting.use(await takeLeases(scope.leases, { places, work: 'run a command with' }, options));
   const placed: PlacedMount[] = [];
   for (const mount of mounts) {
     options.signal?.throwIfAborted();
-    placed.push(await place(mount, { parts, options, opened }));
+    placed.push(await place(mount, { scope, options, opened }));
   }
   return placed;
 }
 
 interface Work {
-  readonly parts: RunParts;
+  readonly scope: RunScope;
   readonly options: RunOptions;
   readonly opened: AsyncDisposableStack;
 }
@@ -147,7 +147,7 @@ async function placeVolume(mount: VolumeMount, work: Work): Promise<PlacedData> 
 }
 
 async function volumeOf(mount: VolumeMount, work: Work): Promise<ManagedVolume> {
-  const { managed } = work.parts;
+  const { managed } = work.scope;
   const { source, driver, options, labels } = mount;
   if (source === undefined) return await createAnonymous(work, options, { driver, labels });
   // As for a container, an existing volume is used as it is, unless another driver is requested.
@@ -166,7 +166,7 @@ async function volumeOf(mount: VolumeMount, work: Work): Promise<ManagedVolume> 
 
 /** A volume that is removed when the command has exited, as with `docker run --rm`. */
 async function createAnonymous(
-  { parts: { managed }, options: { signal, onNote }, opened }: Work,
+  { scope: { managed }, options: { signal, onNote }, opened }: Work,
   options: Readonly<Record<string, string>>,
   { driver, labels }: { readonly driver?: string | undefined; readonly labels?: VolumeMount['labels'] } = {},
 ): Promise<ManagedVolume> {
@@ -187,13 +187,13 @@ async function createAnonymous(
 
 async function hold(
   volume: ManagedVolume,
-  { parts, options: { signal, onNote }, opened }: Work,
+  { scope, options: { signal, onNote }, opened }: Work,
 ): Promise<string> {
-  const id = parts.holdId();
-  const path = await parts.managed.mount(volume.name, id, { signal });
+  const id = scope.holdId();
+  const path = await scope.managed.mount(volume.name, id, { signal });
   opened.defer(async () => {
     try {
-      await parts.managed.unmount(volume.name, id);
+      await scope.managed.unmount(volume.name, id);
     } catch (error) {
       // The command is done and its data is there; the next start unmounts.
       if (!isAppError(error)) throw error;
@@ -210,7 +210,7 @@ async function fill(
     path,
     target,
   }: { readonly volume: ManagedVolume; readonly path: string; readonly target: string },
-  { parts: { stateDir }, options: { signal, onNote } }: Work,
+  { scope: { stateDir }, options: { signal, onNote } }: Work,
 ): Promise<void> {
   const root = fromText(path);
   using held = lockVolume(root, { action: 'fill', name: volume.name });

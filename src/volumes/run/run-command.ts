@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import type { Mount } from '../../model/mount.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { type HostView, planSandbox } from './plan-sandbox.ts';
-import { placeMounts, type RunOptions, type RunParts } from './place-mounts.ts';
+import { placeMounts, type RunOptions, type RunScope } from './place-mounts.ts';
 import { userEnvironment } from '../../lib/child-environment.ts';
 
 /** A command with volumes mounted, in its own namespace. */
@@ -35,7 +35,7 @@ const heeding = `--default-signal=${ignored}`;
  * When this process ends, so does the command.
  */
 export async function runCommand(
-  parts: RunParts,
+  scope: RunScope,
   request: RunRequest,
   options: RunOptions,
 ): Promise<RunReport> {
@@ -44,7 +44,7 @@ export async function runCommand(
   requireProgram('bwrap');
   await using opened = new AsyncDisposableStack();
   await using starting = new AsyncDisposableStack();
-  const mounts = await placeMounts(parts, request.mounts, { options, opened, starting });
+  const mounts = await placeMounts(scope, request.mounts, { options, opened, starting });
   const { args, fds } = planSandbox({
     mounts,
     host: hostView,
