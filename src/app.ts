@@ -87,7 +87,12 @@ function openAppWithParts(
           rooms.backup.run({ targets, stacks: [], all: false, dryRun: false }, { signal }),
       },
     ),
-    doctor: openDoctor(parts),
+    doctor: openDoctor({
+      ...parts,
+      ...rooms,
+      now: Date.now,
+      recovered: () => parts.recoverAtStart('host'),
+    }),
     compose: openComposeRoom(parts, rooms.policies),
     usage: openUsage({
       ...parts,

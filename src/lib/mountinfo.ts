@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { ByteString } from '../model/byte-string.ts';
+import { isWithin } from '../model/clean-path.ts';
 
 /** One mount of this process's mount namespace. */
 export interface MountPoint {
@@ -11,6 +12,10 @@ export interface MountPoint {
   readonly path: ByteString;
   readonly type: string;
   readonly source: ByteString;
+  /** This mount takes no writes, whatever its file system does. */
+  readonly isReadOnly: boolean;
+  /** The file system as a whole takes none: it was mounted so, or the kernel made it so after an error. */
+  readonly isFilesystemReadOnly: boolean;
 }
 
 /** All mounts of this process, in the order in which they were made. */
@@ -25,8 +30,8 @@ export function parseMountinfo(text: ByteString): MountPoint[] {
     // Optional fields stand between the sixth field and a lone "-".
     const separator = line.indexOf(' - ');
     if (separator === -1) continue;
-    const [id, , device, root, path] = line.slice(0, separator).split(' ');
-    const [type, source] = line.slice(separator + 3).split(' ');
+    const [id, , device, root, path, options] = line.slice(0, separator).split(' ');
+    const [type, source, superOptions] = line.slice(separator + 3).split(' ');
     if (id === undefined || device === undefined || root === undefined || path === undefined) continue;
     mounts.push({
       id: Number(id),
@@ -35,9 +40,23 @@ export function parseMountinfo(text: ByteString): MountPoint[] {
       path: unescapeOctal(path),
       type: type ?? '',
       source: unescapeOctal(source ?? ''),
+      isReadOnly: hasOption(options, 'ro'),
+      isFilesystemReadOnly: hasOption(superOptions, 'ro'),
     });
   }
   return mounts;
+}
+
+function hasOption(options: string | undefined, name: string): boolean {
+  return (options ?? '').split(',').includes(name);
+}
+
+/** The mount that a path lies on: the deepest, and of several at one place the last. Pure. */
+export function mountOver(mounts: readonly MountPoint[], path: ByteString): MountPoint | undefined {
+  let found: MountPoint | undefined;
+  for (const mount of mounts)
+    if (isWithin(path, mount.path) && mount.path.length >= (found?.path.length ?? 0)) found = mount;
+  return found;
 }
 
 /** The mount visible at exactly `path`: the last one, as later mounts cover earlier ones. */

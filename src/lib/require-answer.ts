@@ -2,9 +2,8 @@ import { readlinkSync } from 'node:fs';
 import { readlink } from 'node:fs/promises';
 import { type ByteString, toPath, toText } from '../model/byte-string.ts';
 import { AppError, isAppError } from '../model/errors.ts';
-import { isWithin } from '../model/clean-path.ts';
 import { quote } from '../model/quote.ts';
-import { type MountPoint, readMounts } from './mountinfo.ts';
+import { type MountPoint, mountOver, readMounts } from './mountinfo.ts';
 import { runProgram } from './run-program.ts';
 
 export interface AnswerQuestion {
@@ -94,10 +93,6 @@ const servers = /^(?:nfs|cifs|smb|fuse|9p|ceph|afs|lustre|glusterfs|gfs2|ocfs2|v
 
 /** Decides by the mount that a path lies on; pure. */
 export function mayHang(mounts: readonly MountPoint[], path: ByteString): boolean {
-  let covering: MountPoint | undefined;
-  for (const mount of mounts) {
-    // Later mounts cover earlier ones.
-    if (isWithin(path, mount.path) && mount.path.length >= (covering?.path.length ?? 0)) covering = mount;
-  }
+  const covering = mountOver(mounts, path);
   return covering !== undefined && servers.test(covering.type);
 }

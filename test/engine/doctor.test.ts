@@ -1,9 +1,27 @@
-import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
 import { onEngine } from '../support/on-engine.ts';
 
 const on = onEngine({ host: 'docker' });
+
+/** Without a spare key, Holdfast itself is not well. */
+beforeAll(async () => {
+  await on.run(['key', 'add', '--new-key-file', join(on.engine.folder, 'spare.key')]);
+});
 
 interface Found {
   readonly healthy: boolean;
@@ -119,6 +137,207 @@ describe('a container that runs as a user', () => {
     await inside('image', 'touch', '/tmp/private/data/file');
     expect(await findings('image')).toEqual([]);
     await remove('image');
+  });
+});
+
+describe('a source', () => {
+  test('that was missing when a file was meant is told of, and the file is read after what is said was done', async () => {
+    const config = join(on.engine.folder, 'app.conf');
+    await start('no-file', '-v', `${config}:/etc/app.conf`);
+    await expect(inside('no-file', 'cat', '/etc/app.conf')).rejects.toThrow('directory');
+    const [found] = await findings('no-file');
+    expect(found).toMatchObject({
+      id: 'HF-D013',
+      commands: [
+        ['rmdir', config],
+        ['docker', 'rm', '-f', 'no-file'],
+      ],
+    });
+    rmdirSync(config);
+    await remove('no-file');
+    writeFileSync(config, 'port=1');
+    await start('no-file', '-v', `${config}:/etc/app.conf`);
+    expect(await inside('no-file', 'cat', '/etc/app.conf')).toBe('port=1');
+    expect(await findings('no-file')).toEqual([]);
+    await remove('no-file');
+  });
+
+  test('that is gone is told of; the fix makes it for the user of the container, which starts', async () => {
+    const source = join(on.engine.folder, 'gone/deep');
+    mkdirSync(source, { recursive: true });
+    const mount = ['--mount', `type=bind,source=${source},target=/data`];
+    await start('gone', '--user', '1000:1000', ...mount);
+    await on.engine.docker(['stop', '-t', '0', 'gone']);
+    rmSync(join(on.engine.folder, 'gone'), { recursive: true });
+    await expect(on.engine.docker(['start', 'gone'])).rejects.toThrow('does not exist');
+    const [found] = await findings('gone');
+    expect(found).toMatchObject({ id: 'HF-D012', fixable: true });
+    await on.run(['doctor', 'gone', '--fix', '--yes']);
+    await on.engine.docker(['start', 'gone']);
+    await inside('gone', 'touch', '/data/file');
+    expect(await findings('gone')).toEqual([]);
+    await remove('gone');
+  });
+
+  test('that was replaced under a running container is told of, until that is restarted', async () => {
+    const source = join(on.engine.folder, 'moved');
+    mkdirSync(source);
+    await start('moved', '-v', `${source}:/data`);
+    renameSync(source, `${source}.old`);
+    mkdirSync(source);
+    const [found] = await findings('moved');
+    expect(found).toMatchObject({ id: 'HF-D014', commands: [['docker', 'restart', 'moved']] });
+    await on.engine.docker(['restart', '-t', '0', 'moved']);
+    writeFileSync(join(source, 'file'), 'seen');
+    expect(await inside('moved', 'cat', '/data/file')).toBe('seen');
+    expect(await findings('moved')).toEqual([]);
+    await remove('moved');
+  });
+});
+
+test('a file system that became read-only is told of, and works after the command', async () => {
+  await using disk = mountLoopFilesystem('ext4', { sizeBytes: 32 << 20 });
+  await start('frozen', '-v', `${disk.path}:/data`);
+  disk.remount('ro');
+  await expect(inside('frozen', 'touch', '/data/file')).rejects.toThrow('Read-only file system');
+  const [found, ...others] = await findings('frozen');
+  expect(others).toEqual([]);
+  expect(found).toMatchObject({ id: 'HF-D020' });
+  const [program = '', ...args] = found?.commands.at(-1) ?? [];
+  execFileSync(program, args);
+  await inside('frozen', 'touch', '/data/file');
+  expect(await findings('frozen')).toEqual([]);
+  await remove('frozen');
+});
+
+test('a container that fails at a mount that was asked to be read-only is told of by its name', async () => {
+  const options = [
+    'run',
+    '-d',
+    '--name',
+    'needs-write',
+    '-v',
+    'config:/data:ro',
+    'busybox',
+    'touch',
+    '/data/x',
+  ];
+  await on.engine.docker(options);
+  await on.engine.docker(['wait', 'needs-write']);
+  expect((await findings('needs-write')).map(({ id }) => id)).toEqual(['HF-D021']);
+  await remove('needs-write');
+  await on.engine.docker(options.map((word) => word.replace(':ro', '')));
+  expect(await on.engine.docker(['wait', 'needs-write'])).toBe('0');
+  expect(await findings('needs-write')).toEqual([]);
+  await remove('needs-write');
+});
+
+test('a server of a volume whose name nothing knows, or whose port is closed, is told of', async () => {
+  const create = async (name: string, addr: string): Promise<void> => {
+    const options = ['type=nfs', `o=addr=${addr},nfsvers=4`, 'device=:/srv'];
+    await on.engine.docker(['volume', 'create', ...options.flatMap((option) => ['-o', option]), name]);
+  };
+  await create('unknown', 'nas.invalid');
+  expect(await findings('unknown')).toMatchObject([{ id: 'HF-D050', subject: { name: 'nas.invalid' } }]);
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await create('known', `127.0.0.1,port=${port}`);
+  expect(await findings('known')).toEqual([]);
+  server.close();
+  await once(server, 'close');
+  expect(await findings('known')).toMatchObject([{ id: 'HF-D051', subject: { name: '127.0.0.1' } }]);
+  await on.engine.docker(['volume', 'rm', 'unknown', 'known']);
+});
+
+test('a volume on a folder that is not there is told of, and the fix makes that', async () => {
+  const folder = join(on.engine.folder, 'not-there');
+  const options = ['-o', 'type=none', '-o', 'o=bind', '-o', `device=${folder}`];
+  await on.engine.docker(['volume', 'create', ...options, 'on-folder']);
+  const use = ['run', '--rm', '-v', 'on-folder:/data', 'busybox', 'touch', '/data/file'];
+  await expect(on.engine.docker(use)).rejects.toThrow('no such file');
+  expect(await findings('on-folder')).toMatchObject([{ id: 'HF-D016', fixable: true }]);
+  await on.run(['doctor', 'on-folder', '--fix', '--yes']);
+  await on.engine.docker(use);
+  expect(await findings('on-folder')).toEqual([]);
+  await on.engine.docker(['volume', 'rm', 'on-folder']);
+});
+
+test('anonymous volumes that a removed container has left are told of with what they hold', async () => {
+  await on.engine.docker([
+    'run',
+    '--name',
+    'anonymous',
+    '-v',
+    '/var/lib/data',
+    'busybox',
+    'touch',
+    '/var/lib/data/rows',
+  ]);
+  expect(await findings()).toEqual([]);
+  await remove('anonymous');
+  const [found, ...others] = await findings();
+  expect(others).toEqual([]);
+  expect(found).toMatchObject({ id: 'HF-D084' });
+  expect(found?.evidence.join()).toContain('holds "rows"');
+  await on.engine.docker((found?.commands[0] ?? []).slice(1));
+  expect(await findings()).toEqual([]);
+});
+
+test('a volume without its folder, and a folder that the engine does not know, are told of', async () => {
+  await on.engine.docker(['volume', 'create', 'lost']);
+  rmSync(on.engine.volumePath('lost'), { recursive: true });
+  await expect(on.engine.docker(['run', '--rm', '-v', 'lost:/data', 'busybox', 'true'])).rejects.toThrow();
+  expect(await findings()).toMatchObject([{ id: 'HF-D080', subject: { name: 'lost' } }]);
+  await on.run(['doctor', '--fix', '--yes']);
+  await on.engine.docker(['run', '--rm', '-v', 'lost:/data', 'busybox', 'touch', '/data/file']);
+  mkdirSync(on.engine.volumePath('by-hand'), { recursive: true });
+  expect(await findings()).toMatchObject([{ id: 'HF-D085' }]);
+  await on.engine.restart();
+  expect(await findings()).toEqual([]);
+  await on.engine.docker(['volume', 'rm', 'lost', 'by-hand']);
+});
+
+test('a program that restarts containers is told of while it runs with the socket', async () => {
+  await on.engine.docker(['tag', 'busybox', 'containrrr/watchtower']);
+  const options = ['-d', '--name', 'tower', '-v', `${on.engine.socket}:/var/run/docker.sock`];
+  await on.engine.docker(['run', ...options, 'containrrr/watchtower', 'sleep', '10000']);
+  const [found, ...others] = await findings();
+  expect(others).toEqual([]);
+  expect(found).toMatchObject({ id: 'HF-D070', commands: [['docker', 'stop', 'tower']] });
+  await on.engine.docker(['stop', '-t', '0', 'tower']);
+  expect(await findings()).toEqual([]);
+  await remove('tower');
+});
+
+describe('Holdfast itself', () => {
+  test('has a repository that cannot be reached, and is well when it can', async () => {
+    const { repository } = on.cli;
+    renameSync(repository, `${repository}.away`);
+    expect(await findings()).toMatchObject([{ id: 'HF-D090' }]);
+    renameSync(`${repository}.away`, repository);
+    expect(await findings()).toEqual([]);
+  });
+
+  test('has its only key in its own folder', async () => {
+    const { stdout } = await on.run(['key', 'list', '--format', 'json']);
+    const spare = (JSON.parse(stdout) as { id: string; isCurrent: boolean }[]).find((key) => !key.isCurrent);
+    await on.run(['key', 'remove', spare?.id ?? '']);
+    expect(await findings()).toMatchObject([{ id: 'HF-D091' }]);
+    await on.run(['key', 'add', '--new-key-file', join(on.engine.folder, 'spare-2.key')]);
+    expect(await findings()).toEqual([]);
+  });
+
+  test('has policies and no daemon', async () => {
+    await on.engine.docker(['volume', 'create', 'planned']);
+    const file = join(on.cli.stateDir, 'holdfast.yaml');
+    writeFileSync(file, 'policies:\n  nightly:\n    schedule: "0 3 * * *"\n    volumes: [planned]\n');
+    expect(await findings()).toMatchObject([{ id: 'HF-D092' }]);
+    const daemon = on.start(['daemon']);
+    await expect.poll(async () => (await findings()).length).toBe(0);
+    await daemon.kill();
+    rmSync(file);
+    await on.engine.docker(['volume', 'rm', 'planned']);
   });
 });
 

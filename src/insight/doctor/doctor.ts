@@ -1,10 +1,26 @@
 import type { HostAccess, HostInfo } from '../../hosts/host.ts';
-import type { Container } from '../../hosts/containers.ts';
+import type { Container, Containers } from '../../hosts/containers.ts';
 import type { JobOptions } from '../../activity/index.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { AppError, type ErrorCode } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { Volume } from '../../model/volume.ts';
+import { fromText, toText } from '../../model/byte-string.ts';
+import { type MountPoint, mountOver, readMounts } from '../../lib/mountinfo.ts';
+import { diagnoseDenials } from './denials.ts';
+import { diagnoseDevices } from './missing-device.ts';
+import { diagnoseDeleted } from './deleted-files.ts';
+import { diagnoseFull } from './full-disk.ts';
+import { diagnoseSources } from './missing-source.ts';
+import { diagnoseManaged } from './managed.ts';
+import { diagnoseOrphans } from './orphans.ts';
+import { diagnoseHoldfast, type OwnParts } from './own-health.ts';
+import { diagnoseRestarters } from './restarters.ts';
+import type { ManagedVolumes } from '../../volumes/index.ts';
+import { listPlaces, type Place } from './places.ts';
+import { diagnoseReadOnly } from './read-only.ts';
+import { diagnoseServers } from './remote-servers.ts';
+import { diagnoseSilence } from './silent-storage.ts';
 import { type AppliedFix, applyFix } from './apply-fix.ts';
 import { processesByContainer } from './credentials.ts';
 import type { Diagnosis, DoctorFinding, Remark } from './diagnosis.ts';
@@ -28,6 +44,10 @@ export interface FixOutcome {
   readonly error: { readonly code: ErrorCode; readonly message: string } | undefined;
 }
 
+export interface DoctorParts extends HostAccess, OwnParts {
+  readonly managed: () => Promise<ManagedVolumes>;
+}
+
 /** Why an application cannot read its data, and why it is slow. */
 export interface Doctor {
   /**
@@ -40,23 +60,48 @@ export interface Doctor {
   readonly asJson: { report(report: DoctorReport, fixes?: readonly FixOutcome[]): object };
 }
 
-export function openDoctor({ host }: HostAccess): Doctor {
+export function openDoctor(parts: DoctorParts): Doctor {
+  const { stateDir } = parts;
   return {
     async examine({ subject }, { signal } = {}) {
-      const found = await lookAround(host, signal);
+      const found = await lookAround(parts.host, signal);
       const patients = choosePatients(found, subject);
       if (subject !== undefined) refuseUnknown(subject, patients);
-      const answers = await askMounts(
-        patients.mounts.flatMap(({ hostPath }) => hostPath ?? []),
-        signal,
-      );
+      const mounts = await readMounts();
+      const repositories = await locationsOf(parts);
+      const places = listPlaces(patients, { host: found.host, stateDir, mounts, repositories });
+      const answers = await askPlaces(places, mounts, signal);
       const { isAsked } = patients;
-      const mapBase = mapBaseOf(found.host);
+      const processes = processesByContainer();
       const answering = patients.mounts.filter(({ hostPath }) => doesAnswer(answers, hostPath));
+      const full = diagnoseFull(places, answers, mounts);
+      const isSmall = (mount: MountPoint): boolean =>
+        full.findings.some(({ subject: { name } }) => name === toText(mount.path));
       const diagnoses: Diagnosis[] = [
         { findings: [], notLookedAt: found.notLookedAt },
-        diagnosePermissions(answering, processesByContainer(), { isAsked, mapBase }),
+        diagnoseSilence(places, answers, mounts),
+        await diagnoseServers(patients.volumes, isAsked ? over(places, mounts) : mounts, signal),
+        diagnoseDevices(patients.volumes),
+        diagnoseSources(answering, isAsked),
+        await diagnoseDenials(answering, parts.now(), signal),
+        diagnosePermissions(answering, processes, { isAsked, mapBase: mapBaseOf(found.host) }),
+        diagnoseReadOnly(answering, mounts, isAsked),
+        full,
+        diagnoseDeleted({
+          processes,
+          containers: found.containers,
+          full: devicesOf(mounts.filter(isSmall)),
+          only: isAsked ? devicesOf(over(places, mounts)) : undefined,
+        }),
+        await lookAtManaged(parts.managed, answers, patients),
       ];
+      // Who asks for one thing has nothing to do with the rest.
+      if (!isAsked)
+        diagnoses.push(
+          diagnoseOrphans(found.host, found.volumes, answers),
+          diagnoseRestarters(found.containers),
+          await diagnoseHoldfast(parts, { containers: found.engine, answers }, signal),
+        );
       return {
         looked: {
           containers: patients.containers.length,
@@ -94,6 +139,7 @@ interface Surroundings {
   readonly host: HostInfo | undefined;
   readonly containers: readonly Container[];
   readonly volumes: readonly Volume[];
+  readonly engine: Containers | undefined;
   readonly notLookedAt: readonly Remark[];
 }
 
@@ -110,12 +156,43 @@ async function lookAround(open: HostAccess['host'], signal: AbortSignal | undefi
       subject: `the storage of ${quote(info.name)}`,
       reason: 'the engine is on another machine',
     };
-    return { host: info, containers, volumes, notLookedAt: info.isRemote === true ? [remote] : [] };
+    return {
+      host: info,
+      containers,
+      volumes,
+      engine: host.containers,
+      notLookedAt: info.isRemote === true ? [remote] : [],
+    };
   } catch (error) {
     const { code, message } = knownError(error);
     if (code === 'cancelled') throw error;
     const notLookedAt = [{ subject: 'containers and volumes', reason: message }];
-    return { host: undefined, containers: [], volumes: [], notLookedAt };
+    return { host: undefined, containers: [], volumes: [], engine: undefined, notLookedAt };
+  }
+}
+
+/** A state folder that cannot be read is told of where Holdfast's own health is looked at. */
+async function locationsOf({ repositories }: OwnParts): Promise<readonly string[]> {
+  return await repositories.list().then(
+    (known) => known.map(({ location }) => location),
+    () => [],
+  );
+}
+
+async function lookAtManaged(
+  open: DoctorParts['managed'],
+  answers: ReadonlyMap<string, MountAnswer>,
+  { isAsked, volumes }: Patients,
+): Promise<Diagnosis> {
+  try {
+    return await diagnoseManaged(
+      await open(),
+      answers,
+      (wanted) => !isAsked || volumes.some(({ name }) => name === wanted),
+    );
+  } catch (error) {
+    const { message } = knownError(error);
+    return { findings: [], notLookedAt: [{ subject: 'the volumes that Holdfast keeps', reason: message }] };
   }
 }
 
@@ -129,6 +206,24 @@ function refuseUnknown(subject: string, { containers, volumes, path }: Patients)
   throw new AppError('not-found', `There is no volume and no container ${quote(subject)}`, {
     hint: 'See "holdfast volume ls". A path of this machine begins with "/" or ".".',
   });
+}
+
+/** The mounts that places lie on are asked too: their room shows which place has a limit of its own. */
+async function askPlaces(
+  places: readonly Place[],
+  mounts: readonly MountPoint[],
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<string, MountAnswer>> {
+  const paths = places.map(({ path }) => path);
+  return await askMounts([...paths, ...over(places, mounts).map((mount) => toText(mount.path))], signal);
+}
+
+function over(places: readonly Place[], mounts: readonly MountPoint[]): MountPoint[] {
+  return [...new Set(places.flatMap(({ path }) => mountOver(mounts, fromText(path)) ?? []))];
+}
+
+function devicesOf(mounts: readonly MountPoint[]): ReadonlySet<string> {
+  return new Set(mounts.map(({ device }) => device));
 }
 
 function doesAnswer(answers: ReadonlyMap<string, MountAnswer>, path: string | undefined): boolean {

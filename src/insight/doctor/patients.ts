@@ -125,3 +125,17 @@ function unique<T>(list: readonly T[]): T[] {
 export function subjectOf({ container, mount }: Pick<PatientMount, 'container' | 'mount'>): string {
   return `${quote(mount.destination)} of ${quote(container.name)}`;
 }
+
+/** Parts of the machine that are mounted belong to it, and are as it wants them. */
+export function isOfMachine({ hostPath, mount }: Pick<PatientMount, 'hostPath' | 'mount'>): boolean {
+  return (
+    mount.type === 'bind' && /^\/(?:proc|sys|dev|run|var\/run|boot|usr|lib|etc)(?:\/|$)/.test(hostPath ?? '')
+  );
+}
+
+/** It fails, by what the engine says. */
+export function isUnwell({ container }: Pick<PatientMount, 'container'>): boolean {
+  const { state, exitCode = 0, health } = container;
+  const hasFailed = state === 'exited' && exitCode !== 0;
+  return state === 'restarting' || state === 'dead' || health === 'unhealthy' || hasFailed;
+}

@@ -7,7 +7,7 @@ import { describeRights, type Guard, refusedRights, right } from './access.ts';
 import { isMapped, numberInside, plannedRunner, readRunners, type Runner } from './credentials.ts';
 import type { Diagnosis, DoctorFinding, Fix, Remark } from './diagnosis.ts';
 import { findRefusedBelow, type RefusedBelow } from './refused-below.ts';
-import { type PatientMount, subjectOf } from './patients.ts';
+import { isOfMachine, isUnwell, type PatientMount, subjectOf } from './patients.ts';
 import { type Step, wayTo } from './way.ts';
 
 /** Refusals for the user that a container really runs as, and the component of the path that refuses. */
@@ -42,11 +42,6 @@ function reasonOf(error: unknown): string {
   const errno = errnoOf(error);
   if (errno === 'EACCES' || errno === 'EPERM') return 'this needs root';
   return error instanceof Error ? error.message : String(error);
-}
-
-/** Sockets and the like of the machine belong to it, and are for those who may have them. */
-function isOfMachine({ hostPath, mount }: PatientMount): boolean {
-  return mount.type === 'bind' && /^\/(?:proc|sys|dev|run|var\/run)(?:\/|$)/.test(hostPath ?? '');
 }
 
 function runnersOf(
@@ -149,16 +144,6 @@ function wantedAt(step: Step, { patient, runner, first, last, isAsked }: Wanting
   return mustWrite && (runner === first || isAsked || isUnwell(patient)) ? reading | right.write : reading;
 }
 
-export function isUnwell({ container }: PatientMount): boolean {
-  const { state, exitCode = 0, health } = container;
-  return (
-    state === 'restarting' ||
-    state === 'dead' ||
-    health === 'unhealthy' ||
-    (state === 'exited' && exitCode !== 0)
-  );
-}
-
 function isOfOther({ container, mount }: PatientMount, place: string): boolean {
   return container.mounts.some(
     (other) => other !== mount && other.type !== 'tmpfs' && isWithin(place, other.destination),
@@ -167,7 +152,7 @@ function isOfOther({ container, mount }: PatientMount, place: string): boolean {
 
 /** Files and folders below a mount whose own folder is in order. */
 function refusedFurtherDown(
-  { container, hostPath, below, ...patient }: PatientMount,
+  { container, hostPath, mount }: PatientMount,
   seen: {
     readonly runners: readonly Runner[];
     readonly steps: readonly Step[];
@@ -182,9 +167,9 @@ function refusedFurtherDown(
   );
   if (runner === undefined || last === undefined || hostPath === undefined || !last.guard.isDirectory)
     return undefined;
-  if (!isAsked && !isUnwell({ container, hostPath, below, ...patient })) return undefined;
+  if (!isAsked && !isUnwell({ container })) return undefined;
   const root = hostPath + toText(last.path.slice(mountStep.path.length));
-  const found = findRefusedBelow(root, runner.credentials, patient.mount.readOnly);
+  const found = findRefusedBelow(root, runner.credentials, mount.readOnly);
   if (found === undefined) return undefined;
   const step = { ...last, path: `${last.path}/${found.first}`, guard: found.guard };
   return {

@@ -1,0 +1,63 @@
+import { fromText } from '../../model/byte-string.ts';
+import { errnoOf } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import type { Volume } from '../../model/volume.ts';
+import type { Diagnosis, DoctorFinding } from './diagnosis.ts';
+import { wayTo } from './way.ts';
+
+/** Volumes whose options name a device or a folder of this machine that is not there. */
+export function diagnoseDevices(volumes: readonly Volume[]): Diagnosis {
+  const findings = volumes.flatMap((volume) => {
+    const place = placeInOptions(volume);
+    return place === undefined || isThere(place.path) ? [] : [findingOf(volume, place)];
+  });
+  return { findings, notLookedAt: [] };
+}
+
+interface NamedPlace {
+  readonly path: string;
+  readonly isFolder: boolean;
+}
+
+/** Of the driver `local`; pure. */
+export function placeInOptions({
+  driver,
+  options,
+}: Pick<Volume, 'driver' | 'options'>): NamedPlace | undefined {
+  const { type = '', device = '', o = '' } = options;
+  if (driver !== 'local' || !device.startsWith('/') || device.startsWith('//')) return undefined;
+  const isBind =
+    type === 'bind' || type === 'none' || type === ''
+      ? o.split(',').some((word) => /^r?bind$/.test(word))
+      : false;
+  if (isBind) return { path: device, isFolder: true };
+  return device.startsWith('/dev/') ? { path: device, isFolder: false } : undefined;
+}
+
+function isThere(path: string): boolean {
+  try {
+    wayTo('/', fromText(path));
+    return true;
+  } catch (error) {
+    // What this user may not see is not called missing.
+    return errnoOf(error) !== 'ENOENT';
+  }
+}
+
+function findingOf({ name, consumers }: Volume, { path, isFolder }: NamedPlace): DoctorFinding {
+  return {
+    id: 'HF-D016',
+    rule: 'device-missing',
+    severity: 'downtime',
+    subject: { kind: 'volume', name },
+    message: `Volume ${quote(name)} lies on ${quote(path)}, which is not there`,
+    meaning: 'No container that uses it can start.',
+    evidence: consumers.map((consumer) => `${quote(consumer.name)} uses it`),
+    remedy: isFolder
+      ? 'Bring the folder back, or make it where it was empty.'
+      : 'Connect the disk, open its encryption, or correct the name: one by /dev/disk/by-uuid does not change with the order of disks.',
+    commands: isFolder ? [['install', '-d', path]] : [['lsblk', '-f']],
+    position: undefined,
+    fix: isFolder ? { kind: 'folder', path, uid: 0, gid: 0 } : undefined,
+  };
+}

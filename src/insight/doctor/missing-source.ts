@@ -1,0 +1,145 @@
+import { readdirSync } from 'node:fs';
+import { openTrusted } from '../../lib/open-trusted.ts';
+import { fromText, toPath } from '../../model/byte-string.ts';
+import { errnoOf } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import { plannedRunner } from './credentials.ts';
+import type { Diagnosis, DoctorFinding, Fix } from './diagnosis.ts';
+import type { PatientMount } from './patients.ts';
+import { wayTo, type Step } from './way.ts';
+
+/** Sources of mounts that are not there, are not those that the container has, or are a folder where a file is meant. */
+export function diagnoseSources(mounts: readonly PatientMount[], isAsked: boolean): Diagnosis {
+  const findings: DoctorFinding[] = [];
+  for (const patient of mounts) {
+    const { hostPath } = patient;
+    if (hostPath === undefined) continue;
+    const source = lastStep('/', hostPath);
+    if (source === 'unknown') continue;
+    if (source === undefined) findings.push(missing(patient, hostPath));
+    else if (isFolderForFile(patient, hostPath, source)) findings.push(folderForFile(patient, hostPath));
+    // An editor replaces files, and the container keeps the former one: told to those who ask.
+    else if (isReplaced(patient, source) && (source.guard.isDirectory || isAsked))
+      findings.push(replaced(patient, hostPath));
+  }
+  return { findings, notLookedAt: [] };
+}
+
+/** Undefined where there is nothing; `unknown` where that cannot be told. */
+function lastStep(root: string, path: string): Step | undefined | 'unknown' {
+  try {
+    return wayTo(root, fromText(path)).at(-1);
+  } catch (error) {
+    return errnoOf(error) === 'ENOENT' ? undefined : 'unknown';
+  }
+}
+
+function missing({ container, mount }: PatientMount, hostPath: string): DoctorFinding {
+  const runs = container.pid !== undefined;
+  const what = mount.type === 'volume' ? `the folder of volume ${quote(mount.source ?? '')}` : 'the source';
+  // A source that looks like a file cannot be made up.
+  const { uid = 0, gid = 0 } = plannedRunner(container)?.credentials ?? {};
+  const fix: Fix | undefined =
+    runs || looksLikeFile(hostPath) ? undefined : { kind: 'folder', path: hostPath, uid, gid };
+  return {
+    id: 'HF-D012',
+    rule: 'source-missing',
+    severity: mount.type === 'volume' || runs ? 'loss' : 'downtime',
+    subject: { kind: 'container', name: container.name },
+    message: `${quote(hostPath)}, ${what} of ${quote(mount.destination)} in ${quote(container.name)}, is not there`,
+    meaning: runs
+      ? 'It was removed or renamed while the container runs: what the container writes is lost when it ends.'
+      : 'The container cannot start, or starts on an empty folder that the engine makes for root.',
+    evidence: [`${quote(container.name)} is ${container.state}`],
+    remedy: runs
+      ? 'Copy the data out of the container while it still runs, then put it back at its place and restart the container.'
+      : 'Bring the data back from a backup; or, where it was empty, make the folder.',
+    commands: runs
+      ? [['docker', 'cp', `${container.name}:${mount.destination}/.`, `${hostPath}.saved`]]
+      : [
+          ['install', '-d', '-o', String(uid), '-g', String(gid), hostPath],
+          ['docker', 'start', container.name],
+        ],
+    position: undefined,
+    fix,
+  };
+}
+
+/** The container has another folder mounted than its source is now: it was moved, or made anew. */
+function isReplaced({ container, mount }: PatientMount, source: Step): boolean {
+  if (container.pid === undefined) return false;
+  const inside = lastStep(`/proc/${container.pid}/root`, mount.destination);
+  return (
+    inside !== undefined &&
+    inside !== 'unknown' &&
+    mount.type === 'bind' &&
+    (inside.device !== source.device || inside.inode !== source.inode)
+  );
+}
+
+function replaced({ container, mount }: PatientMount, hostPath: string): DoctorFinding {
+  return {
+    id: 'HF-D014',
+    rule: 'source-replaced',
+    severity: 'loss',
+    subject: { kind: 'container', name: container.name },
+    message: `${quote(container.name)} has another ${quote(mount.destination)} than ${quote(hostPath)} is now`,
+    meaning:
+      'The source was replaced, unmounted or mounted over while the container runs: changes on one side are not seen on the other, and what the container writes may be lost.',
+    evidence: [`${quote(hostPath)} is a different file or folder from what the container has mounted`],
+    remedy: 'Restart the container, after looking whether what it wrote since has to be saved.',
+    commands: [['docker', 'restart', container.name]],
+    position: undefined,
+    fix: undefined,
+  };
+}
+
+const fileNames =
+  /\.(?:conf|cnf|cfg|ini|ya?ml|json|toml|env|properties|xml|sql|sh|pem|crt|key|cert|txt|php|py|js|lua|html?|list|htpasswd|db|sqlite3?)$/i;
+
+function looksLikeFile(path: string): boolean {
+  return fileNames.test(path);
+}
+
+/** An empty folder of root with a file's name, on both sides. */
+function isFolderForFile({ mount }: PatientMount, hostPath: string, source: Step): boolean {
+  return (
+    mount.type === 'bind' &&
+    source.guard.isDirectory &&
+    source.guard.uid === 0 &&
+    looksLikeFile(mount.destination) &&
+    isEmpty(hostPath)
+  );
+}
+
+function isEmpty(path: string): boolean {
+  try {
+    using folder = openTrusted(fromText(path));
+    return readdirSync(toPath(folder.at('.'))).length === 0;
+  } catch {
+    // What cannot be looked into is not called empty.
+    return false;
+  }
+}
+
+function folderForFile({ container, mount }: PatientMount, hostPath: string): DoctorFinding {
+  const { stack, service, name } = container;
+  return {
+    id: 'HF-D013',
+    rule: 'folder-for-file',
+    severity: 'downtime',
+    subject: { kind: 'container', name },
+    message: `${quote(mount.destination)} in ${quote(name)} is an empty folder, and its name is that of a file`,
+    meaning: `${quote(hostPath)} was missing when the container was made, so that the engine made a folder of root's there.`,
+    evidence: [`${quote(hostPath)} is an empty folder that belongs to root`],
+    remedy: 'Remove the folder, put the file there, and make the container anew.',
+    commands: [
+      ['rmdir', hostPath],
+      stack === undefined || service === undefined
+        ? ['docker', 'rm', '-f', name]
+        : ['docker', 'compose', '-p', stack, 'up', '-d', '--force-recreate', service],
+    ],
+    position: undefined,
+    fix: undefined,
+  };
+}

@@ -1,0 +1,123 @@
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statfsSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { runProgram } from '../../src/lib/run-program.ts';
+import { type HoldfastCommand, holdfastCommand } from '../support/holdfast-command.ts';
+import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
+
+let folder: string;
+let holdfast: HoldfastCommand;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'doctor-'));
+  holdfast = holdfastCommand(join(folder, 'state'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+interface Finding {
+  readonly id: string;
+  readonly message: string;
+  readonly evidence: readonly string[];
+  readonly commands: readonly (readonly string[])[];
+}
+
+async function examine(...args: string[]): Promise<readonly Finding[]> {
+  const { exitCode, stdout, output } = await holdfast.attempt('doctor', ...args, '--format', 'json');
+  const { findings } = JSON.parse(stdout) as { readonly findings: readonly Finding[] };
+  expect(exitCode, output).toBe(findings.length === 0 ? 0 : 1);
+  return findings;
+}
+
+test('a mount whose program is stopped is told of and not waited for, and the fix lets it go on', async () => {
+  const [cipher, mount] = [join(folder, 'cipher'), join(folder, 'mount')];
+  for (const path of [cipher, mount]) mkdirSync(path);
+  const password = ['-q', '-extpass', 'echo', '-extpass', 'secret'];
+  await runProgram('gocryptfs', ['-init', '-scryptn', '10', ...password, cipher]);
+  await runProgram('gocryptfs', [...password, cipher, mount]);
+  try {
+    expect(await examine(mount)).toEqual([]);
+    const { stdout } = await runProgram('pgrep', ['-f', `^[^ ]*gocryptfs .*${mount}$`]);
+    for (const pid of stdout.split('\n').filter(Boolean)) process.kill(Number(pid), 'SIGSTOP');
+    const [found, ...others] = await examine(mount);
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({ id: 'HF-D010', message: `"${mount}" does not answer within 5 seconds` });
+    expect(found?.evidence.join()).toContain('serves it, and is stopped');
+    await holdfast.run('doctor', mount, '--fix', '--yes');
+    writeFileSync(join(mount, 'file'), 'it works');
+  } finally {
+    const { stdout } = await runProgram('pgrep', ['-f', `^[^ ]*gocryptfs .*${mount}$`]);
+    for (const pid of stdout.split('\n').filter(Boolean)) process.kill(Number(pid), 'SIGCONT');
+    await runProgram('umount', [mount]);
+  }
+});
+
+test('a mount whose program has ended is told of, and works after it is mounted again', async () => {
+  const [cipher, mount] = [join(folder, 'cipher'), join(folder, 'mount')];
+  for (const path of [cipher, mount]) mkdirSync(path);
+  const password = ['-q', '-extpass', 'echo', '-extpass', 'secret'];
+  await runProgram('gocryptfs', ['-init', '-scryptn', '10', ...password, cipher]);
+  await runProgram('gocryptfs', [...password, cipher, mount]);
+  const { stdout } = await runProgram('pgrep', ['-f', `^[^ ]*gocryptfs .*${mount}$`]);
+  for (const pid of stdout.split('\n').filter(Boolean)) process.kill(Number(pid), 'SIGKILL');
+  await expect.poll(() => errorOf(() => statfsSync(mount))).toContain('ENOTCONN');
+  const [found] = await examine(mount);
+  expect(found).toMatchObject({
+    id: 'HF-D011',
+    message: `"${mount}" cannot be used: Transport endpoint is not connected`,
+    commands: [['umount', '-l', mount]],
+  });
+  await runProgram('umount', ['-l', mount]);
+  await runProgram('gocryptfs', [...password, cipher, mount]);
+  expect(await examine(mount)).toEqual([]);
+  await runProgram('umount', [mount]);
+});
+
+function errorOf(call: () => unknown): string {
+  try {
+    call();
+    return '';
+  } catch (error) {
+    return String(error);
+  }
+}
+
+test('a full disk is told of with the deleted file that takes its room, and is well when that is closed', async () => {
+  await using disk = mountLoopFilesystem('ext4', { sizeBytes: 64 << 20 });
+  expect(await examine(disk.path)).toEqual([]);
+  const file = openSync(join(disk.path, 'log'), 'w');
+  expect(() => {
+    for (;;) writeFileSync(file, Buffer.alloc(1 << 20, 1));
+  }).toThrow('ENOSPC');
+  unlinkSync(join(disk.path, 'log'));
+  const found = await examine(disk.path);
+  expect(found.map(({ id }) => id)).toEqual(['HF-D030', 'HF-D033']);
+  expect(found[0]?.message).toContain(`"${disk.path}" is full: `);
+  expect(found[1]?.message).toContain(`Process ${process.pid} (`);
+  expect(found[1]?.evidence).toEqual([`1 deleted file, the largest was "${disk.path}/log"`]);
+  closeSync(file);
+  expect(await examine(disk.path)).toEqual([]);
+});
+
+test('a disk without inodes is told of, and is well when files are removed', async () => {
+  await using disk = mountLoopFilesystem('ext4', { sizeBytes: 16 << 20 });
+  const made: string[] = [];
+  expect(() => {
+    for (let number = 0; ; number++) {
+      const path = join(disk.path, String(number));
+      writeFileSync(path, '');
+      made.push(path);
+    }
+  }).toThrow('ENOSPC');
+  expect(await examine(disk.path)).toMatchObject([{ id: 'HF-D031' }]);
+  for (const path of made.slice(100)) unlinkSync(path);
+  expect(await examine(disk.path)).toEqual([]);
+});
