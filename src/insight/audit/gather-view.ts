@@ -40,6 +40,7 @@ export async function gatherView(sources: AuditSources, request: AuditRequest): 
     named === undefined ? await projectsOfHost(sources, engine, { stack, notes, signal }) : [named];
   if (stack !== undefined && named === undefined && found.length === 0 && !isStackOnHost(engine, stack))
     throw noSuchTarget(stack);
+  notes.push(...found.flatMap(refusals));
   const projects = await Promise.all(found.map(examine));
   const images = await askImages(engine, found, notes, signal);
   const facts: HostFacts = { ...engine, images, contents: new Map() };
@@ -174,6 +175,21 @@ async function projectsOfHost(
   return projects;
 }
 
+/** What Compose would refuse is left out of a project, so the audit has not seen it. */
+function refusals({ problems }: ComposeProject): string[] {
+  return problems
+    .filter(({ kind }) => kind === 'error')
+    .map(
+      ({ message, position: { file, line } }) => `Compose refuses ${quote(file)}, line ${line}: ${message}`,
+    );
+}
+
+/** A system that refuses says nothing; a fault of the program is one. */
+function unlessFault(error: unknown): undefined {
+  if (errnoOf(error) === undefined && !isAppError(error)) throw error;
+  return undefined;
+}
+
 const secretFilesAtMost = 1000;
 
 /** Reads the lines of a project’s files, and the modes of files with secrets. */
@@ -182,14 +198,14 @@ async function examine(project: ComposeProject): Promise<AuditedProject> {
   const secretFiles = new Map<string, number>();
   for (const file of project.filesRead) {
     // Changed or gone since it was read: the rule then judges by the value alone.
-    const content = await readSmallFile(file).catch(() => undefined);
+    const content = await readSmallFile(file).catch(unlessFault);
     if (content !== undefined) lines.set(file, content.split('\n'));
   }
   const secrets = [...project.secrets.values()].flatMap(({ file }) => file ?? []);
   const variables = project.filesRead.filter((file) => !/\.ya?ml$/i.test(file) && hasSecret(lines.get(file)));
   for (const file of [...secrets, ...variables].slice(0, secretFilesAtMost)) {
     // One that is missing is Compose's own error.
-    const found = await stat(file).catch(() => undefined);
+    const found = await stat(file).catch(unlessFault);
     if (found?.isFile() === true) secretFiles.set(file, found.mode & 0o7777);
   }
   return {

@@ -10,9 +10,10 @@ const sizeAtMost = 4 << 20;
 export async function readSmallFile(path: string): Promise<string | undefined> {
   try {
     await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-    const { size, ...stat } = await file.stat();
+    const stat = await file.stat();
     if (!stat.isFile()) throw new AppError('usage', `Cannot read ${quote(path)}: it is no regular file`);
-    if (size > sizeAtMost) throw new AppError('usage', `Cannot read ${quote(path)}: it is larger than 4 MiB`);
+    if (stat.size > sizeAtMost)
+      throw new AppError('usage', `Cannot read ${quote(path)}: it is larger than 4 MiB`);
     return await file.readFile('utf8');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;

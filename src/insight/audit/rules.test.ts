@@ -1,0 +1,338 @@
+import { describe, expect, test } from 'vitest';
+import { auditedWorld, type WorldRequest } from './audited.fixture.ts';
+import { rules } from './rules.ts';
+
+/** The subjects that a rule finds in one Compose file. */
+async function findIn(id: string, compose: string, world: WorldRequest = {}): Promise<string[]> {
+  await using at = await auditedWorld({
+    hasEngine: false,
+    ...world,
+    files: { 'compose.yaml': compose, ...world.files },
+  });
+  const { findings } = await at.run({ allRules: true });
+  return findings.filter((finding) => finding.id === id).map(({ subject }) => subject.name);
+}
+
+const service = (fields: string, rest = ''): string => `name: app\nservices:\n  db: ${fields}\n${rest}`;
+const pg = (version: string, volumes: string): string =>
+  service(`{ image: 'postgres:${version}', volumes: [${volumes}] }`, 'volumes: { pg: , log: , init: }\n');
+
+interface Case {
+  readonly id: string;
+  readonly finds: Readonly<Record<string, string>>;
+  readonly leaves: Readonly<Record<string, string>>;
+}
+
+const withVolume = (fields: string, options: string): string =>
+  service(`{ ${fields} }`, `volumes: { pg: { driver: local, driver_opts: ${options} } }\n`);
+const mysql = `image: 'mysql:8', volumes: ['pg:/var/lib/mysql']`;
+
+const cases: readonly Case[] = [
+  {
+    id: 'HF-V001',
+    finds: {
+      'a mount where PostgreSQL kept its data before 18': pg('18', "'pg:/var/lib/postgresql/data'"),
+      'an image without a number, which is the newest': pg('alpine', "'pg:/var/lib/postgresql/data'"),
+      'a mount above the VOLUME of PostgreSQL 15': pg('15-alpine', "'pg:/var/lib/postgresql'"),
+      'a mount at a folder of other images': pg('16', "'pg:/bitnami/postgresql'"),
+      'PGDATA that leads away from the mount': service(
+        "{ image: 'postgres:16', environment: { PGDATA: /var/lib/postgresql/main }, volumes: ['pg:/var/lib/postgresql/data'] }",
+        'volumes: { pg: }\n',
+      ),
+      'a mount above the two VOLUMEs of MongoDB': service(
+        "{ image: mongo, volumes: ['pg:/data'] }",
+        'volumes: { pg: }\n',
+      ),
+      'a MySQL image without VOLUME whose mount is beside': service(
+        "{ image: 'opensearchproject/opensearch:2', volumes: ['pg:/usr/share/opensearch'] , environment: { A: b } }",
+        'volumes: { pg: }\n',
+      ).replace('/usr/share/opensearch', '/usr/share/opensearch/datas'),
+    },
+    leaves: {
+      'PostgreSQL 18 with its mount above': pg('18', "'pg:/var/lib/postgresql'"),
+      'PostgreSQL 15 with its mount at the VOLUME': pg('15', "'pg:/var/lib/postgresql/data'"),
+      'both mounts, one above the other': pg(
+        '15',
+        "'log:/var/lib/postgresql', 'pg:/var/lib/postgresql/data'",
+      ),
+      'a folder for scripts and nothing else': pg(
+        '15',
+        "'pg:/var/lib/postgresql/data', './init:/docker-entrypoint-initdb.d'",
+      ),
+      'PGDATA below the mount': service(
+        "{ image: 'postgres:16', environment: { PGDATA: /var/lib/postgresql/data/pgdata }, volumes: ['pg:/var/lib/postgresql/data'] }",
+        'volumes: { pg: }\n',
+      ),
+      'MongoDB without a config server': service(
+        "{ image: 'mongo:7', volumes: ['pg:/data/db'] }",
+        'volumes: { pg: }\n',
+      ),
+      'an image of which nothing is known': service(
+        "{ image: 'mine', volumes: ['pg:/var/lib/x'] }",
+        'volumes: { pg: }\n',
+      ),
+    },
+  },
+  {
+    id: 'HF-V002',
+    finds: {
+      'a tmpfs of the service': service("{ image: 'mysql:8', tmpfs: [/var/lib/mysql] }"),
+      'a volume of the local driver in memory': withVolume(mysql, '{ type: tmpfs, device: tmpfs }'),
+    },
+    leaves: {
+      'a tmpfs elsewhere': service(
+        "{ image: 'mysql:8', tmpfs: [/tmp], volumes: ['pg:/var/lib/mysql'] }",
+        'volumes: { pg: }\n',
+      ),
+      'a cache in memory': service("{ image: 'redis:7', tmpfs: [/data] }"),
+    },
+  },
+  {
+    id: 'HF-V003',
+    finds: {
+      'a database without any mount': service("{ image: 'mariadb:11' }"),
+      'a mount without a source': service("{ image: 'mariadb:11', volumes: [/var/lib/mysql] }"),
+      'a Redis that was told to keep its data': service(
+        "{ image: 'redis:7', command: redis-server --appendonly yes }",
+      ),
+    },
+    leaves: {
+      'a Redis that is a cache': service("{ image: 'redis:7' }"),
+      'a database with a named volume': service(`{ ${mysql} }`, 'volumes: { pg: }\n'),
+      'a database in a folder of the machine': service(
+        "{ image: 'mariadb:11', volumes: ['./db:/var/lib/mysql'] }",
+      ),
+    },
+  },
+  {
+    id: 'HF-V004',
+    finds: { 'an image without VOLUME and without a mount': service("{ image: 'elasticsearch:8.14.0' }") },
+    leaves: {
+      'the same with its mount': service(
+        "{ image: 'elasticsearch:8.14.0', volumes: ['pg:/usr/share/elasticsearch/data'] }",
+        'volumes: { pg: }\n',
+      ),
+      'an app of which nothing is known': service('{ image: mine }'),
+    },
+  },
+  {
+    id: 'HF-V005',
+    finds: {
+      'NFS that says "soft"': withVolume(mysql, "{ type: nfs, o: 'addr=nas,soft', device: ':/x' }"),
+      'NFS that does not say "hard"': withVolume(mysql, "{ type: nfs4, o: 'addr=nas,rw', device: ':/x' }"),
+      'a share of Windows': withVolume(
+        mysql,
+        "{ type: cifs, o: 'username=a,password=b', device: '//nas/x' }",
+      ),
+    },
+    leaves: {
+      'NFS that says "hard"': withVolume(mysql, "{ type: nfs, o: 'addr=nas,rw,hard', device: ':/x' }"),
+      'files of an app on NFS': withVolume(
+        "image: mine, volumes: ['pg:/uploads']",
+        "{ type: nfs, o: 'addr=nas', device: ':/x' }",
+      ),
+    },
+  },
+  {
+    id: 'HF-V007',
+    finds: {
+      'two servers on one volume': `name: app\nservices:\n  a: { ${mysql} }\n  b: { ${mysql} }\nvolumes: { pg: }\n`,
+    },
+    leaves: {
+      'each its own': `name: app\nservices:\n  a: { ${mysql} }\n  b: { image: 'mysql:8', volumes: ['b:/var/lib/mysql'] }\nvolumes: { pg: , b: }\n`,
+      'a backup that only reads': `name: app\nservices:\n  a: { ${mysql} }\n  b: { image: 'mysql:8', volumes: ['pg:/var/lib/mysql:ro'] }\nvolumes: { pg: }\n`,
+      'two folders of one mount':
+        "name: app\nservices:\n  a: { image: 'mysql:8', volumes: ['/srv/a:/var/lib/mysql'] }\n  b: { image: 'mysql:8', volumes: ['/srv/b:/var/lib/mysql'] }\n",
+    },
+  },
+  {
+    id: 'HF-S001',
+    finds: {
+      'the short form': service("{ image: x, volumes: ['/var/run/docker.sock:/var/run/docker.sock'] }"),
+      'read-only, which changes nothing': service("{ image: x, volumes: ['/run/docker.sock:/s:ro'] }"),
+      'the long form': service(
+        '{ image: x, volumes: [{ type: bind, source: /run/docker.sock, target: /s }] }',
+      ),
+      'a folder above it': service("{ image: x, volumes: ['/var/run:/host/run:ro'] }"),
+      'the root of the machine': service("{ image: x, volumes: ['/:/host:ro'] }"),
+      'a path with dots': service("{ image: x, volumes: ['/var/lib/../run/docker.sock:/s'] }"),
+      'the socket of a user': service("{ image: x, volumes: ['/run/user/1000/docker.sock:/s'] }"),
+    },
+    leaves: {
+      'another socket': service("{ image: x, volumes: ['/run/dbus:/run/dbus:ro'] }"),
+      'a volume of that name': service(
+        "{ image: x, volumes: ['pg:/var/run/docker.sock'] }",
+        'volumes: { pg: }\n',
+      ),
+    },
+  },
+  {
+    id: 'HF-S002',
+    finds: {
+      '/etc': service("{ image: x, volumes: ['/etc:/host/etc'] }"),
+      'the volumes of the engine': service("{ image: x, volumes: ['/var/lib/docker/volumes:/v'] }"),
+      'a folder below /usr': service("{ image: x, volumes: ['/usr/lib:/l'] }"),
+    },
+    leaves: {
+      'read-only': service("{ image: x, volumes: ['/etc:/host/etc:ro', '/:/rootfs:ro'] }"),
+      'an app’s own folder': service(
+        "{ image: x, volumes: ['/srv/x:/data', '/var/lib/x:/y', '/home/u/media:/m'] }",
+      ),
+      'the time zone': service("{ image: x, volumes: ['/etc/localtime:/etc/localtime'] }"),
+    },
+  },
+  {
+    id: 'HF-S003',
+    finds: {
+      'a file of configuration': service("{ image: x, volumes: ['./nginx.conf:/etc/nginx/nginx.conf'] }"),
+      certificates: service("{ image: x, volumes: ['./ssl:/app/certs'] }"),
+    },
+    leaves: {
+      'read-only': service("{ image: x, volumes: ['./nginx.conf:/etc/nginx/nginx.conf:ro'] }"),
+      data: service("{ image: x, volumes: ['./data:/data'] }"),
+    },
+  },
+  {
+    id: 'HF-S006',
+    finds: {
+      'a variable': service("{ image: x, environment: { POSTGRES_PASSWORD: 'hunter2' } }"),
+      'a variable of a list': service("{ image: x, environment: ['ADMIN_TOKEN=abcdef'] }"),
+      'a password in an address': service(
+        "{ image: x, environment: { DATABASE_URL: 'postgres://u:hunter2@db/x' } }",
+      ),
+      'a label': service('{ image: x, labels: { app.api_key: hunter2 } }'),
+      'the command line': service("{ image: x, command: ['serve', '--password=hunter2'] }"),
+      'the options of a volume': withVolume(
+        'image: x',
+        "{ type: cifs, o: 'username=a,password=hunter2', device: '//nas/x' }",
+      ),
+    },
+    leaves: {
+      'a variable from elsewhere': service("{ image: x, environment: { POSTGRES_PASSWORD: '${PW}' } }"),
+      'a variable with a default that is there to be replaced': service(
+        "{ image: x, environment: { A_TOKEN: '${PW:-abc}' } }",
+      ),
+      'the name of a file': service(
+        '{ image: x, environment: { POSTGRES_PASSWORD_FILE: /run/secrets/pw, DB_PASSWORD: /run/secrets/pw } }',
+      ),
+      'a switch': service(
+        "{ image: x, environment: { ALLOW_EMPTY_PASSWORD: 'yes', MYSQL_RANDOM_ROOT_PASSWORD: '1' } }",
+      ),
+      'other words': service(
+        "{ image: x, environment: { TOKEN_TTL: '3600', PUBLIC_KEY: abc, MONKEY: banana, COMPASS: north } }",
+      ),
+      'an address without a password': service(
+        "{ image: x, environment: { REDIS_URL: 'redis://cache:6379', URL: 'https://user@host/x' } }",
+      ),
+    },
+  },
+  {
+    id: 'HF-S007',
+    finds: { rshared: service("{ image: x, volumes: ['/mnt:/mnt:rshared'] }") },
+    leaves: { rslave: service("{ image: x, volumes: ['/mnt:/mnt:rslave'] }") },
+  },
+  {
+    id: 'HF-S008',
+    finds: {
+      'seccomp and AppArmor': service(
+        "{ image: x, security_opt: ['seccomp:unconfined', 'apparmor=unconfined'] }",
+      ),
+      SELinux: service("{ image: x, security_opt: ['label:disable'] }"),
+    },
+    leaves: {
+      'less rights': service(
+        "{ image: x, security_opt: ['no-new-privileges:true', 'seccomp=./profile.json'] }",
+      ),
+    },
+  },
+  {
+    id: 'HF-S009',
+    finds: { privileged: service('{ image: x, privileged: true }') },
+    leaves: { 'a capability': service('{ image: x, cap_add: [NET_ADMIN] }') },
+  },
+  {
+    id: 'HF-S010',
+    finds: { 'the short form': service('{ image: x, tmpfs: [/tmp] }') },
+    leaves: {
+      'a size': service("{ image: x, tmpfs: ['/tmp:size=64m'] }"),
+      'a size in the long form': service(
+        '{ image: x, volumes: [{ type: tmpfs, target: /c, tmpfs: { size: 1G } }] }',
+      ),
+    },
+  },
+  {
+    id: 'HF-S011',
+    finds: { exec: service("{ image: x, tmpfs: ['/tmp:exec,size=1m'] }") },
+    leaves: { 'the engine’s default': service("{ image: x, tmpfs: ['/tmp:size=1m'] }") },
+  },
+  {
+    id: 'HF-S012',
+    finds: {
+      'o: encrypt': withVolume(
+        'image: x',
+        '{ type: ext4, o: encrypt, device: /dev/disk/by-label/encrypted }',
+      ),
+    },
+    leaves: { 'an opened device': withVolume('image: x', '{ type: ext4, device: /dev/mapper/encrypted }') },
+  },
+  {
+    id: 'HF-H002',
+    finds: {
+      'the second VOLUME of MongoDB': service(
+        "{ image: 'mongo:7', volumes: ['pg:/data/db'] }",
+        'volumes: { pg: }\n',
+      ),
+    },
+    leaves: {
+      'both mounted': service(
+        "{ image: 'mongo:7', volumes: ['pg:/data/db'], tmpfs: [/data/configdb] }",
+        'volumes: { pg: }\n',
+      ),
+    },
+  },
+  {
+    id: 'HF-H003',
+    finds: { 'no version': withVolume('image: x', "{ type: nfs, o: 'addr=nas,rw', device: ':/x' }") },
+    leaves: {
+      'a version': withVolume('image: x', "{ type: nfs, o: 'addr=nas,nfsvers=4.2', device: ':/x' }"),
+      'the type that names it': withVolume('image: x', "{ type: nfs4, o: addr=nas, device: ':/x' }"),
+    },
+  },
+  {
+    id: 'HF-H004',
+    finds: { version: `version: '3.8'\n${service('{ image: x }')}` },
+    leaves: { 'a file without it': service('{ image: x }') },
+  },
+];
+
+describe.each(cases)('$id in a file', ({ id, finds, leaves }) => {
+  test.each(Object.entries(finds))('finds %s', async (_, compose) => {
+    expect(await findIn(id, compose)).not.toEqual([]);
+  });
+
+  test.each(Object.entries(leaves))('leaves alone %s', async (_, compose) => {
+    expect(await findIn(id, compose)).toEqual([]);
+  });
+});
+
+test('no message, evidence, remedy or command shows a secret', async () => {
+  const compose = service(
+    "{ image: x, command: ['--token=hunter2', 'postgres://u:hunter2@h/d'], labels: { a.password: hunter2 }, environment: { A_PASSWORD: hunter2, URL: 'https://u:hunter2@h' } }",
+    "volumes: { pg: { driver_opts: { type: cifs, o: 'username=hunter2,password=hunter2,vers=3', device: '//nas/x' } } }\n",
+  );
+  await using at = await auditedWorld({ hasEngine: false, files: { 'compose.yaml': compose } });
+  const report = await at.run({ allRules: true });
+  expect(report.findings.filter(({ id }) => id === 'HF-S006')).not.toEqual([]);
+  expect(JSON.stringify(report)).not.toContain('hunter2');
+});
+
+test('a rule has an id of its own, and a name', () => {
+  const ids = rules.map(({ id }) => id);
+  expect(new Set(ids).size).toBe(ids.length);
+  expect(new Set(rules.map(({ name }) => name)).size).toBe(ids.length);
+  for (const { id, name, title, meaning } of rules) {
+    expect(id).toMatch(/^HF-[VSBH]\d{3}$/);
+    expect(name).toMatch(/^[a-z]+(?:-[a-z]+)*$/);
+    expect(`${title}${meaning}`).not.toContain('\n');
+  }
+});
