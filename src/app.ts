@@ -11,6 +11,7 @@ import {
   processHoldId,
   restoreTrash,
   runCommand,
+  volumesJson,
 } from './volumes/index.ts';
 import { openCompose, type Compose, loadProject } from './compose/index.ts';
 import {
@@ -114,6 +115,7 @@ function openAppWithParts(
 
 function openVolumes(config: AppConfig, parts: Parts): Volumes {
   return {
+    asJson: volumesJson,
     ...openMigrations(async () => ({
       ...{ stateDir: config.stateDir, log: parts.log, host: parts.host, holdId: processHoldId },
       ...{ managed: await parts.managed(), catalog: await parts.catalog() },

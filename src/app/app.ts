@@ -29,6 +29,7 @@ import type {
   Surroundings,
   TrashedVolume,
   VolumeEngine,
+  VolumesJson,
   WatchedSizes,
 } from '../volumes/index.ts';
 import type { AppConfig, RecoveryPlace } from './app-config.ts';
@@ -72,6 +73,7 @@ export interface App extends AsyncDisposable {
 }
 
 export interface Volumes extends Migrations {
+  readonly asJson: VolumesJson;
   /** The lifecycle of volumes on the host. */
   onHost(): Promise<VolumeEngine>;
   /** The volumes that Holdfast keeps itself on its drivers, whichever host is chosen. */

@@ -10,7 +10,7 @@ import { changeTags, type TaggedSnapshot, type TagRequest } from './tag.ts';
 export interface Retention {
   /** What would be forgotten, and why everything else stays; changes nothing. */
   planForget(request: ForgetRequest, options?: JobOptions): Promise<ForgetPlan>;
-  readonly asJson: { group(group: ForgetGroup): object };
+  readonly asJson: { forget(plan: ForgetPlan, done: ForgetDone): object };
   /** Removes the plan's snapshots. `conflict` when one that was to stay is gone meanwhile. */
   applyForget(plan: ForgetPlan, options?: JobOptions): Promise<ForgetReport>;
   /** What `prune` would do now; changes nothing. */
@@ -21,6 +21,13 @@ export interface Retention {
   changeTags(request: TagRequest, options?: JobOptions): Promise<TaggedSnapshot[]>;
 }
 
+/** What was done of a plan. */
+export interface ForgetDone {
+  readonly removed: readonly string[];
+  readonly dryRun: boolean;
+  readonly pruned?: PruneSummary | undefined;
+}
+
 export interface RetentionAccess extends SnapshotAccess {
   readonly stateDir: string;
   readonly log: AuditLog;
@@ -29,7 +36,7 @@ export interface RetentionAccess extends SnapshotAccess {
 export function openRetention(access: RetentionAccess): Retention {
   const { repository, stateDir, log } = access;
   return {
-    asJson: { group: groupAsJson },
+    asJson: { forget: forgetAsJson },
     planForget: async (request, options = {}) =>
       await prepareForget({ stateDir, ...(await openSources(access)) }, request, options),
     applyForget: async (request, options = {}) =>
@@ -41,6 +48,17 @@ export function openRetention(access: RetentionAccess): Retention {
       return await (await repository()).prune({ ...limits, signal, onProgress });
     },
     changeTags: async (request, options = {}) => await changeTags(access, request, options),
+  };
+}
+
+function forgetAsJson(plan: ForgetPlan, { removed, dryRun, pruned }: ForgetDone): object {
+  return {
+    dryRun,
+    groups: plan.groups.map(groupAsJson),
+    damaged: plan.damaged,
+    refusal: plan.refusal === undefined ? null : plan.refusal.message,
+    removed,
+    prune: pruned ?? null,
   };
 }
 

@@ -1,3 +1,4 @@
+import { type ChangeTotals, snapshotsJson, type SnapshotsJson, totalsOf } from './as-json.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
 import type { Change } from './compare-trees.ts';
 import { diff, type DiffRequest, type DiffResult } from './diff.ts';
@@ -18,6 +19,8 @@ import { measureStats, type StatsReport } from './stats.ts';
 
 /** Shows snapshots, and changes nothing. */
 export interface Snapshots {
+  readonly asJson: SnapshotsJson;
+  totalsOf(changes: readonly Change[]): ChangeTotals;
   list(filter: SnapshotFilter, options?: JobOptions): Promise<ListedSnapshot[]>;
   /** The entries below a path of a snapshot, the path itself first. */
   listFiles(where: SnapshotPath, options?: JobOptions): AsyncIterable<SnapshotEntry>;
@@ -34,6 +37,8 @@ export interface Snapshots {
 export function openSnapshots(access: SnapshotAccess): Snapshots {
   const open = (): Promise<SnapshotSources> => openSources(access);
   return {
+    asJson: snapshotsJson,
+    totalsOf,
     list: async (request, options = {}) => await listSnapshots(await open(), request, options),
     async *listFiles(where, options = {}) {
       yield* listFiles(await open(), where, options);
@@ -49,4 +54,4 @@ export function openSnapshots(access: SnapshotAccess): Snapshots {
   };
 }
 
-export type { Change, DiffRequest, DiffResult, DumpRequest, ListedSnapshot, SnapshotFilter };
+export type { Change, ChangeTotals, DiffRequest, DiffResult, DumpRequest, ListedSnapshot, SnapshotFilter };

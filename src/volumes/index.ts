@@ -3,6 +3,7 @@
  * trash. `managed/` has the managed volumes. Data is deleted past the trash only on request. Begin with
  * `open-engine.ts` and `managed/managed-volumes.ts`.
  */
+export { volumesJson, type VolumesJson } from './as-json.ts';
 export { decompressed } from './archive-format.ts';
 export {
   isOfMachine,

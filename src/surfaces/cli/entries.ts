@@ -1,23 +1,11 @@
-import { type ByteString, toPrintable, toText } from '../../model/byte-string.ts';
+import { toPrintable } from '../../model/byte-string.ts';
 import type { EntryType } from '../../model/entry.ts';
+import type { ListedEntry } from '../../model/listed-entry.ts';
 import { formatTable } from './table.ts';
 import { localTime } from '../../model/local-time.ts';
 
-/** A listed file, of a volume or a snapshot. */
-export interface ShownEntry {
-  readonly name: ByteString;
-  readonly type: EntryType;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  /** RFC 3339. */
-  readonly modifiedAt: string;
-  readonly linkTarget?: ByteString | undefined;
-}
-
 /** As `ls -l` does. */
-export function formatEntries(entries: readonly ShownEntry[]): string {
+export function formatEntries(entries: readonly ListedEntry[]): string {
   if (entries.length === 0) return '';
   return formatTable(entries, [
     { title: 'MODE', value: (entry) => formatMode(entry) },
@@ -28,20 +16,7 @@ export function formatEntries(entries: readonly ShownEntry[]): string {
   ]);
 }
 
-export function entryAsJson(entry: ShownEntry): object {
-  return {
-    name: toText(entry.name),
-    type: entry.type,
-    mode: entry.mode.toString(8).padStart(4, '0'),
-    uid: entry.uid,
-    gid: entry.gid,
-    size: entry.size,
-    modifiedAt: entry.modifiedAt,
-    ...(entry.linkTarget === undefined ? {} : { linkTarget: toText(entry.linkTarget) }),
-  };
-}
-
-function shownName(entry: ShownEntry): string {
+function shownName(entry: ListedEntry): string {
   const name = toPrintable(entry.name);
   if (entry.linkTarget !== undefined) return `${name} -> ${toPrintable(entry.linkTarget)}`;
   return entry.type === 'dir' ? `${name}/` : name;
@@ -57,7 +32,7 @@ const letters: Readonly<Record<EntryType, string>> = {
   blockdev: 'b',
 };
 
-function formatMode({ type, mode }: ShownEntry): string {
+function formatMode({ type, mode }: ListedEntry): string {
   const bits = [0o400, 0o200, 0o100, 0o040, 0o020, 0o010, 0o004, 0o002, 0o001].map(
     (bit, index) => (mode & bit ? 'rwx'[index % 3] : '-') ?? '-',
   );

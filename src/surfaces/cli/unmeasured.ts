@@ -14,7 +14,3 @@ export function reportUnmeasured(session: Session, rows: readonly (VolumeFailure
   for (const { error } of failures) session.showError(error);
   throw new AppError('partial', `Measured: ${rows.length - failures.length}, failed: ${failures.length}`);
 }
-
-export function errorAsJson({ error: { code, message, detail } }: VolumeFailure): object {
-  return { code, message, detail };
-}

@@ -1,6 +1,7 @@
 import type { FoundEntry } from '../../../app/app.ts';
-import { fromText, toPrintable, toText } from '../../../model/byte-string.ts';
+import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
+import { entryTime } from '../../../model/listed-entry.ts';
 import { formatSize } from '../../../model/size.ts';
 import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';
@@ -32,7 +33,7 @@ export async function runFind(
   }))
     found.push(one);
   session.printer.print({
-    json: () => found.map(asJson),
+    json: () => found.map(session.app.snapshots.asJson.found),
     text: () => (found.length === 0 ? '' : describe(found)),
     quiet: () => found.map(({ snapshot, entry }) => `${snapshot.id} ${toPrintable(entry.path)}`),
   });
@@ -49,28 +50,7 @@ function describe(found: readonly FoundEntry[]): string {
       value: ({ entry }) => (entry.type === 'file' ? formatSize(entry.size) : ''),
       align: 'right',
     },
-    { title: 'MODIFIED', value: ({ entry }) => localTime(isoTime(entry.mtimeNs)) },
+    { title: 'MODIFIED', value: ({ entry }) => localTime(entryTime(entry.mtimeNs)) },
     { title: 'PATH', value: ({ entry }) => `${toPrintable(entry.path)}${entry.type === 'dir' ? '/' : ''}` },
   ]);
-}
-
-function asJson({ snapshot, entry }: FoundEntry): object {
-  const { path, type, mode, uid, gid, size, mtimeNs } = entry;
-  return {
-    snapshotId: snapshot.id,
-    volume: snapshot.name,
-    time: snapshot.time,
-    path: toText(path),
-    type,
-    mode: mode.toString(8).padStart(4, '0'),
-    uid,
-    gid,
-    size,
-    modifiedAt: isoTime(mtimeNs),
-  };
-}
-
-function isoTime(ns: bigint): string {
-  const date = new Date(Number(ns / 1_000_000n));
-  return Number.isNaN(date.getTime()) ? 'unknown' : date.toISOString();
 }

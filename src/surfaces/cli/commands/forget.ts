@@ -1,4 +1,4 @@
-import type { ForgetPlan, PruneSummary } from '../../../app/app.ts';
+import type { ForgetDone, ForgetPlan } from '../../../app/app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { describePruneReport } from '../describe-prune.ts';
 import { localTime } from '../../../model/local-time.ts';
@@ -59,23 +59,11 @@ export async function runForget(
   }
 }
 
-interface Done {
-  readonly removed: readonly string[];
-  readonly dryRun: boolean;
-  readonly pruned?: PruneSummary | undefined;
-}
-
-function print(session: Session, plan: ForgetPlan, { removed, dryRun, pruned }: Done): void {
+function print(session: Session, plan: ForgetPlan, done: ForgetDone): void {
+  const { removed, pruned } = done;
   const leaving = leavingOf(plan);
   session.printer.print({
-    json: () => ({
-      dryRun,
-      groups: plan.groups.map((group) => session.app.retention.asJson.group(group)),
-      damaged: plan.damaged,
-      refusal: plan.refusal === undefined ? null : plan.refusal.message,
-      removed,
-      prune: pruned ?? null,
-    }),
+    json: () => session.app.retention.asJson.forget(plan, done),
     text: () =>
       removed.length === 0
         ? describe(plan)

@@ -1,6 +1,7 @@
 import type { SnapshotEntry } from '../../../app/app.ts';
 import { toPrintable } from '../../../model/byte-string.ts';
-import { type ShownEntry, entryAsJson, formatEntries } from '../entries.ts';
+import { entryTime, type ListedEntry } from '../../../model/listed-entry.ts';
+import { formatEntries } from '../entries.ts';
 import type { Session } from '../session.ts';
 
 export interface LsFlags {
@@ -11,7 +12,7 @@ export interface LsFlags {
 export async function runLs(session: Session, flags: LsFlags, args: readonly string[]): Promise<void> {
   const [snapshot = '', path = ''] = args;
   const depth = flags.recursive ? undefined : 1;
-  const entries: ShownEntry[] = [];
+  const entries: ListedEntry[] = [];
   for await (const entry of session.app.snapshots.listFiles(
     { snapshot, path, depth, dumps: flags.dumps },
     { signal: session.signal, onNote: session.note },
@@ -20,19 +21,14 @@ export async function runLs(session: Session, flags: LsFlags, args: readonly str
     if (entry.path !== '' || entry.type !== 'dir') entries.push(shown(entry, path));
   }
   session.printer.print({
-    json: () => entries.map(entryAsJson),
+    json: () => entries.map(session.app.snapshots.asJson.entry),
     text: () => formatEntries(entries),
     quiet: () => entries.map((entry) => toPrintable(entry.name)),
   });
 }
 
-function shown(entry: SnapshotEntry, path: string): ShownEntry {
+function shown(entry: SnapshotEntry, path: string): ListedEntry {
   const { type, mode, uid, gid, size, linkTarget } = entry;
   const name = entry.path === '' ? path.replace(/^.*\//, '') : entry.path;
-  return { name, type, mode, uid, gid, size, linkTarget, modifiedAt: isoTime(entry.mtimeNs) };
-}
-
-function isoTime(ns: bigint): string {
-  const date = new Date(Number(ns / 1_000_000n));
-  return Number.isNaN(date.getTime()) ? 'unknown' : date.toISOString();
+  return { name, type, mode, uid, gid, size, linkTarget, modifiedAt: entryTime(entry.mtimeNs) };
 }

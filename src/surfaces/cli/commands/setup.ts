@@ -2,7 +2,7 @@ import path from 'node:path';
 import { AppError } from '../../../model/errors.ts';
 import { parsePairs } from '../parse-pairs.ts';
 import type { Session } from '../session.ts';
-import { applySetup, type SetupReport } from '../setup/apply-setup.ts';
+import { applySetup, setupAsJson } from '../setup/apply-setup.ts';
 import { describePlan, describeReport } from '../setup/describe-setup.ts';
 import { missingVariablesError } from '../setup/missing-variables.ts';
 import { parseChannel } from '../setup/notify-spec.ts';
@@ -37,7 +37,7 @@ export async function runSetup(session: Session, flags: SetupFlags): Promise<voi
   if (!(await session.confirm('Go ahead?'))) throw new AppError('cancelled', 'Nothing was done');
   const report = await applySetup(session, { plan, storeOptions });
   session.printer.print({
-    json: () => ({ ...reportAsJson(report), warnings: plan.warnings }),
+    json: () => setupAsJson(report, plan),
     text: () => describeReport(report, logCommand(facts)),
     colours: { 'Protected:': 'green', 'Not protected:': 'red' },
     quiet: () => [],
@@ -88,16 +88,4 @@ function refuseMissingVariables({ service }: SetupFacts, { steps }: SetupPlan): 
 function logCommand({ service }: SetupFacts): string | undefined {
   if (service?.state === undefined) return undefined;
   return service.path.startsWith('/etc/') ? 'journalctl -u holdfast' : 'journalctl --user -u holdfast';
-}
-
-function reportAsJson({ problems, backups, ...report }: SetupReport): object {
-  const inShort = ({ code, message }: AppError): object => ({ code, message });
-  return {
-    ...report,
-    backups: backups.map(({ error, ...backup }) => ({
-      ...backup,
-      error: error === undefined ? null : inShort(error),
-    })),
-    problems: problems.map(inShort),
-  };
 }

@@ -1,6 +1,6 @@
 import { toPrintable } from '../../../model/byte-string.ts';
 import { parsePlaceInVolume } from '../../../model/target.ts';
-import { formatEntries, entryAsJson } from '../entries.ts';
+import { formatEntries } from '../entries.ts';
 import { reportProblems } from '../finish-work.ts';
 import type { Session } from '../session.ts';
 
@@ -13,7 +13,7 @@ export async function runVolumeBrowse(
   const engine = await session.app.volumes.onHost();
   const result = await engine.browse(parsePlaceInVolume(volume, path), { signal: session.signal });
   session.printer.print({
-    json: () => result.entries.map(entryAsJson),
+    json: () => result.entries.map(session.app.volumes.asJson.entry),
     text: () => formatEntries(result.entries),
     quiet: () => result.entries.map((entry) => toPrintable(entry.name)),
   });

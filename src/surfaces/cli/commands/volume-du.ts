@@ -4,7 +4,7 @@ import { formatSize } from '../../../model/size.ts';
 import { failOfProblems, warnOfProblems } from '../finish-work.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
-import { errorAsJson, reportUnmeasured } from '../unmeasured.ts';
+import { reportUnmeasured } from '../unmeasured.ts';
 
 export async function runVolumeDu(session: Session, _flags: object, args: readonly string[]): Promise<void> {
   const engine = await session.app.volumes.onHost();
@@ -15,7 +15,7 @@ export async function runVolumeDu(session: Session, _flags: object, args: readon
   const rows = await engine.usage(names, { signal, onProgress: progress.onVolumeProgress });
   progress[Symbol.dispose]();
   session.printer.print({
-    json: () => rows.map((row) => ('error' in row ? { name: row.name, error: errorAsJson(row) } : row)),
+    json: () => rows.map(session.app.volumes.asJson.usage),
     text: () => describe(rows),
     quiet: () => rows.map((row) => ('error' in row ? '' : String(row.bytes))),
   });

@@ -7,7 +7,7 @@ import { formatSize } from '../../../model/size.ts';
 import { noteNoEngine } from '../note-no-engine.ts';
 import type { Session } from '../session.ts';
 import { type Column, formatTable } from '../table.ts';
-import { errorAsJson, reportUnmeasured } from '../unmeasured.ts';
+import { reportUnmeasured } from '../unmeasured.ts';
 
 export interface VolumeLsFlags {
   readonly filter?: readonly string[];
@@ -31,14 +31,7 @@ export async function runVolumeLs(session: Session, flags: VolumeLsFlags): Promi
   const usages = new Map(measured.map((usage) => [usage.name, usage]));
   const rows = volumes.map((volume): Row => ({ volume, usage: usages.get(volume.name) }));
   session.printer.print({
-    json: () =>
-      rows.map(({ volume, usage }) =>
-        usage === undefined
-          ? volume
-          : 'error' in usage
-            ? { ...volume, error: errorAsJson(usage) }
-            : { ...volume, bytes: usage.bytes, files: usage.files },
-      ),
+    json: () => rows.map(({ volume, usage }) => session.app.volumes.asJson.volume(volume, usage)),
     text: () => formatTable(rows, columns(flags.size ?? false, new Date())),
     quiet: () => names,
   });

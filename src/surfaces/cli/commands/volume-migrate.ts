@@ -23,7 +23,10 @@ export async function runVolumeMigrate(
   const { signal } = session;
   const plan = await planOf(session, flags, name);
   if (flags.dryRun === true)
-    return session.printer.print({ json: () => planAsJson(plan), text: () => describePlan(plan) });
+    return session.printer.print({
+      json: () => session.app.volumes.asJson.migrationPlan(plan),
+      text: () => describePlan(plan),
+    });
   if (plan.refusal !== undefined) throw plan.refusal;
   session.note(describePlan(plan));
   if (!(await session.confirm('Do this now?'))) return session.note('Nothing was changed.');
@@ -32,7 +35,7 @@ export async function runVolumeMigrate(
   const report = await session.app.volumes.applyMigration(plan, { signal, onProgress, onNote: session.note });
   progress[Symbol.dispose]();
   session.printer.print({
-    json: () => ({ ...report, plan: planAsJson(plan) }),
+    json: () => session.app.volumes.asJson.migrationReport(report, plan),
     text: () => describeReport(report),
     quiet: () => [report.name],
   });
@@ -103,16 +106,6 @@ function describeReport(report: MigrationReport): string {
   if (keptAs !== undefined)
     lines.push(`  What it was before is in the trash as ${keptAs}, until ${localTime(keptUntil ?? '')}.`);
   return lines.join('\n');
-}
-
-function planAsJson({ refusal, backTo, size, freeBytes, ...plan }: MigrationPlan): object {
-  return {
-    ...plan,
-    backTo: backTo ?? null,
-    size: size ?? null,
-    freeBytes: freeBytes ?? null,
-    refusal: refusal === undefined ? null : { code: refusal.code, message: refusal.message },
-  };
 }
 
 function printable(text: string): string {

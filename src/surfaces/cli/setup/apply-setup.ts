@@ -58,6 +58,22 @@ export async function applySetup(
   }
 }
 
+export function setupAsJson(
+  { problems, backups, ...report }: SetupReport,
+  { warnings }: Pick<SetupPlan, 'warnings'>,
+): object {
+  const inShort = ({ code, message }: AppError): object => ({ code, message });
+  return {
+    ...report,
+    backups: backups.map(({ error, ...backup }) => ({
+      ...backup,
+      error: error === undefined ? null : inShort(error),
+    })),
+    problems: problems.map(inShort),
+    warnings,
+  };
+}
+
 interface StepOptions {
   readonly storeOptions: Record<string, string> | undefined;
   readonly problems: readonly AppError[];
