@@ -15,7 +15,8 @@ import type { Volume, VolumeSpec } from '../model/volume.ts';
 import { isEmptyData } from '../quiesce/index.ts';
 import { nameNow, compareTrees } from '../snapshots/index.ts';
 import { recordedVolume } from './as-recorded.ts';
-import { settlePath, type SettleScope, settleVolume } from './settle.ts';
+import { settlePath, settleVolume } from './settle.ts';
+import type { SettleScope } from './settle-streamed.ts';
 import { canKeepBeside } from './stage.ts';
 
 /** Where the data goes. */

@@ -3,8 +3,8 @@ import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { HostAccess } from '../hosts/host.ts';
 import type { QuiesceMeans } from '../quiesce/index.ts';
-import type { SettleAccess, SettleScope } from './settle.ts';
-import { takeLeases, volumeIdentity } from '../leases/index.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import { type LeaseAccess, takeLeases, volumeIdentity } from '../leases/index.ts';
 import type { JobOptions } from '../activity/index.ts';
 import {
   endStreamed,
@@ -15,6 +15,17 @@ import {
   type StreamedJournal,
   type StreamedPlace,
 } from './streamed-journal.ts';
+
+/** Where journals are, whose leases are taken, and which engine's containers run. */
+export interface SettleScope extends HostAccess {
+  readonly stateDir: string;
+  readonly catalog: Catalog;
+}
+
+/** The same, with a catalog that is not opened before there is something to settle. */
+export interface SettleAccess extends LeaseAccess, HostAccess {
+  readonly host: HostAccess['host'];
+}
 
 /**
  * Reports which volumes a restore through their engine has left half restored. Recovering them takes a

@@ -1,8 +1,6 @@
 import type { JobOptions } from '../activity/index.ts';
-import type { Catalog } from '../catalog/catalog.ts';
 import type { Host, HostAccess } from '../hosts/host.ts';
 import {
-  type LeaseAccess,
   type LeaseScope,
   openLeaseScope,
   pathIdentity,
@@ -27,18 +25,12 @@ import type { BackupTarget, ManagedVolumes } from '../volumes/index.ts';
 import { dropExpired, followMoved } from './kept-for-undo.ts';
 import { commitAll, dropAll, isAllSwapped, takeAllBack } from './replacement.ts';
 import { type RestoreJournal, listJournals, readJournal, refusalOf } from './restore-journal.ts';
-import { refuseHalfRestored, tellOfStreamed } from './settle-streamed.ts';
-
-/** Where journals are, whose leases are taken, and which engine's containers run. */
-export interface SettleScope extends HostAccess {
-  readonly stateDir: string;
-  readonly catalog: Catalog;
-}
-
-/** The same, with a catalog that is not opened before there is something to settle. */
-export interface SettleAccess extends LeaseAccess, HostAccess {
-  readonly host: HostAccess['host'];
-}
+import {
+  refuseHalfRestored,
+  type SettleAccess,
+  type SettleScope,
+  tellOfStreamed,
+} from './settle-streamed.ts';
 
 export interface SettleOptions extends JobOptions {
   /** Only what was restored on the host of this identity. */

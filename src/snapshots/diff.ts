@@ -13,7 +13,8 @@ import { nameNow } from './name-now.ts';
 import { nameOf, parentOf } from '../lib/on-disk.ts';
 import { findVolume } from '../volumes/index.ts';
 import type { JobOptions } from '../activity/index.ts';
-import { findContext, type SnapshotSources } from './snapshots.ts';
+import { findContext } from './snapshots.ts';
+import type { SnapshotSources } from './sources.ts';
 
 export interface DiffRequest {
   readonly before: string;

@@ -6,7 +6,8 @@ import { quote } from '../model/quote.ts';
 import { parseVolumePath } from '../model/target.ts';
 import { dataOnly } from './data-only.ts';
 import type { JobOptions } from '../activity/index.ts';
-import { type OpenedSnapshot, openSnapshot, type SnapshotSources } from './snapshots.ts';
+import { type OpenedSnapshot, openSnapshot } from './snapshots.ts';
+import type { SnapshotSources } from './sources.ts';
 
 export interface DumpRequest {
   readonly snapshot: string;

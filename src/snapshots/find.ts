@@ -4,7 +4,8 @@ import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
 import type { JobOptions } from '../activity/index.ts';
-import { listSnapshots, openSources, type SnapshotAccess } from './snapshots.ts';
+import { listSnapshots } from './snapshots.ts';
+import { openSources, type SnapshotAccess } from './sources.ts';
 
 export interface FindRequest {
   /** Names or paths, as .gitignore patterns. */

@@ -36,12 +36,10 @@ export {
   findContext,
   noteDamaged,
   openSnapshot,
-  openSources,
   type FullContext,
   type ListedSnapshot,
-  type SnapshotAccess,
   type SnapshotFilter,
-  type SnapshotSources,
 } from './snapshots.ts';
+export { openSources, type SnapshotAccess, type SnapshotSources } from './sources.ts';
 export { measureStats, type StatsReport, type VolumeStats } from './stats.ts';
 export { placeOf, takeOverByName, type Place } from './take-over.ts';

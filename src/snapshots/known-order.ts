@@ -1,6 +1,6 @@
 import type { AppError } from '../model/errors.ts';
 import type { JobOptions } from '../activity/index.ts';
-import type { SnapshotSources } from './snapshots.ts';
+import type { SnapshotSources } from './sources.ts';
 import { orderSnapshots, type SnapshotOrder } from './snapshot-order.ts';
 
 /** The number of this machine's last backups that are evidence of the order. */

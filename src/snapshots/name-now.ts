@@ -3,7 +3,7 @@ import { quote } from '../model/quote.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
 import { parseVersionedTarget } from '../model/target.ts';
 import { targetName } from './find-snapshot.ts';
-import type { SnapshotSources } from './snapshots.ts';
+import type { SnapshotSources } from './sources.ts';
 import { volumeIdentity } from '../leases/index.ts';
 import type { JobOptions } from '../activity/index.ts';
 

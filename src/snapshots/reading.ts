@@ -9,12 +9,10 @@ import {
   type ListedSnapshot,
   listFiles,
   listSnapshots,
-  openSources,
-  type SnapshotAccess,
   type SnapshotFilter,
   type SnapshotPath,
-  type SnapshotSources,
 } from './snapshots.ts';
+import { openSources, type SnapshotAccess, type SnapshotSources } from './sources.ts';
 import { measureStats, type StatsReport } from './stats.ts';
 
 /** Shows snapshots, and changes nothing. */

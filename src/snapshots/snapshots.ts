@@ -1,4 +1,3 @@
-import type { Catalog } from '../catalog/catalog.ts';
 import type { HostAccess, HostInfo } from '../hosts/host.ts';
 import { isAppError } from '../model/errors.ts';
 import { nearNames } from '../model/near-names.ts';
@@ -12,6 +11,7 @@ import { listInKnownOrder } from './known-order.ts';
 import { type OwnTest, ownTest } from './own-snapshots.ts';
 import { explainContainerPath } from './path-in-container.ts';
 import type { JobOptions } from '../activity/index.ts';
+import type { SnapshotSources } from './sources.ts';
 import type { TimeDoubt } from './snapshot-order.ts';
 
 export interface SnapshotFilter {
@@ -39,22 +39,6 @@ export interface SnapshotPath {
   readonly depth?: number | undefined;
   /** The dumps that databases made beside the data, instead of the data. */
   readonly dumps?: boolean | undefined;
-}
-
-/** Where snapshots are, and what tells whose they are. */
-export interface SnapshotSources extends HostAccess {
-  readonly repository: Repository;
-  readonly catalog: Catalog;
-}
-
-/** The same, not opened yet. */
-export interface SnapshotAccess extends HostAccess {
-  readonly repository: () => Promise<Repository>;
-  readonly catalog: () => Promise<Catalog>;
-}
-
-export async function openSources({ repository, catalog, host }: SnapshotAccess): Promise<SnapshotSources> {
-  return { repository: await repository(), catalog: await catalog(), host };
 }
 
 /** Oldest first. */

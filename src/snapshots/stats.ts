@@ -1,7 +1,8 @@
 import type { GroupStats, RepositoryStats } from '../repository/index.ts';
 import { groupSnapshots, type SnapshotGroup } from './group-snapshots.ts';
 import type { JobOptions } from '../activity/index.ts';
-import { listSnapshots, type SnapshotFilter, type SnapshotSources } from './snapshots.ts';
+import { listSnapshots, type SnapshotFilter } from './snapshots.ts';
+import type { SnapshotSources } from './sources.ts';
 
 interface Ratios {
   /** Restored bytes of the snapshots per byte before compression that they need. Undefined without any. */

@@ -2,7 +2,8 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
 import type { JobOptions } from '../activity/index.ts';
-import { findContext, type SnapshotSources } from './snapshots.ts';
+import { findContext } from './snapshots.ts';
+import type { SnapshotSources } from './sources.ts';
 
 /**
  * Future snapshots under this name continue what another machine saved under it. Throws `usage` when several
