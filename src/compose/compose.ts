@@ -132,11 +132,15 @@ export function openCompose(knowledge: ComposeKnowledge): Compose {
     async explain(request, { signal, language = languageOf(request.env) } = {}) {
       const { project, facts } = await load(request, { signal });
       const unseen = [...facts.unseen];
-      const protection = await knowledge.protection(signal).catch((error: unknown) => {
-        if (isAppError(error, 'cancelled')) throw error;
-        unseen.push(`Whether a policy covers it is not known: ${errorInWords(error)}.`);
-        return new Map<string, never>();
-      });
+      const nothing: KnownProtection = new Map();
+      const ask = (): Promise<KnownProtection> =>
+        knowledge.protection(signal).catch((error: unknown) => {
+          if (isAppError(error, 'cancelled')) throw error;
+          unseen.push(`Whether a policy covers it is not known: ${errorInWords(error)}.`);
+          return nothing;
+        });
+      // Without an engine the answer would be the same refusal.
+      const protection = facts.volumes === undefined ? nothing : await ask();
       const mounts = explainMounts(project, facts, protection).map((mount) => ({
         ...mount,
         sentence: explainIn(language, mount),

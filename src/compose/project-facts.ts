@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { lstat, stat } from 'node:fs/promises';
+import { lstat, opendir, stat } from 'node:fs/promises';
 import type { Image } from '../hosts/containers.ts';
 import type { Host } from '../hosts/host.ts';
 import { type MountPoint, readMounts } from '../lib/mountinfo.ts';
@@ -14,7 +14,8 @@ import { pathsOf } from './project-mounts.ts';
 
 /** What is at a path of this machine. */
 export type PathFact =
-  | { readonly kind: 'folder' | 'file' | 'other'; readonly uid: number; readonly gid: number }
+  | { readonly kind: 'file' | 'other' }
+  | { readonly kind: 'folder'; readonly isEmpty: boolean }
   /** `from` is the first part of the path that is missing. */
   | { readonly kind: 'missing'; readonly from: string }
   | { readonly kind: 'unknown'; readonly why: string };
@@ -117,13 +118,23 @@ async function lookAtPath(
   try {
     await requireAnswer(fromText(path), { name: path, ...options });
     const found = await stat(path);
-    const kind = found.isDirectory() ? 'folder' : found.isFile() ? 'file' : 'other';
-    return { kind, uid: found.uid, gid: found.gid };
+    if (found.isDirectory()) return { kind: 'folder', isEmpty: await isEmptyFolder(path) };
+    return { kind: found.isFile() ? 'file' : 'other' };
   } catch (error) {
     if (path.includes('\0')) return { kind: 'unknown', why: 'its name holds a NUL' };
     if (isAppError(error, 'cancelled')) throw error;
     if (errnoOf(error) !== 'ENOENT') return { kind: 'unknown', why: knownError(error).message };
     return { kind: 'missing', from: await firstMissing(path) };
+  }
+}
+
+/** Reads one name at most. A folder that may not be read counts as full. */
+async function isEmptyFolder(path: string): Promise<boolean> {
+  try {
+    await using folder = await opendir(path);
+    return (await folder.read()) === null;
+  } catch {
+    return false;
   }
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -77,6 +77,45 @@ async function up(): Promise<void> {
   expect(said.filter((line) => /warn/i.test(line) && !/`version` is obsolete/.test(line))).toEqual([]);
   await untilReady();
 }
+
+test('prepared by Holdfast, the stack starts: check, prepare, graph, explain, and a plain "up"', async () => {
+  const fresh = await makeSeedStack(engine, { name: 'fresh', data: 'fresh-data' });
+  const compose = async (...args: string[]): Promise<{ exit: number; stdout: string; stderr: string }> => {
+    const env = { HOLDFAST_HOST: 'docker', DOCKER_HOST: engine.dockerHost };
+    return await cli.attempt(['compose', ...args], { env, cwd: fresh.folder });
+  };
+  const found = async (): Promise<string[]> => {
+    const { stdout } = await compose('check', '--format', 'json');
+    const { findings } = JSON.parse(stdout) as { findings: { rule: string; position: { line: number } }[] };
+    return findings.map(({ rule, position }) => `${rule} ${position.line}`);
+  };
+  expect(await found()).toEqual(['missing-device 65', 'missing-device 75', 'obsolete-version 1']);
+  expect((await compose('check')).exit).toBe(1);
+  expect((await compose('prepare', '--yes')).exit).toBe(0);
+  // The database's own user, as the official image has it.
+  expect(statSync(join(fresh.data, 'postgres'))).toMatchObject({ uid: 999, gid: 999 });
+  expect(await found()).toEqual(['obsolete-version 1']);
+  expect((await compose('check')).exit).toBe(0);
+  expect((await compose('check', '--strict')).exit).toBe(1);
+  expect((await compose('prepare', '--yes')).stdout).toContain('There is nothing to prepare');
+
+  const drawn = (await compose('graph')).stdout;
+  expect(drawn).toMatch(/fresh-data\/postgres ─+▶ fresh_postgres_data ─+▶│ \/var\/lib\/postgresql\/data/);
+  expect(drawn.match(/fresh_user_uploads/g)).toHaveLength(2);
+  expect((await compose('graph', '--format', 'svg')).stdout).toMatch(/^<svg [^]*<\/svg>\n$/);
+  const sentences = (await compose('explain', '--lang', 'fr')).stdout.trimEnd().split('\n');
+  expect(sentences).toHaveLength(12);
+  expect(sentences).toContainEqual(
+    `« /var/lib/postgresql/data » dans « postgres » est le volume « fresh_postgres_data », dont les données sont dans « ${fresh.data}/postgres » ; « postgres » peut y écrire ; les données survivent à « down » et à « down -v ».`,
+  );
+
+  await fresh.compose('up', '-d');
+  const ask = (): Promise<string> => fresh.sql('SELECT count(*) FROM ledger').catch(() => '');
+  await expect.poll(ask, { timeout: 90_000, interval: 300 }).toBe('0');
+  await expect.poll(() => get('/cgi-bin/order'), { timeout: 20_000 }).toBe('1 1\n');
+  expect(existsSync(join(fresh.data, 'postgres/PG_VERSION'))).toBe(true);
+  await fresh.compose('down', '-v', '-t', '1');
+});
 
 test('the stack does not start while its folders are missing, and starts when they exist', async () => {
   await expect(stack.compose('up', '-d')).rejects.toThrow(/no such file or directory/);

@@ -112,10 +112,14 @@ export interface SeedStack extends Stack {
   redis(...command: string[]): Promise<string>;
 }
 
-export async function makeSeedStack(engine: PrivateEngine): Promise<SeedStack> {
-  const data = join(engine.folder, 'srv');
+/** The stack in a folder of its name; its data is to be in the folder `data` of the engine's folder. */
+export async function makeSeedStack(
+  engine: PrivateEngine,
+  { name = 'site', data: folder = 'srv' }: { readonly name?: string; readonly data?: string } = {},
+): Promise<SeedStack> {
+  const data = join(engine.folder, folder);
   const stack = await makeStack(engine, {
-    name: 'site',
+    name,
     files: {
       'docker-compose.yml': composeFile(data),
       'init-scripts/01-schema.sql': 'CREATE TABLE ledger (id bigint PRIMARY KEY, note text);\n',

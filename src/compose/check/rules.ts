@@ -33,7 +33,8 @@ export const checkRules = {
   'duplicate-target': {
     id: 'HF-C005',
     severity: 'downtime',
-    meaning: 'Two things cannot be mounted at one path: Compose or the engine refuses the service.',
+    meaning:
+      'Only one of the two can be there: Compose drops the first of them in silence, or refuses the project, or the engine refuses the container.',
   },
   'external-conflict': {
     id: 'HF-C006',
@@ -126,6 +127,12 @@ export const checkRules = {
     severity: 'leak',
     meaning:
       'Compose drops words after the second colon that it does not know: a mount that was meant to be read-only is writable.',
+  },
+  'folder-in-the-way': {
+    id: 'HF-C023',
+    severity: 'downtime',
+    meaning:
+      'A file is meant, and an earlier "up" has made a folder of that name: the service cannot start, or goes without its configuration.',
   },
   'unknown-policy': {
     id: 'HF-C022',

@@ -14,8 +14,11 @@ export function findMissingSources(project: ComposeProject, facts: ProjectFacts)
     const { mount: what } = mount;
     // One finding for each path, at the first service that mounts it.
     if (what.type !== 'bind' || found.has(what.source)) continue;
-    if (facts.paths.get(cleanPath(what.source))?.kind !== 'missing') continue;
-    found.set(what.source, missingSource(mount, what.source, what.createSource));
+    const fact = facts.paths.get(cleanPath(what.source));
+    if (fact?.kind === 'missing')
+      found.set(what.source, missingSource(mount, what.source, what.createSource));
+    if (fact?.kind === 'folder' && fact.isEmpty && isFileMeant(mount))
+      found.set(what.source, folderInTheWay(mount, what.source));
   }
   return [...found.values()];
 }
@@ -39,18 +42,32 @@ function missingSource(mount: ProjectMount, source: string, isMade: boolean): Fi
   });
 }
 
-/** Names of files that have no ending. */
-const bareNames = new Set([
-  'caddyfile',
-  'dockerfile',
-  'makefile',
-  'passwd',
-  'group',
-  'hosts',
-  'resolv.conf',
-  'htpasswd',
-  'crontab',
-]);
+function folderInTheWay({ service, destination, position }: ProjectMount, source: string): Finding {
+  return findingOf('folder-in-the-way', {
+    subject: { kind: 'path', name: source },
+    message: `${quote(source)}, which service ${quote(service.name)} mounts at ${quote(destination)}, is an empty folder`,
+    remedy: 'Remove the folder, and put the file there.',
+    commands: [['rmdir', source]],
+    position,
+  });
+}
+
+/** Names of files that have no ending of a file. */
+const bareNames = new Set(
+  (
+    'caddyfile dockerfile makefile passwd group shadow hosts resolv.conf crontab ' +
+    '.env .htpasswd .pgpass .netrc .npmrc .gitconfig .gitignore .dockerignore .bashrc .vimrc .profile'
+  ).split(' '),
+);
+
+/** Endings that files have. A folder may well be called `example.com` or `conf.d`. */
+const fileEndings = new Set(
+  (
+    'conf cnf cfg config ini yml yaml json jsonc json5 toml xml properties env txt md csv sql sh bash py js mjs ts rb pl php lua ' +
+    'html css pem crt cer cert csr key pub p12 pfx jks keystore htpasswd sock socket pid list rules acl cf vcl hcl tf neon ' +
+    'template tmpl tpl j2 service timer db sqlite sqlite3 jar war so gz tgz zip tar log lock license secret token'
+  ).split(' '),
+);
 
 /**
  * Whether a mount's source is meant to be a file: what is a config or a secret, and what has an ending on both
@@ -65,9 +82,7 @@ export function isFileMeant({ from, mount, destination }: ProjectMount): boolean
 
 function hasFileName(path: string): boolean {
   const name = basename(path).toLowerCase();
-  if (bareNames.has(name)) return true;
-  // `conf.d` is a folder, `.env` a file; `v1.2` has no letter after its point.
-  return /^\.[a-z][a-z0-9_-]{0,11}$/.test(extname(name) || name) && !name.endsWith('.d');
+  return bareNames.has(name) || fileEndings.has(extname(name).slice(1));
 }
 
 /** Devices of volumes that bind a folder. Pure. */

@@ -15,8 +15,11 @@ const projectLabel = 'com.docker.compose.project';
 export function findVolumeTroubles(project: ComposeProject, facts: ProjectFacts): Finding[] {
   const mounted = new Set(mountsOf(project).map(({ volume }) => volume?.key));
   const elsewhere = inactiveKeys(project);
+  // A mount that is refused may be the one that uses it.
+  const isRefused = project.problems.some(({ kind }) => kind === 'error');
   return [...project.volumes.values()].flatMap((volume): Finding[] => {
-    if (!mounted.has(volume.key)) return elsewhere.has(volume.key) ? [] : [unused(project, volume)];
+    if (!mounted.has(volume.key))
+      return isRefused || elsewhere.has(volume.key) ? [] : [unused(project, volume)];
     if (facts.volumes === undefined) return [];
     const existing = facts.volumes.get(volume.name);
     if (volume.external) return existing === undefined ? [missingExternal(project, volume)] : [];

@@ -3,6 +3,7 @@ import type { Position } from '../../model/finding.ts';
 import type { ComposeProject } from '../compose-project.ts';
 import type { ProjectFacts } from '../project-facts.ts';
 import { boundDeviceOf, mountsOf, type ProjectMount } from '../project-mounts.ts';
+import { isFileMeant } from '../check/sources.ts';
 import { uncoveredVolumes } from '../graph/storage-graph.ts';
 
 /** Whether something saves the data; undefined where that is not known. */
@@ -89,13 +90,16 @@ const kept = { survivesDown: true, survivesDownVolumes: true };
 const lost = { survivesDown: false, survivesDownVolumes: false };
 const keptUntilVolumesGo = { survivesDown: true, survivesDownVolumes: false };
 
-function dataOf({ from, mount, volume, raw }: ProjectMount, facts: ProjectFacts): Data {
+function dataOf(whole: ProjectMount, facts: ProjectFacts): Data {
+  const { from, mount, volume, raw } = whole;
   if (mount.type === 'tmpfs')
     return { kind: 'memory', name: undefined, place: 'memory', where: undefined, ...lost };
   if (mount.type === 'bind') {
     const where = cleanPath(mount.source);
     const granted = from === 'configs' ? 'config' : from === 'secrets' ? 'secret' : undefined;
-    const kind = granted ?? (facts.paths.get(where)?.kind === 'file' ? 'file' : 'folder');
+    const there = facts.paths.get(where)?.kind;
+    const isFile = there === 'file' || (there !== 'folder' && isFileMeant(whole));
+    const kind = granted ?? (isFile ? 'file' : 'folder');
     return { kind, name: granted === undefined ? where : String(raw), place: 'path', where, ...kept };
   }
   if (mount.type !== 'volume')

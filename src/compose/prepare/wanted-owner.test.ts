@@ -10,7 +10,7 @@ test.each([
   ['postgres:15', [999, 999]],
   ['postgres:18-alpine', [70, 70]],
   ['docker.io/library/postgres:15@sha256:00', [999, 999]],
-  ['registry.example.io/postgres', [999, 999]],
+  ['images.example.io/postgres', [999, 999]],
   ['redis:7-alpine', [999, 1000]],
   ['mariadb', [999, 999]],
 ])('a folder of the database %s is for the user that its server changes to', (image, [uid, gid]) => {
