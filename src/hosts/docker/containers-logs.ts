@@ -1,4 +1,4 @@
-import { fromText, toPrintable } from '../../model/byte-string.ts';
+import { printableField } from '../../model/quote.ts';
 import type { CallOptions } from '../host.ts';
 import { inspectContainer, shortName } from './containers-read.ts';
 import { noSuchContainer } from './containers-state.ts';
@@ -41,6 +41,6 @@ export async function readLogs(
 function printable(text: string): string {
   return text
     .split('\n')
-    .map((line) => toPrintable(fromText(line.replace(/\r$/, '').replaceAll('\t', '  '))))
+    .map((line) => printableField(line.replace(/\r$/, '').replaceAll('\t', '  ')))
     .join('\n');
 }

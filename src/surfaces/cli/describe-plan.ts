@@ -1,5 +1,6 @@
 import type { RestorePlan } from '../../app/app.ts';
-import { fromText, toPrintable } from '../../model/byte-string.ts';
+import { printableField } from '../../model/quote.ts';
+import { toPrintable } from '../../model/byte-string.ts';
 import { formatDuration } from '../../model/duration.ts';
 import { formatSize } from '../../model/size.ts';
 import { localTime } from '../../model/local-time.ts';
@@ -9,9 +10,9 @@ export function describePlan(plan: RestorePlan): string {
   const isWhole = plan.path === '' || snapshot.volume?.isFile === true;
   const what = isWhole ? 'Snapshot' : `"${toPrintable(plan.path)}" of snapshot`;
   const lines = [
-    `${what} ${snapshot.id.slice(0, 8)} of "${printable(snapshot.name)}" from ${localTime(snapshot.time)} goes ${place(plan)}.`,
+    `${what} ${snapshot.id.slice(0, 8)} of "${printableField(snapshot.name)}" from ${localTime(snapshot.time)} goes ${place(plan)}.`,
   ];
-  lines.push(...plan.notes.map(printable));
+  lines.push(...plan.notes.map(printableField));
   if (changes !== undefined) lines.push(...describeChanges(changes, { since: 'the snapshot' }));
   else if (plan.replaces) lines.push('Exactly this is replaced, and nothing else.');
   if (plan.replaces)
@@ -22,14 +23,14 @@ export function describePlan(plan: RestorePlan): string {
     );
   lines.push(...describeStops(plan.stops), ...describeSpace(plan));
   if (plan.refusal !== undefined)
-    lines.push(`As things are now, it is refused: ${printable(plan.refusal.message)}.`);
+    lines.push(`As things are now, it is refused: ${printableField(plan.refusal.message)}.`);
   return lines.join('\n');
 }
 
 /** The containers that it stops, in words. */
 export function describeStops(stops: readonly string[]): string[] {
   if (stops.length === 0) return [];
-  const names = stops.map((name) => `"${printable(name)}"`).join(', ');
+  const names = stops.map((name) => `"${printableField(name)}"`).join(', ');
   return [
     `These are stopped for it, in this order, and started again: ${names}.`,
     'When one of them does not come up on the restored data, everything is put back as it was.',
@@ -53,7 +54,7 @@ function describeSpace({ keepForMs, space }: RestorePlan): string[] {
 }
 
 function place({ destination, path }: RestorePlan): string {
-  const name = `"${printable(destination.name)}"`;
+  const name = `"${printableField(destination.name)}"`;
   if (destination.kind === 'new-volume') return `into the volume ${name}, which is made`;
   if (destination.kind === 'entry')
     return destination.isEmpty ? `to ${name}, where nothing is` : `in the place of ${name}`;
@@ -86,8 +87,4 @@ export function describeChanges(
       `${newer} ${newer === 1 ? 'file was' : 'files were'} written after ${since}: that data would be lost here.`,
     );
   return lines;
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

@@ -1,7 +1,6 @@
 import type { WorkReport } from '../../app/app.ts';
 import { AppError } from '../../model/errors.ts';
-import { fromText, toPrintable } from '../../model/byte-string.ts';
-import { quote } from '../../model/quote.ts';
+import { printableField, quote } from '../../model/quote.ts';
 import type { Session } from './session.ts';
 import type { View } from './printer.ts';
 
@@ -19,7 +18,7 @@ export function finishStream(session: Session, report: WorkReport): void {
 }
 
 function noteWork(session: Session, report: WorkReport): void {
-  for (const note of report.notes) session.note(toPrintable(fromText(note)));
+  for (const note of report.notes) session.note(printableField(note));
   if (report.way === 'stream' && report.limits.length > 0)
     session.note(`Through the engine, ${report.limits.join('; ')}.`);
 }
@@ -35,7 +34,7 @@ interface ShownProblem {
 export function warnOfProblems(session: Session, problems: readonly ShownProblem[]): void {
   for (const { path, message } of problems.slice(0, shownAtMost)) {
     const subject = path === '…' || isNamedIn(message, path) ? '' : `${quote(path)} `;
-    session.warn(`Warning: ${subject}${toPrintable(fromText(message))}`);
+    session.warn(`Warning: ${subject}${printableField(message)}`);
   }
   if (problems.length > shownAtMost) session.warn(`Warning: and ${problems.length - shownAtMost} more`);
 }

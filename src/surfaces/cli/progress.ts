@@ -1,8 +1,7 @@
 import type { Progress, VolumeProgress } from '../../app/app.ts';
 import { formatSize, grouped } from '../../model/size.ts';
-import { fromText, toPrintable } from '../../model/byte-string.ts';
 import { formatDuration } from '../../model/duration.ts';
-import { printableJson } from '../../model/quote.ts';
+import { printableField, printableJson } from '../../model/quote.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Shows a job's progress until it is disposed. */
@@ -106,7 +105,7 @@ function describer(title: string, now: () => number): (progress: Progress) => st
     if (seconds >= 1 && progress.bytesDone > 0) parts.push(`${formatSize(progress.bytesDone / seconds)}/s`);
     const leftMs = timeLeftMs(progress, now() - startedMs);
     if (leftMs !== undefined) parts.push(`${formatDuration(leftMs)} left`);
-    const current = progress.current === undefined ? '' : `  ${toPrintable(fromText(progress.current))}`;
+    const current = progress.current === undefined ? '' : `  ${printableField(progress.current)}`;
     const phase = progress.phase === '' ? [] : [progress.phase];
     return `${title}: ${[...phase, ...parts].join(', ')}${current}`;
   };

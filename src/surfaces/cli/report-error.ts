@@ -1,14 +1,14 @@
 import { knownError } from '../../lib/known-error.ts';
 import { exitNumber } from '../../model/errors.ts';
-import { fromText, toPrintable } from '../../model/byte-string.ts';
+import { printableField } from '../../model/quote.ts';
 
 /** An error as the user sees it: message, detail, hint. A stack trace only with HOLDFAST_DEBUG. */
 export function formatError(error: unknown, debug: boolean): string {
   const known = knownError(error);
-  const lines = [`holdfast: ${printable(known.message)}`];
+  const lines = [`holdfast: ${printableField(known.message)}`];
   if (known.detail !== undefined)
-    lines.push(...known.detail.split('\n').map((line) => `  ${printable(line)}`));
-  if (known.hint !== undefined) lines.push(`Hint: ${printable(known.hint)}`);
+    lines.push(...known.detail.split('\n').map((line) => `  ${printableField(line)}`));
+  if (known.hint !== undefined) lines.push(`Hint: ${printableField(known.hint)}`);
   if (debug) lines.push(stackOf(error));
   return lines.join('\n');
 }
@@ -21,8 +21,4 @@ function stackOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const own = error.stack ?? error.message;
   return error.cause === undefined ? own : `${own}\nCaused by: ${stackOf(error.cause)}`;
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

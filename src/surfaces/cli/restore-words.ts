@@ -1,6 +1,6 @@
 import type { RestoreReport } from '../../app/app.ts';
 import { amount, formatSize } from '../../model/size.ts';
-import { fromText, toPrintable } from '../../model/byte-string.ts';
+import { printableField } from '../../model/quote.ts';
 import { formatDuration, parseDuration } from '../../model/duration.ts';
 import { AppError } from '../../model/errors.ts';
 import { parseOwnerMap } from '../../model/owner-map.ts';
@@ -48,7 +48,7 @@ function durationOf(text: string | undefined): number | undefined {
 export function describeReport(report: RestoreReport): string {
   const { name, snapshot, files, bytes, created, safetySnapshot, stopped, stillMs, keptForMs } = report;
   const lines = [
-    `${printable(name)}: restored from ${snapshot.id.slice(0, 8)} (${localTime(snapshot.time)}): ${amount(files, 'file')}, ${formatSize(bytes)}`,
+    `${printableField(name)}: restored from ${snapshot.id.slice(0, 8)} (${localTime(snapshot.time)}): ${amount(files, 'file')}, ${formatSize(bytes)}`,
   ];
   if (created) lines.push('  The volume was made.');
   if (report.bytesTaken > 0)
@@ -56,19 +56,15 @@ export function describeReport(report: RestoreReport): string {
       `  ${formatSize(report.bytesTaken)} were as in the snapshot already, and were taken from there.`,
     );
   if (stopped.length > 0)
-    lines.push(`  Stopped for ${formatDuration(stillMs)}: ${stopped.map(printable).join(', ')}.`);
+    lines.push(`  Stopped for ${formatDuration(stillMs)}: ${stopped.map(printableField).join(', ')}.`);
   if (keptForMs > 0)
     lines.push(
-      `  What was there before is kept for ${formatDuration(keptForMs)}: holdfast undo ${printable(name)}`,
+      `  What was there before is kept for ${formatDuration(keptForMs)}: holdfast undo ${printableField(name)}`,
     );
   if (safetySnapshot !== undefined) {
     lines.push(
-      `  What was there before is saved as ${safetySnapshot.id.slice(0, 8)}: holdfast restore ${printable(name)}@${safetySnapshot.id.slice(0, 8)} brings it back.`,
+      `  What was there before is saved as ${safetySnapshot.id.slice(0, 8)}: holdfast restore ${printableField(name)}@${safetySnapshot.id.slice(0, 8)} brings it back.`,
     );
   }
   return lines.join('\n');
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

@@ -3,7 +3,7 @@ import { groupNumber } from '../../lib/user-names.ts';
 import { type ServedSocket } from '../serve/serve-http.ts';
 import { tryNotifyService } from '../../lib/notify-service.ts';
 import { AppError } from '../../model/errors.ts';
-import { fromText, toPrintable } from '../../model/byte-string.ts';
+import { printableField } from '../../model/quote.ts';
 import path from 'node:path';
 import type { Session } from './session.ts';
 
@@ -29,7 +29,7 @@ export function serviceRequest(session: Session, flags: SocketFlags, usual?: str
       hint: 'Say where: --socket /run/holdfast/docker.sock.',
     });
   }
-  const say = (message: string): void => session.warn(toPrintable(fromText(message)));
+  const say = (message: string): void => session.warn(printableField(message));
   return {
     socket: {
       path: wanted === undefined ? 'the socket of the service manager' : path.resolve(wanted),

@@ -1,6 +1,6 @@
 import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fromText, toPrintable } from '../../model/byte-string.ts';
+import { printableField } from '../../model/quote.ts';
 import { isVolumeName } from '../../model/volume-name.ts';
 import { creatingMark, isMarked, readCreatingMark, undoCreate } from './create-volume.ts';
 import { type VolumeState, storageOf } from './volume-state.ts';
@@ -115,7 +115,7 @@ async function tellOfStray(state: VolumeState, name: string, onWarning: OnWarnin
   using lock = await lockLeft(folders.path(name), name);
   if (lock === undefined || catalog.findManagedVolume(name) !== undefined) return;
   onWarning?.(
-    `The folder "${toPrintable(fromText(folders.path(name)))}" holds data of a volume that the catalog does not know, as after a loss of the catalog: no command shows it and no backup saves it. Move it elsewhere, make the volume again, and copy the data back with "holdfast volume cp".`,
+    `The folder "${printableField(folders.path(name))}" holds data of a volume that the catalog does not know, as after a loss of the catalog: no command shows it and no backup saves it. Move it elsewhere, make the volume again, and copy the data back with "holdfast volume cp".`,
   );
 }
 

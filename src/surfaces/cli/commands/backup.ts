@@ -1,6 +1,5 @@
 import type { BackupOutcome, BackupReport } from '../../../app/app.ts';
 import { amount, formatSize, grouped } from '../../../model/size.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import {
   gradeInWords,
   parseConsistency,
@@ -10,7 +9,7 @@ import {
 import { formatDuration } from '../../../model/duration.ts';
 import { parsePreset } from '../../../model/labels.ts';
 import { AppError } from '../../../model/errors.ts';
-import { quote } from '../../../model/quote.ts';
+import { printableField, quote } from '../../../model/quote.ts';
 import type { ConfigRecord, GradeEvidence } from '../../../model/snapshot.ts';
 import { failAll } from '../fail-all.ts';
 import { warnOfProblems } from '../finish-work.ts';
@@ -59,7 +58,8 @@ export async function runBackup(
     { signal: session.signal, onProgress: progress.onProgress, onNote: session.note },
   );
   progress[Symbol.dispose]();
-  for (const { name, reason } of report.skipped) session.note(`Skipped "${printable(name)}": ${reason}.`);
+  for (const { name, reason } of report.skipped)
+    session.note(`Skipped "${printableField(name)}": ${reason}.`);
   session.printer.print({
     json: () => session.app.backup.asJson.report(report),
     text: () => report.outcomes.flatMap((outcome) => describe(outcome, report.dryRun)).join('\n'),
@@ -114,8 +114,8 @@ function describe(outcome: BackupOutcome, dryRun: boolean): string[] {
   const files = `${amount(summary.files, 'file')}, ${formatSize(summary.bytes)}`;
   const changes = `${grouped(summary.filesNew)} new, ${grouped(summary.filesChanged)} changed, ${grouped(summary.filesUnmodified)} unchanged`;
   const head = dryRun
-    ? `${printable(name)}: would save ${files}`
-    : `${printable(name)}: saved as ${snapshot?.id.slice(0, 8) ?? '?'}`;
+    ? `${printableField(name)}: would save ${files}`
+    : `${printableField(name)}: saved as ${snapshot?.id.slice(0, 8) ?? '?'}`;
   const lines = dryRun
     ? [
         `${head} (${changes})`,
@@ -131,7 +131,7 @@ function describe(outcome: BackupOutcome, dryRun: boolean): string[] {
         `  ${formatSize(summary.bytesStored)} stored, in ${formatDuration(summary.durationMs)}`,
       ];
   lines.push(
-    `  grade: ${grade === undefined ? 'unknown' : gradeInWords(grade)}, ${printable(gradeReason ?? '')}`,
+    `  grade: ${grade === undefined ? 'unknown' : gradeInWords(grade)}, ${printableField(gradeReason ?? '')}`,
   );
   if (evidence !== undefined) lines.push(...describeEvidence(evidence));
   if (snapshot?.config !== undefined) lines.push(...describeConfig(snapshot.config));
@@ -141,8 +141,10 @@ function describe(outcome: BackupOutcome, dryRun: boolean): string[] {
 
 function describeConfig({ saved, leftOut }: ConfigRecord): string[] {
   return [
-    ...(saved.length === 0 ? [] : [`  with what its containers need: ${saved.map(printable).join(', ')}`]),
-    ...leftOut.map(({ path, reason }) => `  without "${printable(path)}": ${printable(reason)}`),
+    ...(saved.length === 0
+      ? []
+      : [`  with what its containers need: ${saved.map(printableField).join(', ')}`]),
+    ...leftOut.map(({ path, reason }) => `  without "${printableField(path)}": ${printableField(reason)}`),
   ];
 }
 
@@ -159,15 +161,11 @@ function describeEvidence({ consistency, inFlight, ran = [] }: GradeEvidence): s
     if (late !== undefined)
       lines.push(`  ${amount(late, 'file')} read when the containers ran again; --max-still gives more time`);
   }
-  if (ran.length > 0) lines.push(`  ran: ${ran.map(printable).join('; ')}`);
+  if (ran.length > 0) lines.push(`  ran: ${ran.map(printableField).join('; ')}`);
   return lines;
 }
 
 function describeSetting({ name, value, from }: NonNullable<BackupOutcome['settings']>[number]): string {
   const shown = typeof value === 'object' ? value.join(', ') : String(value);
-  return `  ${name}: ${printable(shown)}, by ${printable(from)}`;
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
+  return `  ${name}: ${printableField(shown)}, by ${printableField(from)}`;
 }

@@ -1,6 +1,6 @@
 import type { CheckReport } from '../../../app/app.ts';
 import { amount, formatSize } from '../../../model/size.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { AppError } from '../../../model/errors.ts';
 import { parsePercent } from '../parse-percent.ts';
 import type { Session } from '../session.ts';
@@ -17,14 +17,14 @@ export async function runCheck(session: Session, flags: CheckFlags): Promise<voi
     { signal: session.signal, onProgress: progress.onProgress, onNote: session.warn },
   );
   progress[Symbol.dispose]();
-  for (const note of report.notes) session.note(printable(note));
+  for (const note of report.notes) session.note(printableField(note));
   session.printer.print({
     json: () => report,
     text: () => describe(report, readDataPercent),
     colours: { 'Whole:': 'green', 'Damaged:': 'red' },
   });
   if (report.errors.length === 0) return;
-  for (const error of report.errors.slice(0, 50)) session.warn(`Damaged: ${printable(error)}`);
+  for (const error of report.errors.slice(0, 50)) session.warn(`Damaged: ${printableField(error)}`);
   throw new AppError('integrity', `The repository is damaged: ${amount(report.errors.length, 'fault')}`, {
     detail:
       report.damagedSnapshots.length === 0
@@ -41,8 +41,4 @@ function describe(report: CheckReport, percent: number): string {
       ? 'structure only; --read-data verifies the data too'
       : `${formatSize(bytesRead)} of data verified`;
   return `${errors.length === 0 ? 'Whole' : 'Damaged'}: ${amount(snapshots, 'snapshot')}, ${amount(packs, 'pack')}, ${amount(blobs, 'blob')}; ${read}.`;
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

@@ -1,4 +1,4 @@
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { settingSources } from '../config.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
@@ -24,9 +24,9 @@ export async function runConfigShow(session: Session, flags: object): Promise<vo
     json: () => ({ file: configuration.file, settings }),
     text: () =>
       formatTable(settings, [
-        { title: 'SETTING', value: ({ name }) => printable(name) },
-        { title: 'VALUE', value: ({ value }) => printable(shown(value)) },
-        { title: 'FROM', value: ({ from }) => printable(from) },
+        { title: 'SETTING', value: ({ name }) => printableField(name) },
+        { title: 'VALUE', value: ({ value }) => printableField(shown(value)) },
+        { title: 'FROM', value: ({ from }) => printableField(from) },
       ]),
     quiet: () => settings.map(({ name, value }) => `${name}=${shown(value)}`),
   });
@@ -35,8 +35,4 @@ export async function runConfigShow(session: Session, flags: object): Promise<vo
 function shown(value: unknown): string {
   if (value === undefined) return '';
   return typeof value === 'string' ? value : JSON.stringify(value);
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

@@ -1,5 +1,5 @@
 import type { CopyReport, OtherRepository } from '../../../app/app.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
 import { otherPassword } from '../other-password.ts';
@@ -31,8 +31,8 @@ export async function runCopy(
   });
   const { failed } = report;
   for (const { id, name, message } of failed) {
-    const what = name === '' ? '' : ` of ${printable(name)}`;
-    session.warn(`Not copied: snapshot ${id.slice(0, 8)}${what}: ${printable(message)}`);
+    const what = name === '' ? '' : ` of ${printableField(name)}`;
+    session.warn(`Not copied: snapshot ${id.slice(0, 8)}${what}: ${printableField(message)}`);
   }
   if (failed.length === 0) return;
   const count = failed.length === 1 ? 'One snapshot is' : `${failed.length} snapshots are`;
@@ -51,7 +51,7 @@ function targetOf({ toRepo, toPasswordFile, toPasswordCommand }: CopyFlags): Oth
 
 function describe({ dryRun, copied, present, blobs, bytes }: CopyReport): string {
   const lines = copied.map(({ id, name, time, newId }) => {
-    const what = `${id.slice(0, 8)} of ${printable(name)} (${localTime(time)})`;
+    const what = `${id.slice(0, 8)} of ${printableField(name)} (${localTime(time)})`;
     return newId === undefined ? `Would copy ${what}` : `Copied ${what} as ${newId.slice(0, 8)}`;
   });
   if (present.length > 0)
@@ -59,8 +59,4 @@ function describe({ dryRun, copied, present, blobs, bytes }: CopyReport): string
   if (copied.length + present.length === 0) lines.push('There are no snapshots to copy.');
   if (!dryRun && copied.length > 0) lines.push(`${blobs} blobs, ${formatSize(bytes)} stored.`);
   return lines.join('\n');
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

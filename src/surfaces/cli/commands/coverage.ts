@@ -1,6 +1,6 @@
 import type { CoveredPlace } from '../../../app/app.ts';
 import { formatAge } from '../../../model/duration.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { AppError } from '../../../model/errors.ts';
 import { noteNoEngine } from '../note-no-engine.ts';
 import type { Session } from '../session.ts';
@@ -8,7 +8,7 @@ import { formatTable } from '../table.ts';
 
 export async function runCoverage(session: Session): Promise<void> {
   const report = await session.app.policies.coverage({ signal: session.signal, onNote: session.note });
-  for (const { message } of report.unreachable) session.warn(`Warning: ${printable(message)}`);
+  for (const { message } of report.unreachable) session.warn(`Warning: ${printableField(message)}`);
   const { places } = report;
   const unprotected = places.filter(({ state }) => state === 'unprotected');
   session.printer.print({
@@ -30,13 +30,12 @@ function describe(places: readonly CoveredPlace[]): string {
   return formatTable(places, [
     { title: 'STATE', value: ({ state }) => state },
     { title: 'KIND', value: ({ kind }) => kind },
-    { title: 'NAME', value: ({ kind, name }) => printable(kind === 'anonymous' ? name.slice(0, 12) : name) },
-    { title: 'USED BY', value: ({ consumers }) => printable(consumers.join(', ')) },
+    {
+      title: 'NAME',
+      value: ({ kind, name }) => printableField(kind === 'anonymous' ? name.slice(0, 12) : name),
+    },
+    { title: 'USED BY', value: ({ consumers }) => printableField(consumers.join(', ')) },
     { title: 'NEWEST', value: ({ newest }) => (newest === undefined ? '' : formatAge(newest.time, now)) },
-    { title: 'WHY', value: ({ reason }) => printable(reason) },
+    { title: 'WHY', value: ({ reason }) => printableField(reason) },
   ]);
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

@@ -1,4 +1,4 @@
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { parseDuration } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
 import { isLoopback, type ListenAddress, parseAddress } from '../../../lib/listen-address.ts';
@@ -19,7 +19,7 @@ export async function runDaemon(session: Session, flags: DaemonFlags): Promise<v
     const { text: unit, path } = daemonService(session.config);
     return session.printer.print({ json: () => ({ unit, path }), text: () => unit, quiet: () => [unit] });
   }
-  const say = (message: string): void => session.warn(toPrintable(fromText(message)));
+  const say = (message: string): void => session.warn(printableField(message));
   using _reloading = session.context.onHangUp(() => reload());
   let reload = (): void => {};
   await using serving = new AsyncDisposableStack();

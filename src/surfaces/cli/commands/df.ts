@@ -1,8 +1,7 @@
 import type { DfReport, SizedDisk, SizedVolume } from '../../../app/app.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatAge } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
-import { quote } from '../../../model/quote.ts';
+import { printableField, quote } from '../../../model/quote.ts';
 import { amount, formatSize, grouped } from '../../../model/size.ts';
 import { noteNoEngine } from '../note-no-engine.ts';
 import type { Session } from '../session.ts';
@@ -91,7 +90,7 @@ function columnsFor(volumes: readonly SizedVolume[], now: Date): Column<SizedVol
       value: ({ newestDrill: drill }) => (drill ? `${drill.outcome} ${ageOf(drill.drilledAt)}` : ''),
     },
     { title: 'AS OF', value: ({ isCurrent, measuredAt }) => (isCurrent ? 'now' : ageOf(measuredAt)) },
-    { title: 'NOTE', value: ({ problem }) => toPrintable(fromText(problem ?? '')) },
+    { title: 'NOTE', value: ({ problem }) => printableField(problem ?? '') },
   ];
   // Most hosts have no growth, no drill or no problem to tell of: an empty column says nothing.
   return columns.filter(
@@ -100,7 +99,7 @@ function columnsFor(volumes: readonly SizedVolume[], now: Date): Column<SizedVol
 }
 
 function nameOf({ name, anonymous }: SizedVolume): string {
-  return anonymous ? `${toPrintable(fromText(name.slice(0, 12)))} (anonymous)` : toPrintable(fromText(name));
+  return anonymous ? `${printableField(name.slice(0, 12))} (anonymous)` : printableField(name);
 }
 
 function percent(share: number): string {

@@ -1,9 +1,8 @@
 import type { DrilledServer, DrillReport } from '../../../app/app.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatDuration, parseDuration } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
-import { splitWords } from '../../../model/quote.ts';
+import { printableField, splitWords } from '../../../model/quote.ts';
 import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';
 
@@ -36,7 +35,7 @@ export async function runDrill(
   if (report.outcome === 'unproven') throw unproven(target, report);
   if (report.outcome !== 'failed') return;
   throw new AppError('integrity', `${quoted(target)} cannot be recovered from this snapshot`, {
-    detail: report.problems.map(printable).join('\n'),
+    detail: report.problems.map(printableField).join('\n'),
     hint: 'Drill an older snapshot with --snapshot, and back up again while the data itself is whole.',
   });
 }
@@ -44,9 +43,9 @@ export async function runDrill(
 function unproven(target: string, { unprovenBecause, problems }: DrillReport): AppError {
   return new AppError(
     'partial',
-    `${quoted(target)} is not proven: ${unprovenBecause.map(printable).join('; ')}`,
+    `${quoted(target)} is not proven: ${unprovenBecause.map(printableField).join('; ')}`,
     {
-      detail: problems.map(printable).join('\n'),
+      detail: problems.map(printableField).join('\n'),
       hint: 'Nothing says that data is lost. Back up the files that are missing, or drill with --command what can be asked without them.',
     },
   );
@@ -57,10 +56,12 @@ function describe(report: DrillReport): string[] {
   return [
     ...volumes.map(
       ({ name, snapshotId, snapshotTime, files, bytes }) =>
-        `${printable(name)}: ${snapshotId.slice(0, 8)} of ${localTime(snapshotTime)} restored (${files} files, ${formatSize(bytes)})`,
+        `${printableField(name)}: ${snapshotId.slice(0, 8)} of ${localTime(snapshotTime)} restored (${files} files, ${formatSize(bytes)})`,
     ),
     ...servers.flatMap(describeServer),
-    ...unasked.map(({ volume, reason }) => `${printable(volume)}: nobody was asked: ${printable(reason)}`),
+    ...unasked.map(
+      ({ volume, reason }) => `${printableField(volume)}: nobody was asked: ${printableField(reason)}`,
+    ),
     ...(recoverMs === undefined
       ? []
       : [
@@ -73,7 +74,7 @@ function describe(report: DrillReport): string[] {
 /** How much is proven: servers that were only seen to run prove nothing about their data. */
 function lastLine({ outcome, servers, unprovenBecause }: DrillReport): string {
   const namesOf = (proof: DrilledServer['proof']): string =>
-    servers.flatMap((server) => (server.proof === proof ? printable(server.name) : [])).join(', ');
+    servers.flatMap((server) => (server.proof === proof ? printableField(server.name) : [])).join(', ');
   const seen = namesOf('seen');
   const onlySeen = seen === '' ? '' : ` Only seen to run, not asked for data: ${seen}.`;
   if (outcome === 'proven') return `Proven: ${namesOf('asked')} had the data when asked for it.${onlySeen}`;
@@ -81,16 +82,16 @@ function lastLine({ outcome, servers, unprovenBecause }: DrillReport): string {
   if (outcome === 'restored') return 'Restored whole; nothing was asked for the data.';
   return outcome === 'failed'
     ? 'Failed.'
-    : `Not proven: ${unprovenBecause.map(printable).join('; ')}.${onlySeen}`;
+    : `Not proven: ${unprovenBecause.map(printableField).join('; ')}.${onlySeen}`;
 }
 
 function describeServer(server: DrilledServer): string[] {
   const { name, image, asked, isHealthy, facts, problems, log } = server;
-  const what = asked.length === 0 ? '' : `, asked: ${asked.map(printable).join(', ')}`;
+  const what = asked.length === 0 ? '' : `, asked: ${asked.map(printableField).join(', ')}`;
   return [
-    `${printable(name)} (${printable(image)})${what}: ${isHealthy ? 'good' : 'failed'}`,
-    ...facts.map((fact) => `  ${printable(fact)}`),
-    ...problems.map((problem) => `  ${printable(problem)}`),
+    `${printableField(name)} (${printableField(image)})${what}: ${isHealthy ? 'good' : 'failed'}`,
+    ...facts.map((fact) => `  ${printableField(fact)}`),
+    ...problems.map((problem) => `  ${printableField(problem)}`),
     ...(log === undefined
       ? []
       : log
@@ -106,9 +107,5 @@ function howToRemove({ volumes, containers }: NonNullable<DrillReport['kept']>):
 }
 
 function quoted(text: string): string {
-  return `"${printable(text)}"`;
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
+  return `"${printableField(text)}"`;
 }

@@ -1,5 +1,6 @@
 import type { FoundEntry } from '../../../app/app.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
+import { toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import { entryTime } from '../../../model/listed-entry.ts';
 import { formatSize } from '../../../model/size.ts';
@@ -43,7 +44,7 @@ export async function runFind(
 function describe(found: readonly FoundEntry[]): string {
   return formatTable(found, [
     { title: 'SNAPSHOT', value: ({ snapshot }) => snapshot.id.slice(0, 8) },
-    { title: 'VOLUME', value: ({ snapshot }) => toPrintable(fromText(snapshot.name)) },
+    { title: 'VOLUME', value: ({ snapshot }) => printableField(snapshot.name) },
     { title: 'SAVED', value: ({ snapshot }) => localTime(snapshot.time) },
     {
       title: 'SIZE',

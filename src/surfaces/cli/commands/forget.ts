@@ -1,5 +1,5 @@
 import type { ForgetDone, ForgetPlan } from '../../../app/app.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { describePruneReport } from '../describe-prune.ts';
 import { localTime } from '../../../model/local-time.ts';
 import {
@@ -87,9 +87,9 @@ function describe(plan: ForgetPlan): string {
   const table = formatTable(rows, [
     { title: 'FATE', value: ({ stays }) => (stays ? 'stays' : 'goes') },
     { title: 'ID', value: ({ snapshot }) => snapshot.id.slice(0, 8) },
-    { title: 'VOLUME', value: ({ snapshot }) => printable(snapshot.name) },
+    { title: 'VOLUME', value: ({ snapshot }) => printableField(snapshot.name) },
     { title: 'TIME', value: ({ snapshot }) => localTime(snapshot.time) },
-    { title: 'WHY', value: ({ reasons }) => printable(reasons.join(', ')) },
+    { title: 'WHY', value: ({ reasons }) => printableField(reasons.join(', ')) },
   ]);
   const goes = leavingOf(plan).length;
   return [
@@ -98,10 +98,6 @@ function describe(plan: ForgetPlan): string {
     `${rows.length + plan.damaged.length - goes} stay, ${goes} ${goes === 1 ? 'goes' : 'go'}.`,
     ...(plan.refusal === undefined
       ? []
-      : [`As things are now, it is refused: ${printable(plan.refusal.message)}.`]),
+      : [`As things are now, it is refused: ${printableField(plan.refusal.message)}.`]),
   ].join('\n');
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

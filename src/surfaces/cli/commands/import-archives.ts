@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { ImportArchivesReport } from '../../../app/app.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
 import { failAll } from '../fail-all.ts';
@@ -70,8 +70,8 @@ function describe({ outcomes, dryRun }: ImportArchivesReport): string {
     refused: 'refused',
   };
   return formatTable(outcomes, [
-    { title: 'ARCHIVE', value: ({ archive }) => printable(path.basename(archive)) },
-    { title: 'VOLUME', value: ({ volume }) => printable(volume ?? '') },
+    { title: 'ARCHIVE', value: ({ archive }) => printableField(path.basename(archive)) },
+    { title: 'VOLUME', value: ({ volume }) => printableField(volume ?? '') },
     { title: 'TIME', value: ({ time }) => (time === undefined ? '' : localTime(time)) },
     { title: 'FILES', value: ({ summary }) => String(summary?.files ?? ''), align: 'right' },
     {
@@ -88,8 +88,4 @@ function describe({ outcomes, dryRun }: ImportArchivesReport): string {
     { title: 'SNAPSHOT', value: ({ snapshot }) => snapshot?.id.slice(0, 8) ?? '' },
     { title: 'OUTCOME', value: ({ outcome }) => words[outcome] },
   ]);
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

@@ -1,5 +1,5 @@
 import { formatAge } from '../../../model/duration.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 
@@ -12,8 +12,8 @@ export async function runKeyList(session: Session): Promise<void> {
       formatTable(keys, [
         { title: 'ID', value: ({ id }) => id.slice(0, 8) },
         { title: 'IN USE', value: ({ isCurrent }) => (isCurrent ? 'yes' : '') },
-        { title: 'USER', value: ({ username }) => printable(username) },
-        { title: 'MACHINE', value: ({ hostname }) => printable(hostname) },
+        { title: 'USER', value: ({ username }) => printableField(username) },
+        { title: 'MACHINE', value: ({ hostname }) => printableField(hostname) },
         {
           title: 'CREATED',
           value: ({ isDamaged, created }) => (isDamaged ? 'damaged' : formatAge(created, now)),
@@ -21,8 +21,4 @@ export async function runKeyList(session: Session): Promise<void> {
       ]),
     quiet: () => keys.map(({ id }) => id),
   });
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

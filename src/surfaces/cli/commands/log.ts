@@ -1,9 +1,8 @@
 import type { LogEntry, LogKind, LogVerification } from '../../../app/app.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import { logKinds } from '../../../model/log-entry.ts';
 import { parseSince } from '../../../model/parse-time.ts';
-import { quote } from '../../../model/quote.ts';
+import { printableField, quote } from '../../../model/quote.ts';
 import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
@@ -57,10 +56,10 @@ function describe(entries: readonly LogEntry[]): string {
     { title: 'TIME', value: ({ time }) => localTime(time) },
     { title: 'WHAT', value: ({ kind }) => kind },
     { title: 'OUTCOME', value: ({ kind, outcome }) => (kind === 'gap' ? '' : outcome) },
-    { title: 'VOLUME', value: ({ volume }) => printable(volume ?? '') },
+    { title: 'VOLUME', value: ({ volume }) => printableField(volume ?? '') },
     { title: 'SNAPSHOT', value: ({ snapshot }) => snapshot?.slice(0, 8) ?? '' },
-    { title: 'BY', value: ({ by }) => printable(by) },
-    { title: 'MESSAGE', value: ({ message }) => printable(message ?? '') },
+    { title: 'BY', value: ({ by }) => printableField(by) },
+    { title: 'MESSAGE', value: ({ message }) => printableField(message ?? '') },
   ]);
 }
 
@@ -84,9 +83,10 @@ async function verify(session: Session, flags: LogFlags): Promise<void> {
 
 function inWords({ entries, lastSequence, head, gaps, problems }: LogVerification): string {
   const lines = problems.map(
-    ({ segment, line, message }) => `${segment}${line > 0 ? `:${line}` : ''}: ${printable(message)}`,
+    ({ segment, line, message }) => `${segment}${line > 0 ? `:${line}` : ''}: ${printableField(message)}`,
   );
-  for (const { sequence, message } of gaps) lines.push(`Gap at ${sequence}: ${printable(message ?? '')}`);
+  for (const { sequence, message } of gaps)
+    lines.push(`Gap at ${sequence}: ${printableField(message ?? '')}`);
   if (problems.length > 0) return lines.join('\n');
   if (head === undefined) return 'The log is empty.';
   lines.push(
@@ -94,8 +94,4 @@ function inWords({ entries, lastSequence, head, gaps, problems }: LogVerificatio
   );
   lines.push(`Its head is ${head}`);
   return lines.join('\n');
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

@@ -1,5 +1,5 @@
 import type { SendResult } from '../../../app/app.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { AppError } from '../../../model/errors.ts';
 import type { Session } from '../session.ts';
 
@@ -27,5 +27,5 @@ function inWords({ channel, type, isSent, attempts, message }: SendResult): stri
   const tries = attempts > 1 ? ` after ${attempts} attempts` : '';
   return isSent
     ? `${channel} (${type}): sent${tries}`
-    : `${channel} (${type}): not sent${tries}: ${toPrintable(fromText(message ?? ''))}`;
+    : `${channel} (${type}): not sent${tries}: ${printableField(message ?? '')}`;
 }

@@ -1,5 +1,5 @@
 import type { AnomalyRecord } from '../../../app/app.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
@@ -18,7 +18,7 @@ export async function runPolicyAccept(
     json: () => ({ accepted: volume !== undefined, anomalies: found }),
     text: () => {
       if (volume !== undefined)
-        return `"${printable(volume)}" is as it should be: its old snapshots may be forgotten and pruned again.`;
+        return `"${printableField(volume)}" is as it should be: its old snapshots may be forgotten and pruned again.`;
       return found.length === 0 ? 'All volumes look as they should.' : describe(found);
     },
     quiet: () => found.map(({ volumeName }) => volumeName),
@@ -27,13 +27,9 @@ export async function runPolicyAccept(
 
 function describe(anomalies: readonly AnomalyRecord[]): string {
   return formatTable(anomalies, [
-    { title: 'VOLUME', value: ({ volumeName }) => printable(volumeName) },
+    { title: 'VOLUME', value: ({ volumeName }) => printableField(volumeName) },
     { title: 'SINCE', value: ({ foundAt }) => localTime(foundAt) },
     { title: 'SNAPSHOT', value: ({ snapshotId }) => snapshotId.slice(0, 8) },
-    { title: 'WHAT', value: ({ message }) => printable(message) },
+    { title: 'WHAT', value: ({ message }) => printableField(message) },
   ]);
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

@@ -1,5 +1,5 @@
 import type { PolicyStatus } from '../../../app/app.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { describeLastRun, describeSchedule } from '../describe-policy.ts';
 import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';
@@ -19,15 +19,11 @@ export async function runPolicyLs(session: Session): Promise<void> {
 
 function describe(statuses: readonly PolicyStatus[]): string {
   return formatTable(statuses, [
-    { title: 'NAME', value: ({ policy }) => printable(policy.name) },
-    { title: 'SCHEDULE', value: ({ policy }) => printable(describeSchedule(policy.schedule)) },
+    { title: 'NAME', value: ({ policy }) => printableField(policy.name) },
+    { title: 'SCHEDULE', value: ({ policy }) => printableField(describeSchedule(policy.schedule)) },
     { title: 'COVERS', value: ({ covers }) => String(covers.length), align: 'right' },
-    { title: 'REPOSITORIES', value: ({ policy }) => printable(policy.repositories.join(', ')) },
+    { title: 'REPOSITORIES', value: ({ policy }) => printableField(policy.repositories.join(', ')) },
     { title: 'LAST', value: ({ last }) => describeLastRun(last) },
     { title: 'NEXT', value: ({ next }) => (next === undefined ? '' : localTime(next.time)) },
   ]);
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

@@ -1,6 +1,6 @@
 import type { DaemonState, NextRun } from '../../../app/app.ts';
 import { formatAge } from '../../../model/duration.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { localTime } from '../../../model/local-time.ts';
 import { parseCount } from '../retention-flags.ts';
 import type { Session } from '../session.ts';
@@ -41,12 +41,8 @@ function describe(runs: readonly NextRun[]): string {
         state === 'due' ? 'due' : `${formatAge(time, now)}${state === 'retry' ? ' (again)' : ''}`,
     },
     { title: 'ACTION', value: ({ action }) => action },
-    { title: 'WHAT', value: ({ name }) => printable(name) },
-    { title: 'POLICY', value: ({ policy }) => printable(policy) },
-    { title: 'REPOSITORY', value: ({ repository }) => printable(repository) },
+    { title: 'WHAT', value: ({ name }) => printableField(name) },
+    { title: 'POLICY', value: ({ policy }) => printableField(policy) },
+    { title: 'REPOSITORY', value: ({ repository }) => printableField(repository) },
   ]);
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

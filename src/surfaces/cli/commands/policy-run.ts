@@ -1,7 +1,6 @@
 import type { PolicyBackup, PolicyRunReport } from '../../../app/app.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
-import { quote } from '../../../model/quote.ts';
+import { printableField, quote } from '../../../model/quote.ts';
 import { failAll } from '../fail-all.ts';
 import type { Session } from '../session.ts';
 
@@ -32,7 +31,7 @@ function describe(
   { name, repository, outcome, snapshotId, wouldForget }: PolicyBackup,
   dryRun: boolean,
 ): string {
-  const where = `${printable(name)} in ${printable(repository)}`;
+  const where = `${printableField(name)} in ${printableField(repository)}`;
   if (!dryRun)
     return `${where}: ${snapshotId === undefined ? (outcome ?? 'failed') : `saved as ${snapshotId.slice(0, 8)}`}`;
   const goes = wouldForget.map((id) => id.slice(0, 8)).join(', ');
@@ -50,8 +49,4 @@ function conclude(session: Session, { backups }: PolicyRunReport): void {
     'partial',
     `Not everything of ${partial.map(({ name }) => quote(name)).join(', ')} could be saved`,
   );
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

@@ -1,5 +1,5 @@
 import type { PolicyStatus } from '../../../app/app.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { describeMaxStill } from '../../../model/consistency.ts';
 import { formatDuration } from '../../../model/duration.ts';
 import { describeKeep, describeLastRun, describeSchedule, describeSelection } from '../describe-policy.ts';
@@ -54,17 +54,13 @@ function describe({ policy, covers, last, next }: PolicyStatus): string {
   ];
   const table = lines
     .filter(([, value]) => value !== '')
-    .map(([name, value]) => `${`${name}:`.padEnd(14)} ${printable(value)}`);
+    .map(([name, value]) => `${`${name}:`.padEnd(14)} ${printableField(value)}`);
   const covered =
     covers.length === 0
       ? 'It is about nothing that there is now.'
       : formatTable(covers, [
-          { title: 'COVERS', value: ({ name }) => printable(name) },
-          { title: 'BECAUSE', value: ({ reason }) => printable(reason) },
+          { title: 'COVERS', value: ({ name }) => printableField(name) },
+          { title: 'BECAUSE', value: ({ reason }) => printableField(reason) },
         ]);
   return [...table, '', covered].join('\n');
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

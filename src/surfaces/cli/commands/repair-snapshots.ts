@@ -1,5 +1,5 @@
 import type { RepairedSnapshot, SnapshotRepairReport } from '../../../app/app.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { AppError } from '../../../model/errors.ts';
 import type { Session } from '../session.ts';
 import { localTime } from '../../../model/local-time.ts';
@@ -70,7 +70,7 @@ function describeOne(
   { id, name, time, newId, outcome, lost, forgotten }: RepairedSnapshot,
   dryRun: boolean,
 ): string[] {
-  const what = `Snapshot ${id.slice(0, 8)} of ${printable(name)} (${localTime(time)})`;
+  const what = `Snapshot ${id.slice(0, 8)} of ${printableField(name)} (${localTime(time)})`;
   const becomes =
     newId === undefined
       ? dryRun
@@ -90,8 +90,4 @@ function describeOne(
   const more =
     lost.length > shownAtMost ? [`  and ${lost.length - shownAtMost} more; --format json lists all`] : [];
   return [head, ...shown, ...more, ...(forgotten ? ['  The damaged snapshot was removed.'] : [])];
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

@@ -1,5 +1,5 @@
 import { formatAge, formatDuration } from '../../../model/duration.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { failAll } from '../fail-all.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
@@ -15,19 +15,15 @@ export async function runRepoCheck(
     json: () => states.map((state) => session.app.repositories.asJson.state(state)),
     text: () =>
       formatTable(states, [
-        { title: 'NAME', value: ({ name }) => printable(name) },
+        { title: 'NAME', value: ({ name }) => printableField(name) },
         { title: 'STATE', value: ({ error }) => (error === undefined ? 'good' : error.code) },
         { title: 'SNAPSHOTS', value: ({ snapshots }) => String(snapshots ?? ''), align: 'right' },
         { title: 'NEWEST', value: ({ newest }) => (newest === undefined ? '' : formatAge(newest, now)) },
         { title: 'TIME', value: ({ durationMs }) => formatDuration(durationMs), align: 'right' },
-        { title: 'LOCATION', value: ({ location }) => printable(location) },
+        { title: 'LOCATION', value: ({ location }) => printableField(location) },
       ]),
     quiet: () => states.filter(({ error }) => error === undefined).map(({ name }) => name),
   });
   const errors = states.flatMap(({ error }) => (error === undefined ? [] : [error]));
   failAll(session, errors, states.length - errors.length);
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

@@ -1,4 +1,4 @@
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 
@@ -10,14 +10,14 @@ export async function runRepoLs(session: Session): Promise<void> {
       repositories.length === 0
         ? 'There are no repositories.'
         : formatTable(repositories, [
-            { title: 'NAME', value: ({ name }) => printable(name) },
+            { title: 'NAME', value: ({ name }) => printableField(name) },
             { title: 'DEFAULT', value: ({ isDefault }) => (isDefault ? 'yes' : '') },
-            { title: 'LOCATION', value: ({ location }) => printable(location) },
+            { title: 'LOCATION', value: ({ location }) => printableField(location) },
             { title: 'ID', value: ({ repositoryId }) => repositoryId.slice(0, 8) },
             {
               title: 'OPTIONS',
               value: ({ options }) =>
-                printable(
+                printableField(
                   Object.entries(options ?? {})
                     .map(([key, value]) => `${key}=${value}`)
                     .join(' '),
@@ -26,8 +26,4 @@ export async function runRepoLs(session: Session): Promise<void> {
           ]),
     quiet: () => repositories.map(({ name }) => name),
   });
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

@@ -1,5 +1,6 @@
 import type { App } from '../../../app/app.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
+import { toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
 import type { RestoreFlags } from '../restore-words.ts';
@@ -30,7 +31,7 @@ export async function runDumpRestore(session: Session, flags: RestoreFlags, what
       text: () => describePlan(plan),
     });
   session.note(describePlan(plan));
-  if (!(await session.confirm(`Replace what is in the database of "${printable(plan.volume)}" now?`)))
+  if (!(await session.confirm(`Replace what is in the database of "${printableField(plan.volume)}" now?`)))
     return session.note('Nothing was changed.');
   using progress = session.progress('Restore');
   const report = await session.app.restore.applyDump(plan, {
@@ -48,7 +49,7 @@ export async function runDumpRestore(session: Session, flags: RestoreFlags, what
 
 function describePlan({ snapshot, volume, preset, server, dumps, safetySnapshot }: Plan): string {
   const id = snapshot.id.slice(0, 8);
-  const where = `${preset.title} in "${printable(server.container.name)}" (volume "${printable(volume)}")`;
+  const where = `${preset.title} in "${printableField(server.container.name)}" (volume "${printableField(volume)}")`;
   return [
     `From snapshot ${id} (${localTime(snapshot.time)}) into ${where}:`,
     ...dumps.map(({ path, size }) => `  ${toPrintable(path)}, ${formatSize(size)}`),
@@ -59,7 +60,7 @@ function describePlan({ snapshot, volume, preset, server, dumps, safetySnapshot 
 
 function describeReport({ volume, snapshot, dumps, bytes, container, safetySnapshot }: Report): string {
   const lines = [
-    `${printable(volume)}: ${dumps.length} ${dumps.length === 1 ? 'dump' : 'dumps'} of ${snapshot.id.slice(0, 8)} (${formatSize(bytes)}) restored into "${printable(container)}"`,
+    `${printableField(volume)}: ${dumps.length} ${dumps.length === 1 ? 'dump' : 'dumps'} of ${snapshot.id.slice(0, 8)} (${formatSize(bytes)}) restored into "${printableField(container)}"`,
   ];
   if (safetySnapshot !== undefined) {
     const id = safetySnapshot.id.slice(0, 8);
@@ -68,8 +69,4 @@ function describeReport({ volume, snapshot, dumps, bytes, container, safetySnaps
     );
   }
   return lines.join('\n');
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

@@ -1,6 +1,6 @@
 import type { StackPlan, StackReport } from '../../../app/app.ts';
 import { amount } from '../../../model/size.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { formatDuration } from '../../../model/duration.ts';
 import { describePlan, describeStops } from '../describe-plan.ts';
 import { reportProblems } from '../finish-work.ts';
@@ -42,7 +42,7 @@ export async function runStackRestore(
 }
 
 function questionOf({ point, config: { plans } }: StackPlan): string {
-  const volumes = `what is in the volumes of "${printable(point.stack)}"`;
+  const volumes = `what is in the volumes of "${printableField(point.stack)}"`;
   if (plans.length === 0) return `Replace ${volumes} now?`;
   return `Replace ${volumes} and write ${amount(plans.length, 'file')} of this machine now?`;
 }
@@ -55,10 +55,11 @@ function describeStack({ point, plans, config, stops, refusal }: StackPlan): str
       .sort()
       .at(-1) ?? '';
   const from = id === undefined ? 'the snapshots until' : `the restore point ${id} of`;
-  const lines = [`The stack "${printable(stack)}" becomes what ${from} ${localTime(newest)} has.`];
-  lines.push(...notes.map(printable), ...plans.map((plan) => describePlan({ ...plan, stops: [] })));
+  const lines = [`The stack "${printableField(stack)}" becomes what ${from} ${localTime(newest)} has.`];
+  lines.push(...notes.map(printableField), ...plans.map((plan) => describePlan({ ...plan, stops: [] })));
   lines.push(...describeConfig(config), ...describeStops(stops));
-  if (refusal !== undefined) lines.push(`As things are now, it is refused: ${printable(refusal.message)}.`);
+  if (refusal !== undefined)
+    lines.push(`As things are now, it is refused: ${printableField(refusal.message)}.`);
   return lines.join('\n');
 }
 
@@ -68,10 +69,10 @@ function describeConfig({ plans, notes }: StackPlan['config']): string[] {
   return [
     ...plans.map(({ destination: { name }, replaces, changes }) => {
       const newer = (changes?.newer ?? 0) > 0 ? ' (written after the snapshot)' : '';
-      return `The file "${printable(name)}" ${replaces ? `becomes what it was${newer}` : 'comes back'}.`;
+      return `The file "${printableField(name)}" ${replaces ? `becomes what it was${newer}` : 'comes back'}.`;
     }),
     ...(isSaved ? ['Files that are there now are saved as snapshots first.'] : []),
-    ...notes.map(printable),
+    ...notes.map(printableField),
   ];
 }
 
@@ -81,14 +82,10 @@ function describeDone({ volumes, files, stopped, stillMs }: StackReport): string
     ...files.map(({ name, safetySnapshot }) => {
       const before =
         safetySnapshot === undefined ? '' : `; what was there is ${safetySnapshot.id.slice(0, 8)}`;
-      return `${printable(name)}: restored${before}`;
+      return `${printableField(name)}: restored${before}`;
     }),
   );
   if (stopped.length > 0)
-    lines.push(`Stopped for ${formatDuration(stillMs)}: ${stopped.map(printable).join(', ')}.`);
+    lines.push(`Stopped for ${formatDuration(stillMs)}: ${stopped.map(printableField).join(', ')}.`);
   return lines.join('\n');
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

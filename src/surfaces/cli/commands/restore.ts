@@ -1,4 +1,4 @@
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { AppError } from '../../../model/errors.ts';
 import { describePlan } from '../describe-plan.ts';
 import { reportProblems } from '../finish-work.ts';
@@ -43,10 +43,10 @@ export async function runRestore(
     ['directory', 'entry'].includes(plan.destination.kind) && flags.to === undefined && !/^[./]/.test(what);
   if (plan.replaces || isChosenBySnapshot) {
     session.note(describePlan(plan));
-    const name = `"${printable(plan.destination.name)}"`;
+    const name = `"${printableField(plan.destination.name)}"`;
     const question = plan.replaces ? `Replace what is in ${name} now?` : `Restore into ${name} now?`;
     if (!(await session.confirm(question))) return session.note('Nothing was changed.');
-  } else for (const note of plan.notes) session.note(printable(note));
+  } else for (const note of plan.notes) session.note(printableField(note));
   using progress = session.progress('Restore');
   const report = await session.app.restore.apply(plan, {
     signal,
@@ -60,8 +60,4 @@ export async function runRestore(
     quiet: () => [report.name],
   });
   reportProblems(session, report.problems);
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

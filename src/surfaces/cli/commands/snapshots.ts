@@ -1,6 +1,6 @@
 import type { ListedSnapshot } from '../../../app/app.ts';
 import { formatAge } from '../../../model/duration.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { gradeInWords } from '../../../model/consistency.ts';
 import { formatSize } from '../../../model/size.ts';
 import { localTime } from '../../../model/local-time.ts';
@@ -24,7 +24,7 @@ export async function runSnapshots(
   for (const { id, time, timeDoubt } of snapshots)
     if (timeDoubt !== undefined)
       session.warn(
-        `Of the snapshot ${id.slice(0, 8)} (${localTime(time)}), ${printable(timeDoubt.reason)}. It is in the order that is known besides${timeDoubt.kind === 'future' ? ', and never the newest' : ''}.`,
+        `Of the snapshot ${id.slice(0, 8)} (${localTime(time)}), ${printableField(timeDoubt.reason)}. It is in the order that is known besides${timeDoubt.kind === 'future' ? ', and never the newest' : ''}.`,
       );
   session.printer.print({
     json: () => snapshots,
@@ -41,12 +41,12 @@ function describe(snapshots: readonly ListedSnapshot[]): string {
   const hasProblems = snapshots.some((snapshot) => snapshot.problemCount > 0);
   return formatTable(snapshots, [
     { title: 'ID', value: ({ id }) => id.slice(0, 8) },
-    { title: 'VOLUME', value: ({ name }) => printable(name) },
+    { title: 'VOLUME', value: ({ name }) => printableField(name) },
     ...(hasOthers
       ? [
           {
             title: 'HOST',
-            value: ({ volume, hostname }: ListedSnapshot) => printable(volume?.host.name ?? hostname),
+            value: ({ volume, hostname }: ListedSnapshot) => printableField(volume?.host.name ?? hostname),
           },
         ]
       : []),
@@ -78,14 +78,10 @@ function describe(snapshots: readonly ListedSnapshot[]): string {
       ? [
           {
             title: 'MISSING',
-            value: ({ missing = [] }: ListedSnapshot) => printable(missing.join(',')),
+            value: ({ missing = [] }: ListedSnapshot) => printableField(missing.join(',')),
           },
         ]
       : []),
-    { title: 'TAGS', value: ({ tags }) => printable(tags.join(',')) },
+    { title: 'TAGS', value: ({ tags }) => printableField(tags.join(',')) },
   ]);
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

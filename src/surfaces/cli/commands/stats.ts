@@ -1,6 +1,6 @@
 import type { StatsReport, VolumeStats } from '../../../app/app.ts';
 import { amount, formatSize } from '../../../model/size.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 
@@ -39,7 +39,7 @@ function describe({ packs, packBytes, indexBytes, total, volumes }: StatsReport)
 }
 
 function nameOf({ name, isSafety }: VolumeStats): string {
-  return `${toPrintable(fromText(name))}${isSafety ? ' (before restores)' : ''}`;
+  return `${printableField(name)}${isSafety ? ' (before restores)' : ''}`;
 }
 
 function times(ratio: number | undefined): string {

@@ -1,4 +1,4 @@
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import type { Session } from '../session.ts';
 
 export interface TagFlags {
@@ -23,7 +23,7 @@ export async function runTag(session: Session, flags: TagFlags, snapshots: reado
       changed
         .map(({ before, after }) => {
           const from = before.id.slice(0, 8);
-          const tags = after.tags.length === 0 ? 'no tags' : printable(after.tags.join(','));
+          const tags = after.tags.length === 0 ? 'no tags' : printableField(after.tags.join(','));
           return before.id === after.id
             ? `${from}: ${tags}, as before`
             : `${after.id.slice(0, 8)}: ${tags} (was ${from})`;
@@ -35,8 +35,4 @@ export async function runTag(session: Session, flags: TagFlags, snapshots: reado
 
 function tagsOf(texts: readonly string[]): string[] {
   return texts.flatMap((text) => text.split(',')).filter((tag) => tag !== '');
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

@@ -1,5 +1,5 @@
 import type { UndoPlan, UndoRecord, UndoReport } from '../../../app/app.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { formatDuration, parseDuration } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
 import { describeChanges, describeStops } from '../describe-plan.ts';
@@ -55,7 +55,7 @@ async function listKept(session: Session): Promise<void> {
 }
 
 async function dropKept(session: Session, what: string | undefined): Promise<void> {
-  const meant = what === undefined ? 'the last restore' : `the restore of "${printable(what)}"`;
+  const meant = what === undefined ? 'the last restore' : `the restore of "${printableField(what)}"`;
   if (!(await session.confirm(`Delete what is kept of ${meant}? It cannot be undone then.`)))
     return session.note('Nothing was changed.');
   const records = await session.app.restore.dropUndo({ what }, { signal: session.signal });
@@ -68,7 +68,7 @@ async function dropKept(session: Session, what: string | undefined): Promise<voi
 
 function table(records: readonly UndoRecord[]): string {
   return formatTable(records, [
-    { title: 'NAME', value: ({ name }) => printable(name) },
+    { title: 'NAME', value: ({ name }) => printableField(name) },
     { title: 'RESTORED', value: ({ keptAt }) => localTime(keptAt) },
     { title: 'KEPT UNTIL', value: ({ until }) => localTime(until) },
     {
@@ -83,28 +83,24 @@ function describePlan(plan: UndoPlan): string {
   const what = plan.isUndone ? 'The undone restore' : 'What was there before the restore';
   const lines = [`${what} of ${names} (${localTime(plan.restoredAt)}) comes back.`];
   for (const { record, changes } of plan.places) {
-    if (plan.places.length > 1) lines.push(`${printable(record.name)}:`);
+    if (plan.places.length > 1) lines.push(`${printableField(record.name)}:`);
     lines.push(...describeChanges(changes, { since: plan.isUndone ? 'the undo' : 'the restore' }));
   }
   lines.push('What is there now is kept in turn.', ...describeStops(plan.stops));
   if (plan.refusal !== undefined)
-    lines.push(`As things are now, it is refused: ${printable(plan.refusal.message)}.`);
+    lines.push(`As things are now, it is refused: ${printableField(plan.refusal.message)}.`);
   return lines.join('\n');
 }
 
 function describe({ names, stopped, stillMs, until }: UndoReport, plan: UndoPlan): string {
-  const shown = names.map((name) => `"${printable(name)}"`).join(', ');
+  const shown = names.map((name) => `"${printableField(name)}"`).join(', ');
   const lines = [`${shown}: ${plan.isUndone ? 'restored again' : 'as before the restore'}.`];
   if (stopped.length > 0)
-    lines.push(`  Stopped for ${formatDuration(stillMs)}: ${stopped.map(printable).join(', ')}.`);
+    lines.push(`  Stopped for ${formatDuration(stillMs)}: ${stopped.map(printableField).join(', ')}.`);
   lines.push(`  "holdfast undo" turns it round again, until ${localTime(until)}.`);
   return lines.join('\n');
 }
 
 function namesOf(records: readonly UndoRecord[]): string {
-  return records.map(({ name }) => `"${printable(name)}"`).join(', ');
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
+  return records.map(({ name }) => `"${printableField(name)}"`).join(', ');
 }

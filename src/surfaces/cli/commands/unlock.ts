@@ -1,6 +1,6 @@
 import type { LockHolder } from '../../../app/app.ts';
 import { formatAge } from '../../../model/duration.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import type { Session } from '../session.ts';
 
 export interface UnlockFlags {
@@ -45,11 +45,7 @@ function describe({ id, isReadable, exclusive, pid, hostname, username, time, st
   const name = id.slice(0, 8);
   if (!isReadable) return `the lock ${name}, which is damaged: whose it is cannot be told`;
   const kind = exclusive ? 'the exclusive lock' : 'the lock';
-  const who = `process ${pid} of "${printable(username)}" on "${printable(hostname)}"`;
+  const who = `process ${pid} of "${printableField(username)}" on "${printableField(hostname)}"`;
   const why = stale === undefined ? '' : `: ${stale}`;
   return `${kind} ${name} of ${who}, ${formatAge(time, new Date())}${why}`;
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

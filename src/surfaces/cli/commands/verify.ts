@@ -1,5 +1,5 @@
 import type { VerifyReport } from '../../../app/app.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
 import { localTime } from '../../../model/local-time.ts';
@@ -33,7 +33,7 @@ export async function runVerify(
 
 function conclude(session: Session, { volumes, unreadable }: VerifyReport): void {
   const errors = volumes.flatMap((volume) => volume.errors);
-  for (const error of errors.slice(0, 50)) session.warn(`Damaged: ${printable(error)}`);
+  for (const error of errors.slice(0, 50)) session.warn(`Damaged: ${printableField(error)}`);
   const damaged = [
     ...volumes.flatMap(({ snapshots }) => snapshots.filter(({ isWhole }) => !isWhole).map(({ id }) => id)),
     ...unreadable,
@@ -60,14 +60,10 @@ function describe(report: VerifyReport): string {
       ? 'Structure only; --read-data verifies the data too.'
       : `${formatSize(bytes)} of data verified.`;
   const table = formatTable(rows, [
-    { title: 'VOLUME', value: ({ name }) => printable(name) },
+    { title: 'VOLUME', value: ({ name }) => printableField(name) },
     { title: 'SNAPSHOT', value: ({ id }) => id.slice(0, 8) },
     { title: 'TIME', value: ({ time }) => localTime(time) },
     { title: 'STATE', value: ({ isWhole }) => (isWhole ? 'whole' : 'damaged') },
   ]);
   return `${table}\n${read}`;
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

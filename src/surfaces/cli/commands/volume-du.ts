@@ -1,5 +1,5 @@
 import type { VolumeFailure, VolumeUsage } from '../../../app/app.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { formatSize } from '../../../model/size.ts';
 import { failOfProblems, warnOfProblems } from '../finish-work.ts';
 import type { Session } from '../session.ts';
@@ -31,7 +31,7 @@ function describe(rows: readonly (VolumeUsage | VolumeFailure)[]): string {
     (row: VolumeUsage | VolumeFailure): string =>
       'error' in row ? otherwise : show(row);
   const table = formatTable(rows, [
-    { title: 'NAME', value: ({ name }) => toPrintable(fromText(name)) },
+    { title: 'NAME', value: ({ name }) => printableField(name) },
     { title: 'SIZE', value: of(({ bytes }) => formatSize(bytes), '?'), align: 'right' },
     {
       title: 'ON DISK',
@@ -44,7 +44,7 @@ function describe(rows: readonly (VolumeUsage | VolumeFailure)[]): string {
   const [only] = rows;
   if (rows.length !== 1 || only === undefined || 'error' in only || only.top.length === 0) return table;
   const top = formatTable(only.top.slice(0, 10), [
-    { title: 'LARGEST', value: ({ path }) => toPrintable(fromText(path)) },
+    { title: 'LARGEST', value: ({ path }) => printableField(path) },
     { title: 'SIZE', value: ({ bytes }) => formatSize(bytes), align: 'right' },
     { title: 'FILES', value: ({ files }) => String(files), align: 'right' },
   ]);

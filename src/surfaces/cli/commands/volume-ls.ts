@@ -1,7 +1,7 @@
 import type { VolumeFailure, VolumeUsage } from '../../../app/app.ts';
 import type { Volume } from '../../../model/volume.ts';
 import { formatAge } from '../../../model/duration.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { parseVolumeFilter } from '../../../model/filter.ts';
 import { formatSize } from '../../../model/size.ts';
 import { noteNoEngine } from '../note-no-engine.ts';
@@ -48,11 +48,11 @@ function columns(withSize: boolean, now: Date): Column<Row>[] {
   return [
     {
       title: 'NAME',
-      value: ({ volume }) => printable(volume.anonymous ? volume.name.slice(0, 12) : volume.name),
+      value: ({ volume }) => printableField(volume.anonymous ? volume.name.slice(0, 12) : volume.name),
     },
-    { title: 'DRIVER', value: ({ volume }) => printable(volume.driver) },
-    { title: 'STACK', value: ({ volume }) => printable(volume.stack ?? '') },
-    { title: 'CONSUMERS', value: ({ volume }) => printable(consumers(volume)) },
+    { title: 'DRIVER', value: ({ volume }) => printableField(volume.driver) },
+    { title: 'STACK', value: ({ volume }) => printableField(volume.stack ?? '') },
+    { title: 'CONSUMERS', value: ({ volume }) => printableField(consumers(volume)) },
     {
       title: 'AGE',
       value: ({ volume }) =>
@@ -73,8 +73,4 @@ function consumers(volume: Volume): string {
   return unique.length > namedAtMost
     ? `${names.join(', ')} +${unique.length - namedAtMost}`
     : names.join(', ');
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

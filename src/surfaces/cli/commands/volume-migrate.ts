@@ -1,5 +1,5 @@
 import type { MigrationPlan, MigrationReport } from '../../../app/app.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { formatDuration } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
@@ -41,7 +41,7 @@ export async function runVolumeMigrate(
   });
   if (report.unhealthy.length > 0)
     session.warn(
-      `Not well since: ${report.unhealthy.map(printable).join(', ')}. "holdfast volume migrate ${name} --undo" goes back.`,
+      `Not well since: ${report.unhealthy.map(printableField).join(', ')}. "holdfast volume migrate ${name} --undo" goes back.`,
     );
 }
 
@@ -68,7 +68,7 @@ async function planOf(session: Session, flags: VolumeMigrateFlags, name: string)
 
 function describePlan(plan: MigrationPlan): string {
   const { name, from, to, size, freeBytes, stops, notes, refusal } = plan;
-  const lines = [`"${printable(name)}" moves from ${storage(from)} to ${storage(to)}.`];
+  const lines = [`"${printableField(name)}" moves from ${storage(from)} to ${storage(to)}.`];
   if (plan.way === 'back') {
     lines.push(
       `It has the data again that it had ${localTime(plan.backTo ?? '')}: what was written since is in the trash, and comes back in the same way.`,
@@ -79,35 +79,32 @@ function describePlan(plan: MigrationPlan): string {
     lines.push(`${size.files} files, ${formatSize(size.bytes)}, are copied while it is in use${room}.`);
   }
   if (stops.length > 0) {
-    const names = stops.map((one) => `"${printable(one)}"`).join(', ');
+    const names = stops.map((one) => `"${printableField(one)}"`).join(', ');
     lines.push(`These are stopped for a moment, in this order, and started again: ${names}.`);
   }
-  lines.push(...notes.map(printable));
-  if (refusal !== undefined) lines.push(`As things are now, it is refused: ${printable(refusal.message)}.`);
+  lines.push(...notes.map(printableField));
+  if (refusal !== undefined)
+    lines.push(`As things are now, it is refused: ${printableField(refusal.message)}.`);
   return lines.join('\n');
 }
 
 function storage({ kind, options }: MigrationPlan['from']): string {
   const shown = Object.entries(options)
     .filter(([key]) => key !== 'type')
-    .map(([key, value]) => `${printable(key)}=${printable(value)}`);
+    .map(([key, value]) => `${printableField(key)}=${printableField(value)}`);
   return shown.length === 0 ? kind : `${kind} (${shown.join(', ')})`;
 }
 
 function describeReport(report: MigrationReport): string {
   const { name, kind, way, files, bytes, passes, stopped, stillMs, keptAs, keptUntil } = report;
-  const lines = [`"${printable(name)}" is on ${kind}${way === 'back' ? ' again' : ''}.`];
+  const lines = [`"${printableField(name)}" is on ${kind}${way === 'back' ? ' again' : ''}.`];
   if (way === 'forth')
     lines.push(
       `  Copied in ${passes + 1} passes: ${files} files, ${formatSize(bytes)}; then compared byte for byte.`,
     );
   if (stopped.length > 0)
-    lines.push(`  Stopped for ${formatDuration(stillMs)}: ${stopped.map(printable).join(', ')}.`);
+    lines.push(`  Stopped for ${formatDuration(stillMs)}: ${stopped.map(printableField).join(', ')}.`);
   if (keptAs !== undefined)
     lines.push(`  What it was before is in the trash as ${keptAs}, until ${localTime(keptUntil ?? '')}.`);
   return lines.join('\n');
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
 }

@@ -1,6 +1,6 @@
 import type { PruneChoice, PrunePlan } from '../../../app/app.ts';
 import { formatAge } from '../../../model/duration.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { printableField } from '../../../model/quote.ts';
 import { parseVolumeFilter } from '../../../model/filter.ts';
 import { formatSize } from '../../../model/size.ts';
 import { failAll } from '../fail-all.ts';
@@ -65,14 +65,14 @@ function printPlan(session: Session, plan: PrunePlan): void {
 function describePlan(plan: PrunePlan): string {
   const now = new Date();
   const table = formatTable(plan.remove, [
-    { title: 'NAME', value: ({ volume }) => toPrintable(fromText(volume.name)) },
+    { title: 'NAME', value: ({ volume }) => printableField(volume.name) },
     { title: 'SIZE', value: ({ bytes }) => (bytes === undefined ? '' : formatSize(bytes)), align: 'right' },
     {
       title: 'AGE',
       value: ({ volume }) =>
         volume.createdAt === undefined ? '' : formatAge(volume.createdAt, now).replace(/ ago$/, ''),
     },
-    { title: 'WHY', value: ({ why }) => toPrintable(fromText(why)) },
+    { title: 'WHY', value: ({ why }) => printableField(why) },
   ]);
   const named = plan.keep.filter(({ reason }) => reason === 'named').length;
   return named === 0

@@ -1,7 +1,6 @@
 import type { CoverageReport, CoveredPlace } from '../../../app/app.ts';
 import { amount } from '../../../model/size.ts';
-import { fromText, toPrintable } from '../../../model/byte-string.ts';
-import { quote } from '../../../model/quote.ts';
+import { printableField, quote } from '../../../model/quote.ts';
 import { keyAdvice, type SetupReport } from './apply-setup.ts';
 import type { SetupFacts, SetupPlan, SetupStep } from './setup-plan.ts';
 
@@ -18,7 +17,7 @@ export function describePlan(facts: SetupFacts, plan: SetupPlan): string {
 
 function describeHost({ host, volumes, bindMounts }: SetupFacts): string {
   // By name: a share with all films is mounted as easily as a folder with a site.
-  const named = bindMounts.length === 0 ? '' : `: ${listed(bindMounts.map(printable))}`;
+  const named = bindMounts.length === 0 ? '' : `: ${listed(bindMounts.map(printableField))}`;
   const data = `${amount(volumes, 'volume')} and ${amount(bindMounts.length, 'bind mount')}${named}`;
   if (host.kind !== 'embedded')
     return `Found ${host.kind === 'docker' ? 'Docker' : 'Podman'} ${host.version} at ${quote(host.endpoint)}, with ${data}.`;
@@ -74,7 +73,7 @@ function describeCoverage({ places }: CoverageReport): string[] {
       ? []
       : [
           'Not protected:',
-          ...limited(unsafe).map((place) => `  ${nameOf(place)}: ${printable(place.reason)}`),
+          ...limited(unsafe).map((place) => `  ${nameOf(place)}: ${printableField(place.reason)}`),
         ]),
     ...(cache.length === 0 ? [] : [`Left out: ${listed(cache.map(nameOf))}. "holdfast coverage" says why.`]),
   ];
@@ -90,9 +89,5 @@ function listed(names: readonly string[]): string {
 }
 
 function nameOf({ kind, name }: CoveredPlace): string {
-  return printable(kind === 'anonymous' ? name.slice(0, 12) : name);
-}
-
-function printable(text: string): string {
-  return toPrintable(fromText(text));
+  return printableField(kind === 'anonymous' ? name.slice(0, 12) : name);
 }
