@@ -18,10 +18,11 @@ import { readEnvFile } from './read-env-file.ts';
 /** What Compose adds to a service by itself: `depends_on` by what it shares with others, and defaults. Pure. */
 export function completeService(service: PlacedMap): PlacedMap {
   const build = fieldOf(service, 'build');
-  const built =
-    build?.kind === 'map' && fieldOf(build, 'context') === undefined
-      ? withField(service, 'build', withField(build, 'context', scalarAt('.', build.at)))
-      : service;
+  const isPlain =
+    build?.kind === 'map' && !build.entries.has('dockerfile') && !build.entries.has('dockerfile_inline');
+  const built = isPlain
+    ? withField(service, 'build', withField(build, 'dockerfile', scalarAt('Dockerfile', build.at)))
+    : service;
   const dependencies = new Map<string, PlacedEntry>();
   for (const [name, entry] of entriesOf(fieldOf(built, 'depends_on')))
     dependencies.set(name, { ...entry, value: withDefaults(entry.value) });

@@ -54,7 +54,9 @@ export async function loadModel(
       model = mergeModels(withoutResets(model, document.resets), whole, files.problems);
     }
   }
-  return resolveVariables(resolvePaths(model, scope), scope);
+  return mapServices(resolvePaths(mapServices(model, withContext), scope), (service) =>
+    withVariables(service, scope),
+  );
 }
 
 function filledIn(document: YamlDocument, scope: ModelScope, files: ProjectFiles): PlacedMap {
@@ -338,21 +340,29 @@ function imported(model: PlacedMap, included: PlacedMap, files: ProjectFiles): P
   return whole;
 }
 
-/** Variables of services without a value take that of the project, where it has one. */
-function resolveVariables(model: PlacedMap, { lookup }: ModelScope): PlacedMap {
+function mapServices(model: PlacedMap, change: (service: PlacedMap) => PlacedMap): PlacedMap {
   const services = fieldOf(model, 'services');
   if (services?.kind !== 'map') return model;
+  const changed = mapValues(services, (service) => (service.kind === 'map' ? change(service) : service));
+  return withField(model, 'services', changed);
+}
+
+/** A build has the project's folder for its context, unless it says another. */
+function withContext(service: PlacedMap): PlacedMap {
+  const build = fieldOf(service, 'build');
+  if (build?.kind !== 'map' || build.entries.has('context')) return service;
+  return withField(service, 'build', withField(build, 'context', scalarAt('.', build.at)));
+}
+
+/** Variables without a value take that of the project, where it has one. */
+function withVariables(service: PlacedMap, { lookup }: ModelScope): PlacedMap {
+  const environment = fieldOf(service, 'environment');
+  if (environment?.kind !== 'map') return service;
   const resolve = (value: Placed, name: string): Placed => {
     const given = value.kind === 'scalar' && value.value === null ? lookup(name) : undefined;
     return given === undefined ? value : scalarAt(given, value.at);
   };
-  const resolved = mapValues(services, (service) => {
-    const environment = fieldOf(service, 'environment');
-    return service.kind === 'map' && environment?.kind === 'map'
-      ? withField(service, 'environment', mapValues(environment, resolve))
-      : service;
-  });
-  return withField(model, 'services', resolved);
+  return withField(service, 'environment', mapValues(environment, resolve));
 }
 
 export function entriesOf(value: Placed | undefined): Iterable<[string, PlacedEntry]> {

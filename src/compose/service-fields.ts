@@ -1,3 +1,4 @@
+import { cleanPath } from '../model/clean-path.ts';
 import { splitWords } from '../model/quote.ts';
 import { AppError } from '../model/errors.ts';
 import { parseTmpfsMount } from '../model/mount-tmpfs.ts';
@@ -29,7 +30,7 @@ export function readService(name: string, service: PlacedMap, files: ProjectFile
       return undefined;
     }
   };
-  const text = (key: string): string | undefined => read([key], () => scalarTextOf(raw, key));
+  const text = (key: string): string | undefined => read([key], () => textOf(raw, key));
   const flag = (key: string): boolean => read([key], () => flagOf(raw, key)) ?? false;
   const texts = (key: string): string[] => read([key], () => textListOf(raw, key)) ?? [];
   /** Each entry of a list, with its place. */
@@ -55,12 +56,16 @@ export function readService(name: string, service: PlacedMap, files: ProjectFile
     environment: read(['environment'], () => environmentOf(fieldOf(service, 'environment'))) ?? new Map(),
     command: read(['command'], () => commandOf(raw, 'command')),
     entrypoint: read(['entrypoint'], () => commandOf(raw, 'entrypoint')),
-    mounts: each('volumes', (entry, at) => ({
-      mount: parseComposeMount(plainOf(entry)),
-      raw: plainOf((entry.kind === 'map' && entry.written) || entry),
-      path: at,
-      position: entry.at,
-    })),
+    mounts: each('volumes', (entry, at) => {
+      const mount = parseComposeMount(plainOf(entry));
+      const written = (entry.kind === 'map' && entry.written) || entry;
+      return {
+        mount: { ...mount, target: cleanPath(mount.target) },
+        raw: plainOf(written),
+        path: at,
+        position: entry.at,
+      };
+    }),
     tmpfs: each('tmpfs', (entry, at) => {
       const spec = plainText(entry, 'tmpfs');
       return { mount: parseTmpfsMount(spec), raw: spec, path: at, position: entry.at };
@@ -101,11 +106,6 @@ export function extensionsOf(raw: Section): Section {
 
 function refuse(reason: string): never {
   throw new AppError('usage', reason);
-}
-
-function scalarTextOf(raw: Section, key: string): string | undefined {
-  const value = valueOf(raw, key);
-  return typeof value === 'number' ? String(value) : textOf(raw, key);
 }
 
 function plainText(entry: Placed, key: string): string {
@@ -191,8 +191,8 @@ function grantOf(grant: Placed, { at, folder }: { at: ComposePath; folder: strin
   return {
     source,
     destination: target.startsWith('/') ? target : `${folder}/${target}`,
-    uid: scalarTextOf(entry, 'uid'),
-    gid: scalarTextOf(entry, 'gid'),
+    uid: textOf(entry, 'uid'),
+    gid: textOf(entry, 'gid'),
     mode: bits,
     path: at,
     position: grant.at,
