@@ -41,6 +41,7 @@ export async function chooseFiles(request: ComposeRequest, files: ProjectFiles):
   const environment: Lookup = (name) => request.env[name] ?? values.get(name);
   const addVariables = async (directory: string): Promise<void> => {
     const envFiles = (request.envFiles ?? []).map((file) => resolve(start, file));
+    if (request.interpolate === false) return;
     if (envFiles.length === 0 && /^(?:1|t|true)$/i.test(request.env['COMPOSE_DISABLE_ENV_FILE'] ?? ''))
       return;
     const found = await readVariables(envFiles, { directory, lookup: environment, files });

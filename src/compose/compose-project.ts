@@ -20,6 +20,8 @@ export interface ComposeRequest {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** `-p`. */
   readonly projectName?: string | undefined;
+  /** False: variables stay as they are written (`--no-interpolate`), and no `.env` is looked for. */
+  readonly interpolate?: boolean | undefined;
   /** `--profile`; those of `COMPOSE_PROFILES` when there are none. `*` means all. */
   readonly profiles?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -85,14 +87,14 @@ export interface ComposeProject {
   /**
    * Where the value at `path` was written: of several files that give it, the one that wins; of a mapping or
    * list that several add to, the first. For a key of a mapping it is the place of the key, for an entry of a
-   * list that of the entry. A path that is deeper than
+   * list that of the entry; with `value`, always that of the value itself. A path that is deeper than
    * what was written (`target` of `- data:/data`), or that nothing gives, has the place of the nearest value
    * around it; the start of the first file at last. So there is always an answer.
    *
    * It survives merging, `extends`, `include`, anchors (the place of the anchored value, except for the key
    * itself) and `<<`. A variable from an `env_file` has its line there.
    */
-  positionOf(path: ComposePath): Position;
+  positionOf(path: ComposePath, part?: 'key' | 'value'): Position;
 
   /**
    * The comments that belong to the value at `path`, which must be there itself: the one at the end of its

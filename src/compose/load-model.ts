@@ -30,6 +30,8 @@ export interface ModelScope {
   readonly directory: string;
   readonly home: string | undefined;
   readonly lookup: Lookup;
+  /** False: variables stay as they are written. */
+  readonly interpolate: boolean;
 }
 
 const mostLinked = 50;
@@ -62,7 +64,7 @@ export async function loadModel(
 function filledIn(document: YamlDocument, scope: ModelScope, files: ProjectFiles): PlacedMap {
   const { top } = document;
   if (top.kind !== 'map') throw broken(top.at, 'top-level object must be a mapping');
-  return toLongSyntax(fillInAll(top, [], scope, files) as PlacedMap);
+  return toLongSyntax(scope.interpolate ? (fillInAll(top, [], scope, files) as PlacedMap) : top);
 }
 
 function fillInAll(
@@ -281,7 +283,7 @@ async function scopeOfInclude(entry: Placed, { paths, scope, files }: IncludedPa
   const directory = folder === undefined || folder === '' ? dirname(paths[0] ?? '') : pathFrom(folder, scope);
   const named = textsOf(fieldOf(entry, 'env_file')).map((file) => pathFrom(file, scope));
   const values = await readVariables(named, { directory, lookup: scope.lookup, files });
-  return { directory, home: scope.home, lookup: (name) => scope.lookup(name) ?? values.get(name) };
+  return { ...scope, directory, lookup: (name) => scope.lookup(name) ?? values.get(name) };
 }
 
 export interface VariableFiles {

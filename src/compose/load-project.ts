@@ -36,7 +36,12 @@ import { extensionsOf, readService } from './service-fields.ts';
 export async function loadProject(request: ComposeRequest): Promise<ComposeProject> {
   const files = new ProjectFiles(newLoadLimits(request.signal));
   const chosen = await chooseFiles(request, files);
-  const scope = { directory: chosen.directory, home: request.env['HOME'], lookup: chosen.lookup };
+  const scope = {
+    directory: chosen.directory,
+    home: request.env['HOME'],
+    lookup: chosen.lookup,
+    interpolate: request.interpolate ?? true,
+  };
   const model = await loadModel(chosen.paths, scope, files);
   const error = (message: string, path: ComposePath): void =>
     files.report('error', message, path, positionIn(model, path));
@@ -58,7 +63,7 @@ export async function loadProject(request: ComposeRequest): Promise<ComposeProje
     secrets: read('secrets', (key, value) => resourceOf(key, value, chosen.name)),
     extensions: extensionsOf(raw),
     raw,
-    positionOf: (path: ComposePath) => positionIn(whole, path),
+    positionOf: (path: ComposePath, part?: 'key' | 'value') => positionIn(whole, path, part),
     commentsOf: (path: ComposePath) =>
       placedIn(whole, path) === undefined ? [] : files.commentsAt(positionIn(whole, path)),
   };

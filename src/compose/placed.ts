@@ -101,8 +101,8 @@ export function mapValues(
   return { ...map, entries: new Map(entries) };
 }
 
-/** The place of the deepest value on the way to `path` that was written. */
-export function positionIn(top: Placed, path: ComposePath): Position {
+/** The place of the deepest value on the way to `path` that was written, or of its key. */
+export function positionIn(top: Placed, path: ComposePath, part: 'key' | 'value' = 'key'): Position {
   let here: Placed = top;
   let at = top.at;
   for (const step of path) {
@@ -112,10 +112,10 @@ export function positionIn(top: Placed, path: ComposePath): Position {
         : here.kind === 'list' && typeof step === 'number'
           ? entryOf(here.items[step])
           : undefined;
-    if (next === undefined) return at;
+    if (next === undefined) break;
     ({ keyAt: at, value: here } = next);
   }
-  return at;
+  return part === 'key' ? at : here.at;
 }
 
 function entryOf(item: Placed | undefined): PlacedEntry | undefined {

@@ -1,4 +1,14 @@
-import { type Document, isAlias, isNode, LineCounter, type Node, parseDocument } from 'yaml';
+import {
+  Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+} from 'yaml';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { Misfit, type Reading, type Shape } from './shape.ts';
@@ -35,34 +45,59 @@ export function readDocument<T>(
   if (broken !== undefined)
     throw notReadable(file, [`${placeOf(broken.pos[0], { lines, file })}: ${broken.message}`]);
   if (document.contents === null) return undefined;
-  return readNode(shape, { node: document.contents, document, lines, file, path: [] });
-}
-
-export interface DocumentPart {
-  readonly node: unknown;
-  readonly document: Document.Parsed;
-  readonly lines: LineCounter;
-  readonly file: string;
-  /** Its place in the document. */
-  readonly path: readonly string[];
-}
-
-/** The same for a part of a document. */
-export function readNode<T>(
-  shape: Shape<T>,
-  { node, document, lines, file, path }: DocumentPart,
-): DocumentReading<T> {
-  const open = newReading(
+  const reading = newReading(
     (found) => resolveNode(found, document),
-    (offset) => placeOf(offset, { lines, file }),
+    (node) => placeOf(node?.range?.[0] ?? 0, { lines, file }),
   );
-  const reading = { ...open, path };
-  const value = readPart(shape, reading.resolve(node), reading);
+  const value = readPart(shape, reading.resolve(document.contents), reading);
   if (reading.problems.length > 0 || value === undefined) throw notReadable(file, reading.problems);
   return { value: value.value, values: reading.values };
 }
 
-function placeOf(offset: number, { lines, file }: Pick<DocumentPart, 'lines' | 'file'>): string {
+export interface PlacedPart {
+  /** Plain data that another reader has taken from YAML. */
+  readonly value: unknown;
+  /** For the message. */
+  readonly file: string;
+  /** Its place in the document. */
+  readonly path: readonly string[];
+  /** `FILE:LINE:COLUMN` of a key or value below it. */
+  readonly where: (path: readonly (string | number)[], part: 'key' | 'value') => string;
+}
+
+/** The same for a part of a document that has been read already. */
+export function readPlaced<T>(shape: Shape<T>, { value, file, path, where }: PlacedPart): T {
+  const places = new Map<Node, string>();
+  const node = new Document(value, { aliasDuplicateObjects: false }).contents;
+  placeNodes(node, path, (one, at, part) => places.set(one, where(at, part)));
+  const here = where(path, 'value');
+  const open = newReading(
+    (found) => (isNode(found) ? found : undefined),
+    (one) => (one === undefined ? here : (places.get(one) ?? here)),
+  );
+  const reading = { ...open, path };
+  const found = readPart(shape, reading.resolve(node), reading);
+  if (reading.problems.length > 0 || found === undefined) throw notReadable(file, reading.problems);
+  return found.value;
+}
+
+type Place = (node: Node, path: readonly (string | number)[], part: 'key' | 'value') => void;
+
+function placeNodes(node: unknown, path: readonly (string | number)[], place: Place): void {
+  if (!isNode(node)) return;
+  place(node, path, 'value');
+  if (isScalar(node) && typeof node.value !== 'string') node.source = String(node.value);
+  if (isSeq(node))
+    for (const [index, item] of node.items.entries()) placeNodes(item, [...path, index], place);
+  if (!isMap(node)) return;
+  for (const { key, value } of node.items) {
+    const inner = [...path, isScalar(key) ? String(key.value) : ''];
+    if (isNode(key)) place(key, inner, 'key');
+    placeNodes(value, inner, place);
+  }
+}
+
+function placeOf(offset: number, { lines, file }: { lines: LineCounter; file: string }): string {
   const { line, col } = lines.linePos(offset);
   return `${file}:${line}:${col}`;
 }
@@ -72,10 +107,9 @@ interface OpenReading extends Reading {
   readonly values: PlacedValue[];
 }
 
-function newReading(resolve: Reading['resolve'], at: (offset: number) => string): OpenReading {
+function newReading(resolve: Reading['resolve'], where: Reading['where']): OpenReading {
   const problems: string[] = [];
   const values: PlacedValue[] = [];
-  const where = (node: Node | undefined): string => at(node?.range?.[0] ?? 0);
   return {
     problems,
     values,

@@ -89,16 +89,20 @@ async function judge(folder: string, shape: ComposeShape): Promise<{ output: str
 
 /** Compose prints `create_host_path: true` and leaves the other value out, which would read as the default. */
 function withSilentFlags(printed: string): string {
-  return printed.replaceAll(/^( +)bind: \{\}$/gm, '$1bind: { create_host_path: false }').replaceAll(
-    /^( +)bind:\n(?!(?:\1 +.*\n)*?\1 +create_host_path)/gm,
-    '$1bind:\n$1  create_host_path: false\n',
-  );
+  return printed
+    .replaceAll(/^( +)bind: \{\}$/gm, '$1bind: { create_host_path: false }')
+    .replaceAll(
+      /^( +)bind:\n(?!(?:\1 +.*\n)*?\1 +create_host_path)/gm,
+      '$1bind:\n$1  create_host_path: false\n',
+    );
 }
 
 /** All that the contract has of a project, but for places and for what Compose leaves out when nothing uses it. */
 function facts(project: ComposeProject): unknown {
   const used = new Set(
-    [...project.services.values()].flatMap(({ mounts }) => mounts.flatMap(({ mount }) => mount.source ?? [])),
+    [...project.services.values()].flatMap(({ mounts }) =>
+      mounts.flatMap(({ mount }) => (mount.type === 'volume' ? (mount.source ?? []) : [])),
+    ),
   );
   return {
     name: project.name,
@@ -115,10 +119,12 @@ function byKey({ key }: { readonly key: string }, { key: other }: { readonly key
 }
 
 function factsOfService(service: ComposeService): unknown {
-  const { raw, ...known } = service;
+  const { raw: _raw, ...known } = service;
   const plain = { ...known, environment: sorted(known.environment), dependsOn: sorted(known.dependsOn) };
   return JSON.parse(
-    JSON.stringify(plain, (key, value: unknown) => (['path', 'position', 'raw'].includes(key) ? undefined : value)),
+    JSON.stringify(plain, (key, value: unknown) =>
+      ['path', 'position', 'raw'].includes(key) ? undefined : value,
+    ),
   );
 }
 

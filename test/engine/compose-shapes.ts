@@ -317,7 +317,7 @@ configs: { conf: { file: ./conf.txt } }
     },
     env: { TAKEN: 'shell' },
   },
-  'profiles': {
+  profiles: {
     files: {
       'compose.yaml': yaml`
 services:
@@ -330,7 +330,9 @@ services:
     profiles: ['debug'],
   },
   'all profiles': {
-    files: { 'compose.yaml': yaml`services: { a: { image: a, profiles: [x] }, b: { image: b, profiles: [y] } }` },
+    files: {
+      'compose.yaml': yaml`services: { a: { image: a, profiles: [x] }, b: { image: b, profiles: [y] } }`,
+    },
     profiles: ['*'],
   },
   'configs and secrets': {
@@ -445,7 +447,7 @@ services:
 `,
     },
   },
-  'builds': {
+  builds: {
     files: {
       'compose.yaml': yaml`
 services:
@@ -484,7 +486,7 @@ services:
       'compose.override.yaml': yaml`services: { a: { tmpfs: [/tmp] }, b: { tmpfs: ['/run', '/y'] } }`,
     },
   },
-  'networks': {
+  networks: {
     files: {
       'compose.yaml': yaml`
 services:
@@ -509,19 +511,23 @@ networks: { x: { driver: bridge, labels: [l=1] }, y: { external: true, name: out
     from: 'deep/down',
   },
   'a name of its own and one given': {
-    files: { 'compose.yaml': yaml`
+    files: {
+      'compose.yaml': yaml`
 name: 'from-$WHERE'
 services: { a: { image: a, labels: { n: '\${COMPOSE_PROJECT_NAME}' }, volumes: ['v:/v'] } }
 volumes: { v: }
-` },
+`,
+    },
     env: { WHERE: 'file' },
   },
   'a name given by the command': {
-    files: { 'compose.yaml': yaml`
+    files: {
+      'compose.yaml': yaml`
 name: written
 services: { a: { image: '$COMPOSE_PROJECT_NAME', volumes: ['v:/v'] } }
 volumes: { v: }
-` },
+`,
+    },
     projectName: 'given-2',
   },
   'several documents in one file': {
@@ -559,15 +565,23 @@ services:
 `,
     },
   },
-  'JSON': {
-    files: { 'compose.yaml': '{"services": {"a": {"image": "a", "environment": {"X": "\\u00e9", "N": null}, "ports": ["80:80"]}}}' },
+  JSON: {
+    files: {
+      'compose.yaml':
+        '{"services": {"a": {"image": "a", "environment": {"X": "\\u00e9", "N": null}, "ports": ["80:80"]}}}',
+    },
   },
 };
 
 /** Projects that Compose refuses, each with what is said of it and where. */
-export const badShapes: Readonly<Record<string, ComposeShape & { readonly says: RegExp; readonly at: string }>> = {
+export const badShapes: Readonly<
+  Record<string, ComposeShape & { readonly says: RegExp; readonly at: string }>
+> = {
   'an undefined volume': {
-    files: { 'compose.yaml': 'services:\n  a:\n    image: a\n    volumes:\n      - ok:/ok\n      - data:/data\nvolumes: { ok: }\n' },
+    files: {
+      'compose.yaml':
+        'services:\n  a:\n    image: a\n    volumes:\n      - ok:/ok\n      - data:/data\nvolumes: { ok: }\n',
+    },
     says: /refers to undefined volume data/,
     at: 'compose.yaml:6:9',
   },
@@ -617,12 +631,18 @@ export const badShapes: Readonly<Record<string, ComposeShape & { readonly says: 
     at: 'compose.yaml:2:1',
   },
   'an external volume with options': {
-    files: { 'compose.yaml': 'services: { a: { image: a, volumes: ["v:/v"] } }\nvolumes:\n  v: { external: true, driver: local }\n' },
+    files: {
+      'compose.yaml':
+        'services: { a: { image: a, volumes: ["v:/v"] } }\nvolumes:\n  v: { external: true, driver: local }\n',
+    },
     says: /conflicting parameters "external" and "driver" specified/,
     at: 'compose.yaml:3:3',
   },
   'a mount without a target': {
-    files: { 'compose.yaml': 'services:\n  a:\n    image: a\n    volumes:\n      - { type: volume, source: x }\nvolumes: { x: }\n' },
+    files: {
+      'compose.yaml':
+        'services:\n  a:\n    image: a\n    volumes:\n      - { type: volume, source: x }\nvolumes: { x: }\n',
+    },
     says: /target|Target/,
     at: 'compose.yaml:5:9',
   },
@@ -642,7 +662,10 @@ export const badShapes: Readonly<Record<string, ComposeShape & { readonly says: 
     at: 'compose.yaml:2:27',
   },
   'include in a circle': {
-    files: { 'compose.yaml': 'include: [b.yaml]\n', 'b.yaml': 'include:\n  - compose.yaml\nservices: { b: { image: b } }\n' },
+    files: {
+      'compose.yaml': 'include: [b.yaml]\n',
+      'b.yaml': 'include:\n  - compose.yaml\nservices: { b: { image: b } }\n',
+    },
     says: /include cycle detected/,
     at: 'b.yaml:2:5',
   },
@@ -652,7 +675,10 @@ export const badShapes: Readonly<Record<string, ComposeShape & { readonly says: 
     at: 'compose.yaml:2:5',
   },
   'an include that conflicts': {
-    files: { 'compose.yaml': 'include: [b.yaml]\nservices:\n  a: { image: a }\n', 'b.yaml': 'services: { a: { image: b } }\n' },
+    files: {
+      'compose.yaml': 'include: [b.yaml]\nservices:\n  a: { image: a }\n',
+      'b.yaml': 'services: { a: { image: b } }\n',
+    },
     says: /services\.a conflicts with imported resource/,
     at: 'compose.yaml:3:3',
   },
@@ -667,12 +693,17 @@ export const badShapes: Readonly<Record<string, ComposeShape & { readonly says: 
     at: 'compose.yaml:3:3',
   },
   'dependencies in a circle': {
-    files: { 'compose.yaml': 'services:\n  a: { image: a, depends_on: [b] }\n  b: { image: b, depends_on: [a] }\n' },
+    files: {
+      'compose.yaml': 'services:\n  a: { image: a, depends_on: [b] }\n  b: { image: b, depends_on: [a] }\n',
+    },
     says: /dependency cycle detected/,
     at: 'compose.yaml:2:18',
   },
   'a network mode and networks': {
-    files: { 'compose.yaml': 'services:\n  a:\n    image: a\n    network_mode: host\n    networks: [n]\nnetworks: { n: }\n' },
+    files: {
+      'compose.yaml':
+        'services:\n  a:\n    image: a\n    network_mode: host\n    networks: [n]\nnetworks: { n: }\n',
+    },
     says: /mutually exclusive `network_mode` and `networks`/,
     at: 'compose.yaml:4:5',
   },

@@ -1,10 +1,8 @@
-import { open } from 'node:fs/promises';
-import { constants } from 'node:fs';
-import { isMap, parseDocument, LineCounter, isScalar } from 'yaml';
-import { openFlag } from '../../lib/posix-at.ts';
-import { AppError, errnoOf } from '../../model/errors.ts';
+import { dirname } from 'node:path';
+import { isScalar } from 'yaml';
+import { formatPosition, loadProject } from '../../compose/index.ts';
+import { AppError } from '../../model/errors.ts';
 import type { Hook } from '../../model/hook.ts';
-import { quote } from '../../model/quote.ts';
 import {
   anyText,
   converted,
@@ -16,7 +14,7 @@ import {
   type Shape,
   wholeNumber,
 } from '../../lib/shape.ts';
-import { readNode } from '../../lib/read-document.ts';
+import { readPlaced } from '../../lib/read-document.ts';
 import { layered, noSettings, settingFields, settingsOf, type VolumeSettings } from './volume-settings.ts';
 
 /** One `x-holdfast` section of a Compose file. */
@@ -43,8 +41,6 @@ export const noComposeSetting: ComposeSetting = {
   settings: noSettings,
 };
 
-const mostBytes = 1 << 20;
-
 /** How a volume is made, for "holdfast compose prepare": a backup has no use for it. */
 const storage = mapOf(
   either(
@@ -68,7 +64,10 @@ function ofItsProject(hook: Hook): Hook {
   return { ...hook, runsAnywhere: false };
 }
 
-/** Reads `x-holdfast` in a stack's Compose files; as in Compose, later files win. Never throws. */
+/**
+ * Reads `x-holdfast` in a stack's Compose files, with what they extend and include; later files win, setting by
+ * setting. Variables stay as they are written: `$` in a hook belongs to its program. Never throws.
+ */
 export async function readComposeSettings(files: readonly string[]): Promise<ComposeSettings> {
   let found: ComposeSettings = {
     stack: noComposeSetting,
@@ -76,12 +75,14 @@ export async function readComposeSettings(files: readonly string[]): Promise<Com
     volumes: new Map(),
     warnings: [],
   };
+  const projectDirectory = directoryOf(files);
   for (const file of files) {
     try {
-      const content = await readSmall(file);
-      if (content?.includes('x-holdfast')) found = merge(parseComposeSettings(content, file), found);
+      found = merge(await readComposeFile(file, projectDirectory), found);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
+      // The engine may run on another machine, whose files are not here; a pipe or a device is no file.
+      if (error.code !== 'usage') continue;
       const detail = error.detail === undefined ? '' : `: ${error.detail.replaceAll('\n', '; ')}`;
       found = { ...found, warnings: [...found.warnings, `${error.message}${detail}`] };
     }
@@ -105,13 +106,15 @@ export async function inspectComposeSettings(files: readonly string[]): Promise<
 }> {
   const problems: ComposeSettingProblem[] = [];
   const policies: string[] = [];
+  const directory = directoryOf(files);
   for (const file of files) {
     try {
-      const { stack, services, volumes } = parseComposeSettings((await readSmall(file)) ?? '', file);
+      const { stack, services, volumes } = await readComposeFile(file, directory);
       const all = [stack, ...services.values(), ...volumes.values()];
       policies.push(...all.flatMap(({ policies: named }) => named ?? []));
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
+      if (error.code !== 'usage') continue;
       const lines = error.detail?.split('\n') ?? [];
       problems.push(...(lines.length === 0 ? [error.message] : lines).map((line) => placed(line, file)));
     }
@@ -121,36 +124,51 @@ export async function inspectComposeSettings(files: readonly string[]): Promise<
 
 /** `FILE:12:3: what is wrong`, in parts. */
 function placed(text: string, file: string): ComposeSettingProblem {
-  const rest = text.startsWith(`${file}:`) ? text.slice(file.length + 1) : '';
-  const [, line, column, message] = /^(\d+):(\d+): (.*)$/s.exec(rest) ?? [];
-  return { file, line: Number(line ?? 1), column: Number(column ?? 1), message: message ?? text };
+  const [, from, line, column, message] = /^(\/.*?):(\d+):(\d+): (.*)$/s.exec(text) ?? [];
+  return {
+    file: from ?? file,
+    line: Number(line ?? 1),
+    column: Number(column ?? 1),
+    message: message ?? text,
+  };
+}
+
+/** The project's folder is that of its first file. */
+function directoryOf([first]: readonly string[]): string | undefined {
+  return first === undefined ? undefined : dirname(first);
 }
 
 /** Throws `usage` for invalid content. */
-export function parseComposeSettings(content: string, file: string): ComposeSettings {
-  const lines = new LineCounter();
-  const document = parseDocument(content, { lineCounter: lines, prettyErrors: false, merge: true });
-  if (document.errors[0] !== undefined || !isMap(document.contents))
-    return { stack: noComposeSetting, services: new Map(), volumes: new Map(), warnings: [] };
-  const read = (path: readonly string[]): ComposeSetting | undefined => {
-    const node = document.getIn([...path, 'x-holdfast'], true);
-    return node === undefined
-      ? undefined
-      : readNode(request, { node, document, lines, file, path: [...path, 'x-holdfast'] }).value;
+async function readComposeFile(file: string, projectDirectory: string | undefined): Promise<ComposeSettings> {
+  const project = await loadProject({
+    files: [file],
+    projectDirectory,
+    env: {},
+    interpolate: false,
+    // The stack's name is known; that of the file may hold variables.
+    projectName: 'stack',
+    profiles: ['*'],
+  });
+  const read = (path: readonly string[], value: unknown): ComposeSetting | undefined => {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, 'x-holdfast')) return undefined;
+    const own = [...path, 'x-holdfast'];
+    return readPlaced(request, {
+      value: (value as Record<string, unknown>)['x-holdfast'],
+      file,
+      path: own,
+      where: (at, part) => formatPosition(project.positionOf(at, part)),
+    });
   };
   const below = (section: string): Map<string, ComposeSetting> => {
-    const found = new Map<string, ComposeSetting>();
-    const entries = document.get(section);
-    if (!isMap(entries)) return found;
-    for (const { key } of entries.items) {
-      const name = String(isScalar(key) ? key.value : key);
-      const own = isMap(entries.get(name)) ? read([section, name]) : undefined;
-      if (own !== undefined) found.set(name, own);
-    }
-    return found;
+    const entries = Object.entries((project.raw[section] ?? {}) as Record<string, unknown>);
+    const settings = entries.flatMap(([name, value]) => {
+      const own = read([section, name], value);
+      return own === undefined ? [] : [[name, own] as const];
+    });
+    return new Map(settings);
   };
   return {
-    stack: read([]) ?? noComposeSetting,
+    stack: read([], project.raw) ?? noComposeSetting,
     services: below('services'),
     volumes: below('volumes'),
     warnings: [],
@@ -183,22 +201,4 @@ function mergeMaps(
   for (const [name, own] of later)
     merged.set(name, layeredSetting(own, earlier.get(name) ?? noComposeSetting));
   return merged;
-}
-
-/** Undefined when it is missing, unreadable, or no regular file: the engine may run on another machine. */
-async function readSmall(file: string): Promise<string | undefined> {
-  try {
-    // A label may name a pipe or a device: opened with O_PATH first, and read only as a regular file.
-    await using named = await open(file, openFlag.path);
-    if (!(await named.stat()).isFile()) return undefined;
-    await using handle = await open(`/proc/self/fd/${named.fd}`, constants.O_RDONLY | constants.O_NONBLOCK);
-    const status = await handle.stat();
-    if (!status.isFile()) return undefined;
-    if (status.size > mostBytes)
-      throw new AppError('usage', `The Compose file ${quote(file)} is too large to be looked into`);
-    return await handle.readFile('utf8');
-  } catch (error) {
-    if (errnoOf(error) !== undefined) return undefined;
-    throw error;
-  }
 }

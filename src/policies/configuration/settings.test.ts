@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseComposeSettings, readComposeSettings } from '../../backup/settings/compose-settings.ts';
+import { readComposeSettings } from '../../backup/settings/compose-settings.ts';
 import { settingsOfLabels } from '../../backup/settings/settings-of-labels.ts';
 
 describe('settings in labels', () => {
@@ -68,6 +68,18 @@ describe('settings in labels', () => {
   });
 });
 
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'holdfast-compose-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function settingsOf(content: string): ReturnType<typeof readComposeSettings> {
+  const file = join(folder, 'compose.yaml');
+  writeFileSync(file, content);
+  return readComposeSettings([file]);
+}
+
 const compose = `
 x-holdfast: { policy: databases, schedule: '@daily' }
 services:
@@ -84,8 +96,8 @@ volumes:
 `;
 
 describe('x-holdfast in Compose files', () => {
-  test('configures the stack, services and volumes', () => {
-    const { stack, services, volumes } = parseComposeSettings(compose, 'compose.yaml');
+  test('configures the stack, services and volumes', async () => {
+    const { stack, services, volumes } = await settingsOf(compose);
     expect(stack).toMatchObject({ policies: ['databases'], settings: { schedule: ['@daily'] } });
     expect([...services.keys()]).toEqual(['db']);
     expect(services.get('db')?.settings.consistency).toBe('stop');
@@ -96,22 +108,39 @@ describe('x-holdfast in Compose files', () => {
     expect(volumes.get('cache')?.backup).toBe(false);
   });
 
-  test('reports its errors with line and column', () => {
-    expect(() =>
-      parseComposeSettings(`services:\n  db:\n    x-holdfast: { consistancy: stop }`, 'c.yaml'),
-    ).toThrow(
-      expect.objectContaining({
-        detail:
-          'c.yaml:3:19: services.db.x-holdfast.consistancy is not known here: did you mean "consistency"?',
-      }),
-    );
+  test('reports its errors with line and column', async () => {
+    const content = `services:\n  db:\n    x-holdfast: { consistancy: stop }`;
+    expect((await settingsOf(content)).warnings).toEqual([
+      expect.stringContaining(
+        '/compose.yaml:3:19: services.db.x-holdfast.consistancy is not known here: did you mean "consistency"?',
+      ),
+    ]);
   });
 
-  let folder: string;
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'holdfast-compose-'));
+  test('is found where a service extends another and a file includes another', async () => {
+    writeFileSync(join(folder, 'inner.yaml'), `volumes: { kept: { x-holdfast: { backup: true } } }`);
+    const { services, volumes } = await settingsOf(`
+include: [inner.yaml]
+services:
+  base: { image: a, x-holdfast: { consistency: stop } }
+  db: { extends: base }
+`);
+    expect(services.get('db')?.settings.consistency).toBe('stop');
+    expect(volumes.get('kept')?.backup).toBe(true);
   });
-  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('keeps the dollars of a hook', async () => {
+    const { stack } = await settingsOf(
+      'x-holdfast: { hooks: { before: [{ in: db, command: [echo, $A, "$$B"] }] } }',
+    );
+    expect(stack.settings.hooks).toMatchObject([{ command: ['echo', '$A', '$$B'] }]);
+  });
+
+  test('of a file that is no YAML is told with its place', async () => {
+    expect((await settingsOf('services: [\n')).warnings).toEqual([
+      expect.stringContaining('compose.yaml:2:1: '),
+    ]);
+  });
 
   test('in a later file overrides an earlier one; files that cannot be read are skipped', async () => {
     const [first, second, pipe] = ['a.yaml', 'b.yaml', 'pipe'].map((name) => join(folder, name)) as [
@@ -132,8 +161,8 @@ describe('x-holdfast in Compose files', () => {
   });
 });
 
-test('hooks of a Compose file stay in its project, and those of the machine’s configuration do not', () => {
+test('hooks of a Compose file stay in its project, and those of the machine’s configuration do not', async () => {
   const hooks = 'hooks: { before: [{ in: db, command: x }] }';
-  const { stack } = parseComposeSettings(`x-holdfast: { ${hooks} }`, 'compose.yaml');
+  const { stack } = await settingsOf(`x-holdfast: { ${hooks} }`);
   expect(stack.settings.hooks).toMatchObject([{ target: 'db', runsAnywhere: false }]);
 });
