@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { formatComposeLongMount, formatComposeShortMount, parseComposeMount } from './compose-mount.ts';
+import { formatComposeShortMount } from '../../test/support/format-mount.ts';
+import { formatComposeLongMount, parseComposeMount } from './compose-mount.ts';
 
 const volume = { type: 'volume', readOnly: false, noCopy: false, options: {}, labels: {} } as const;
 const bind = { type: 'bind', readOnly: false, createSource: true } as const;

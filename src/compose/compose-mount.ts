@@ -59,19 +59,6 @@ export function parseComposeShortMount(spec: string): Mount {
     : shortVolumeMount({ source: first, target: second, modes });
 }
 
-/** Compose's short form of a mount; `unsupported` for one that it cannot express. */
-export function formatComposeShortMount(mount: Mount): string {
-  const text = mount.type === 'bind' || mount.type === 'volume' ? write(mount) : undefined;
-  if (text === undefined || !shortReadsAs(text, mount)) {
-    throw new AppError(
-      'unsupported',
-      `Cannot write the mount at ${quote(mount.target)} in the short syntax of Compose`,
-      { hint: 'Use the long syntax, which can say more.' },
-    );
-  }
-  return text;
-}
-
 /** Splits at colons, but not inside `${VARIABLE:-default}` or after a Windows drive (`C:\data`). */
 function splitSections(spec: string): string[] {
   const sections: string[] = [];
@@ -137,25 +124,6 @@ function shortVolumeMount({ source, target, modes }: VolumeParts): VolumeMount {
 
 function isReadOnly(modes: readonly string[]): boolean {
   return modes.findLast((mode) => mode === 'ro' || mode === 'rw') === 'ro';
-}
-
-function write(mount: BindMount | VolumeMount): string {
-  const modes = [
-    ...(mount.readOnly ? ['ro'] : []),
-    ...(mount.type === 'volume' && mount.noCopy ? ['nocopy'] : []),
-    ...(mount.type === 'bind' ? [mount.selinux, mount.propagation] : []),
-  ].filter((mode) => mode !== undefined);
-  const source = mount.source === undefined ? [] : [mount.source];
-  return [...source, mount.target, ...(modes.length === 0 ? [] : [modes.join(',')])].join(':');
-}
-
-function shortReadsAs(text: string, mount: Mount): boolean {
-  try {
-    return sameMount(parseComposeShortMount(text), mount);
-  } catch (error) {
-    if (error instanceof AppError) return false;
-    throw error;
-  }
 }
 
 function specError(spec: string, reason: string): AppError {

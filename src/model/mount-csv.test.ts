@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { formatCsvMount, formatCsvRecord } from '../compose/format-mount.ts';
+import { formatCsvMount, formatCsvRecord } from '../../test/support/format-mount.ts';
 import { parseCsvMount, parseCsvRecord } from './mount-csv.ts';
 
 const volume = { type: 'volume', readOnly: false, noCopy: false, options: {}, labels: {} } as const;

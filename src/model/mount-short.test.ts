@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatShortMount } from '../compose/format-mount.ts';
+import { formatShortMount } from '../../test/support/format-mount.ts';
 import { parseShortMount } from './mount-short.ts';
 
 const volume = { type: 'volume', readOnly: false, noCopy: false, options: {}, labels: {} } as const;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatTmpfsMount } from '../compose/format-mount.ts';
+import { formatTmpfsMount } from '../../test/support/format-mount.ts';
 import { parseTmpfsMount } from './mount-tmpfs.ts';
 
 const tmpfs = { type: 'tmpfs', target: '/x', readOnly: false, options: [] } as const;

@@ -3,12 +3,16 @@ import { describe, expect, test } from 'vitest';
 import { AppError } from './errors.ts';
 import {
   formatComposeLongMount,
-  formatComposeShortMount,
   parseComposeLongMount,
   parseComposeMount,
   parseComposeShortMount,
 } from '../compose/compose-mount.ts';
-import { formatCsvMount, formatShortMount, formatTmpfsMount } from '../compose/format-mount.ts';
+import {
+  formatComposeShortMount,
+  formatCsvMount,
+  formatShortMount,
+  formatTmpfsMount,
+} from '../../test/support/format-mount.ts';
 import { parseCsvMount } from './mount-csv.ts';
 import {
   anyText,

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isAppError } from '../../src/model/errors.ts';
 import { matchesFilter, parseVolumeFilter } from '../../src/model/filter.ts';
 import { mountDestination, type Mount } from '../../src/model/mount.ts';
-import { formatCsvMount, formatShortMount } from '../../src/compose/format-mount.ts';
+import { formatCsvMount, formatShortMount } from '../support/format-mount.ts';
 import { parseCsvMount } from '../../src/model/mount-csv.ts';
 import { parseShortMount } from '../../src/model/mount-short.ts';
 import { checkVolumeName } from '../../src/model/volume-name.ts';

@@ -1,9 +1,16 @@
-import { AppError } from '../model/errors.ts';
-import { parseCsvMount } from '../model/mount-csv.ts';
-import { parseShortMount } from '../model/mount-short.ts';
-import { parseTmpfsMount } from '../model/mount-tmpfs.ts';
-import { sameMount, type BindMount, type Mount, type TmpfsMount, type VolumeMount } from '../model/mount.ts';
-import { quote } from '../model/quote.ts';
+import { parseComposeShortMount } from '../../src/compose/compose-mount.ts';
+import { AppError } from '../../src/model/errors.ts';
+import { parseCsvMount } from '../../src/model/mount-csv.ts';
+import { parseShortMount } from '../../src/model/mount-short.ts';
+import { parseTmpfsMount } from '../../src/model/mount-tmpfs.ts';
+import {
+  sameMount,
+  type BindMount,
+  type Mount,
+  type TmpfsMount,
+  type VolumeMount,
+} from '../../src/model/mount.ts';
+import { quote } from '../../src/model/quote.ts';
 
 /** The `-v` form of a mount; `unsupported` for one that `-v` cannot express. */
 export function formatShortMount(mount: Mount): string {
@@ -50,6 +57,19 @@ export function formatTmpfsMount(mount: TmpfsMount): string {
   return text;
 }
 
+/** Compose's short form of a mount; `unsupported` for one that it cannot express. */
+export function formatComposeShortMount(mount: Mount): string {
+  const text = mount.type === 'bind' || mount.type === 'volume' ? composeShortForm(mount) : undefined;
+  if (text === undefined || !readsAs(text, mount, parseComposeShortMount)) {
+    throw new AppError(
+      'unsupported',
+      `Cannot write the mount at ${quote(mount.target)} in the short syntax of Compose`,
+      { hint: 'Use the long syntax, which can say more.' },
+    );
+  }
+  return text;
+}
+
 /** One CSV record, which `parseCsvRecord` reads back as `fields`. */
 export function formatCsvRecord(fields: readonly string[]): string {
   return fields
@@ -67,6 +87,16 @@ function shortForm(mount: BindMount | VolumeMount): string {
   ].filter((mode) => mode !== undefined);
   const mode = modes.length === 0 ? [] : [modes.join(',')];
   return [...(mount.source === undefined ? [] : [mount.source]), mount.target, ...mode].join(':');
+}
+
+function composeShortForm(mount: BindMount | VolumeMount): string {
+  const modes = [
+    ...(mount.readOnly ? ['ro'] : []),
+    ...(mount.type === 'volume' && mount.noCopy ? ['nocopy'] : []),
+    ...(mount.type === 'bind' ? [mount.selinux, mount.propagation] : []),
+  ].filter((mode) => mode !== undefined);
+  const source = mount.source === undefined ? [] : [mount.source];
+  return [...source, mount.target, ...(modes.length === 0 ? [] : [modes.join(',')])].join(':');
 }
 
 function fieldsOf(mount: Mount): string[] {
