@@ -34,7 +34,8 @@ async function examine(...args: string[]): Promise<readonly Finding[]> {
   const { exitCode, stdout, output } = await holdfast.attempt('doctor', ...args, '--format', 'json');
   const { findings } = JSON.parse(stdout) as { readonly findings: readonly Finding[] };
   expect(exitCode, output).toBe(findings.length === 0 ? 0 : 1);
-  return findings;
+  // The machine's load is not the tests'.
+  return findings.filter(({ id }) => !id.startsWith('HF-D06'));
 }
 
 test('a mount whose program is stopped is told of and not waited for, and the fix lets it go on', async () => {

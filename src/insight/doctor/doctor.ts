@@ -17,6 +17,7 @@ import { diagnoseOrphans } from './orphans.ts';
 import { diagnoseHoldfast, type OwnParts } from './own-health.ts';
 import { diagnoseRestarters } from './restarters.ts';
 import type { ManagedVolumes } from '../../volumes/index.ts';
+import { diagnosePressure } from './pressure.ts';
 import { listPlaces, type Place } from './places.ts';
 import { diagnoseReadOnly } from './read-only.ts';
 import { diagnoseServers } from './remote-servers.ts';
@@ -94,6 +95,16 @@ export function openDoctor(parts: DoctorParts): Doctor {
           only: isAsked ? devicesOf(over(places, mounts)) : undefined,
         }),
         await lookAtManaged(parts.managed, answers, patients),
+        await diagnosePressure(
+          {
+            mounts: over(places, mounts),
+            containers: patients.containers,
+            neighbours: found.containers,
+            processes,
+            isAsked,
+          },
+          signal,
+        ),
       ];
       // Who asks for one thing has nothing to do with the rest.
       if (!isAsked)
