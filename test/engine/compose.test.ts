@@ -45,7 +45,7 @@ interface ComposeStack {
 /** A stack of a busybox that sleeps, with what `yaml` adds to its service and below it. */
 function stackOf(name: string, service: string, rest = ''): ComposeStack {
   const folder = join(engine.folder, name);
-  mkdirSync(folder);
+  mkdirSync(folder, { recursive: true });
   const head =
     'services:\n  app:\n    image: busybox\n    command: sleep 1000\n    init: true\n    stop_grace_period: 0s\n';
   writeFileSync(join(folder, 'compose.yaml'), `${head}    network_mode: none\n${service}${rest}`);
@@ -174,6 +174,29 @@ test('a volume whose options were changed in the file is loss, and the engine go
     [['changed-volume', 'loss']],
   ]);
   expect(findings[0]?.evidence).toEqual(['option "o" is "size=1m", not "size=2m"']);
+});
+
+test('x-holdfast of a stack that was never started is checked against the policies that there are', async () => {
+  const rest = `volumes:\n  data: {x-holdfast: {policy: nightly, keep: {last: 3, daily: many}}}\n  more: {x-holdfast: {policy: hourly}}\n`;
+  const stack = stackOf('policed', `    volumes: ['data:/data', 'more:/more']\n`, rest);
+  const configuration = join(stack.folder, 'holdfast.yaml');
+  writeFileSync(configuration, 'policies: {nightly: {schedule: "@daily"}}\n');
+  const { exit, stdout } = await stack.holdfast('check', '--format', 'json', '--config', configuration);
+  const { findings } = JSON.parse(stdout) as { findings: Finding[] };
+  expect([exit, findings.map(({ rule, position }) => [rule, position?.line])]).toEqual([
+    1,
+    [['invalid-settings', 10]],
+  ]);
+  const file = join(stack.folder, 'compose.yaml');
+  writeFileSync(file, readFileSync(file, 'utf8').replace('many', '7'));
+  const again = JSON.parse(
+    (await stack.holdfast('check', '--format', 'json', '--config', configuration)).stdout,
+  ) as {
+    findings: Finding[];
+  };
+  expect(again.findings.map(({ rule, subject, position }) => [rule, subject.name, position?.line])).toEqual([
+    ['unknown-policy', 'hourly', 11],
+  ]);
 });
 
 test('a mount inside of a read-only one whose place is missing does not start, and check says so', async () => {

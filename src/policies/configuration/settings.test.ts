@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readComposeSettings } from '../../backup/settings/compose-settings.ts';
+import { inspectComposeSettings, readComposeSettings } from '../../backup/settings/compose-settings.ts';
 import { settingsOfLabels } from '../../backup/settings/settings-of-labels.ts';
 
 describe('settings in labels', () => {
@@ -158,6 +158,21 @@ services:
     expect((await readComposeSettings([first, second])).warnings[0]).toContain(
       'x-holdfast.backup must be true or false',
     );
+  });
+
+  test('are inspected before the stack was ever started: each error with its place, and the policies that are named', async () => {
+    const [good, bad] = ['a.yaml', 'b.yaml'].map((name) => join(folder, name)) as [string, string];
+    writeFileSync(
+      good,
+      `${compose}  made:\n    x-holdfast: { policy: [weekly], storage: { type: luks, size: 10 } }\n`,
+    );
+    writeFileSync(bad, `x-holdfast:\n  backup: maybe\n  keep: { last: 3, daily: many }\n`);
+    const { problems, policies } = await inspectComposeSettings([good, bad]);
+    expect(policies).toEqual(['databases', 'weekly']);
+    expect(problems).toEqual([
+      { file: bad, line: 2, column: 11, message: 'x-holdfast.backup must be true or false' },
+      { file: bad, line: 3, column: 27, message: expect.stringMatching(/^x-holdfast\.keep\.daily must be/) },
+    ]);
   });
 });
 
