@@ -1,6 +1,6 @@
 import { buildRouteMap } from '@stricli/core';
 import type { DaemonFlags } from '../commands/daemon.ts';
-import type { PolicyNextFlags } from '../commands/policy-next.ts';
+import type { PolicyNextFlags } from '../commands/policy.ts';
 import type { PolicyRunFlags } from '../commands/policy-run.ts';
 import type { CliContext } from '../context.ts';
 import { type ArgumentSpec, defineCommand, switchFlag, textFlag } from '../define-command.ts';
@@ -16,7 +16,7 @@ const ls = defineCommand({
   brief: 'List the policies, what they did last and do next',
   flags: {},
   args: [],
-  load: async () => (await import('../commands/policy-ls.ts')).runPolicyLs,
+  load: async () => (await import('../commands/policy.ts')).runPolicyLs,
 });
 
 const show = defineCommand({
@@ -24,7 +24,7 @@ const show = defineCommand({
   brief: 'Show all that a policy says, and what it covers',
   flags: {},
   args: [name],
-  load: async () => (await import('../commands/policy-show.ts')).runPolicyShow,
+  load: async () => (await import('../commands/policy.ts')).runPolicyShow,
 });
 
 const run = defineCommand<PolicyRunFlags>({
@@ -42,7 +42,7 @@ const next = defineCommand<PolicyNextFlags>({
   brief: 'Show what comes next, and whether a daemon is there to do it',
   flags: { count: textFlag('So many; 20 unless given', 'N') },
   args: [],
-  load: async () => (await import('../commands/policy-next.ts')).runPolicyNext,
+  load: async () => (await import('../commands/policy.ts')).runPolicyNext,
 });
 
 const accept = defineCommand({
@@ -53,7 +53,7 @@ const accept = defineCommand({
   usage: ['', 'VOLUME'],
   flags: {},
   args: [{ placeholder: 'VOLUME', brief: 'Volume or directory', kind: 'optional', completes: 'target' }],
-  load: async () => (await import('../commands/policy-accept.ts')).runPolicyAccept,
+  load: async () => (await import('../commands/policy.ts')).runPolicyAccept,
 });
 
 const policy = buildRouteMap<string, CliContext>({
@@ -97,7 +97,7 @@ const configShow = defineCommand({
   brief: 'Show the settings that count, and where each comes from',
   flags: {},
   args: [],
-  load: async () => (await import('../commands/config-show.ts')).runConfigShow,
+  load: async () => (await import('../commands/config.ts')).runConfigShow,
 });
 
 const configCheck = defineCommand({
@@ -106,7 +106,7 @@ const configCheck = defineCommand({
   brief: 'Say what is wrong in holdfast.yaml, with line and column',
   flags: {},
   args: [],
-  load: async () => (await import('../commands/config-check.ts')).runConfigCheck,
+  load: async () => (await import('../commands/config.ts')).runConfigCheck,
 });
 
 const config = buildRouteMap<string, CliContext>({

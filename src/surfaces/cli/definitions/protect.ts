@@ -1,8 +1,7 @@
 import type { BackupFlags } from '../commands/backup.ts';
 import type { CheckFlags } from '../commands/check.ts';
-import type { DumpFlags } from '../commands/dump.ts';
+import type { DumpFlags, LsFlags } from '../commands/snapshot-files.ts';
 import type { InitFlags } from '../commands/init.ts';
-import type { LsFlags } from '../commands/ls.ts';
 import type { RestoreFlags } from '../restore-words.ts';
 import type { SnapshotsFlags } from '../commands/snapshots.ts';
 import { chunkerFromFlags } from '../chunker-from.ts';
@@ -100,7 +99,7 @@ const ls = defineCommand<LsFlags>({
   },
   aliases: { r: 'recursive' },
   args: [snapshot, { placeholder: 'PATH', brief: 'Folder or file in the snapshot', kind: 'optional' }],
-  load: async () => (await import('../commands/ls.ts')).runLs,
+  load: async () => (await import('../commands/snapshot-files.ts')).runLs,
 });
 
 const diff = defineCommand({
@@ -130,7 +129,7 @@ const dump = defineCommand<DumpFlags>({
     snapshot,
     { placeholder: 'PATH', brief: 'File or folder in the snapshot; "/" is all of it', kind: 'optional' },
   ],
-  load: async () => (await import('../commands/dump.ts')).runDump,
+  load: async () => (await import('../commands/snapshot-files.ts')).runDump,
 });
 
 const restore = defineCommand<RestoreFlags>({

@@ -1,5 +1,5 @@
 import { buildRouteMap } from '@stricli/core';
-import type { RepoAddFlags } from '../commands/repo-add.ts';
+import type { RepoAddFlags } from '../commands/repo.ts';
 import { chunkerFromFlags } from '../chunker-from.ts';
 import type { CliContext } from '../context.ts';
 import { type ArgumentSpec, defineCommand, listFlag, switchFlag } from '../define-command.ts';
@@ -38,7 +38,7 @@ Secrets are references: secret-access-key=file:/etc/key, =env:NAME or =exec:COMM
     { placeholder: 'NAME', brief: 'Letters, digits, "-" and "_"' },
     { placeholder: 'LOCATION', brief: 'Where it lies', completes: 'path' },
   ],
-  load: async () => (await import('../commands/repo-add.ts')).runRepoAdd,
+  load: async () => (await import('../commands/repo.ts')).runRepoAdd,
 });
 
 const ls = defineCommand({
@@ -47,7 +47,7 @@ const ls = defineCommand({
   brief: 'List the repositories that are known',
   flags: {},
   args: [],
-  load: async () => (await import('../commands/repo-ls.ts')).runRepoLs,
+  load: async () => (await import('../commands/repo.ts')).runRepoLs,
 });
 
 const rm = defineCommand({
@@ -55,7 +55,7 @@ const rm = defineCommand({
   brief: 'Forget a repository; what it holds, and its key, stay',
   flags: {},
   args: [name],
-  load: async () => (await import('../commands/repo-rm.ts')).runRepoRm,
+  load: async () => (await import('../commands/repo.ts')).runRepoRm,
 });
 
 const setDefault = defineCommand({
@@ -63,7 +63,7 @@ const setDefault = defineCommand({
   brief: 'Say which repository commands take that name none',
   flags: {},
   args: [name],
-  load: async () => (await import('../commands/repo-default.ts')).runRepoDefault,
+  load: async () => (await import('../commands/repo.ts')).runRepoDefault,
 });
 
 const check = defineCommand({
@@ -74,7 +74,7 @@ const check = defineCommand({
     'Opens the repositories with their passwords and lists their snapshots. To prove that what they hold is whole, use "holdfast check".',
   flags: {},
   args: [{ ...name, kind: 'any' }],
-  load: async () => (await import('../commands/repo-check.ts')).runRepoCheck,
+  load: async () => (await import('../commands/repo.ts')).runRepoCheck,
 });
 
 const repo = buildRouteMap<string, CliContext>({

@@ -1,4 +1,4 @@
-import type { CompleteFlags } from '../commands/complete.ts';
+import type { CompleteFlags } from '../commands/completion.ts';
 import { defineCommand, switchFlag } from '../define-command.ts';
 
 const completion = defineCommand({
@@ -17,7 +17,7 @@ const complete = defineCommand<CompleteFlags>({
   brief: 'Print what could stand where the cursor is',
   flags: { describe: switchFlag('With a description after a tab') },
   args: [{ placeholder: 'WORD', brief: 'The words so far, the unfinished one last', kind: 'any' }],
-  load: async () => (await import('../commands/complete.ts')).runComplete,
+  load: async () => (await import('../commands/completion.ts')).runComplete,
 });
 
 /** Commands for the command itself. */

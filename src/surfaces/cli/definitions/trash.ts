@@ -1,6 +1,5 @@
 import { buildRouteMap } from '@stricli/core';
-import type { TrashEmptyFlags } from '../commands/trash-empty.ts';
-import type { TrashRestoreFlags } from '../commands/trash-restore.ts';
+import type { TrashEmptyFlags, TrashRestoreFlags } from '../commands/trash.ts';
 import type { CliContext } from '../context.ts';
 import { defineCommand, switchFlag, textFlag } from '../define-command.ts';
 
@@ -10,7 +9,7 @@ const ls = defineCommand({
   brief: 'List the volumes in the trash',
   flags: {},
   args: [],
-  load: async () => (await import('../commands/trash-ls.ts')).runTrashLs,
+  load: async () => (await import('../commands/trash.ts')).runTrashLs,
 });
 
 const restore = defineCommand<TrashRestoreFlags>({
@@ -19,7 +18,7 @@ const restore = defineCommand<TrashRestoreFlags>({
   description: 'Brings volumes back with their data, options and labels.',
   flags: { to: textFlag('Another name for it', 'NAME') },
   args: [{ placeholder: 'VOLUME', brief: 'Its name, or its id in the trash', kind: 'many' }],
-  load: async () => (await import('../commands/trash-restore.ts')).runTrashRestore,
+  load: async () => (await import('../commands/trash.ts')).runTrashRestore,
 });
 
 const empty = defineCommand<TrashEmptyFlags>({
@@ -28,7 +27,7 @@ const empty = defineCommand<TrashEmptyFlags>({
   description: 'Deletes what is named, or all that is in the trash, and asks before it does.',
   flags: { expired: switchFlag('Only what has been there for longer than its time') },
   args: [{ placeholder: 'VOLUME', brief: 'Name or id of what is to go; all unless given', kind: 'any' }],
-  load: async () => (await import('../commands/trash-empty.ts')).runTrashEmpty,
+  load: async () => (await import('../commands/trash.ts')).runTrashEmpty,
 });
 
 export const trashRoutes = {

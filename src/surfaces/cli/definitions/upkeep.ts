@@ -22,7 +22,7 @@ const keyList = defineCommand({
   brief: 'List the keys of the repository, and which one is in use',
   flags: {},
   args: [],
-  load: async () => (await import('../commands/key-list.ts')).runKeyList,
+  load: async () => (await import('../commands/key.ts')).runKeyList,
 });
 
 const keyAdd = defineCommand<NewKeyFlags>({
@@ -33,7 +33,7 @@ const keyAdd = defineCommand<NewKeyFlags>({
   usage: ['', '--new-password-file FILE', '--new-key-file FILE'],
   flags: newKeyFlags,
   args: [],
-  load: async () => (await import('../commands/key-add.ts')).runKeyAdd,
+  load: async () => (await import('../commands/key.ts')).runKeyAdd,
 });
 
 const keyChange = defineCommand<NewKeyFlags>({
@@ -44,7 +44,7 @@ const keyChange = defineCommand<NewKeyFlags>({
   usage: ['', '--new-password-file FILE', '--new-key-file FILE'],
   flags: newKeyFlags,
   args: [],
-  load: async () => (await import('../commands/key-change.ts')).runKeyChange,
+  load: async () => (await import('../commands/key.ts')).runKeyChange,
 });
 
 const keyRemove = defineCommand({
@@ -54,7 +54,7 @@ const keyRemove = defineCommand({
     'Never the last key, nor the one in use: open the repository with another (--password-file), or replace it with "holdfast key change".',
   flags: {},
   args: [{ placeholder: 'ID', brief: 'Id of the key or its unique start, as "holdfast key list" shows it' }],
-  load: async () => (await import('../commands/key-remove.ts')).runKeyRemove,
+  load: async () => (await import('../commands/key.ts')).runKeyRemove,
 });
 
 const key = buildRouteMap<string, CliContext>({

@@ -1,7 +1,6 @@
 import type { VolumeHealthFlags } from '../commands/volume-health.ts';
 import type { VolumeMigrateFlags } from '../commands/volume-migrate.ts';
-import type { VolumeRotateFlags } from '../commands/volume-rotate.ts';
-import type { VolumeOwnFlags } from '../commands/volume-own.ts';
+import type { VolumeOwnFlags, VolumeRotateFlags } from '../commands/volume-change.ts';
 import { type ArgumentSpec, defineCommand, listFlag, switchFlag, textFlag } from '../define-command.ts';
 
 const volume: ArgumentSpec = { placeholder: 'VOLUME', brief: 'Name of the volume', completes: 'volume' };
@@ -13,7 +12,7 @@ const rename = defineCommand({
     'Renames a volume that Holdfast keeps itself, while nobody uses it. Its snapshots stay its own; a volume that gets the old name later starts anew.',
   flags: {},
   args: [volume, { placeholder: 'NAME', brief: 'The new name' }],
-  load: async () => (await import('../commands/volume-rename.ts')).runVolumeRename,
+  load: async () => (await import('../commands/volume-change.ts')).runVolumeRename,
 });
 
 const label = defineCommand({
@@ -23,7 +22,7 @@ const label = defineCommand({
   usage: ['VOLUME KEY=VALUE', 'VOLUME KEY-'],
   flags: {},
   args: [volume, { placeholder: 'LABEL', brief: 'KEY=VALUE, or KEY- to take it away' }],
-  load: async () => (await import('../commands/volume-label.ts')).runVolumeLabel,
+  load: async () => (await import('../commands/volume-change.ts')).runVolumeLabel,
 });
 
 const protect = defineCommand({
@@ -51,7 +50,7 @@ const resize = defineCommand({
     'A volume with a size grows while it is in use. ext4 also shrinks, while nobody uses it and as far as its data allows.',
   flags: {},
   args: [volume, { placeholder: 'SIZE', brief: 'The new size (20g), or by how much it grows (+5g)' }],
-  load: async () => (await import('../commands/volume-resize.ts')).runVolumeResize,
+  load: async () => (await import('../commands/volume-change.ts')).runVolumeResize,
 });
 
 const own = defineCommand<VolumeOwnFlags>({
@@ -64,7 +63,7 @@ const own = defineCommand<VolumeOwnFlags>({
     mode: textFlag('Mode in octal', 'MODE'),
   },
   args: [volume],
-  load: async () => (await import('../commands/volume-own.ts')).runVolumeOwn,
+  load: async () => (await import('../commands/volume-change.ts')).runVolumeOwn,
 });
 
 const health = defineCommand<VolumeHealthFlags>({
@@ -87,7 +86,7 @@ const rotate = defineCommand<VolumeRotateFlags>({
     key: textFlag('What wraps the keys: file:PATH, env:NAME, exec:COMMAND or master', 'REFERENCE'),
   },
   args: [volume],
-  load: async () => (await import('../commands/volume-rotate.ts')).runVolumeRotate,
+  load: async () => (await import('../commands/volume-change.ts')).runVolumeRotate,
 });
 
 const migrate = defineCommand<VolumeMigrateFlags>({

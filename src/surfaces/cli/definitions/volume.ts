@@ -1,8 +1,7 @@
 import { buildRouteMap } from '@stricli/core';
 import type { CliContext } from '../context.ts';
-import type { VolumeCloneFlags } from '../commands/volume-clone.ts';
+import type { VolumeCloneFlags, VolumeCreateFlags } from '../commands/volume-create.ts';
 import type { VolumeCpFlags } from '../commands/volume-cp.ts';
-import type { VolumeCreateFlags } from '../commands/volume-create.ts';
 import type { VolumeExportFlags } from '../commands/volume-export.ts';
 import type { VolumeImportFlags } from '../commands/volume-import.ts';
 import type { VolumeLsFlags } from '../commands/volume-ls.ts';
@@ -86,7 +85,7 @@ const clone = defineCommand<VolumeCloneFlags>({
   },
   aliases: { d: 'driver', o: 'opt' },
   args: [volume, { placeholder: 'NEW', brief: 'Name of the new volume' }],
-  load: async () => (await import('../commands/volume-clone.ts')).runVolumeClone,
+  load: async () => (await import('../commands/volume-create.ts')).runVolumeClone,
 });
 
 const cp = defineCommand<VolumeCpFlags>({
@@ -117,7 +116,7 @@ const browse = defineCommand({
   usage: ['VOLUME [PATH]', 'VOLUME:PATH'],
   flags: {},
   args: [volume, { placeholder: 'PATH', brief: 'Folder or file inside the volume', kind: 'optional' }],
-  load: async () => (await import('../commands/volume-browse.ts')).runVolumeBrowse,
+  load: async () => (await import('../commands/volume-files.ts')).runVolumeBrowse,
 });
 
 const cat = defineCommand({
@@ -126,7 +125,7 @@ const cat = defineCommand({
   flags: {},
   usage: ['VOLUME PATH', 'VOLUME:PATH'],
   args: [volume, { placeholder: 'PATH', brief: 'File inside the volume', kind: 'optional' }],
-  load: async () => (await import('../commands/volume-cat.ts')).runVolumeCat,
+  load: async () => (await import('../commands/volume-files.ts')).runVolumeCat,
 });
 
 const exportVolume = defineCommand<VolumeExportFlags>({

@@ -1,4 +1,4 @@
-import { printableField } from '../../../model/quote.ts';
+import { printableField, quote } from '../../../model/quote.ts';
 import { settingSources } from '../config.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
@@ -35,4 +35,37 @@ export async function runConfigShow(session: Session, flags: object): Promise<vo
 function shown(value: unknown): string {
   if (value === undefined) return '';
   return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+export async function runConfigCheck(session: Session): Promise<void> {
+  const { file, policies, repositories, notify } = await session.app.policies.configuration();
+  const known = [...repositories.keys(), ...(await session.app.repositories.list()).map(({ name }) => name)];
+  for (const { name, repositories: wanted } of policies)
+    for (const repository of wanted)
+      if (/^[\w-]+$/.test(repository) && !known.includes(repository))
+        session.warn(
+          `Warning: the policy ${quote(name)} names the repository ${quote(repository)}, which is not known. Add it with "holdfast repo add", or describe it below "repositories".`,
+        );
+  session.printer.print({
+    json: () => ({
+      file,
+      policies: policies.map(({ name }) => name),
+      repositories: [...repositories.keys()],
+      channels: notify.map(({ name }) => name),
+    }),
+    text: () => {
+      if (file === undefined) return 'There is no configuration file: the defaults count.';
+      const counts = [
+        count(policies.length, 'policy', 'policies'),
+        count(repositories.size, 'repository', 'repositories'),
+        count(notify.length, 'channel', 'channels'),
+      ];
+      return `${file} is good: ${counts.join(', ')}.`;
+    },
+    quiet: () => (file === undefined ? [] : [file]),
+  });
+}
+
+function count(number: number, one: string, many: string): string {
+  return `${number} ${number === 1 ? one : many}`;
 }
