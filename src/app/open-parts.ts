@@ -4,7 +4,13 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { knownError } from '../lib/known-error.ts';
 import { isAppError } from '../model/errors.ts';
 import { type LeaseScope, openLeaseScope } from '../leases/index.ts';
-import { openEngine, openForeignTrash, type VolumeEngine, WatchedSizes } from '../volumes/index.ts';
+import {
+  openEngine,
+  openForeignTrash,
+  type VolumeEngine,
+  WatchedSizes,
+  type ProtectedNames,
+} from '../volumes/index.ts';
 import { type ConfigurationSource, openConfigurationSource } from '../policies/index.ts';
 import { loggedEngine } from './logged-parts.ts';
 import { type Notifier, openAuditLog, openNotifier } from '../activity/index.ts';
@@ -18,11 +24,11 @@ import { makeStateFolder } from './make-state-folder.ts';
 import { once, onceIn } from './once.ts';
 import { isUnwritable } from './unwritable.ts';
 import { type Findings, type Hosts, openHosts } from './open-hosts.ts';
-import { openProtectedNames } from './protected-names.ts';
 import { openBorrowedCatalog } from './borrowed-catalog.ts';
 import { openRecordsForPlugin } from './engine-of-plugin.ts';
 import { openSqliteCatalog } from '../catalog/sqlite-catalog.ts';
 import { recoverCatalog } from './recover-catalog.ts';
+import type { Host } from '../hosts/host.ts';
 
 /** The parts of an App. Each is opened when it is first needed, and all are closed together. */
 export interface Parts extends RestoresAccess, Hosts, Pick<KnownRepositories, 'openOther'> {
@@ -123,4 +129,26 @@ async function openOwnNotifier(config: AppConfig, parts: Parts): Promise<Notifie
     catalog: parts.catalog,
     log: parts.log,
   });
+}
+
+/** The protected volumes of a host, which must not be removed, from the catalog. */
+function openProtectedNames(host: Host, catalog: () => Promise<Catalog>): ProtectedNames {
+  const memory = once(async () => ({
+    identity: (await host.info()).identity,
+    known: (await catalog()).volumes,
+  }));
+  return {
+    async has(name) {
+      const { known, identity } = await memory();
+      return known.isProtected(identity, name);
+    },
+    async list() {
+      const { known, identity } = await memory();
+      return known.listProtected(identity);
+    },
+    async set(name, isProtected) {
+      const { known, identity } = await memory();
+      known.setProtected(identity, name, isProtected);
+    },
+  };
 }

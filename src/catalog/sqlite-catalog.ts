@@ -18,7 +18,6 @@ import type {
   VolumeMemory,
 } from './catalog.ts';
 import { listBenchmarks, recordBenchmark } from './benchmarks.ts';
-import { listVerifiedVolumes } from './verified-volumes.ts';
 import {
   addManagedVolume,
   findManagedVolume,
@@ -262,4 +261,21 @@ class SqliteCatalog implements Catalog {
       throw catalogError(error, this.#path);
     }
   }
+}
+
+/** By the runs that saved the verified snapshots: the list of verified ones has no volumes. */
+function listVerifiedVolumes(database: DatabaseSync): VerifiedVolume[] {
+  return database
+    .prepare(
+      `SELECT run.volume_identity, run.repository_id, max(verified_at) AS verified_at
+       FROM verified_snapshot JOIN run ON run.snapshot_id = verified_snapshot.snapshot_id
+         AND run.repository_id = verified_snapshot.repository_id
+       GROUP BY run.volume_identity, run.repository_id`,
+    )
+    .all()
+    .map((row) => ({
+      volumeIdentity: text(row, 'volume_identity'),
+      repositoryId: text(row, 'repository_id'),
+      verifiedAt: text(row, 'verified_at'),
+    }));
 }

@@ -23,7 +23,8 @@ import type { SubjectScope } from './list-subjects.ts';
 import { openPolicyWork } from './policy-work.ts';
 import { knownError } from '../lib/known-error.ts';
 import { happeningOfRun } from './tell-of-look.ts';
-import { acceptAnomalies } from './accept-anomalies.ts';
+import type { PolicyMemory } from '../catalog/catalog.ts';
+import { AppError } from '../model/errors.ts';
 
 /** Automatic protection: policies, and the daemon that runs them. */
 export interface Policies {
@@ -152,3 +153,25 @@ export type {
   PolicyRunReport,
   PolicyStatus,
 };
+
+/** Accepts a volume's anomalies, by its name, and returns them. */
+function acceptAnomalies(
+  memory: PolicyMemory,
+  { volume, nowMs }: { readonly volume: string; readonly nowMs: number },
+): AnomalyRecord[] {
+  const open = memory.listOpenAnomalies();
+  const found = open.filter(({ volumeName }) => volumeName === volume);
+  if (found.length === 0) {
+    const names = [...new Set(open.map(({ volumeName }) => quote(volumeName)))];
+    throw new AppError('not-found', `Nothing was noticed about ${quote(volume)}`, {
+      hint:
+        names.length === 0
+          ? 'All volumes look as they should.'
+          : `There is something about ${names.join(', ')}.`,
+    });
+  }
+  const at = new Date(nowMs).toISOString();
+  for (const identity of new Set(found.map(({ volumeIdentity }) => volumeIdentity)))
+    memory.acceptAnomalies(identity, at);
+  return found;
+}

@@ -3,7 +3,7 @@ import { type PolicyLook, runDaemon } from './daemon.ts';
 import { takeDaemonLock } from './daemon-lock.ts';
 import type { PoliciesAccess } from './policy-app.ts';
 import { openPolicyWork } from './policy-work.ts';
-import { realClock } from './real-clock.ts';
+import type { Clock } from './work.ts';
 
 export interface DaemonRequest {
   readonly signal: AbortSignal;
@@ -62,3 +62,17 @@ export async function serve(
     clearInterval(watchdog);
   }
 }
+
+/** The longest delay of Node's timers. */
+const longestMs = 2 ** 31 - 1;
+
+const realClock: Clock = {
+  now: Date.now,
+  sleep(ms, signal) {
+    if (signal.aborted) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, Math.min(ms, longestMs));
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    return promise.finally(() => clearTimeout(timer));
+  },
+};

@@ -21,8 +21,13 @@ import {
   removeKey,
 } from './key.ts';
 import type { JobOptions } from '../activity/index.ts';
-import { openSources, type SnapshotAccess } from '../snapshots/index.ts';
-import { repairSnapshots, type SnapshotRepairRequest } from './repair.ts';
+import {
+  openSources,
+  type SnapshotAccess,
+  chooseSnapshots,
+  findContext,
+  type SnapshotSources,
+} from '../snapshots/index.ts';
 
 /** Maintains the repository itself. */
 export interface Upkeep {
@@ -113,3 +118,24 @@ export type {
   SnapshotRepairRequest,
   UnlockReport,
 };
+
+interface SnapshotRepairRequest {
+  /** Snapshots, or volumes for all of theirs; empty means all. */
+  readonly references: readonly string[];
+  readonly forget: boolean;
+  readonly dryRun: boolean;
+}
+
+/** Replaces damaged snapshots by new ones, without what is lost. */
+async function repairSnapshots(
+  sources: SnapshotSources,
+  { references, forget, dryRun }: SnapshotRepairRequest,
+  options: JobOptions,
+): Promise<SnapshotRepairReport> {
+  const snapshotIds =
+    references.length === 0
+      ? undefined
+      : chooseSnapshots(references, await findContext(sources, options)).map(({ id }) => id);
+  const { signal, onProgress } = options;
+  return await sources.repository.repairSnapshots({ snapshotIds, forget, dryRun, signal, onProgress });
+}

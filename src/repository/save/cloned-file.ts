@@ -1,8 +1,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
-import { cloneFile, inodeFlag, readInodeFlags, setInodeFlag } from '../../lib/ioctl.ts';
+import { cloneFile, inodeFlag, readInodeFlags, setInodeFlag, ioctl } from '../../lib/ioctl.ts';
 import { type FileStat, statOpen } from '../../lib/posix-at.ts';
 import { listXattrs } from '../../lib/posix.ts';
-import { leaveProject } from '../lib/leave-project.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
 import type { ExtendedAttribute } from '../../model/entry.ts';
 import { flagsNotKept } from './not-kept.ts';
@@ -90,4 +89,21 @@ function overwriteAs(fd: number, original: number): void {
   if (isInPlace)
     for (const other of [inodeFlag.compressed, inodeFlag.notCompressed]) setInodeFlag(fd, other, false);
   setInodeFlag(fd, inodeFlag.noCopyOnWrite, isInPlace);
+}
+
+const getAttributes = 0x801c_581f;
+const setAttributes = 0x401c_5820;
+const attributesBytes = 28;
+const projectAt = 12;
+
+/**
+ * Takes our own file out of the folder's project, so that it does not use the quota of the folder's programs.
+ * Does nothing where there are no projects, or without the right.
+ */
+function leaveProject(fd: number): void {
+  const attributes = Buffer.alloc(attributesBytes);
+  if (ioctl(fd, getAttributes, 'void *', attributes) !== 0) return;
+  if (attributes.readUInt32LE(projectAt) === 0) return;
+  attributes.writeUInt32LE(0, projectAt);
+  ioctl(fd, setAttributes, 'void *', attributes);
 }

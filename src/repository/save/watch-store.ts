@@ -1,5 +1,5 @@
-import { bytesWritten } from '../lib/bytes-written.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
+import { readFileSync } from 'node:fs';
 
 /** Containers do not stand still longer than this for a store that accepts nothing. */
 const storeStallMs = 20_000;
@@ -29,4 +29,16 @@ export function watchStore(
     onStall(`the repository has taken nothing for ${Math.round(stallMs / 1000)} s`);
   }, everyMs);
   return { [Symbol.dispose]: () => clearInterval(timer) };
+}
+
+/**
+ * How many bytes all threads of this process have written to files, pipes and sockets so far. 0 where the
+ * kernel does not count them.
+ */
+function bytesWritten(): number {
+  try {
+    return Number(/^wchar: (\d+)$/m.exec(readFileSync('/proc/self/io', 'latin1'))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
 }

@@ -8,7 +8,6 @@ import {
 import type { RecoveryPlace } from '../../app/app.ts';
 import type { CliContext } from './context.ts';
 import { globalAliases, globalFlagParameters } from './global-flags.ts';
-import { wrapText } from './wrap-text.ts';
 import { type Session, withSession } from './session.ts';
 
 /** A command's action; the session is open. */
@@ -116,4 +115,25 @@ export function listFlag(brief: string, placeholder: string) {
 
 export function switchFlag(brief: string) {
   return { kind: 'boolean', optional: true, withNegated: false, brief } as const;
+}
+
+const widest = 80;
+
+/**
+ * Breaks paragraphs at blanks so that no line is longer than eighty characters; keeps existing line breaks.
+ */
+function wrapText(text: string): string {
+  return text.split('\n').map(wrapLine).join('\n');
+}
+
+function wrapLine(line: string): string {
+  const lines: string[] = [];
+  let current = '';
+  for (const word of line.split(' ')) {
+    if (current !== '' && current.length + 1 + word.length > widest) {
+      lines.push(current);
+      current = word;
+    } else current = current === '' ? word : `${current} ${word}`;
+  }
+  return [...lines, current].join('\n');
 }

@@ -7,12 +7,14 @@ import type { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { apiListener } from './api-listener.ts';
 import type { ApiParts, ApiVolumes } from './api-parts.ts';
-import { engineIdOf } from './engine-id.ts';
 import { EventLog } from './event-log.ts';
 import { openUpstream, passUpgrade, takesConnection } from './upstream.ts';
 import { upstreamListener } from './upstream-listener.ts';
 import { VolumeTexts } from './volume-texts.ts';
 import type { RemovalParts, TrashForeign } from './upstream-removal.ts';
+import { ApiError } from './api-error.ts';
+import { askUpstream, jsonOf } from './ask-upstream.ts';
+import type { Upstream } from './send-upstream.ts';
 
 export interface ApiServiceRequest {
   readonly socket: ServedSocket;
@@ -110,4 +112,18 @@ async function serve<Parts>(
     },
   });
   if (failed.signal.aborted) throw failed.signal.reason;
+}
+
+/** Asks an engine for its id, until it has answered once. */
+function engineIdOf(upstream: Upstream): () => Promise<string> {
+  let known: string | undefined;
+  return async () => {
+    if (known !== undefined) return known;
+    const info = jsonOf<{ readonly ID?: string }>(
+      await askUpstream(upstream, { method: 'GET', path: '/info' }),
+    );
+    if (!info?.ID)
+      throw new ApiError(503, 'the engine does not say who it is, so nobody knows what is protected');
+    return (known = info.ID);
+  };
 }

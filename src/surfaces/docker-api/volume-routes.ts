@@ -12,7 +12,6 @@ import type { ApiCall, ApiParts } from './api-parts.ts';
 import { isOlder } from './api-version.ts';
 import { toApiVolume, toInspectedVolume } from './api-volume.ts';
 import { sendEmpty, sendJson, sendText } from './send.ts';
-import { refusalOfLocalOptions, refusalOfMount } from './local-options.ts';
 import { measureDirectory } from './measure.ts';
 
 export async function listVolumes({ volumes, texts }: ApiParts, { query, response }: ApiCall): Promise<void> {
@@ -183,4 +182,25 @@ function noSuchVolume(name: string): ApiError {
 
 function inUse(name: string, references: readonly string[]): ApiError {
   return new ApiError(409, `remove ${name}: volume is in use - [${references.join(', ')}]`);
+}
+
+/** The error of the engine's own driver for options, in its words; undefined when it accepts them. */
+function refusalOfLocalOptions(options: Readonly<Record<string, string>>): string | undefined {
+  const unknown = Object.keys(options).find((key) => !['type', 'device', 'o', 'size'].includes(key));
+  if (unknown !== undefined) return `invalid option: ${JSON.stringify(unknown)}`;
+  const mount = refusalOfMount(options);
+  if (mount !== undefined) return mount;
+  const { size } = options;
+  if (size !== undefined && !/^\d+(?:\.\d+)? ?(?:[kmgtp]i?b?|b)?$/i.test(size))
+    return `invalid size: '${size}'`;
+  return undefined;
+}
+
+/** A mount needs its type and its device, even where the driver itself needs less. */
+function refusalOfMount(options: Readonly<Record<string, string>>): string | undefined {
+  const needs = (key: string, others: readonly string[]): boolean =>
+    others.some((other) => other in options) && !(key in options);
+  if (needs('device', ['type', 'o'])) return 'missing required option: "device"';
+  if (needs('type', ['device', 'o'])) return 'missing required option: "type"';
+  return undefined;
 }
