@@ -57,6 +57,22 @@ const recipes: readonly ImageRecipe[] = [
     ],
   },
   {
+    // The server is that of 17: what matters is where the image of 18 keeps its data.
+    tags: ['postgres:18'],
+    files: { [entrypoint]: 'postgres-entrypoint.sh' },
+    changes: [
+      'ENV PATH=/usr/lib/postgresql/17/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      'ENV PGDATA=/var/lib/postgresql/18/docker',
+      'ENV LANG=C.UTF-8',
+      'ENV PG_MAJOR=18',
+      'VOLUME ["/var/lib/postgresql"]',
+      'STOPSIGNAL SIGINT',
+      `ENTRYPOINT ["${entrypoint}"]`,
+      'CMD ["postgres"]',
+      `HEALTHCHECK ${health} CMD pg_isready -q -h 127.0.0.1`,
+    ],
+  },
+  {
     tags: ['redis:8', 'redis:7-alpine', 'redis:latest'],
     files: { [entrypoint]: 'redis-entrypoint.sh' },
     changes: [

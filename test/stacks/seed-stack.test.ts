@@ -3,10 +3,11 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Cli } from '../cli/cli.ts';
+import { Cli, type CliResult } from '../cli/cli.ts';
 import { importImages } from '../docker/images.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import { makeDataFolders, makeSeedStack, type SeedStack } from './seed-stack.ts';
+import { makeStack } from './stack.ts';
 import { startWriteLoad, type WriteLoad } from './write-load.ts';
 
 let engine: PrivateEngine;
@@ -36,9 +37,13 @@ interface BackupReport {
   }[];
 }
 
-async function run(...args: string[]): Promise<string> {
+async function attempt(...args: string[]): Promise<CliResult> {
   const env = { HOLDFAST_HOST: 'docker', DOCKER_HOST: engine.dockerHost };
-  const { exit, stdout, stderr } = await cli.attempt(args, { env });
+  return await cli.attempt(args, { env });
+}
+
+async function run(...args: string[]): Promise<string> {
+  const { exit, stdout, stderr } = await attempt(...args);
   if (exit !== 0) throw new Error(`"holdfast ${args.join(' ')}" ended with ${exit}: ${stderr}\n${stdout}`);
   return stdout;
 }
@@ -215,3 +220,90 @@ test('after the loss of its folders and its Compose file, one restore brings all
   expect(await stack.sql('SELECT count(*), max(id) FROM ledger')).toBe(rows);
   await expect.poll(() => get('/uploads/logo.svg'), { timeout: 20_000 }).toBe('<svg/>\n');
 });
+
+interface AuditReport {
+  readonly findings: readonly {
+    readonly id: string;
+    readonly subject: { readonly kind: string; readonly name: string };
+    readonly position: { readonly line: number } | null;
+    readonly evidence: readonly string[];
+  }[];
+}
+
+async function audited(...args: string[]): Promise<AuditReport['findings']> {
+  const { findings } = JSON.parse(
+    await run('audit', ...args, '--fail-on', 'never', '--format', 'json'),
+  ) as AuditReport;
+  return findings;
+}
+
+test('the audit of the chapter’s stack finds its password, and that nothing saves it by itself', async () => {
+  const findings = await audited(stack.folder);
+  expect(findings.map(({ id, subject }) => `${id} ${subject.name}`)).toEqual([
+    'HF-B001 site_nginx_logs',
+    'HF-B001 site_postgres_data',
+    'HF-B001 site_redis_data',
+    'HF-B001 site_user_uploads',
+    'HF-S006 postgres',
+  ]);
+  expect(findings.find(({ id }) => id === 'HF-S006')?.position?.line).toBe(10);
+});
+
+/** Where each version's image keeps its data, and the mount that people write. */
+const shadows = [
+  { version: '15', mount: '/var/lib/postgresql', belongs: '/var/lib/postgresql/data' },
+  { version: '18', mount: '/var/lib/postgresql/data', belongs: '/var/lib/postgresql' },
+];
+
+test.each(shadows)(
+  'rows that PostgreSQL $version wrote beside its volume are in the volume after the fix',
+  async ({ version, mount, belongs }) => {
+    const name = `shop${version}`;
+    const file = `services:
+  db:
+    image: postgres:${version}
+    environment: { POSTGRES_HOST_AUTH_METHOD: trust }
+    volumes:
+      - pg:${mount} # the rows
+volumes: { pg: }
+`;
+    const shop = await makeStack(engine, { name, files: { 'compose.yaml': file } });
+    const healthy = async () =>
+      expect
+        .poll(() => engine.docker(['inspect', '-f', '{{.State.Health.Status}}', `${name}-db-1`]), {
+          timeout: 120_000,
+        })
+        .toBe('healthy');
+    await shop.compose('up', '-d');
+    await healthy();
+    const sql = (text: string) => shop.exec('db', 'psql', '-U', 'postgres', '-qAtc', text);
+    await sql('CREATE TABLE ledger (id int); INSERT INTO ledger SELECT generate_series(1, 1000)');
+    const template = '{{range .Mounts}}{{.Destination}} {{.Name}}{{"\\n"}}{{end}}';
+    const mounts = await engine.docker(['inspect', '-f', template, `${name}-db-1`]);
+    const anonymous = /[0-9a-f]{64}/.exec(mounts)?.[0] ?? '';
+    const inVolume = (volume: string, path: string) => existsSync(join(engine.volumePath(volume), path));
+    const written = version === '18' ? '18/docker/PG_VERSION' : 'PG_VERSION';
+
+    const found = (await audited(name)).filter(({ id }) => id === 'HF-V001');
+    expect(found).toMatchObject([{ subject: { name: 'db' }, position: { line: 6 } }]);
+    expect(found[0]?.evidence).toContain(`"${name}_pg" is empty.`);
+    expect(found[0]?.evidence.join()).toMatch(/The newest file in "[0-9a-f]{64}" is of/);
+
+    const { exit, stderr } = await attempt('audit', name, '--fix', '--yes', '--fail-on', 'never');
+    expect([exit, stderr]).toEqual([0, expect.stringContaining('Mended')]);
+    expect(readFileSync(join(shop.folder, 'compose.yaml'), 'utf8')).toBe(
+      file.replace(`pg:${mount} #`, `pg:${belongs} #`),
+    );
+    await healthy();
+    expect(await sql('SELECT count(*), max(id) FROM ledger')).toBe('1000|1000');
+    expect(inVolume(`${name}_pg`, written)).toBe(true);
+    expect((await audited(name)).filter(({ id }) => id === 'HF-V001')).toEqual([]);
+    // A new container of the changed file has them too, and the anonymous volume is as it was.
+    await shop.compose('down');
+    await shop.compose('up', '-d');
+    await healthy();
+    expect(await sql('SELECT count(*) FROM ledger')).toBe('1000');
+    expect(inVolume(anonymous, written)).toBe(true);
+    await shop.compose('down', '-v');
+  },
+);

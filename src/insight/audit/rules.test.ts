@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { auditedWorld, type WorldRequest } from './audited.fixture.ts';
 import { rules } from './rules.ts';
@@ -335,4 +337,12 @@ test('a rule has an id of its own, and a name', () => {
     expect(name).toMatch(/^[a-z]+(?:-[a-z]+)*$/);
     expect(`${title}${meaning}`).not.toContain('\n');
   }
+});
+
+test('a rule has its section in the guide, with what it says', () => {
+  const guide = readFileSync(join(import.meta.dirname, '../../../docs/guides/audit.md'), 'utf8');
+  for (const { id, name, severity, title, onRequest } of rules)
+    expect(guide).toContain(
+      `### ${id} ${name}\n\n**${severity}**${onRequest === true ? ', on request' : ''}. ${title}.`,
+    );
 });

@@ -5,7 +5,10 @@ import type { Container, Containers } from '../../../hosts/containers.ts';
 import type { Host } from '../../../hosts/host.ts';
 import { writeDurably } from '../../../lib/durable-file.ts';
 import { errorInWords, knownError } from '../../../lib/known-error.ts';
-import { AppError, isAppError } from '../../../model/errors.ts';
+import { openTrusted } from '../../../lib/open-trusted.ts';
+import { removeDirectoryAt } from '../../../lib/posix-at.ts';
+import { fromText } from '../../../model/byte-string.ts';
+import { AppError, errnoOf, isAppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
 import { makeStill } from '../../../quiesce/index.ts';
 import type { VolumeEngine } from '../../../volumes/index.ts';
@@ -56,6 +59,7 @@ export async function applyMove(
     still.unstoppable.map(({ name }) => name),
     move,
   );
+  await removeLeftover(host, move, signal);
   const { problems } = await (await means.volumes()).clone({ from: move.from, to: move.to }, { signal });
   const [problem] = problems;
   if (problem !== undefined)
@@ -125,6 +129,28 @@ function refusePaused(unstoppable: readonly string[], { from }: DataMove): void 
       hint: 'Stop it by hand, and try again.',
     },
   );
+}
+
+/** Removes empty folders only: any data in the named volume makes the copy refuse. */
+async function removeLeftover(
+  host: Host,
+  { to, leftover }: DataMove,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (leftover.length === 0) return;
+  await using data = await host.openData(to, { write: true, signal });
+  if (data.way !== 'direct') return;
+  using root = openTrusted(data.root);
+  for (let depth = leftover.length - 1; depth >= 0; depth--) {
+    try {
+      using parent = root.openBelow(leftover.slice(0, depth).map(fromText));
+      removeDirectoryAt(parent.fd, fromText(leftover[depth] ?? ''));
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      // Not empty, or not there: then the copy says what is in its way.
+      return;
+    }
+  }
 }
 
 /** Changes one line of a file that is as it was planned; returns what takes the change back. */

@@ -1,3 +1,4 @@
+import { isWithin } from '../../../model/clean-path.ts';
 import { quote } from '../../../model/quote.ts';
 import type { AuditedMount, AuditedProject, AuditedService, AuditView } from '../audit-view.ts';
 import { findShadows, type Shadow } from '../rules/shadowed-data.ts';
@@ -12,6 +13,8 @@ export interface DataMove {
   /** The anonymous volume, and the named one, which is empty. */
   readonly from: string;
   readonly to: string;
+  /** The names down to the empty folder in the named volume on which the anonymous one is mounted. */
+  readonly leftover: readonly string[];
   /** Undefined when the file says it already, and the container is older. */
   readonly edit: LineEdit | undefined;
   readonly files: readonly string[];
@@ -79,6 +82,12 @@ function planMove(
     containerName: container.name,
     from: hidden.source,
     to: meant.source,
+    leftover: isWithin(hidden.target, meant.target)
+      ? hidden.target
+          .slice(meant.target.length)
+          .split('/')
+          .filter((name) => name !== '')
+      : [],
     edit: edit ?? undefined,
     files: place.project.project.files,
     directory: place.project.project.directory,
