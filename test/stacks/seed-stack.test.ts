@@ -237,13 +237,14 @@ async function audited(...args: string[]): Promise<AuditReport['findings']> {
   return findings;
 }
 
-test('the audit of the chapter’s stack finds its password, and that nothing saves it by itself', async () => {
+test('the audit of the chapter’s stack finds its password, that nothing saves it by itself, and its backups on its disk', async () => {
   const findings = await audited(stack.folder);
   expect(findings.map(({ id, subject }) => `${id} ${subject.name}`)).toEqual([
     'HF-B001 site_nginx_logs',
     'HF-B001 site_postgres_data',
     'HF-B001 site_redis_data',
     'HF-B001 site_user_uploads',
+    'HF-B002 default',
     'HF-S006 postgres',
   ]);
   expect(findings.find(({ id }) => id === 'HF-S006')?.position?.line).toBe(10);
