@@ -31,7 +31,7 @@ export const lanes: readonly Lane[] = [
     demanding: { files: 'src/**/*-programs.test.ts', packages: [...treePackages, 'busybox-static'] },
     timeoutMs: 60_000,
   },
-  lane('cli', treePackages),
+  lane('cli', [...treePackages, 'fio']),
   lane('stores', [
     ...treePackages,
     'restic',

@@ -25,7 +25,7 @@ import {
 import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './app/logged-parts.ts';
 import { openLeaseScope } from './leases/index.ts';
 import { openPolicies, type LoadedConfiguration, type OpenedApp } from './policies/index.ts';
-import { openAudit, openDoctor, openMetrics, openUsage } from './insight/index.ts';
+import { openAudit, openBenchmarks, openDoctor, openMetrics, openUsage } from './insight/index.ts';
 import { initialize, openRepositories, openUpkeep } from './repositories/index.ts';
 import { openProof } from './proof/index.ts';
 import type { JobOptions } from './activity/index.ts';
@@ -61,6 +61,7 @@ function openAppWithParts(
       open: (repository) => openForPolicy(config, repository, parts),
     }),
     repositories: openAllRepositories(config, parts),
+    benchmarks: openBenchmarks(parts),
     async recover(options: JobOptions = {}) {
       const before = await parts.recoverAtStart('host');
       const report = await recoverMore(parts, before, options);

@@ -7,7 +7,7 @@ import type {
   ImportArchivesRequest,
 } from '../backup/index.ts';
 import type { EngineRecords } from '../hosts/engine-records.ts';
-import type { Audit, Doctor, Metrics, Usage } from '../insight/index.ts';
+import type { Audit, Benchmarks, Doctor, Metrics, Usage } from '../insight/index.ts';
 import type { Compose } from '../compose/index.ts';
 import type { LogEntry, LogKind } from '../model/log-entry.ts';
 import type { Volume } from '../model/volume.ts';
@@ -53,6 +53,7 @@ export interface App extends AsyncDisposable {
   readonly audit: Audit;
   readonly doctor: Doctor;
   readonly metrics: Metrics;
+  readonly benchmarks: Benchmarks;
   readonly compose: Compose;
   readonly usage: Usage;
   /** The works under way, and the last that ended. */

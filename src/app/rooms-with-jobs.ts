@@ -141,6 +141,9 @@ export function withJobs(rooms: Rooms, jobs: JobRegistry): Rooms {
       repairPacks: { kind: 'repair' },
       repairSnapshots: { kind: 'repair' },
     }),
+    benchmarks: room(rooms.benchmarks, {
+      run: { kind: 'volume-bench', subjects: ({ volumes }) => volumes },
+    }),
     recover: (given) =>
       jobs.run({ kind: 'recover', subjects: [] }, given, (options) => rooms.recover(options)),
   };

@@ -11,6 +11,13 @@ export type { DataMove, FixPlan } from './audit/fix/plan-moves.ts';
 export { openAudit, type Audit } from './audit/open-audit.ts';
 export type { DoctorFinding } from './doctor/diagnosis.ts';
 export { openDoctor, type Doctor, type DoctorReport, type FixOutcome } from './doctor/doctor.ts';
+export {
+  openBenchmarks,
+  type Benchmarks,
+  type BenchReport,
+  type BenchRequest,
+  type VolumeBenchmark,
+} from './benchmarks/benchmarks.ts';
 export type { Metrics, MetricsExporter, MetricsReport } from './metrics/metrics.ts';
 export { openMetrics } from './metrics/metrics.ts';
 export { openUsage, type DfReport, type DfRequest, type SizeKeeper, type Usage } from './usage/usage.ts';

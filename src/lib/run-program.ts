@@ -18,6 +18,8 @@ export interface RunProgramOptions {
   readonly isUsers?: boolean | undefined;
   /** Kills the program's own children with it: a mount helper must not mount after the mount was given up. */
   readonly hasHelpers?: boolean | undefined;
+  /** Open files that the program has as 3, 4 …, as `/proc/self/fd/3` where it wants a path. */
+  readonly files?: readonly number[] | undefined;
   /** The program's Debian package, for the hint when it is missing. */
   readonly debianPackage?: string | undefined;
 }
@@ -46,7 +48,7 @@ export async function runProgram(
   const { signal, timeoutMs = 60_000 } = options;
   if (signal?.aborted === true) throw cancelledProgram(program, signal);
   const child = spawn(program, args, {
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe', ...(options.files ?? [])],
     detached: options.hasHelpers === true,
     env: { ...toolEnvironment(), ...(options.isUsers === true && userEnvironment()), ...options.env },
   });
@@ -65,8 +67,8 @@ export async function runProgram(
   });
   child.on('error', (error) => reject(startError(program, error, options)));
   // A program that does not read its input reports that by its status.
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(options.input ?? '');
+  child.stdin?.on('error', () => undefined);
+  child.stdin?.end(options.input ?? '');
   try {
     return await promise;
   } finally {

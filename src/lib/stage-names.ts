@@ -7,6 +7,7 @@ import type { ByteString } from '../model/byte-string.ts';
  */
 
 const restorePrefix = '.holdfast-restore-';
+const benchPrefix = '.holdfast-bench-';
 const stagePrefix = '.holdfast-stage-';
 const readyPrefix = '.holdfast-ready-';
 const fillName = /^\.holdfast-(stage|ready)-[0-9a-f]{16}$/;
@@ -16,9 +17,19 @@ export function newStageName(): string {
   return `${restorePrefix}${randomBytes(8).toString('hex')}`;
 }
 
-/** True for the folder of a restore at the top of a volume, and for everything below. */
+/** True for the folder of a restore or a benchmark at the top of a volume, and for everything below. */
 export function isStagePath(path: ByteString): boolean {
-  return path.startsWith(restorePrefix) && /^\.holdfast-restore-[0-9a-f]{16}(\/|$)/.test(path);
+  return path.startsWith('.holdfast-') && /^\.holdfast-(restore|bench)-[0-9a-f]{16}(\/|$)/.test(path);
+}
+
+/** A new name for what a benchmark makes; never saved. */
+export function newBenchName(): string {
+  return `${benchPrefix}${randomBytes(8).toString('hex')}`;
+}
+
+/** True for what a killed benchmark has left at the top of a volume. */
+export function isBenchName(name: ByteString): boolean {
+  return name.startsWith(benchPrefix) && isStagePath(name) && !name.includes('/');
 }
 
 /**

@@ -157,6 +157,7 @@ describe.each(settings)('on $name', (setting) => {
       resize: host === 'docker' ? [] : [['volume', 'resize', 'pg', '64m']],
       'rotate the keys of': host === 'docker' ? [] : [['volume', 'rotate', 'pg']],
       'change the owner of': host === 'docker' ? [] : [['volume', 'own', 'pg', '--owner', '0']],
+      'measure the speed of': [['bench', 'pg', '--quick', '--profile', 'files']],
       'run a command with': host === 'docker' ? [] : [['run', '-v', 'pg:/data', '--', 'true']],
     };
     for (const work of allWorks) {

@@ -15,6 +15,7 @@ import { globalFlagsHelp } from './global-flags.ts';
 import { auditRoutes } from './definitions/audit.ts';
 import { composeRoutes } from './definitions/compose.ts';
 import { doctorRoutes } from './definitions/doctor.ts';
+import { benchRoutes } from './definitions/bench.ts';
 import { metricsRoutes } from './definitions/metrics.ts';
 import { policyRoutes } from './definitions/policy.ts';
 import { proofRoutes } from './definitions/proof.ts';
@@ -44,6 +45,7 @@ const root = buildRouteMap<string, CliContext>({
     ...policyRoutes,
     ...usageRoutes,
     ...metricsRoutes,
+    ...benchRoutes,
     ...wordRoutes,
     ...auditRoutes,
     ...doctorRoutes,

@@ -1,0 +1,244 @@
+import { statfsSync } from 'node:fs';
+import { totalmem } from 'node:os';
+import type { JobOptions } from '../../activity/index.ts';
+import type { Catalog } from '../../catalog/catalog.ts';
+import type { Host, VolumeData } from '../../hosts/host.ts';
+import type { DirectoryHandle } from '../../lib/directory-handle.ts';
+import { filesystemType } from '../../lib/filesystem-type.ts';
+import { knownError } from '../../lib/known-error.ts';
+import { openTrusted } from '../../lib/open-trusted.ts';
+import { runProgram } from '../../lib/run-program.ts';
+import { takeLeases, volumeIdentity } from '../../leases/index.ts';
+import { toPath } from '../../model/byte-string.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
+import { parseJson } from '../../model/parse-json.ts';
+import { quote } from '../../model/quote.ts';
+import { formatSize } from '../../model/size.ts';
+import type { Volume } from '../../model/volume.ts';
+import { findVolume } from '../../volumes/index.ts';
+import { DiskTest, rateOfDd } from './disk-test.ts';
+import { type BenchMeans, type Change, compareRates, usualRates, verdictOf, warningsOf } from './judge.ts';
+import {
+  type BenchProfile,
+  benchProfiles,
+  type Measure,
+  measureFacts,
+  type MeasureName,
+} from '../../model/benchmark.ts';
+import { measureSmallFiles } from './small-files.ts';
+import { openTestFile, removeLeftovers } from './test-file.ts';
+
+export interface BenchRequest {
+  /** One volume, or two to see side by side. */
+  readonly volumes: readonly string[];
+  /** Empty for all. */
+  readonly profiles: readonly BenchProfile[];
+  /** About 15 seconds for a volume, instead of a minute and a half. */
+  readonly isQuick: boolean;
+  /** Undefined takes 1 GiB, or 256 MiB for a quick one. */
+  readonly sizeBytes?: number | undefined;
+}
+
+export interface VolumeBenchmark extends BenchMeans {
+  readonly volume: string;
+  readonly driver: string;
+  /** RFC 3339. */
+  readonly ranAt: string;
+  readonly measures: readonly Measure[];
+  /** What `dd if=/dev/zero bs=1M` says of the same volume, in bytes a second; undefined without dd. */
+  readonly ddRate: number | undefined;
+  /** One sentence; undefined where no commits were measured. */
+  readonly verdict: string | undefined;
+  /** Why figures may not be what they seem. */
+  readonly warnings: readonly string[];
+  /** Beside the middle of the last runs with the same means; undefined for the first. */
+  readonly past:
+    | { readonly runs: number; readonly since: string; readonly changes: readonly Change[] }
+    | undefined;
+  /** fio's own documents, by what was measured. */
+  readonly fio: Readonly<Partial<Record<MeasureName, unknown>>>;
+}
+
+export interface BenchReport {
+  readonly volumes: readonly VolumeBenchmark[];
+  /** The second beside the first; empty for one volume. */
+  readonly comparison: readonly Change[];
+}
+
+/** How fast volumes are, for what applications do with them. */
+export interface Benchmarks {
+  /**
+   * Measures volumes one after the other, and remembers the figures. Leaves nothing in them, even when it
+   * is killed: what it writes has no name, and small files lie in a hidden folder that the next run removes.
+   * `full` when a volume has less room than three times the size, `unsupported` where its data cannot be
+   * reached as a directory.
+   */
+  run(request: BenchRequest, options?: JobOptions): Promise<BenchReport>;
+}
+
+export interface BenchmarkAccess {
+  readonly stateDir: string;
+  catalog(): Promise<Catalog>;
+  host(): Promise<Host>;
+}
+
+export function openBenchmarks(access: BenchmarkAccess): Benchmarks {
+  return {
+    async run(request, options = {}) {
+      const { volumes: names, profiles } = request;
+      if (new Set(names).size !== names.length) throw new AppError('usage', 'The same volume is named twice');
+      const volumes: VolumeBenchmark[] = [];
+      const wanted = profiles.length === 0 ? benchProfiles : profiles;
+      for (const name of names)
+        volumes.push(await benchmark(access, name, { ...request, profiles: wanted }, options));
+      const [first, second] = volumes;
+      const comparison = second === undefined ? [] : compareRates(second.measures, first?.measures ?? []);
+      return { volumes, comparison };
+    },
+  };
+}
+
+const defaultSizeBytes = { quick: 256 << 20, full: 1 << 30 };
+
+async function benchmark(
+  access: BenchmarkAccess,
+  name: string,
+  request: BenchRequest,
+  options: JobOptions,
+): Promise<VolumeBenchmark> {
+  const { signal } = options;
+  const host = await access.host();
+  const volume = await findVolume(host, name, { action: 'measure the speed of', signal });
+  const places = [{ kind: 'volume', name } as const];
+  const catalog = await access.catalog();
+  const scope = { ...access, catalog };
+  await using _lease = await takeLeases(scope, { places, work: 'measure the speed of' }, options);
+  await using data = await host.openData(name, { signal, write: true });
+  const hostIdentity = (await host.info({ signal })).identity;
+  const identity = volumeIdentity(catalog, { hostIdentity, name });
+  try {
+    const measured = await measureData(data, { volume, request }, options);
+    const past = pastOf(measured, (profile) =>
+      catalog.listBenchmarks({ volumeIdentity: identity, profile, limit: rememberedRuns }),
+    );
+    for (const profile of request.profiles) {
+      const result = { ...meansOf(measured), measures: ofProfile(measured.measures, profile) };
+      catalog.recordBenchmark({
+        volumeIdentity: identity,
+        volumeName: name,
+        profile,
+        ranAt: measured.ranAt,
+        result: JSON.stringify(result),
+      });
+    }
+    return { ...measured, past };
+  } catch (error) {
+    throw knownError(error, `Cannot measure the speed of ${quote(name)}`);
+  }
+}
+
+interface Target {
+  readonly volume: Volume;
+  readonly request: BenchRequest;
+}
+
+type Measured = Omit<VolumeBenchmark, 'past'>;
+
+async function measureData(
+  data: VolumeData,
+  { volume, request }: Target,
+  options: JobOptions,
+): Promise<Measured> {
+  const { signal } = options;
+  if (data.way === 'stream')
+    throw new AppError('unsupported', `Cannot measure ${quote(volume.name)} through its engine`, {
+      hint: 'A benchmark needs the volume as a directory: run it on the machine where the engine runs, as root.',
+    });
+  using root = openTrusted(data.root);
+  await removeLeftovers(root);
+  const { isQuick, profiles } = request;
+  const sizeBytes = request.sizeBytes ?? (isQuick ? defaultSizeBytes.quick : defaultSizeBytes.full);
+  refuseWithoutRoom(root, sizeBytes);
+  using file = await openTestFile(root, { sizeBytes, signal });
+  const version = await fioVersion(signal);
+  const disk = new DiskTest(file, { isQuick, sizeBytes, hasFio: version !== undefined, signal });
+  const measures = await disk.run(profiles);
+  const ddRate = await rateOfDd(root, { sizeBytes, signal });
+  if (profiles.includes('files'))
+    measures.push(...(await measureSmallFiles(root, { count: isQuick ? 1000 : 5000, signal })));
+  const isMemory = statfsSync(toPath(root.self)).type === filesystemType.tmpfs;
+  const means = { tool: version ?? 'built-in', isQuick, isDirect: file.isDirect, sizeBytes };
+  const facts = { ...means, isMemory, memoryBytes: totalmem(), idlePercent: disk.idlePercent };
+  return {
+    ...means,
+    volume: volume.name,
+    driver: volume.driver,
+    ranAt: new Date().toISOString(),
+    measures,
+    ddRate,
+    verdict: verdictOf(measures, isMemory),
+    warnings: warningsOf(measures, facts),
+    fio: disk.documents,
+  };
+}
+
+const roomTimes = 3;
+
+function refuseWithoutRoom(root: DirectoryHandle, sizeBytes: number): void {
+  const { bavail, bsize } = statfsSync(toPath(root.self));
+  const room = bavail * bsize;
+  if (room >= roomTimes * sizeBytes) return;
+  throw new AppError(
+    'full',
+    `There is room for ${formatSize(room)}, and a benchmark of ${formatSize(sizeBytes)} wants three times its size`,
+    { hint: `Try a smaller one: --size ${Math.max(1, Math.floor(room / roomTimes / (1 << 20)))}MiB.` },
+  );
+}
+
+async function fioVersion(signal: AbortSignal | undefined): Promise<string | undefined> {
+  try {
+    const { stdout, status } = await runProgram('fio', ['--version'], { signal });
+    return status === 0 ? stdout.trim() : undefined;
+  } catch (error) {
+    if (isAppError(error, 'unsupported')) return undefined;
+    throw error;
+  }
+}
+
+const rememberedRuns = 20;
+const comparedRuns = 5;
+
+function meansOf({ tool, isQuick, isDirect, sizeBytes }: BenchMeans): BenchMeans {
+  return { tool, isQuick, isDirect, sizeBytes };
+}
+
+function ofProfile(measures: readonly Measure[], profile: BenchProfile): Measure[] {
+  return measures.filter(({ name }) => measureFacts[name].profile === profile);
+}
+
+interface PastRun {
+  readonly ranAt: string;
+  readonly result: string;
+}
+
+function pastOf(
+  measured: Measured,
+  list: (profile: BenchProfile) => readonly PastRun[],
+): VolumeBenchmark['past'] {
+  const means = JSON.stringify(meansOf(measured));
+  const comparable = benchProfiles.flatMap((profile) =>
+    ofProfile(measured.measures, profile).length === 0
+      ? []
+      : list(profile)
+          .flatMap(({ ranAt, result }) => {
+            const found = parseJson(result) as (BenchMeans & { readonly measures: Measure[] }) | undefined;
+            const isSame = found !== undefined && JSON.stringify(meansOf(found)) === means;
+            return isSame ? [{ ranAt, measures: found.measures }] : [];
+          })
+          .slice(0, comparedRuns),
+  );
+  const changes = compareRates(measured.measures, usualRates(comparable.map(({ measures }) => measures)));
+  if (changes.length === 0) return undefined;
+  const times = comparable.map(({ ranAt }) => ranAt).toSorted();
+  return { runs: new Set(times).size, since: times[0] ?? '', changes };
+}

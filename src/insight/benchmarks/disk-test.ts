@@ -1,0 +1,136 @@
+import { cpus } from 'node:os';
+import { runProgram } from '../../lib/run-program.ts';
+import { type BenchProfile, type Measure, measureFacts, type MeasureName } from '../../model/benchmark.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
+import type { DirectoryHandle } from '../../lib/directory-handle.ts';
+import { type DiskMeasure, fioArguments, readFioResult } from './fio-jobs.ts';
+import { simpleMeasures, simpleTest } from './simple-test.ts';
+import { openTestFile, type TestFile } from './test-file.ts';
+
+interface DiskTestOptions {
+  readonly isQuick: boolean;
+  readonly sizeBytes: number;
+  readonly hasFio: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+const quickSeconds = 2;
+const fullSeconds = 12;
+/** For fio to start, and for a slow disk to write what is still in memory. */
+const patienceMs = 120_000;
+
+/** The measurements of one file, one after the other: by fio, or by our own simple test. */
+export class DiskTest {
+  readonly #file: TestFile;
+  readonly #options: DiskTestOptions;
+  readonly documents: Partial<Record<MeasureName, unknown>> = {};
+  /** The least that was seen. */
+  idlePercent = 100;
+
+  constructor(file: TestFile, options: DiskTestOptions) {
+    this.#file = file;
+    this.#options = options;
+  }
+
+  async run(profiles: readonly BenchProfile[]): Promise<Measure[]> {
+    const names = Object.keys(measureFacts).filter((name): name is DiskMeasure => !name.startsWith('files-'));
+    const wanted = names.filter((name) => profiles.includes(measureFacts[name].profile));
+    const { hasFio } = this.#options;
+    const possible = hasFio ? wanted : wanted.filter((name) => simpleMeasures.includes(name));
+    const needsFill = wanted.includes('random-read') && !wanted.includes('stream-write');
+    // What is read must have been written: a hole comes from no disk.
+    if (hasFio && needsFill) {
+      await this.#measure('stream-write');
+      delete this.documents['stream-write'];
+    }
+    const measures: Measure[] = [];
+    // Written in a row first, so that the rest finds the file as it will stay.
+    const inOrder = possible.toSorted((a, b) => rankOf(a) - rankOf(b));
+    for (const name of inOrder) measures.push(await this.#measure(name));
+    return measures.toSorted(
+      (a, b) => names.indexOf(a.name as DiskMeasure) - names.indexOf(b.name as DiskMeasure),
+    );
+  }
+
+  async #measure(name: DiskMeasure): Promise<Measure> {
+    const before = processorTimes();
+    const measured = this.#options.hasFio ? await this.#byFio(name) : await this.#simply(name);
+    this.idlePercent = Math.min(this.idlePercent, idleShare(before, processorTimes()) * 100);
+    return measured;
+  }
+
+  async #simply(measure: DiskMeasure): Promise<Measure> {
+    const { sizeBytes, signal } = this.#options;
+    return await simpleTest({ fd: this.#file.fd, measure, sizeBytes, seconds: this.#seconds, signal });
+  }
+
+  get #seconds(): number {
+    return this.#options.isQuick ? quickSeconds : fullSeconds;
+  }
+
+  async #byFio(measure: DiskMeasure): Promise<Measure> {
+    const { sizeBytes, signal } = this.#options;
+    const { fd, isDirect } = this.#file;
+    const seconds = this.#seconds;
+    const engine = isDirect ? 'libaio' : 'psync';
+    const args = fioArguments({ measure, sizeBytes, seconds, isDirect, engine });
+    const timeoutMs = seconds * 1000 + patienceMs;
+    const { stdout, stderr } = await runProgram('fio', args, {
+      files: [fd],
+      signal,
+      timeoutMs,
+      hasHelpers: true,
+    });
+    if (!stdout.includes('{'))
+      throw new AppError('failed', 'fio measured nothing', { detail: stderr === '' ? stdout : stderr });
+    const result = readFioResult(measure, stdout);
+    this.documents[measure] = result.document;
+    return result.measure;
+  }
+}
+
+/** Reading comes after writing in a row; commits come last, in what is then written already, as in a log that is used again. */
+function rankOf(name: DiskMeasure): number {
+  const order = ['stream-write', 'stream-read', 'random-read', 'random-write', 'commit-2300', 'commit-8k'];
+  return order.indexOf(name);
+}
+
+const ddAtMost = 256 << 20;
+
+/** The usual speed test: zeros into the page cache. Shown beside the others, because it is so wrong. */
+export async function rateOfDd(
+  root: DirectoryHandle,
+  { sizeBytes, signal }: { readonly sizeBytes: number; readonly signal: AbortSignal | undefined },
+): Promise<number | undefined> {
+  using file = await openTestFile(root, { sizeBytes: 0, signal });
+  const count = Math.max(1, Math.floor(Math.min(sizeBytes, ddAtMost) / (1 << 20)));
+  const args = ['if=/dev/zero', 'of=/proc/self/fd/3', 'bs=1M', `count=${count}`];
+  const started = performance.now();
+  try {
+    const { status } = await runProgram('dd', args, { files: [file.fd], signal, timeoutMs: patienceMs });
+    return status === 0 ? ((count << 20) / (performance.now() - started)) * 1000 : undefined;
+  } catch (error) {
+    if (isAppError(error, 'unsupported')) return undefined;
+    throw error;
+  }
+}
+
+interface ProcessorTimes {
+  readonly idle: number;
+  readonly all: number;
+}
+
+function processorTimes(): ProcessorTimes {
+  const times = cpus().map(({ times: one }) => one);
+  const idle = times.reduce((sum, one) => sum + one.idle, 0);
+  const all = times.reduce(
+    (sum, { user, nice, sys, idle: free, irq }) => sum + user + nice + sys + free + irq,
+    0,
+  );
+  return { idle, all };
+}
+
+function idleShare(before: ProcessorTimes, after: ProcessorTimes): number {
+  const all = after.all - before.all;
+  return all <= 0 ? 1 : (after.idle - before.idle) / all;
+}
