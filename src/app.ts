@@ -22,8 +22,7 @@ import {
   inspectComposeSettings,
   tellingOfFailure,
 } from './backup/index.ts';
-import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './app/logged-parts.ts';
-import { openLeaseScope } from './leases/index.ts';
+import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './app/logged-rooms.ts';
 import { openPolicies, type LoadedConfiguration, type OpenedApp } from './policies/index.ts';
 import { openAudit, openBenchmarks, openDoctor, openMetrics, openUsage } from './insight/index.ts';
 import { initialize, openRepositories, openUpkeep } from './repositories/index.ts';
@@ -133,7 +132,7 @@ function openVolumes(config: AppConfig, parts: Parts): Volumes {
     async run(request, options = {}) {
       const { stateDir } = config;
       const scope = { stateDir, managed: await parts.managed(), holdId: processHoldId };
-      const leases = await openLeaseScope({ stateDir, catalog: parts.catalog });
+      const leases = { stateDir, catalog: await parts.catalog() };
       return await runCommand({ ...scope, leases }, request, options);
     },
     async rename(name, to, options = {}) {

@@ -2,7 +2,7 @@
  * Reports of the work: the chained log (`log/`) and notifications (`notify/`). Neither can fail the work that
  * it reports. Begin with `log/audit-log.ts` and `notify/plan-notice.ts`.
  */
-export type { AuditLog, LogFilter, LogProblem, LogVerification } from './log/audit-log.ts';
+export type { AuditLog, LogFilter, LoggedState, LogProblem, LogVerification } from './log/audit-log.ts';
 export { logged } from './log/logged.ts';
 export { openAuditLog } from './log/open-audit-log.ts';
 export type { Channel } from './notify/channel.ts';

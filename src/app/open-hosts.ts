@@ -125,6 +125,7 @@ async function recoverPlace(
   { config, catalog, notifier, findings }: HostsScope,
 ): Promise<RecoverReport> {
   const { stateDir, onWarning, onlyReads } = config;
+  const access = { stateDir, catalog, notifier, host: async () => host };
   const found = new Set<string>();
   const onNote = (note: string): void => {
     if (!findings.told.has(note) && !found.has(note)) onWarning?.(note);
@@ -132,12 +133,12 @@ async function recoverPlace(
   };
   try {
     if (place === 'host')
-      return await recoverHost({ stateDir, catalog, notifier }, host, {
+      return await recoverHost(access, {
         managed,
         removeTrials: removeLeftTrials,
         onNote,
       });
-    await recoverOwnVolumes({ stateDir, catalog }, host, { managed, onNote });
+    await recoverOwnVolumes(access, { managed, onNote });
     return nothingRecovered;
   } catch (error) {
     // A command that only reads goes on although it cannot recover: the user still gets at the backups.

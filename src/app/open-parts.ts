@@ -12,7 +12,7 @@ import {
   type ProtectedNames,
 } from '../volumes/index.ts';
 import { type ConfigurationSource, openConfigurationSource } from '../policies/index.ts';
-import { loggedEngine } from './logged-parts.ts';
+import { loggedEngine } from './logged-rooms.ts';
 import { type Notifier, openAuditLog, openNotifier } from '../activity/index.ts';
 import type { RestoresAccess } from '../restore/index.ts';
 import type { EngineLinks } from './app.ts';

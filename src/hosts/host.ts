@@ -30,6 +30,11 @@ export interface HostAccess {
   readonly host: () => Promise<Host>;
 }
 
+/** A host, and the state folder in which work on it is written down. */
+export interface HostScope extends HostAccess {
+  readonly stateDir: string;
+}
+
 /**
  * Where containers run. `docker/` is one; `volumes/managed` has the other, for machines without an engine.
  *

@@ -5,7 +5,8 @@
 export { pathIdentity, volumeIdentity } from './identity.ts';
 export {
   isReadOnly,
-  type LeaseAccess,
+  type VolumeAccess,
+  type VolumeScope,
   type LeaseScope,
   openLeaseScope,
   takeLease,

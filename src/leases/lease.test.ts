@@ -3,13 +3,12 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { HostAccess } from '../hosts/host.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { AppError } from '../model/errors.ts';
 import { ClaimingMachine } from '../../test/fixtures/claiming-machine.ts';
 import {
   claimOf,
-  type LeaseAccess,
+  type VolumeAccess,
   type LeasesRequest,
   openLeaseScope,
   takeLease,
@@ -23,17 +22,15 @@ let stateDir: string;
 beforeEach(() => void (stateDir = mkdtempSync(join(tmpdir(), 'holdfast-claims-'))));
 afterEach(() => rmSync(stateDir, { recursive: true }));
 
-type Access = LeaseAccess & HostAccess;
-
 /** A Holdfast with a state folder of its own. */
-async function accessOn(machine: ClaimingMachine, name: string): Promise<Access> {
+async function accessOn(machine: ClaimingMachine, name: string): Promise<VolumeAccess> {
   const { access, stateDir: unused } = await stillWorld();
   rmSync(unused, { recursive: true });
   return await machine.around({ ...access, stateDir: join(stateDir, name) });
 }
 
 /** A Holdfast whose engine has "pg" by our plugin, as the managed host has it. */
-async function withPlugin(more: Partial<Catalog>): Promise<{ by: Access; catalog: Catalog }> {
+async function withPlugin(more: Partial<Catalog>): Promise<{ by: VolumeAccess; catalog: Catalog }> {
   const access = await accessOn(new ClaimingMachine(), 'one');
   mkdirSync(access.stateDir);
   const catalog = { ...(await access.catalog()), findManagedVolume: () => volumeRecord, ...more };
@@ -42,7 +39,7 @@ async function withPlugin(more: Partial<Catalog>): Promise<{ by: Access; catalog
   return { catalog, by: { ...access, catalog: async () => catalog, host: async () => host } };
 }
 
-async function take(access: LeaseAccess, request: LeasesRequest): Promise<AsyncDisposable> {
+async function take(access: VolumeAccess, request: LeasesRequest): Promise<AsyncDisposable> {
   return await takeLeases(await openLeaseScope(access), request, {});
 }
 

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { JobOptions } from '../activity/index.ts';
 import type { Catalog } from '../catalog/catalog.ts';
-import type { Host } from '../hosts/host.ts';
+import type { Host, HostScope } from '../hosts/host.ts';
 import { type FileLock, ownerIn, tryLockFile, tryLockUnwritten } from '../lib/file-lock.ts';
 import { holderWords } from '../lib/machine-claim.ts';
 import { makeFolders } from '../lib/durable-file.ts';
@@ -43,13 +43,22 @@ export interface LeaseScope {
   readonly host?: (() => Promise<Host>) | undefined;
 }
 
-/** The same, not opened yet. */
-export interface LeaseAccess extends Pick<LeaseScope, 'stateDir' | 'host'> {
+/** The volumes of a host, and what the state folder knows of them. */
+export interface VolumeScope extends HostScope {
+  readonly catalog: Catalog;
+}
+
+/** The same, with a catalog that is not opened yet. */
+export interface VolumeAccess extends HostScope {
   readonly catalog: () => Promise<Catalog>;
 }
 
 /** A command without a state folder creates none for its lease. */
-export async function openLeaseScope({ stateDir, catalog, host }: LeaseAccess): Promise<LeaseScope> {
+export async function openLeaseScope({
+  stateDir,
+  catalog,
+  host,
+}: VolumeAccess): Promise<LeaseScope & HostScope> {
   const none = { stateDir, catalog: undefined, host };
   if (!existsSync(stateDir)) return none;
   try {

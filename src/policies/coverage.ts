@@ -6,7 +6,8 @@ import { machineNames, type ListedSnapshot } from '../snapshots/index.ts';
 import type { JobOptions } from '../activity/index.ts';
 import { type Assignment, assignPolicies } from './assign-policies.ts';
 import { defaultRepositoryOf } from './default-repository.ts';
-import { listSubjects, type SubjectScope } from './list-subjects.ts';
+import type { VolumeScope } from '../leases/index.ts';
+import { listSubjects } from './list-subjects.ts';
 import { type CoveredPlace, planCoverage } from './plan-coverage.ts';
 import type { OpenPolicyApp } from './policy-app.ts';
 
@@ -27,7 +28,7 @@ export interface CoverageRequest {
 
 /** Where all data is, and whether it is protected. */
 export async function coverage(
-  scope: SubjectScope,
+  scope: VolumeScope,
   { configuration, repository: given, open }: CoverageRequest,
   options: JobOptions,
 ): Promise<CoverageReport> {

@@ -1,18 +1,14 @@
+import type { HostScope } from '../hosts/host.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { knownError } from '../lib/known-error.ts';
 import { type AppError, isAppError } from '../model/errors.ts';
 import type { Volume } from '../model/volume.ts';
-import { pathIdentity, volumeIdentity } from '../leases/index.ts';
-import { listBindMounts, whySkipped, type BindMount, type HostScope } from '../volumes/index.ts';
+import { pathIdentity, volumeIdentity, type VolumeScope } from '../leases/index.ts';
+import { listBindMounts, whySkipped, type BindMount } from '../volumes/index.ts';
 import { layered, noSettings, readStackFiles, saidOf, type Around } from '../backup/index.ts';
 import type { JobOptions } from '../activity/index.ts';
 import type { Policy } from '../model/policy.ts';
 import type { Subject } from './subject.ts';
-
-/** A host, the state folder, and the identities that are recorded there. */
-export interface SubjectScope extends HostScope {
-  readonly catalog: Catalog;
-}
 
 export interface ListedSubjects {
   readonly subjects: readonly Subject[];
@@ -27,7 +23,7 @@ export interface ListedSubjects {
  * Compose files.
  */
 export async function listSubjects(
-  { catalog, ...at }: SubjectScope,
+  { catalog, ...at }: VolumeScope,
   policies: readonly Policy[],
   options: JobOptions,
 ): Promise<ListedSubjects> {

@@ -19,7 +19,7 @@ import {
 } from './policy-status.ts';
 import { type PolicyBackup, type PolicyRunReport, runPolicy, type RunPolicyRequest } from './run-policy.ts';
 import { type DaemonRequest, serve } from './serve.ts';
-import type { SubjectScope } from './list-subjects.ts';
+import type { VolumeScope } from '../leases/index.ts';
 import { openPolicyWork } from './policy-work.ts';
 import { knownError } from '../lib/known-error.ts';
 import { happeningOfRun } from './tell-of-look.ts';
@@ -63,7 +63,7 @@ export interface Policies {
 export function openPolicies(access: PoliciesAccess): Policies {
   const { stateDir, catalog, host, notifier, source, repository, open } = access;
   const load = async (): Promise<LoadedConfiguration> => await source.current();
-  const scope = async (): Promise<SubjectScope> => ({ stateDir, host, catalog: await catalog() });
+  const scope = async (): Promise<VolumeScope> => ({ stateDir, host, catalog: await catalog() });
   const memory = async () => (await catalog()).policies;
   const viewAnyway = async (options: JobOptions) => {
     const configuration = await load();

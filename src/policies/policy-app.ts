@@ -2,8 +2,7 @@ import type { BackupReport, BackupRequest } from '../backup/index.ts';
 import type { Retention } from '../retention/index.ts';
 import type { Proof } from '../proof/index.ts';
 import type { JobOptions, Notifier } from '../activity/index.ts';
-import type { Catalog } from '../catalog/catalog.ts';
-import type { HostScope } from '../volumes/index.ts';
+import type { VolumeAccess } from '../leases/index.ts';
 import type { SnapshotAccess, Snapshots } from '../snapshots/index.ts';
 import type { ConfigurationSource } from './configuration/configuration-source.ts';
 
@@ -30,8 +29,7 @@ export interface OpenedApp extends AsyncDisposable, SnapshotAccess {
 export type OpenPolicyApp = (repository: string) => OpenedApp;
 
 /** What policies work with. */
-export interface PoliciesAccess extends HostScope {
-  readonly catalog: () => Promise<Catalog>;
+export interface PoliciesAccess extends VolumeAccess {
   readonly notifier: () => Promise<Notifier>;
   readonly source: ConfigurationSource;
   /** The repository that the command line or the environment names. */

@@ -7,7 +7,8 @@ import type { JobOptions } from '../activity/index.ts';
 import { type Assignment, assignPolicies, labelPolicy, unknownPolicies } from './assign-policies.ts';
 import { planTasks } from './daemon.ts';
 import { defaultRepositoryOf } from './default-repository.ts';
-import { listSubjects, type SubjectScope } from './list-subjects.ts';
+import type { VolumeScope } from '../leases/index.ts';
+import { listSubjects } from './list-subjects.ts';
 import { nextOf, planDue } from './plan-due.ts';
 import type { Policy } from '../model/policy.ts';
 import type { Subject } from './subject.ts';
@@ -56,7 +57,7 @@ export interface ViewRequest {
 
 /** The policies and their current subjects. The caller handles `hostFailure`. */
 export async function viewPolicies(
-  scope: SubjectScope,
+  scope: VolumeScope,
   { configuration, repository: given }: ViewRequest,
   options: JobOptions,
 ): Promise<PolicyView> {

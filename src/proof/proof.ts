@@ -1,4 +1,4 @@
-import { type AuditLog, type JobOptions, logged } from '../activity/index.ts';
+import { type JobOptions, logged, type LoggedState } from '../activity/index.ts';
 import { openSources, type SnapshotAccess } from '../snapshots/index.ts';
 import type { CheckReport } from '../repository/index.ts';
 import { checkAll, type CheckRequest } from './check.ts';
@@ -19,12 +19,7 @@ export interface Proof {
   drill(request: DrillRequest, options?: JobOptions): Promise<DrillReport>;
 }
 
-export interface ProofAccess extends SnapshotAccess {
-  readonly stateDir: string;
-  readonly log: AuditLog;
-}
-
-export function openProof(access: ProofAccess): Proof {
+export function openProof(access: SnapshotAccess & LoggedState): Proof {
   const { stateDir, log } = access;
   return {
     check: async (request, options = {}) => await checkAll(await openSources(access), request, options),

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerIdentity } from '../hosts/containers.ts';
-import type { Host, HostAccess } from '../hosts/host.ts';
+import type { Host, HostScope } from '../hosts/host.ts';
 import { isAppError } from '../model/errors.ts';
 import { takeLease } from '../leases/index.ts';
 import type { JobOptions } from '../activity/index.ts';
@@ -50,7 +50,7 @@ export async function holdApps(
  * and what is still paused was paused by its user.
  */
 export async function lookWhenFree<T>(
-  access: HostAccess & { readonly stateDir: string },
+  access: HostScope,
   {
     containers,
     look,

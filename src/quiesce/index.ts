@@ -55,7 +55,7 @@ export {
   type PlannedStops,
 } from './restore-consumers.ts';
 export { noteRefusal, startOnce, type StartRefusal } from './start-refusal.ts';
-export { makeStill, type KilledApp, type QuiesceMeans, type StillContainers } from './still-containers.ts';
+export { makeStill, type KilledApp, type StillContainers } from './still-containers.ts';
 export {
   isActiveContainer,
   lookAround,

@@ -1,3 +1,4 @@
+import type { HostScope } from '../hosts/host.ts';
 import { realpath } from 'node:fs/promises';
 import type { Container } from '../hosts/containers.ts';
 import { errorInWords, knownError } from '../lib/known-error.ts';
@@ -12,13 +13,7 @@ import { frozenAtMostMs } from './freeze/freezing.ts';
 import { findHostWriters } from './host-writers.ts';
 import { nameApps } from './name-apps.ts';
 import type { Application } from './presets/application.ts';
-import {
-  type KilledApp,
-  makeStill,
-  type QuiesceMeans,
-  type ReleaseReport,
-  type StillContainers,
-} from './still-containers.ts';
+import { type KilledApp, makeStill, type ReleaseReport, type StillContainers } from './still-containers.ts';
 import {
   consumersNow,
   isActiveContainer,
@@ -109,7 +104,7 @@ export interface PlaceEvidence {
  * what does not.
  */
 export async function quiesce(
-  means: QuiesceMeans,
+  means: HostScope,
   request: QuiesceRequest,
   options: JobOptions,
 ): Promise<QuiesceSession> {
@@ -135,7 +130,7 @@ const longestTimerMs = 2 ** 31 - 1;
 
 class Quiescing implements QuiesceSession {
   timeMs = 0;
-  readonly #means: QuiesceMeans;
+  readonly #means: HostScope;
   readonly #request: QuiesceRequest;
   readonly #options: JobOptions;
   readonly #hostProcesses = new Map<QuiescePlace, Set<string>>();
@@ -151,7 +146,7 @@ class Quiescing implements QuiesceSession {
   /** Just before it was looked who could write: what is started from here on may be missing from what was seen. */
   #beganAtMs = 0;
 
-  constructor(means: QuiesceMeans, request: QuiesceRequest, options: JobOptions) {
+  constructor(means: HostScope, request: QuiesceRequest, options: JobOptions) {
     this.#means = means;
     this.#request = request;
     this.#options = options;

@@ -1,5 +1,5 @@
 import type { Container, Containers } from '../hosts/containers.ts';
-import type { HostAccess } from '../hosts/host.ts';
+import type { HostAccess, HostScope } from '../hosts/host.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { JobOptions } from '../activity/index.ts';
@@ -50,7 +50,7 @@ interface StopRequest {
 
 /** The stop order, and whether they can be stopped. A container that has failed since counts as running. */
 export async function planStops(
-  access: HostAccess & { readonly stateDir: string },
+  access: HostScope,
   { containers, before, names, stopsPaused }: StopRequest,
   options: JobOptions,
 ): Promise<Stops> {
@@ -113,7 +113,7 @@ interface StopsAt {
 
 /** Names of those that have to be stopped for work at the places, in order, or why that is not possible. */
 export async function planStopsAt(
-  access: HostAccess & { readonly stateDir: string },
+  access: HostScope,
   { containers, places }: StopsAt,
   options: JobOptions,
 ): Promise<PlannedStops> {

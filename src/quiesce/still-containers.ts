@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Container, ContainerIdentity, Containers } from '../hosts/containers.ts';
-import type { Host, HostAccess } from '../hosts/host.ts';
+import type { Host, HostScope } from '../hosts/host.ts';
 import { errorInWords } from '../lib/known-error.ts';
 import { AppError, errorMessage } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
@@ -113,18 +113,13 @@ export interface StillContainers extends AsyncDisposable {
   leave(why?: unknown): Promise<void>;
 }
 
-/** What holding containers needs: their host, and the folder of the journals. */
-export interface QuiesceMeans extends HostAccess {
-  readonly stateDir: string;
-}
-
 /**
  * Pauses or stops what runs of the containers, dependants first, a Swarm service as a whole. Records durably
  * what was running before it touches the first, so that the next start brings it back after a kill. When it
  * throws, all is as it was before, or the error says what is not.
  */
 export async function makeStill(
-  means: QuiesceMeans,
+  means: HostScope,
   request: StillRequest,
   options: JobOptions,
 ): Promise<StillContainers> {

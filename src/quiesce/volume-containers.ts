@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import type { Container, ContainerMount } from '../hosts/containers.ts';
-import type { HostAccess } from '../hosts/host.ts';
+import type { HostAccess, HostScope } from '../hosts/host.ts';
 import { type MountPoint, readMounts } from '../lib/mountinfo.ts';
 import { requireAnswer } from '../lib/require-answer.ts';
 import { fromText } from '../model/byte-string.ts';
@@ -98,7 +98,7 @@ export async function lookAround(
  * patience.
  */
 export async function lookAroundFree(
-  access: HostAccess & { readonly stateDir: string },
+  access: HostScope,
   places: readonly Place[],
   options: JobOptions & { readonly patienceMs?: number | undefined },
 ): Promise<Surroundings> {

@@ -1,3 +1,4 @@
+import type { VolumeScope } from '../leases/index.ts';
 import { lstat, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { JobOptions } from '../activity/index.ts';
@@ -16,7 +17,6 @@ import { isEmptyData } from '../quiesce/index.ts';
 import { nameNow, compareTrees } from '../snapshots/index.ts';
 import { recordedVolume } from './as-recorded.ts';
 import { settlePath, settleVolume } from './settle.ts';
-import type { SettleScope } from './settle-streamed.ts';
 import { canKeepBeside } from './stage.ts';
 
 /** Where the data goes. */
@@ -61,7 +61,7 @@ export interface DestinationChoice {
 
 /** Decides where a snapshot goes; creates nothing. */
 export async function chooseDestination(
-  scope: SettleScope,
+  scope: VolumeScope,
   asked: DestinationRequest,
   options: JobOptions,
 ): Promise<DestinationChoice> {
@@ -103,7 +103,7 @@ export async function chooseDestination(
 
 /** Back to where it came from: the existing volume, or a new one as recorded. */
 async function chooseOwnVolume(
-  scope: SettleScope,
+  scope: VolumeScope,
   asked: DestinationRequest & { readonly recorded: VolumeDescription },
   options: JobOptions,
 ): Promise<DestinationChoice> {
@@ -120,7 +120,7 @@ async function chooseOwnVolume(
 
 /** Into another volume, which must be new or empty: a copy never replaces data. */
 async function chooseOtherVolume(
-  scope: SettleScope,
+  scope: VolumeScope,
   asked: DestinationRequest & { readonly name: string },
   options: JobOptions,
 ): Promise<DestinationChoice> {
@@ -161,7 +161,7 @@ function ownLabels(recorded: VolumeDescription | undefined): Record<string, stri
 }
 
 async function volumeDestination(
-  scope: SettleScope,
+  scope: VolumeScope,
   volume: Volume,
   options: JobOptions,
 ): Promise<Extract<Destination, { kind: 'volume' }>> {

@@ -1,7 +1,7 @@
 import { knownError } from '../lib/known-error.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import type { AuditLog, JobOptions } from '../activity/index.ts';
+import type { JobOptions, LoggedState } from '../activity/index.ts';
 import { planRestore } from './restore-plan.ts';
 import { applyRestoreHeld } from './restore.ts';
 import { findContext, findSavedAs, type SnapshotAccess } from '../snapshots/index.ts';
@@ -17,14 +17,9 @@ export interface RecoveredVolume {
   readonly error: string | undefined;
 }
 
-interface StreamedAccess extends SnapshotAccess {
-  readonly stateDir: string;
-  readonly log: AuditLog;
-}
-
 /** Puts the old data back into volumes that are half restored. Saves their current data first. */
 export async function recoverStreamed(
-  access: StreamedAccess,
+  access: SnapshotAccess & LoggedState,
   options: JobOptions,
 ): Promise<RecoveredVolume[]> {
   const volumes: RecoveredVolume[] = [];
@@ -50,7 +45,7 @@ export async function recoverStreamed(
 
 /** Returns the id of the snapshot that is in the volume again. */
 async function putBack(
-  access: StreamedAccess,
+  access: SnapshotAccess & LoggedState,
   journal: StreamedJournal,
   options: JobOptions,
 ): Promise<string> {

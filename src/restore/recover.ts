@@ -1,4 +1,4 @@
-import type { Host } from '../hosts/host.ts';
+import type { Host, HostScope } from '../hosts/host.ts';
 import { errorInWords } from '../lib/known-error.ts';
 import { isAppError } from '../model/errors.ts';
 import {
@@ -11,7 +11,6 @@ import {
   putBackLeft,
   type PutBackLeftOptions,
   recoverHooks,
-  type QuiesceMeans,
   type RecoverHooksOptions,
   takeLeftJournals,
   tellOfHooks,
@@ -54,7 +53,7 @@ export interface RecoverOptions extends PutBackLeftOptions {
  * what was stopped stays stopped. Leaves jobs under way alone. May be repeated.
  */
 export async function recoverApps(
-  { stateDir, host: openHost }: QuiesceMeans,
+  { stateDir, host: openHost }: HostScope,
   options: RecoverOptions,
 ): Promise<Omit<RecoverReport, 'hooks'>> {
   const jobs: RecoveredJob[] = [];

@@ -1,8 +1,9 @@
 import path from 'node:path';
-import type { JobOptions, Notifier } from '../activity/index.ts';
-import type { LeaseAccess } from '../leases/index.ts';
-import type { Host } from '../hosts/host.ts';
+import type { JobOptions } from '../activity/index.ts';
+import type { VolumeAccess } from '../leases/index.ts';
+import type { HostScope } from '../hosts/host.ts';
 import { namesIn } from '../lib/folder-names.ts';
+import type { HookMeans } from '../quiesce/index.ts';
 import { recoverAppsAtStart, type RecoverReport } from './recover.ts';
 import { settleAll, type SettleOptions } from './settle.ts';
 
@@ -13,15 +14,9 @@ export async function isAnythingLeft(stateDir: string): Promise<boolean> {
   return await isAnythingIn(stateDir, ['journal', 'undo', 'trials', 'journal-apps', 'journal-hooks']);
 }
 
-/** A host, and the state folder that says what was at work there. */
-interface HostState {
-  readonly host: Host;
-  readonly stateDir: string;
-}
-
 export interface HostRecovery extends Pick<SettleOptions, 'onNote' | 'managed'> {
   /** Removes what drills have left. */
-  readonly removeTrials: (at: HostState, options: JobOptions) => Promise<unknown>;
+  readonly removeTrials: (scope: HostScope, options: JobOptions) => Promise<unknown>;
 }
 
 /**
@@ -31,16 +26,14 @@ export interface HostRecovery extends Pick<SettleOptions, 'onNote' | 'managed'> 
  * the state folder cannot be read or written.
  */
 export async function recoverHost(
-  { stateDir, catalog, notifier }: LeaseAccess & { readonly notifier: () => Promise<Notifier> },
-  host: Host,
+  access: VolumeAccess & HookMeans,
   { managed, removeTrials, onNote }: HostRecovery,
 ): Promise<RecoverReport> {
-  const on = { stateDir, host: async () => host };
-  if (await isAnythingIn(stateDir, ['journal', 'undo']))
-    await settleAll({ ...on, catalog }, { managed, onNote });
-  if (await isAnythingIn(stateDir, ['trials'])) await removeTrials({ stateDir, host }, { onNote });
+  const { stateDir } = access;
+  if (await isAnythingIn(stateDir, ['journal', 'undo'])) await settleAll(access, { managed, onNote });
+  if (await isAnythingIn(stateDir, ['trials'])) await removeTrials(access, { onNote });
   if (!(await isAnythingIn(stateDir, ['journal-apps', 'journal-hooks']))) return nothingRecovered;
-  return await recoverAppsAtStart({ ...on, notifier }, { onNote });
+  return await recoverAppsAtStart(access, { onNote });
 }
 
 /**
@@ -48,13 +41,12 @@ export async function recoverHost(
  * waiting for these volumes.
  */
 export async function recoverOwnVolumes(
-  { stateDir, catalog }: LeaseAccess,
-  host: Host,
+  access: VolumeAccess,
   { managed, onNote }: Pick<SettleOptions, 'onNote' | 'managed'>,
 ): Promise<void> {
-  if (!(await isAnythingIn(stateDir, ['journal', 'undo']))) return;
-  const ofHost = (await host.info()).identity;
-  await settleAll({ stateDir, catalog, host: async () => host }, { managed, onNote, ofHost });
+  if (!(await isAnythingIn(access.stateDir, ['journal', 'undo']))) return;
+  const { identity: ofHost } = await (await access.host()).info();
+  await settleAll(access, { managed, onNote, ofHost });
 }
 
 async function isAnythingIn(stateDir: string, folders: readonly string[]): Promise<boolean> {

@@ -1,10 +1,10 @@
 import { AppError, errorMessage } from '../model/errors.ts';
 import type { JobOptions } from '../activity/index.ts';
-import type { HostAccess } from '../hosts/host.ts';
+import type { HostAccess, HostScope } from '../hosts/host.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Volume } from '../model/volume.ts';
-import { type QuiesceMeans, refuseActive } from '../quiesce/index.ts';
+import { refuseActive } from '../quiesce/index.ts';
 import type { FillResult } from './fill-directory.ts';
 import { fillStream, readThrough, hintOfRoot } from './fill-stream.ts';
 import type { RestorePlan, RestoreScope } from './restore-plan.ts';
@@ -129,7 +129,7 @@ export async function beginStreamedOf(
 
 /** The data is restored: a failure to record this is only noted. */
 export async function noteWhole(
-  at: QuiesceMeans,
+  at: HostScope,
   plans: readonly RestorePlan[],
   options: JobOptions,
 ): Promise<void> {
@@ -142,7 +142,7 @@ export async function noteWhole(
 }
 
 /** After a failure: a volume that was made for the restore, and is gone with it, is not half restored. */
-export async function noteGone(at: QuiesceMeans, plans: readonly RestorePlan[]): Promise<void> {
+export async function noteGone(at: HostScope, plans: readonly RestorePlan[]): Promise<void> {
   for (const plan of plans) {
     if (plan.destination.kind !== 'new-volume') continue;
     try {
@@ -154,7 +154,7 @@ export async function noteGone(at: QuiesceMeans, plans: readonly RestorePlan[]):
 }
 
 /** The whole volume is restored, which also ends what an earlier restore left half done. */
-async function endStreamedOf(at: QuiesceMeans, plan: RestorePlan): Promise<void> {
+async function endStreamedOf(at: HostScope, plan: RestorePlan): Promise<void> {
   if (plan.destination.kind === 'directory' || plan.path !== '') return;
   await endStreamed(at.stateDir, await placeOf(at, plan));
 }

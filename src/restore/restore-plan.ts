@@ -2,7 +2,7 @@ import { realpath, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import type { JobOptions } from '../activity/index.ts';
 import { ownFoldersBelow, summarize, type RestoreChanges } from '../backup/index.ts';
-import type { HostAccess } from '../hosts/host.ts';
+import type { HostAccess, HostScope } from '../hosts/host.ts';
 import { nameOf } from '../lib/on-disk.ts';
 import { type ByteString, fromText, toPath, toText } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
@@ -19,7 +19,6 @@ import {
   pathConsumers,
   planStopsAt,
   type PlannedStops,
-  type QuiesceMeans,
 } from '../quiesce/index.ts';
 import type { Repository, SnapshotEntry } from '../repository/index.ts';
 import {
@@ -248,11 +247,7 @@ async function withLiveData<T>(
 }
 
 /** Which containers have to be stopped, or why they cannot be. */
-async function stopsOf(
-  at: QuiesceMeans,
-  destination: Destination,
-  options: JobOptions,
-): Promise<PlannedStops> {
+async function stopsOf(at: HostScope, destination: Destination, options: JobOptions): Promise<PlannedStops> {
   const consumers = await consumersOf(at, destination, options);
   const refusal = activeRefusal(destination.name, consumers);
   if (destination.kind === 'new-volume') return { names: [], refusal: undefined };

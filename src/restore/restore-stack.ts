@@ -1,8 +1,8 @@
 import type { JobOptions } from '../activity/index.ts';
-import type { Host } from '../hosts/host.ts';
+import type { Host, HostScope } from '../hosts/host.ts';
 import type { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { type Place, type PlannedStops, planStopsAt, type QuiesceMeans } from '../quiesce/index.ts';
+import { type Place, type PlannedStops, planStopsAt } from '../quiesce/index.ts';
 import { findContext } from '../snapshots/index.ts';
 import { chooseRestorePoint, type RestorePoint } from './choose-restore-point.ts';
 import { type ConfigPlan, planConfigRestore } from './plan-config-restore.ts';
@@ -87,7 +87,7 @@ interface StackWork {
  * back without the files.
  */
 async function planStackStops(
-  at: QuiesceMeans,
+  at: HostScope,
   { host: { containers }, plans, config }: StackWork,
   options: JobOptions,
 ): Promise<{ readonly config: ConfigPlan; readonly stops: PlannedStops }> {

@@ -1,4 +1,4 @@
-import type { AuditLog, JobOptions } from '../activity/index.ts';
+import type { JobOptions, LoggedState } from '../activity/index.ts';
 import type { HostAccess, StreamData } from '../hosts/host.ts';
 import { takeLeases } from '../leases/index.ts';
 import { knownError } from '../lib/known-error.ts';
@@ -15,6 +15,7 @@ import { beginStreamedOf, noteGone, noteWhole, replaceStreamed } from './replace
 import { type MemberRequest, openReplacement } from './replacement.ts';
 import { identityOf, isPath, keepLineages } from './restore-lineage.ts';
 import type { RestorePlan, RestoreScope } from './restore-plan.ts';
+import type { SnapshotSources } from '../snapshots/index.ts';
 import { type Saved, saveAgain, saveFirst } from './save-safety.ts';
 import { stoppedOr, findAiling, type LiveSwapReport, swapLive } from './swap-live.ts';
 
@@ -38,9 +39,7 @@ export interface RestoreReport {
   readonly keptForMs: number;
 }
 
-export interface ApplyScope extends RestoreScope {
-  readonly log: AuditLog;
-}
+export type ApplyScope = SnapshotSources & LoggedState;
 
 /** Carries out a plan under a lease on the destination. On failure the destination stays as it was. */
 export async function applyRestore(

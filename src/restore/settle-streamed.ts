@@ -1,10 +1,8 @@
 import { knownError } from '../lib/known-error.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import type { HostAccess } from '../hosts/host.ts';
-import type { QuiesceMeans } from '../quiesce/index.ts';
-import type { Catalog } from '../catalog/catalog.ts';
-import { type LeaseAccess, takeLeases, volumeIdentity } from '../leases/index.ts';
+import type { HostAccess, HostScope } from '../hosts/host.ts';
+import { takeLeases, type VolumeAccess, volumeIdentity, type VolumeScope } from '../leases/index.ts';
 import type { JobOptions } from '../activity/index.ts';
 import {
   endStreamed,
@@ -16,23 +14,12 @@ import {
   type StreamedPlace,
 } from './streamed-journal.ts';
 
-/** Where journals are, whose leases are taken, and which engine's containers run. */
-export interface SettleScope extends HostAccess {
-  readonly stateDir: string;
-  readonly catalog: Catalog;
-}
-
-/** The same, with a catalog that is not opened before there is something to settle. */
-export interface SettleAccess extends LeaseAccess, HostAccess {
-  readonly host: HostAccess['host'];
-}
-
 /**
  * Reports which volumes a restore through their engine has left half restored. Recovering them takes a
  * repository and time, and replaces the current data, so `recoverStreamed` does it only on request.
  */
 export async function tellOfStreamed(
-  access: SettleAccess,
+  access: VolumeAccess,
   options: JobOptions & { readonly ofHost?: string | undefined },
 ): Promise<void> {
   for (const journal of await listStreamed(access.stateDir, noteOfDamaged(options))) {
@@ -57,7 +44,7 @@ export function noteOfDamaged({ onNote }: JobOptions): (error: unknown) => void 
  * Called with the lease held on a volume that was made for a failed restore: where the volume is gone,
  * nothing is half restored.
  */
-export async function endWhereGone(at: QuiesceMeans, place: StreamedPlace): Promise<void> {
+export async function endWhereGone(at: HostScope, place: StreamedPlace): Promise<void> {
   const journal = await findStreamed(at.stateDir, place);
   if (journal !== undefined && (await isGone(at, journal))) await endStreamed(at.stateDir, journal);
 }
@@ -80,7 +67,7 @@ interface StreamedWork {
 
 /** Runs the work only if no process holds the volume and the journal is still there. */
 export async function whenLeft(
-  scope: SettleScope,
+  scope: VolumeScope,
   { seen, work }: StreamedWork,
   options: JobOptions,
 ): Promise<void> {

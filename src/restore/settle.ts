@@ -1,11 +1,13 @@
 import type { JobOptions } from '../activity/index.ts';
-import type { Host, HostAccess } from '../hosts/host.ts';
+import type { Host, HostAccess, HostScope } from '../hosts/host.ts';
 import {
   type LeaseScope,
   openLeaseScope,
   pathIdentity,
   takeLeases,
+  type VolumeAccess,
   volumeIdentity,
+  type VolumeScope,
 } from '../leases/index.ts';
 import { errorInWords } from '../lib/known-error.ts';
 import { AppError, isAppError } from '../model/errors.ts';
@@ -18,19 +20,13 @@ import {
   makeStill,
   planStops,
   putBack,
-  type QuiesceMeans,
   startOnce,
 } from '../quiesce/index.ts';
 import type { BackupTarget, ManagedVolumes } from '../volumes/index.ts';
 import { dropExpired, followMoved } from './kept-for-undo.ts';
 import { commitAll, dropAll, isAllSwapped, takeAllBack } from './replacement.ts';
 import { type RestoreJournal, listJournals, readJournal, refusalOf } from './restore-journal.ts';
-import {
-  refuseHalfRestored,
-  type SettleAccess,
-  type SettleScope,
-  tellOfStreamed,
-} from './settle-streamed.ts';
+import { refuseHalfRestored, tellOfStreamed } from './settle-streamed.ts';
 
 export interface SettleOptions extends JobOptions {
   /** Only what was restored on the host of this identity. */
@@ -44,7 +40,7 @@ export interface SettleOptions extends JobOptions {
  * the new data wins, as a whole. What cannot be settled now is reported and stays for the next time; a
  * restore under way is left alone. Drops data kept for an undo that has expired.
  */
-export async function settleAll(access: SettleAccess, options: SettleOptions): Promise<void> {
+export async function settleAll(access: VolumeAccess, options: SettleOptions): Promise<void> {
   const note = (what: string, error: unknown): void =>
     options.onNote?.(
       `What an interrupted restore has left${what} cannot be put right: ${errorInWords(error)}`,
@@ -56,8 +52,7 @@ export async function settleAll(access: SettleAccess, options: SettleOptions): P
   for (const journal of journals) {
     if (options.ofHost !== undefined && journal.hostIdentity !== options.ofHost) continue;
     try {
-      const scope = { ...(await openLeaseScope(access)), host: access.host };
-      await settleJournal(scope, { journal, held: [] }, options);
+      await settleJournal(await openLeaseScope(access), { journal, held: [] }, options);
     } catch (error) {
       if (!isAppError(error, 'locked')) note(` of ${namesOf(journal)}`, error);
     }
@@ -70,21 +65,21 @@ export async function settleAll(access: SettleAccess, options: SettleOptions): P
 }
 
 /** Settles what a killed restore left of a volume. */
-export async function settleVolume(scope: SettleScope, volume: Volume, options: JobOptions): Promise<void> {
+export async function settleVolume(scope: VolumeScope, volume: Volume, options: JobOptions): Promise<void> {
   const host = await (await scope.host()).info({ signal: options.signal });
   const identity = volumeIdentity(scope.catalog, { hostIdentity: host.identity, name: volume.name });
   await settleIdentity(scope, { identity, held: [] }, options);
 }
 
 /** Like `settleVolume`, for a directory. */
-export async function settlePath(scope: SettleScope, path: string, options: JobOptions): Promise<void> {
+export async function settlePath(scope: VolumeScope, path: string, options: JobOptions): Promise<void> {
   const identity = pathIdentity(scope.catalog, path);
   await settleIdentity(scope, { identity, held: [] }, options);
 }
 
 /** The same for a caller that already holds the lease. */
 export async function settleHeld(
-  scope: SettleScope,
+  scope: VolumeScope,
   target: BackupTarget,
   options: JobOptions,
 ): Promise<void> {
@@ -99,7 +94,7 @@ export async function settleHeld(
 }
 
 async function settleIdentity(
-  scope: SettleScope,
+  scope: VolumeScope,
   { identity, held }: { readonly identity: string; readonly held: readonly string[] },
   options: JobOptions,
 ): Promise<void> {
@@ -122,7 +117,7 @@ const words = {
 } as const;
 
 async function settleJournal(
-  scope: LeaseScope & HostAccess,
+  scope: LeaseScope & HostScope,
   { journal: seen, held }: Unsettled,
   options: JobOptions,
 ): Promise<void> {
@@ -157,11 +152,7 @@ interface Settled {
 const unprovenNote =
   ' Whether the containers are well on it was not waited for: "holdfast undo" brings the old data back.';
 
-async function settleLeased(
-  at: QuiesceMeans,
-  journal: RestoreJournal,
-  options: JobOptions,
-): Promise<Settled> {
+async function settleLeased(at: HostScope, journal: RestoreJournal, options: JobOptions): Promise<Settled> {
   const { stateDir } = at;
   if (journal.step === 'staging') {
     const wentBack = ranBefore(journal);
@@ -180,14 +171,14 @@ async function settleLeased(
 }
 
 /** Removes what was made for the restore. Another engine may have a volume of the same name. */
-async function cleanUp(at: QuiesceMeans, journal: RestoreJournal, options: JobOptions): Promise<void> {
+async function cleanUp(at: HostScope, journal: RestoreJournal, options: JobOptions): Promise<void> {
   if (journal.members.some(({ isCreated }) => isCreated)) await hostOf(at, journal, true);
   await dropAll(at.stateDir, journal);
   await removeCreated(at, journal, options);
 }
 
 /** Brings back the old data, with nothing running on it, then starts what ran before. */
-async function goBack(at: QuiesceMeans, journal: RestoreJournal, options: JobOptions): Promise<void> {
+async function goBack(at: HostScope, journal: RestoreJournal, options: JobOptions): Promise<void> {
   const host = await hostOf(at, journal, ranBefore(journal));
   const containers = host?.containers;
   const up = containers === undefined ? [] : (await findConsumers(at, journal.members, options)).filter(isUp);
@@ -213,7 +204,7 @@ function ranBefore({ levels }: RestoreJournal): boolean {
 
 /** The data is whole, so a container that cannot be started must not block backups. Returns why it cannot. */
 async function tryToStart(
-  at: QuiesceMeans,
+  at: HostScope,
   journal: RestoreJournal,
   options: JobOptions,
 ): Promise<string | undefined> {

@@ -1,4 +1,4 @@
-import type { HostAccess } from '../hosts/host.ts';
+import type { HostAccess, HostScope } from '../hosts/host.ts';
 import { AppError, errorMessage, isAppError } from '../model/errors.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobOptions } from '../activity/index.ts';
@@ -15,7 +15,6 @@ import {
   type Place,
   type StillContainers,
   noteRefusal,
-  type QuiesceMeans,
 } from '../quiesce/index.ts';
 import type { Replacement } from './replacement.ts';
 import { refusalOf } from './restore-journal.ts';
@@ -49,11 +48,7 @@ export interface LiveSwapReport {
  * is always known what ran; the restore's journal says on which data it is to run, and is read first after a
  * kill.
  */
-export async function swapLive(
-  at: QuiesceMeans,
-  swap: LiveSwap,
-  options: JobOptions,
-): Promise<LiveSwapReport> {
+export async function swapLive(at: HostScope, swap: LiveSwap, options: JobOptions): Promise<LiveSwapReport> {
   const containers = await containersOf(at, swap.places, options);
   if (containers === undefined) {
     await swap.fill?.();
@@ -106,7 +101,7 @@ async function containersOf(
 
 /** What ran and has to be started again, even if others have started or stopped it meanwhile. */
 async function levelsOf(
-  at: QuiesceMeans,
+  at: HostScope,
   { containers, before, swap }: Pick<Live, 'containers' | 'before' | 'swap'>,
   options: JobOptions,
 ): Promise<readonly (readonly AppStep[])[]> {
@@ -243,7 +238,7 @@ interface LiveSwap {
 }
 
 interface Live {
-  readonly at: QuiesceMeans;
+  readonly at: HostScope;
   readonly swap: LiveSwap;
   readonly containers: Containers;
   readonly before: readonly Container[];

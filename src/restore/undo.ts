@@ -1,8 +1,9 @@
+import type { HostAccess } from '../hosts/host.ts';
 import path from 'node:path';
-import type { AuditLog, JobOptions } from '../activity/index.ts';
+import type { AuditLog, JobOptions, LoggedState } from '../activity/index.ts';
 import { isLedAway, summarize, type RestoreChanges } from '../backup/index.ts';
 import { trialPrefix } from '../hosts/containers.ts';
-import { type LeaseAccess, openLeaseScope, takeLeases } from '../leases/index.ts';
+import { openLeaseScope, takeLeases, type VolumeAccess } from '../leases/index.ts';
 import { knownError } from '../lib/known-error.ts';
 import { toText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
@@ -10,7 +11,7 @@ import { localTime } from '../model/local-time.ts';
 import type { LogEvent } from '../model/log-entry.ts';
 import { quote } from '../model/quote.ts';
 import { parseTarget } from '../model/target.ts';
-import { liveEntries, planStopsAt, type QuiesceMeans } from '../quiesce/index.ts';
+import { liveEntries, planStopsAt } from '../quiesce/index.ts';
 import { compareTrees } from '../snapshots/index.ts';
 import { dropUndo, isUndoable, listUndoRecords, type UndoRecord } from '../volumes/index.ts';
 import { openReplacement } from './replacement.ts';
@@ -49,15 +50,9 @@ export interface UndoReport {
   readonly until: string;
 }
 
-/** Kept data, its leases, and the containers that run on the live data. */
-export interface UndoAccess extends LeaseAccess {
-  readonly host: QuiesceMeans['host'];
-  readonly log: AuditLog;
-}
-
 /** Finds out what an undo would do; changes nothing. */
 export async function planUndo(
-  access: QuiesceMeans & { readonly log: AuditLog },
+  access: HostAccess & LoggedState,
   request: UndoRequest,
   options: JobOptions,
 ): Promise<UndoPlan> {
@@ -87,7 +82,7 @@ export async function planUndo(
 
 /** Carries out the plan by the same swap as a restore: a failure leaves everything as it was. */
 export async function applyUndo(
-  access: UndoAccess,
+  access: VolumeAccess & LoggedState,
   plan: UndoPlan,
   options: JobOptions,
 ): Promise<UndoReport> {
@@ -142,7 +137,7 @@ export async function listUndo(stateDir: string): Promise<UndoRecord[]> {
 
 /** Deletes the data kept of the named restore. Permanent. */
 export async function dropKept(
-  access: UndoAccess,
+  access: VolumeAccess & LoggedState,
   request: Pick<UndoRequest, 'what'>,
   options: JobOptions,
 ): Promise<UndoRecord[]> {
@@ -158,7 +153,7 @@ export async function dropKept(
 
 /** The records of one restore. */
 async function findRecords(
-  { stateDir, host: openHost, log }: QuiesceMeans & { readonly log: AuditLog },
+  { stateDir, host: openHost, log }: HostAccess & LoggedState,
   what: string | undefined,
   options: JobOptions,
 ): Promise<UndoRecord[]> {

@@ -2,7 +2,7 @@ import type { PruneLimits, PruneSummary } from '../repository/index.ts';
 import { applyForget, type ForgetReport, type ForgetRequest, prepareForget } from './forget.ts';
 import type { ForgetGroup, ForgetPlan, ForgetDecision } from './forget-plan.ts';
 import type { KeepRules, Period } from '../model/keep-rules.ts';
-import type { AuditLog, JobOptions } from '../activity/index.ts';
+import type { JobOptions, LoggedState } from '../activity/index.ts';
 import { openSources, type SnapshotAccess } from '../snapshots/index.ts';
 import { changeTags, type TaggedSnapshot, type TagRequest } from './tag.ts';
 
@@ -28,12 +28,7 @@ export interface ForgetDone {
   readonly pruned?: PruneSummary | undefined;
 }
 
-export interface RetentionAccess extends SnapshotAccess {
-  readonly stateDir: string;
-  readonly log: AuditLog;
-}
-
-export function openRetention(access: RetentionAccess): Retention {
+export function openRetention(access: SnapshotAccess & LoggedState): Retention {
   const { repository, stateDir, log } = access;
   return {
     asJson: { forget: forgetAsJson },

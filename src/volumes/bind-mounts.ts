@@ -2,7 +2,7 @@ import { lstat, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { JobOptions } from '../activity/index.ts';
 import { type Container, trialLabel } from '../hosts/containers.ts';
-import type { HostAccess, HostInfo } from '../hosts/host.ts';
+import type { HostInfo, HostScope } from '../hosts/host.ts';
 import type { Volume } from '../model/volume.ts';
 import { requireAnswer } from '../lib/require-answer.ts';
 import { fromText } from '../model/byte-string.ts';
@@ -126,11 +126,6 @@ const wholes = /^\/(?:|etc|usr|bin|sbin|lib|lib32|lib64|var|var\/lib)$/;
  */
 export function isOfMachine(place: string): boolean {
   return folders.test(place) || files.test(place) || wholes.test(place);
-}
-
-/** A host, and the state folder, which is no data of its containers. */
-export interface HostScope extends HostAccess {
-  readonly stateDir: string;
 }
 
 /** Where containers run, and all that they keep data in. */

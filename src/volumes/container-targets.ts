@@ -1,10 +1,10 @@
 import type { Container } from '../hosts/containers.ts';
-import type { Host } from '../hosts/host.ts';
+import type { Host, HostScope } from '../hosts/host.ts';
 import { AppError } from '../model/errors.ts';
 import { didYouMean, nearNames } from '../model/near-names.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';
-import { type BindMount, listBindMounts, type HostScope } from './bind-mounts.ts';
+import { type BindMount, listBindMounts } from './bind-mounts.ts';
 import type { JobOptions } from '../activity/index.ts';
 
 /** All that one container keeps data in. */

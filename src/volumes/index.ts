@@ -10,7 +10,6 @@ export {
   listBindMounts,
   lookAround,
   type BindMount,
-  type HostScope,
   type RealPlace,
   type Surroundings,
 } from './bind-mounts.ts';

@@ -1,6 +1,6 @@
 import { lstat, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { HostAccess, HostInfo } from '../hosts/host.ts';
+import type { HostAccess, HostInfo, HostScope } from '../hosts/host.ts';
 import { requireAnswer } from '../lib/require-answer.ts';
 import { fromText } from '../model/byte-string.ts';
 import { AppError, errnoOf, isAppError } from '../model/errors.ts';
@@ -9,7 +9,7 @@ import { parseTarget } from '../model/target.ts';
 import type { Volume } from '../model/volume.ts';
 import { didYouMean, nearNames } from '../model/near-names.ts';
 import type { JobOptions } from '../activity/index.ts';
-import { type HostScope, planBindMounts } from './bind-mounts.ts';
+import { planBindMounts } from './bind-mounts.ts';
 import { findContainerData, whySkipped } from './container-targets.ts';
 import { findVolume } from './find-volume.ts';
 

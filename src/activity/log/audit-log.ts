@@ -46,3 +46,9 @@ export interface AuditLog {
   list(filter: LogFilter): Promise<LogEntry[]>;
   verify(options?: { readonly signal?: AbortSignal | undefined }): Promise<LogVerification>;
 }
+
+/** A state folder, and the log in it. */
+export interface LoggedState {
+  readonly stateDir: string;
+  readonly log: AuditLog;
+}

@@ -6,7 +6,7 @@ import { quote } from '../../model/quote.ts';
 import type { SaveProblem, Snapshot, SnapshotSummary } from '../../model/snapshot.ts';
 import { checkTimeZone } from '../../model/local-time.ts';
 import { takeLease } from '../../leases/index.ts';
-import type { AuditLog, JobOptions } from '../../activity/index.ts';
+import type { LoggedState, JobOptions } from '../../activity/index.ts';
 import { compileNamePattern } from './archive-name.ts';
 import { findArchives, type FoundArchive } from './find-archives.ts';
 import { Archive } from './read-archive.ts';
@@ -50,14 +50,9 @@ export interface ImportArchivesReport {
 
 const importedTag = 'imported';
 
-interface ImportAccess extends SnapshotAccess {
-  readonly stateDir: string;
-  readonly log: AuditLog;
-}
+type ImportAccess = SnapshotAccess & LoggedState;
 
-interface ImportMeans extends ArchiveMeans {
-  readonly log: AuditLog;
-}
+type ImportMeans = ArchiveMeans & LoggedState;
 
 /** Turns archives into snapshots with their dates, oldest first. One that fails does not stop the others. */
 export async function importArchives(

@@ -36,10 +36,10 @@ export async function drill(
   request: DrillRequest,
   options: JobOptions,
 ): Promise<DrillReport> {
-  const { repository, catalog, stateDir } = scope;
+  const { repository, catalog } = scope;
   const choice = chooseDrill(request, await findContext(scope, options));
+  await using trial = await openTrial(scope, options);
   const host = await scope.host();
-  await using trial = await openTrial({ stateDir, host }, options);
   const started = performance.now();
   const blank: Findings = {
     target: request.target,

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { trialLabel, trialPrefix } from '../../hosts/containers.ts';
-import type { Host } from '../../hosts/host.ts';
+import type { Host, HostScope } from '../../hosts/host.ts';
 import { tryLockFile } from '../../lib/file-lock.ts';
 import type { JobOptions } from '../../activity/index.ts';
 
@@ -17,16 +17,11 @@ export interface Trial extends AsyncDisposable {
   keep(): void;
 }
 
-/** Where trials run, and where their locks are. */
-interface TrialPlace {
-  readonly host: Host;
-  readonly stateDir: string;
-}
-
 /** Opens a trial. A file lock marks it as under way: recovery tells a killed trial by the missing lock. */
-export async function openTrial({ host, stateDir }: TrialPlace, options: JobOptions): Promise<Trial> {
+export async function openTrial(scope: HostScope, options: JobOptions): Promise<Trial> {
+  const host = await scope.host();
   const id = randomBytes(6).toString('hex');
-  const folder = path.join(stateDir, 'trials');
+  const folder = path.join(scope.stateDir, 'trials');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const file = path.join(folder, `${await prefixOf(host, options)}-${id}`);
   const lock = await tryLockFile(file, { owner: String(process.pid) });
@@ -49,12 +44,13 @@ export async function openTrial({ host, stateDir }: TrialPlace, options: JobOpti
 }
 
 /** Removes what killed trials of this host left. Never touches those under way. Never throws. */
-export async function removeLeftTrials({ host, stateDir }: TrialPlace, options: JobOptions): Promise<number> {
-  const folder = path.join(stateDir, 'trials');
+export async function removeLeftTrials(scope: HostScope, options: JobOptions): Promise<number> {
+  const folder = path.join(scope.stateDir, 'trials');
   let removed = 0;
   try {
     const names = await readdir(folder).catch(() => []);
     if (names.length === 0) return 0;
+    const host = await scope.host();
     const prefix = `${await prefixOf(host, options)}-`;
     for (const name of names.filter((one) => one.startsWith(prefix))) {
       const lock = await tryLockFile(path.join(folder, name), { owner: String(process.pid) });

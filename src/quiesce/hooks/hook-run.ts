@@ -11,7 +11,7 @@ import {
   type OpenHookJournal,
   takeDueHooks,
 } from './hook-journal.ts';
-import type { QuiesceMeans } from '../still-containers.ts';
+import type { HostScope } from '../../hosts/host.ts';
 import { noTarget, outOfReach, runHook } from './run-hook.ts';
 import { tellOfHooks } from './tell-of-hooks.ts';
 
@@ -43,7 +43,7 @@ export interface HooksToRun {
 }
 
 /** What running hooks, keeping failed ones due, and reporting them needs. */
-export interface HookMeans extends QuiesceMeans {
+export interface HookMeans extends HostScope {
   readonly notifier: () => Promise<Notifier>;
 }
 

@@ -9,7 +9,7 @@ import {
   type OpenHookJournal,
   takeLeftHookJournals,
 } from './hook-journal.ts';
-import type { QuiesceMeans } from '../still-containers.ts';
+import type { HostScope } from '../../hosts/host.ts';
 import { findHookTarget, runDueHooks } from './hook-run.ts';
 
 /** A hook that is due after a backup, and could not be run. */
@@ -66,7 +66,7 @@ const goneForMs = 7 * 24 * 60 * minuteMs;
  * hooks of this host. Call it when the containers are back.
  */
 export async function recoverHooks(
-  { stateDir, host: openHost }: QuiesceMeans,
+  { stateDir, host: openHost }: HostScope,
   options: RecoverHooksOptions,
 ): Promise<RecoveredHooks> {
   const found: Found = { ran: [], due: [], notes: [], hadFailed: false, isWaiting: false };

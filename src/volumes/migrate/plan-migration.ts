@@ -4,8 +4,8 @@ import { fromText } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { storageKind } from '../../model/storage-kind.ts';
-import type { Catalog } from '../../catalog/catalog.ts';
-import type { HostScope } from '../bind-mounts.ts';
+import type { VolumeScope } from '../../leases/index.ts';
+import type { HostScope } from '../../hosts/host.ts';
 import type { AuditLog, JobOptions } from '../../activity/index.ts';
 import {
   decideMigration,
@@ -16,8 +16,7 @@ import {
 } from './migration-plan.ts';
 import { findKeptForUndo, findUsers } from './volume-users.ts';
 
-export interface MigrationScope extends HostScope {
-  readonly catalog: Catalog;
+export interface MigrationScope extends VolumeScope {
   readonly log: AuditLog;
   readonly managed: ManagedVolumes;
   /** Makes an id for holds that end with this process. */

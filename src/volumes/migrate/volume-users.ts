@@ -3,8 +3,7 @@ import type { Container } from '../../hosts/containers.ts';
 import type { ManagedVolume } from '../managed/managed-volumes.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { isUndoable, listUndoRecords } from '../undo-records.ts';
-import type { HostAccess } from '../../hosts/host.ts';
-import type { HostScope } from '../bind-mounts.ts';
+import type { HostAccess, HostScope } from '../../hosts/host.ts';
 import type { JobOptions } from '../../activity/index.ts';
 import {
   findHostWriters,

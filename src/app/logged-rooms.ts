@@ -84,83 +84,90 @@ export function loggedRetention(retention: Retention, { log, repository }: Logge
 
 /** Logs keys, copies and repairs. */
 export function loggedUpkeep(upkeep: Upkeep, { log, repository }: LoggedRepository): Upkeep {
-  const told = async (
-    kind: LogKind,
-    message: string,
-    outcome: LogEvent['outcome'] = 'good',
-  ): Promise<LogEvent[]> => [{ kind, outcome, repository: (await repository()).id, message }];
-  const real = async <R>(kind: LogKind, { request, work, words, ended }: RealWork<R>): Promise<R> =>
-    request.dryRun
-      ? await work()
-      : await logged(log, {
-          event: { kind },
-          work,
-          done: (result) => told(kind, words(result), ended?.(result)),
-        });
+  const act = <R>(kind: LogKind, work: () => Promise<R>, said: (result: R) => Said): Promise<R> =>
+    logged(log, {
+      event: { kind },
+      work,
+      done: async (result) => [
+        { kind, outcome: 'good', repository: (await repository()).id, ...said(result) },
+      ],
+    });
+  const unlogged = <R>(_: LogKind, work: () => Promise<R>): Promise<R> => work();
+  const real = ({ dryRun }: { readonly dryRun: boolean }): typeof act => (dryRun ? unlogged : act);
   return {
     ...upkeep,
-    addKey: (asked, options) =>
-      logged(log, {
-        event: { kind: 'key-add' },
-        work: () => upkeep.addKey(asked, options),
-        done: ({ key }) => told('key-add', `Key ${key.id.slice(0, 8)} was added`),
-      }),
-    changeKey: (asked, options) =>
-      logged(log, {
-        event: { kind: 'key-change' },
-        work: () => upkeep.changeKey(asked, options),
-        done: ({ key, removedId }) =>
-          told('key-change', `Key ${key.id.slice(0, 8)} took the place of ${removedId.slice(0, 8)}`),
-      }),
-    removeKey: (start, options) =>
-      logged(log, {
-        event: { kind: 'key-remove' },
-        work: () => upkeep.removeKey(start, options),
-        done: ({ key }) => told('key-remove', `Key ${key.id.slice(0, 8)} was removed`),
-      }),
-    unlock: (request, options) =>
-      real('unlock', {
-        request,
-        work: () => upkeep.unlock(request, options),
-        words: ({ removed }) => `${removed.length} locks removed`,
-      }),
-    repairIndex: (request, options) =>
-      real('repair', {
-        request,
-        work: () => upkeep.repairIndex(request, options),
-        words: () => 'The index was repaired',
-      }),
-    repairPacks: (request, options) =>
-      real('repair', {
-        request,
-        work: () => upkeep.repairPacks(request, options),
-        words: ({ packs, lostBlobs }) =>
-          `${packs.length} packs taken out, ${lostBlobs.length} blobs lost with them`,
-      }),
-    repairSnapshots: (request, options) =>
-      real('repair', {
-        request,
-        work: () => upkeep.repairSnapshots(request, options),
-        words: () => `Snapshots were repaired${request.forget ? ', and the damaged ones forgotten' : ''}`,
-      }),
-    copy: (request, options) =>
-      real('copy', {
-        request,
-        work: () => upkeep.copy(request, options),
-        words: ({ copied, failed }) =>
-          `${copied.length} snapshots copied to ${quote(request.to.repository)}, ${failed.length} failed`,
-        ended: ({ copied, failed }) =>
-          failed.length === 0 ? 'good' : copied.length === 0 ? 'failed' : 'partial',
-      }),
+    addKey: (...asked) =>
+      act(
+        'key-add',
+        () => upkeep.addKey(...asked),
+        ({ key }) => ({
+          message: `Key ${key.id.slice(0, 8)} was added`,
+        }),
+      ),
+    changeKey: (...asked) =>
+      act(
+        'key-change',
+        () => upkeep.changeKey(...asked),
+        ({ key, removedId }) => ({
+          message: `Key ${key.id.slice(0, 8)} took the place of ${removedId.slice(0, 8)}`,
+        }),
+      ),
+    removeKey: (...asked) =>
+      act(
+        'key-remove',
+        () => upkeep.removeKey(...asked),
+        ({ key }) => ({
+          message: `Key ${key.id.slice(0, 8)} was removed`,
+        }),
+      ),
+    unlock: (...asked) =>
+      real(asked[0])(
+        'unlock',
+        () => upkeep.unlock(...asked),
+        ({ removed }) => ({
+          message: `${removed.length} locks removed`,
+        }),
+      ),
+    repairIndex: (...asked) =>
+      real(asked[0])(
+        'repair',
+        () => upkeep.repairIndex(...asked),
+        () => ({
+          message: 'The index was repaired',
+        }),
+      ),
+    repairPacks: (...asked) =>
+      real(asked[0])(
+        'repair',
+        () => upkeep.repairPacks(...asked),
+        ({ packs, lostBlobs }) => ({
+          message: `${packs.length} packs taken out, ${lostBlobs.length} blobs lost with them`,
+        }),
+      ),
+    repairSnapshots: (...asked) =>
+      real(asked[0])(
+        'repair',
+        () => upkeep.repairSnapshots(...asked),
+        () => ({
+          message: `Snapshots were repaired${asked[0].forget ? ', and the damaged ones forgotten' : ''}`,
+        }),
+      ),
+    copy: (...asked) =>
+      real(asked[0])(
+        'copy',
+        () => upkeep.copy(...asked),
+        ({ copied, failed }) => ({
+          message: `${copied.length} snapshots copied to ${quote(asked[0].to.repository)}, ${failed.length} failed`,
+          outcome: failed.length === 0 ? 'good' : copied.length === 0 ? 'failed' : 'partial',
+        }),
+      ),
   };
 }
 
-interface RealWork<R> {
-  readonly request: { readonly dryRun: boolean };
-  readonly work: () => Promise<R>;
-  readonly words: (result: R) => string;
+interface Said {
+  readonly message: string;
   /** Default: good. */
-  readonly ended?: (result: R) => LogEvent['outcome'];
+  readonly outcome?: LogEvent['outcome'];
 }
 
 /** Logs a repository that is made or taken over, and every failure of it. */
