@@ -82,92 +82,56 @@ export function loggedRetention(retention: Retention, { log, repository }: Logge
   };
 }
 
-/** Logs keys, copies and repairs. */
+/** Logs keys, copies and repairs; what a dry run would do is no event. */
 export function loggedUpkeep(upkeep: Upkeep, { log, repository }: LoggedRepository): Upkeep {
-  const act = <R>(kind: LogKind, work: () => Promise<R>, said: (result: R) => Said): Promise<R> =>
-    logged(log, {
-      event: { kind },
-      work,
-      done: async (result) => [
-        { kind, outcome: 'good', repository: (await repository()).id, ...said(result) },
-      ],
-    });
-  const unlogged = <R>(_: LogKind, work: () => Promise<R>): Promise<R> => work();
-  const real = ({ dryRun }: { readonly dryRun: boolean }): typeof act => (dryRun ? unlogged : act);
+  const act =
+    <A extends readonly unknown[], R>(kind: LogKind, work: (...asked: A) => Promise<R>, said: Said<A, R>) =>
+    (...asked: A): Promise<R> =>
+      logged(log, {
+        event: { kind },
+        work: () => work(...asked),
+        done: async (result) => [
+          { kind, outcome: 'good', repository: (await repository()).id, ...said(result, ...asked) },
+        ],
+      });
+  const real =
+    <A extends DryOr, R>(kind: LogKind, work: (...asked: A) => Promise<R>, said: Said<A, R>) =>
+    (...asked: A): Promise<R> =>
+      asked[0].dryRun ? work(...asked) : act(kind, work, said)(...asked);
   return {
     ...upkeep,
-    addKey: (...asked) =>
-      act(
-        'key-add',
-        () => upkeep.addKey(...asked),
-        ({ key }) => ({
-          message: `Key ${key.id.slice(0, 8)} was added`,
-        }),
-      ),
-    changeKey: (...asked) =>
-      act(
-        'key-change',
-        () => upkeep.changeKey(...asked),
-        ({ key, removedId }) => ({
-          message: `Key ${key.id.slice(0, 8)} took the place of ${removedId.slice(0, 8)}`,
-        }),
-      ),
-    removeKey: (...asked) =>
-      act(
-        'key-remove',
-        () => upkeep.removeKey(...asked),
-        ({ key }) => ({
-          message: `Key ${key.id.slice(0, 8)} was removed`,
-        }),
-      ),
-    unlock: (...asked) =>
-      real(asked[0])(
-        'unlock',
-        () => upkeep.unlock(...asked),
-        ({ removed }) => ({
-          message: `${removed.length} locks removed`,
-        }),
-      ),
-    repairIndex: (...asked) =>
-      real(asked[0])(
-        'repair',
-        () => upkeep.repairIndex(...asked),
-        () => ({
-          message: 'The index was repaired',
-        }),
-      ),
-    repairPacks: (...asked) =>
-      real(asked[0])(
-        'repair',
-        () => upkeep.repairPacks(...asked),
-        ({ packs, lostBlobs }) => ({
-          message: `${packs.length} packs taken out, ${lostBlobs.length} blobs lost with them`,
-        }),
-      ),
-    repairSnapshots: (...asked) =>
-      real(asked[0])(
-        'repair',
-        () => upkeep.repairSnapshots(...asked),
-        () => ({
-          message: `Snapshots were repaired${asked[0].forget ? ', and the damaged ones forgotten' : ''}`,
-        }),
-      ),
-    copy: (...asked) =>
-      real(asked[0])(
-        'copy',
-        () => upkeep.copy(...asked),
-        ({ copied, failed }) => ({
-          message: `${copied.length} snapshots copied to ${quote(asked[0].to.repository)}, ${failed.length} failed`,
-          outcome: failed.length === 0 ? 'good' : copied.length === 0 ? 'failed' : 'partial',
-        }),
-      ),
+    addKey: act('key-add', upkeep.addKey, ({ key }) => ({ message: `Key ${short(key)} was added` })),
+    changeKey: act('key-change', upkeep.changeKey, ({ key, removedId }) => ({
+      message: `Key ${short(key)} took the place of ${removedId.slice(0, 8)}`,
+    })),
+    removeKey: act('key-remove', upkeep.removeKey, ({ key }) => ({
+      message: `Key ${short(key)} was removed`,
+    })),
+    unlock: real('unlock', upkeep.unlock, ({ removed }) => ({ message: `${removed.length} locks removed` })),
+    repairIndex: real('repair', upkeep.repairIndex, () => ({ message: 'The index was repaired' })),
+    repairPacks: real('repair', upkeep.repairPacks, ({ packs, lostBlobs }) => ({
+      message: `${packs.length} packs taken out, ${lostBlobs.length} blobs lost with them`,
+    })),
+    repairSnapshots: real('repair', upkeep.repairSnapshots, (_, { forget }) => ({
+      message: `Snapshots were repaired${forget ? ', and the damaged ones forgotten' : ''}`,
+    })),
+    copy: real('copy', upkeep.copy, ({ copied, failed }, { to }) => ({
+      message: `${copied.length} snapshots copied to ${quote(to.repository)}, ${failed.length} failed`,
+      outcome: failed.length === 0 ? 'good' : copied.length === 0 ? 'failed' : 'partial',
+    })),
   };
 }
 
-interface Said {
-  readonly message: string;
-  /** Default: good. */
-  readonly outcome?: LogEvent['outcome'];
+type DryOr = readonly [{ readonly dryRun: boolean }, ...unknown[]];
+
+/** What to log of a work that succeeded. */
+type Said<A extends readonly unknown[], R> = (
+  result: R,
+  ...asked: A
+) => Pick<LogEvent, 'message'> & Partial<Pick<LogEvent, 'outcome'>>;
+
+function short({ id }: { readonly id: string }): string {
+  return id.slice(0, 8);
 }
 
 /** Logs a repository that is made or taken over, and every failure of it. */

@@ -32,22 +32,25 @@ import {
 /** Maintains the repository itself. */
 export interface Upkeep {
   /** Oldest first. */
-  listKeys(options?: JobOptions): Promise<RepositoryKey[]>;
-  addKey(asked: NewKey, options?: JobOptions): Promise<AddedKey>;
+  readonly listKeys: (options?: JobOptions) => Promise<RepositoryKey[]>;
+  readonly addKey: (asked: NewKey, options?: JobOptions) => Promise<AddedKey>;
   /** Replaces the key in use by a new one. */
-  changeKey(asked: NewKey, options?: JobOptions): Promise<ChangedKey>;
+  readonly changeKey: (asked: NewKey, options?: JobOptions) => Promise<ChangedKey>;
   /** Removes the key whose id has this prefix: never the last one or the one in use. */
-  removeKey(start: string, options?: JobOptions): Promise<RemovedKey>;
+  readonly removeKey: (start: string, options?: JobOptions) => Promise<RemovedKey>;
   /** Removes stale locks, or all of them. */
-  unlock(request: UnlockRequest, options?: JobOptions): Promise<UnlockReport>;
+  readonly unlock: (request: UnlockRequest, options?: JobOptions) => Promise<UnlockReport>;
   /** Rebuilds the index from the packs. */
-  repairIndex(request: IndexRepairRequest, options?: JobOptions): Promise<IndexRepairReport>;
+  readonly repairIndex: (request: IndexRepairRequest, options?: JobOptions) => Promise<IndexRepairReport>;
   /** Saves the whole parts of damaged packs, and removes the packs. */
-  repairPacks(request: PackRepairRequest, options?: JobOptions): Promise<PackRepairReport>;
+  readonly repairPacks: (request: PackRepairRequest, options?: JobOptions) => Promise<PackRepairReport>;
   /** Replaces damaged snapshots by new ones, without what is lost. */
-  repairSnapshots(request: SnapshotRepairRequest, options?: JobOptions): Promise<SnapshotRepairReport>;
+  readonly repairSnapshots: (
+    request: SnapshotRepairRequest,
+    options?: JobOptions,
+  ) => Promise<SnapshotRepairReport>;
   /** Copies snapshots into another repository. */
-  copy(request: CopyRequest, options?: JobOptions): Promise<CopyReport>;
+  readonly copy: (request: CopyRequest, options?: JobOptions) => Promise<CopyReport>;
 }
 
 export interface UpkeepAccess
