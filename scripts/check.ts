@@ -82,7 +82,7 @@ async function checkImports(files: readonly string[]): Promise<string> {
 }
 
 async function checkProduct(files: readonly string[]): Promise<string> {
-  return [...(await proveTestOnlyCode(root)), ...(await findTestOnlyCode(root, files))].join('\n');
+  return [...(await proveTestOnlyCode(root)), ...(await findTestOnlyCode(root))].join('\n');
 }
 
 function checkTexts(files: readonly string[], check: (path: string, text: string) => string[]): string {

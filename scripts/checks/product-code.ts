@@ -1,31 +1,14 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { runCommand } from '../run-command.ts';
 
-/** Folders with code that is not used yet, and why. */
-const mayWait: Readonly<Record<string, string>> = {};
-
 /** Product code that only tests reach, one line each: files of `src` and `bench`, and what they export. */
-export async function findTestOnlyCode(root: string, files: readonly string[]): Promise<string[]> {
+export async function findTestOnlyCode(root: string): Promise<string[]> {
   const found = await reachedByTestsOnly(root, root);
-  const stale = Object.keys(mayWait).filter(
-    (folder) =>
-      !files.some((file) => file.startsWith(folder)) || files.some((file) => uses(root, file, folder)),
+  return found.map(
+    ({ file, name }) => `${file}: only tests reach ${name ?? 'it'}; remove it, or move it to the tests`,
   );
-  return [
-    ...found.map(
-      ({ file, name }) => `${file}: only tests reach ${name ?? 'it'}; remove it, or move it to the tests`,
-    ),
-    ...stale.map(
-      (folder) => `${folder} waits no more: take it out of "mayWait" in scripts/checks/product-code.ts`,
-    ),
-  ];
-}
-
-function uses(root: string, file: string, folder: string): boolean {
-  if (!/^src\/.*\.ts$/.test(file) || file.endsWith('.test.ts') || file.startsWith(folder)) return false;
-  return readFileSync(join(root, file), 'utf8').includes(`/${basename(folder)}/`);
 }
 
 const planted: Readonly<Record<string, string>> = {
@@ -84,11 +67,7 @@ interface KnipIssue {
 
 /** What knip, with the configuration of `root`, reports as unused in `tree` when tests do not count. */
 async function reachedByTestsOnly(root: string, tree: string): Promise<Unreached[]> {
-  const settings = JSON.parse(readFileSync(join(root, 'knip.json'), 'utf8')) as { entry: readonly string[] };
-  const waiting = Object.keys(mayWait).map((folder) => `${folder}**/*.ts!`);
-  const folder = mkdtempSync(join(tmpdir(), 'knip-'));
-  const config = join(folder, 'knip.json');
-  writeFileSync(config, JSON.stringify({ ...settings, entry: [...settings.entry, ...waiting] }));
+  const config = join(root, 'knip.json');
   const knip = [join(root, 'node_modules/knip/bin/knip.js'), '--production', '--config', config];
   const options = [
     '--include',
@@ -101,7 +80,7 @@ async function reachedByTestsOnly(root: string, tree: string): Promise<Unreached
   const { exitCode, output } = await runCommand(process.execPath, [...knip, ...options], {
     cwd: tree,
     env: { ...process.env, NO_COLOR: '1' },
-  }).finally(() => rmSync(folder, { recursive: true }));
+  });
   if (exitCode !== 0) throw new Error(`knip ended with exit code ${exitCode}: ${output}`);
   const { issues } = JSON.parse(output) as { readonly issues: readonly KnipIssue[] };
   return issues.flatMap(({ file, files, exports, types }) => [

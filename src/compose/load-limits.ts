@@ -8,7 +8,7 @@ export const mostFileBytes = 1 << 20;
 const most = {
   files: 500,
   bytes: 16 << 20,
-  values: 1_000_000,
+  values: 300_000,
   characters: 16 << 20,
 };
 

@@ -201,8 +201,17 @@ async function extend(
     found?.kind === 'map'
       ? mergeService(clearedFor(name, found, file.resets), bare, { name, problems: files.problems })
       : bare;
-  file.services.set(name, { ...entry, value: value === found ? value : { ...value, at: service.at } });
-  return value;
+  countValues(value, files);
+  const extended = { ...value, at: service.at };
+  file.services.set(name, { ...entry, value: extended });
+  return extended;
+}
+
+/** What is extended is shared here, but each service is a copy of its own in the end. */
+function countValues(value: Placed, files: ProjectFiles): void {
+  files.limits.value();
+  if (value.kind === 'list') for (const item of value.items) countValues(item, files);
+  if (value.kind === 'map') for (const entry of value.entries.values()) countValues(entry.value, files);
 }
 
 /** A service of a file that another extends; its paths are relative to that file. */

@@ -81,6 +81,11 @@ function compose(content: string, { lines, at, comment }: Composing): Document.P
   const composer = new Composer({ schema: 'failsafe', prettyErrors: false, uniqueKeys: false });
   let [count, isScalarNext] = [0, false];
   lines.addNewLine(0);
+  const control = content.search(controls);
+  if (control !== -1) {
+    const line = content.slice(0, control).split('\n');
+    throw broken({ ...at(0), line: line.length, column: (line.at(-1)?.length ?? 0) + 1 }, 'control characters are not allowed');
+  }
   for (const lexeme of new Lexer().lex(content)) {
     const here = at(parser.offset);
     if (++count > mostLexemes) throw broken(here, 'the file has too many parts');
@@ -98,6 +103,8 @@ function compose(content: string, { lines, at, comment }: Composing): Document.P
   return documents;
 }
 
+/** Those that YAML forbids. */
+const controls = /[\0-\x08\v\f\x0e-\x1f\x7f]/;
 const scalarMark = '\u001f';
 
 function hasManyLines(text: string): boolean {
