@@ -81,7 +81,7 @@ async function checkImports(files: readonly string[]): Promise<string> {
   return [...unproven, ...faults].join('\n');
 }
 
-async function checkProduct(files: readonly string[]): Promise<string> {
+async function checkProduct(): Promise<string> {
   return [...(await proveTestOnlyCode(root)), ...(await findTestOnlyCode(root))].join('\n');
 }
 

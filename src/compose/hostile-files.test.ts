@@ -14,7 +14,10 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-function load(files: Readonly<Record<string, string>>, request: Partial<ComposeRequest> = {}): Promise<ComposeProject> {
+function load(
+  files: Readonly<Record<string, string>>,
+  request: Partial<ComposeRequest> = {},
+): Promise<ComposeProject> {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   return loadProject({ directory: folder, env: {}, ...request });
 }
@@ -43,20 +46,33 @@ describe('a file that would cost too much is refused', () => {
     ['lists in lists', `x-a: ${'['.repeat(50_000)}`, /deeper than 100 levels/],
     ['mappings in mappings', `x-a: ${'{a: '.repeat(50_000)}`, /deeper than 100 levels/],
     ['entries of entries', `x-a:\n  ${'- '.repeat(50_000)}`, /deeper than 100 levels/],
-    ['keys of keys', lines(2000, (index) => `${' '.repeat(index)}a:`).slice(0, 900_000), /deeper than 100 levels/],
-    ['aliases that lie deep', `x-0: &a0 [x]\n${lines(200, (index) => `x-${index + 1}: &a${index + 1} [*a${index}]`)}\n`, /deeper than 100 levels/],
+    [
+      'keys of keys',
+      lines(2000, (index) => `${' '.repeat(index)}a:`).slice(0, 900_000),
+      /deeper than 100 levels/,
+    ],
+    [
+      'aliases that lie deep',
+      `x-0: &a0 [x]\n${lines(200, (index) => `x-${index + 1}: &a${index + 1} [*a${index}]`)}\n`,
+      /deeper than 100 levels/,
+    ],
     ['very many parts', lines(80_000, (index) => `x-${index}: a`).slice(0, 1_000_000), /too many parts/],
     ['a text of very many lines', `x-a: "${'a\n  '.repeat(20_000)}"`, /too many lines/],
     ['more than a mebibyte', `#${'x'.repeat(1 << 20)}`, /larger than 1 MiB/],
     ['anchors without an end', `x-a: ${'&a '.repeat(300_000)}`, /too many parts|one anchor/],
     ['control characters', 'services: { a: { image: "a\u0000" } }', /compose\.yaml:1:27: control characters/],
   ])('%s', async ([, text, message]) => {
-    await expect(only(text)).rejects.toMatchObject({ code: 'usage', message: expect.stringMatching(message) });
+    await expect(only(text)).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringMatching(message),
+    });
   });
 
   test('a chain of variables that double', async () => {
     const env = `A0=${'x'.repeat(1000)}\n${lines(40, (index) => `A${index + 1}=\${A${index}}\${A${index}}`)}\n`;
-    await expect(load({ 'compose.yaml': 'services: { a: { image: $A40 } }', '.env': env })).rejects.toMatchObject({
+    await expect(
+      load({ 'compose.yaml': 'services: { a: { image: $A40 } }', '.env': env }),
+    ).rejects.toMatchObject({
       code: 'usage',
       message: expect.stringContaining('more than 16 MiB of text'),
     });
@@ -64,14 +80,18 @@ describe('a file that would cost too much is refused', () => {
 
   test('a large variable that is filled in everywhere', async () => {
     const text = `services: { a: { image: a, labels: [${'"$BIG$BIG",'.repeat(5000)}] } }`;
-    await expect(load({ 'compose.yaml': text }, { env: { BIG: 'x'.repeat(100_000) } })).rejects.toMatchObject({
-      message: expect.stringContaining('16 MiB of text'),
-    });
+    await expect(load({ 'compose.yaml': text }, { env: { BIG: 'x'.repeat(100_000) } })).rejects.toMatchObject(
+      {
+        message: expect.stringContaining('16 MiB of text'),
+      },
+    );
   });
 
   test('very many services that extend a large one', async () => {
     const base = `services:\n  base:\n    image: a\n    labels:\n${lines(5000, (index) => `      l${index}: v`)}\n`;
-    await expect(only(`${base}\n${lines(1000, (index) => `  s${index}: { extends: base }`)}\n`)).rejects.toMatchObject({
+    await expect(
+      only(`${base}\n${lines(1000, (index) => `  s${index}: { extends: base }`)}\n`),
+    ).rejects.toMatchObject({
       message: expect.stringContaining('more than 300000 values'),
     });
   });
@@ -84,23 +104,34 @@ describe('a file that would cost too much is refused', () => {
         `include: [${index < 29 ? `f${index + 1}.yaml, ./f${index + 1}.yaml` : ''}]\nx-a: [${'a,'.repeat(100)}]\n`,
       ]),
     );
-    await expect(load({ ...files, 'compose.yaml': 'include: [f0.yaml]\n' })).rejects.toMatchObject({ code: 'usage' });
+    await expect(load({ ...files, 'compose.yaml': 'include: [f0.yaml]\n' })).rejects.toMatchObject({
+      code: 'usage',
+    });
   });
 });
 
 describe('what can be told is a problem with its place, and the rest is read', () => {
   const errorsOf = ({ problems }: ComposeProject): string[] =>
-    problems.filter(({ kind }) => kind === 'error').map(({ message, position }) => `${position.line}: ${message}`);
+    problems
+      .filter(({ kind }) => kind === 'error')
+      .map(({ message, position }) => `${position.line}: ${message}`);
 
   test('defaults nested without an end', async () => {
-    const project = await only(`services:\n  a: { image: "${'${A:-'.repeat(2000)}${'}'.repeat(2000)}" }\n  b: { image: b }\n`);
-    expect(errorsOf(project)[0]).toMatch(/^2: error while interpolating services\.a\.image: variables are nested deeper/);
+    const project = await only(
+      `services:\n  a: { image: "${'${A:-'.repeat(2000)}${'}'.repeat(2000)}" }\n  b: { image: b }\n`,
+    );
+    expect(errorsOf(project)[0]).toMatch(
+      /^2: error while interpolating services\.a\.image: variables are nested deeper/,
+    );
     expect(project.services.get('b')?.image).toBe('b');
   });
 
   test('a chain of a thousand services that extend each other', async () => {
     const project = await only(
-      `services:\n  s0: { image: a }\n${lines(1000, (index) => `  s${index + 1}: { extends: s${index} }`).split('\n').toReversed().join('\n')}\n`,
+      `services:\n  s0: { image: a }\n${lines(1000, (index) => `  s${index + 1}: { extends: s${index} }`)
+        .split('\n')
+        .toReversed()
+        .join('\n')}\n`,
     );
     expect(errorsOf(project).some((error) => error.includes('circular reference'))).toBe(true);
     expect(project.services.size).toBe(1001);
@@ -137,7 +168,9 @@ describe('what can be told is a problem with its place, and the rest is read', (
   });
 
   test('names of services that no engine would take', async () => {
-    const project = await only('services: { "a\\e[31m": { image: a }, "../x": { image: b }, __proto__: { image: c } }');
+    const project = await only(
+      'services: { "a\\e[31m": { image: a }, "../x": { image: b }, __proto__: { image: c } }',
+    );
     expect(errorsOf(project)).toEqual([
       String.raw`1: services: the name "a\x1b[31m" is not allowed`,
       '1: services: the name "../x" is not allowed',
@@ -157,17 +190,37 @@ describe('what can be told is a problem with its place, and the rest is read', (
     const project = await only(
       'services: { a: { image: a, volumes: ["../../../../../../../../../etc:/etc", "./a/../../b:/b"] } }',
     );
-    expect(project.services.get('a')?.mounts.map(({ mount }) => mount.type === 'bind' && mount.source)).toEqual([
-      '/etc',
-      join(folder, '../b'),
-    ]);
+    expect(
+      project.services.get('a')?.mounts.map(({ mount }) => mount.type === 'bind' && mount.source),
+    ).toEqual(['/etc', join(folder, '../b')]);
   });
 });
 
 test('any values in any fields cause problems, never another error', async () => {
   const fields = [
-    ...['volumes', 'environment', 'build', 'depends_on', 'extends', 'env_file', 'labels', 'configs', 'secrets', 'tmpfs'],
-    ...['devices', 'networks', 'healthcheck', 'volumes_from', 'network_mode', 'command', 'ports', 'deploy', 'profiles'],
+    ...[
+      'volumes',
+      'environment',
+      'build',
+      'depends_on',
+      'extends',
+      'env_file',
+      'labels',
+      'configs',
+      'secrets',
+      'tmpfs',
+    ],
+    ...[
+      'devices',
+      'networks',
+      'healthcheck',
+      'volumes_from',
+      'network_mode',
+      'command',
+      'ports',
+      'deploy',
+      'profiles',
+    ],
     ...['links', 'privileged', 'user', 'logging', 'ulimits', 'x-y', 'dns', 'cap_add', 'image'],
   ];
   const value = fc.letrec<{ any: unknown }>((tie) => ({
@@ -175,13 +228,26 @@ test('any values in any fields cause problems, never another error', async () =>
       { depthSize: 'small' },
       fc.constantFrom('a', './a:/b', '', '${A}', 'x=y', '/run', 'service:a', null, true, 0, 5, -1.5),
       fc.array(tie('any'), { maxLength: 3 }),
-      fc.dictionary(fc.constantFrom('source', 'target', 'type', 'path', 'a', 'file', 'service', 'test', '<<'), tie('any'), {
-        maxKeys: 3,
-      }),
+      fc.dictionary(
+        fc.constantFrom('source', 'target', 'type', 'path', 'a', 'file', 'service', 'test', '<<'),
+        tie('any'),
+        {
+          maxKeys: 3,
+        },
+      ),
     ),
   })).any;
-  const section = fc.oneof(value, fc.dictionary(fc.constantFrom('a', 'b'), fc.oneof(value, fc.dictionary(fc.constantFrom(...fields), value))));
-  const top = fc.dictionary(fc.constantFrom('services', 'volumes', 'configs', 'secrets', 'networks', 'include', 'name', 'x-z'), section);
+  const section = fc.oneof(
+    value,
+    fc.dictionary(
+      fc.constantFrom('a', 'b'),
+      fc.oneof(value, fc.dictionary(fc.constantFrom(...fields), value)),
+    ),
+  );
+  const top = fc.dictionary(
+    fc.constantFrom('services', 'volumes', 'configs', 'secrets', 'networks', 'include', 'name', 'x-z'),
+    section,
+  );
   await fc.assert(
     fc.asyncProperty(top, top, async (one, other) => {
       const files = { 'compose.yaml': JSON.stringify(one), 'compose.override.yaml': JSON.stringify(other) };

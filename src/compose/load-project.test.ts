@@ -11,7 +11,10 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-function load(files: Readonly<Record<string, string>>, request: Partial<ComposeRequest> = {}): Promise<ComposeProject> {
+function load(
+  files: Readonly<Record<string, string>>,
+  request: Partial<ComposeRequest> = {},
+): Promise<ComposeProject> {
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), text);
@@ -100,7 +103,8 @@ describe('the place of a value', () => {
 
   test('of what does not change stays where it was when a service is extended in its own file', async () => {
     const project = await load({
-      'compose.yaml': 'services:\n  a:\n    image: x\n    volumes: ["/one"]\n  b:\n    extends: a\n    volumes: ["/two"]\n',
+      'compose.yaml':
+        'services:\n  a:\n    image: x\n    volumes: ["/one"]\n  b:\n    extends: a\n    volumes: ["/two"]\n',
     });
     expect(placeIn(project, ['services', 'b'])).toBe('compose.yaml:5:3');
     expect(placeIn(project, ['services', 'b', 'image'])).toBe('compose.yaml:3:5');
@@ -147,13 +151,18 @@ describe('a mount', () => {
       { env: { DIR: 'data' } },
     );
     expect(project.services.get('a')?.mounts).toMatchObject([
-      { raw: './x:/data:ro', mount: { type: 'bind', source: join(folder, 'x'), target: '/data', readOnly: true } },
+      {
+        raw: './x:/data:ro',
+        mount: { type: 'bind', source: join(folder, 'x'), target: '/data', readOnly: true },
+      },
       { raw: '/x/../y', mount: { type: 'volume', target: '/y' } },
     ]);
   });
 
   test('that an entry of the same file hides is told, as Compose takes the last', async () => {
-    const project = await load({ 'compose.yaml': 'services:\n  a:\n    image: a\n    volumes:\n    - /one:/x\n    - /two:/x\n' });
+    const project = await load({
+      'compose.yaml': 'services:\n  a:\n    image: a\n    volumes:\n    - /one:/x\n    - /two:/x\n',
+    });
     expect(project.services.get('a')?.mounts).toMatchObject([{ mount: { source: '/two' } }]);
     expect(project.problems).toMatchObject([
       {
@@ -177,8 +186,16 @@ test('variables that are not set, and an old version, are warnings with their pl
   const project = await load({ 'compose.yaml': 'version: "3"\nservices:\n  a:\n    image: "x:$NOT_SET"\n' });
   expect(project.services.get('a')?.image).toBe('x:');
   expect(project.problems).toMatchObject([
-    { kind: 'warning', message: expect.stringContaining('"NOT_SET" variable is not set'), position: { line: 4, column: 12 } },
-    { kind: 'warning', message: expect.stringContaining('`version` is obsolete'), position: { line: 1, column: 1 } },
+    {
+      kind: 'warning',
+      message: expect.stringContaining('"NOT_SET" variable is not set'),
+      position: { line: 4, column: 12 },
+    },
+    {
+      kind: 'warning',
+      message: expect.stringContaining('`version` is obsolete'),
+      position: { line: 1, column: 1 },
+    },
   ]);
 });
 
@@ -201,6 +218,9 @@ test('services that no profile has are kept apart', async () => {
 });
 
 test('no file at all is "not-found", and a named one that is missing too', async () => {
-  await expect(load({})).rejects.toMatchObject({ code: 'not-found', message: expect.stringContaining('no Compose file') });
+  await expect(load({})).rejects.toMatchObject({
+    code: 'not-found',
+    message: expect.stringContaining('no Compose file'),
+  });
   await expect(load({}, { files: ['gone.yaml'] })).rejects.toMatchObject({ code: 'not-found' });
 });

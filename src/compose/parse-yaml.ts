@@ -84,7 +84,10 @@ function compose(content: string, { lines, at, comment }: Composing): Document.P
   const control = content.search(controls);
   if (control !== -1) {
     const line = content.slice(0, control).split('\n');
-    throw broken({ ...at(0), line: line.length, column: (line.at(-1)?.length ?? 0) + 1 }, 'control characters are not allowed');
+    throw broken(
+      { ...at(0), line: line.length, column: (line.at(-1)?.length ?? 0) + 1 },
+      'control characters are not allowed',
+    );
   }
   for (const lexeme of new Lexer().lex(content)) {
     const here = at(parser.offset);
@@ -104,7 +107,7 @@ function compose(content: string, { lines, at, comment }: Composing): Document.P
 }
 
 /** Those that YAML forbids. */
-const controls = /[\0-\x08\v\f\x0e-\x1f\x7f]/;
+const controls = /[^\P{Cc}\t\n\r\u0085-\u009f]/u;
 const scalarMark = '\u001f';
 
 function hasManyLines(text: string): boolean {
