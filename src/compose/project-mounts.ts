@@ -16,13 +16,43 @@ export interface ProjectMount {
   readonly destination: string;
   readonly path: ComposePath;
   readonly position: Position;
-  /** As it was written. */
+  /** As it was written; undefined for what comes by `volumes_from`. */
   readonly raw: unknown;
 }
 
-/** All mounts of the services that `up` starts, in the order of the project. */
+/** All mounts of the services that `up` starts, in the order of the project, with those of `volumes_from`. */
 export function mountsOf(project: ComposeProject): ProjectMount[] {
-  return [...project.services.values()].flatMap((service) => mountsOfService(project, service));
+  return [...project.services.values()].flatMap((service) => {
+    const own = mountsOfService(project, service);
+    if (service.volumesFrom.length === 0) return own;
+    const found = new Map(own.map((mount) => [mount.destination, mount]));
+    for (const mount of inherited(project, service))
+      if (!found.has(mount.destination)) found.set(mount.destination, mount);
+    return [...own, ...[...found.values()].filter((mount) => !own.includes(mount))];
+  });
+}
+
+/** What `volumes_from` gives a service: volumes and bind mounts of another service, not its memory. */
+function inherited(project: ComposeProject, service: ComposeService): ProjectMount[] {
+  const seen = new Set([service.name]);
+  const from = (next: ComposeService): ProjectMount[] =>
+    next.volumesFrom.flatMap(({ kind, name, readOnly, path, position }) => {
+      const other = kind === 'service' ? project.services.get(name) : undefined;
+      if (other === undefined || seen.has(name)) return [];
+      seen.add(name);
+      const mounts = [...mountsOfService(project, other), ...from(other)];
+      return mounts
+        .filter(({ from: kindOf, mount }) => kindOf === 'volumes' && mount.type !== 'tmpfs')
+        .map((mount) => ({
+          ...mount,
+          service,
+          mount: { ...mount.mount, readOnly: mount.mount.readOnly || readOnly },
+          raw: undefined,
+          path,
+          position,
+        }));
+    });
+  return from(service);
 }
 
 function mountsOfService(project: ComposeProject, service: ComposeService): ProjectMount[] {

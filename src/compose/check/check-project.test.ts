@@ -186,6 +186,44 @@ test('a mount inside of another is hygiene, and inside of a read-only one withou
   ]);
 });
 
+test.each([
+  ['{driver_opts: {typ: nfs}}', 'invalid option: "typ"'],
+  ['{driver_opts: {device: /x}}', 'missing required option: "type"'],
+  ['{driver_opts: {type: nfs, o: addr=nas}}', 'missing required option: "device"'],
+  ['{name: a/b}', 'includes invalid characters'],
+])('a volume %s that the engine would refuse is found before "up"', async (volume, reason) => {
+  const [finding, ...more] = await check(`${web('data:/data')}volumes:\n  data: ${volume}\n`);
+  expect(more).toEqual([]);
+  expect(finding).toMatchObject({ rule: 'refused-volume', message: expect.stringContaining(reason) });
+  // Another driver has options and names of its own.
+  const other = volume.replace('{', '{driver: other, ');
+  expect(await check(`${web('data:/data')}volumes:\n  data: ${other}\n`)).toEqual([]);
+});
+
+test.each([
+  ['{type: bind, source: /etc, target: /x, bind: {propagation: odd}}', 'invalid propagation mode: odd'],
+  ['{type: volume, source: data, target: /x, volume: {subpath: ../out}}', 'subpath must be a relative path'],
+  ['data:relative', 'mount path must be absolute'],
+])('a mount %s that the engine would refuse is found before "up"', async (line, reason) => {
+  const findings = await check(`${web(line, 'data:/data')}volumes: {data: }\n`);
+  expect(findings).toContainEqual(
+    expect.objectContaining({ rule: 'invalid-mount', message: expect.stringContaining(reason) }),
+  );
+});
+
+test('a variable without a value is loss where data lies by it, and hygiene elsewhere', async () => {
+  const yaml = `${web('"$DATA/db:/data"', 'data:/x')}    environment: {A: '$OTHER'}
+volumes:
+  data: {driver_opts: {type: none, o: bind, device: '/$ROOT'}}
+`;
+  const unset = (await check(yaml)).filter(({ message }) => message.includes('variable'));
+  expect(unset.map(({ rule, severity, position }) => [rule, severity, position?.line])).toEqual([
+    ['unset-variable', 'loss', 5],
+    ['unset-variable', 'loss', 9],
+    ['compose-warning', 'hygiene', 7],
+  ]);
+});
+
 test('an unused volume and "version" are hygiene, and a volume of another profile is used', async () => {
   const yaml = `version: '3.8'
 services:

@@ -3,6 +3,7 @@ import { quote } from '../../model/quote.ts';
 import type { ComposeProject } from '../compose-project.ts';
 import type { ProjectFacts } from '../project-facts.ts';
 import { mountsOf } from '../project-mounts.ts';
+import { findEngineRefusals } from './engine-refusals.ts';
 import { findOverlaps } from './overlaps.ts';
 import { findRefusals } from './refusals.ts';
 import { findingOf } from './rules.ts';
@@ -18,6 +19,7 @@ export function checkProject(
 ): Finding[] {
   const findings = [
     ...findRefusals(project),
+    ...findEngineRefusals(project),
     ...findOverlaps(project, facts),
     ...findIgnoredModes(project),
     ...findMissingDevices(project, facts),

@@ -1,10 +1,12 @@
 import type { Finding, FindingSubject } from '../../model/finding.ts';
-import type { ComposeProblem, ComposeProject } from '../compose-project.ts';
+import type { ComposePath, ComposeProblem, ComposeProject } from '../compose-project.ts';
 import { type CheckRule, findingOf } from './rules.ts';
 
 interface Kind {
   readonly rule: CheckRule;
   readonly says: RegExp;
+  /** Where it means that; everywhere by default. */
+  readonly at?: (path: ComposePath) => boolean;
   readonly remedy: string;
 }
 
@@ -32,6 +34,12 @@ const kinds: readonly Kind[] = [
     remedy: 'Write it as SOURCE:TARGET or SOURCE:TARGET:ro, or in the long syntax.',
   },
   {
+    rule: 'unset-variable',
+    says: /variable is not set/,
+    at: ([section, , field]) => field === 'volumes' || (section === 'volumes' && field !== undefined),
+    remedy: 'Set it in ".env" or the environment, or write ${NAME:?} so that "up" fails without it.',
+  },
+  {
     rule: 'obsolete-version',
     says: /`?version`? is obsolete/,
     remedy: 'Take the line away.',
@@ -41,7 +49,7 @@ const kinds: readonly Kind[] = [
 /** What Compose itself says of the project, with what it means. Pure. */
 export function findRefusals(project: ComposeProject): Finding[] {
   return project.problems.map((problem) => {
-    const kind = kinds.find(({ says }) => says.test(problem.message));
+    const kind = kinds.find(({ says, at }) => says.test(problem.message) && at?.(problem.path) !== false);
     return findingOf(kind?.rule ?? (problem.kind === 'error' ? 'refused' : 'compose-warning'), {
       subject: subjectOf(problem, project),
       message: problem.message,

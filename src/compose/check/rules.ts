@@ -134,6 +134,17 @@ export const checkRules = {
     meaning:
       'A file is meant, and an earlier "up" has made a folder of that name: the service cannot start, or goes without its configuration.',
   },
+  'refused-volume': {
+    id: 'HF-C024',
+    severity: 'downtime',
+    meaning: 'Compose takes it, and the engine refuses to make the volume: "up" fails.',
+  },
+  'unset-variable': {
+    id: 'HF-C025',
+    severity: 'loss',
+    meaning:
+      'Compose takes an unset variable for nothing: "${DATA}/db" becomes "/db", so that the data lies elsewhere, and elsewhere again once the variable is set.',
+  },
   'unknown-policy': {
     id: 'HF-C022',
     severity: 'loss',

@@ -33,7 +33,9 @@ function missingSource(mount: ProjectMount, source: string, isMade: boolean): Fi
   if (isFileMeant(mount))
     return findingOf(isMade ? 'folder-for-file' : 'missing-source', {
       ...details,
-      remedy: `Put the ${from === 'volumes' ? 'file' : `file of the ${from.slice(0, -1)}`} there before "up".`,
+      remedy: source.endsWith('.sock')
+        ? 'Start what listens on that socket before "up".'
+        : `Put the ${from === 'volumes' ? 'file' : `file of the ${from.slice(0, -1)}`} there before "up".`,
     });
   return findingOf(isMade ? 'missing-bind-source' : 'missing-source', {
     ...details,

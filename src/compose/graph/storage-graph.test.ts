@@ -59,6 +59,30 @@ test('the graph has every place once, shared volumes once, and the volumes that 
   });
 });
 
+test('a service has the volumes of another by volumes_from, as far as it has nothing at the same path', async () => {
+  using folder = composeFolder({
+    'compose.yaml': `services:
+  base: {image: base, volumes: ['data:/data', 'logs:/logs'], tmpfs: [/tmp]}
+  tool: {image: tool, volumes_from: ['base:ro'], volumes: ['own:/logs']}
+  more: {image: more, volumes_from: [tool]}
+volumes: {data: , logs: , own: }
+`,
+  });
+  const { services, volumes } = buildGraph(await folder.load(), noFacts);
+  const mountsOf = (name: string): unknown =>
+    services
+      .find(({ label }) => label === name)
+      ?.mounts.map(({ target, from, readOnly }) => [target, volumes.find(({ id }) => id === from)?.label, readOnly]);
+  expect(mountsOf('tool')).toEqual([
+    ['/logs', 'shop_own', false],
+    ['/data', 'shop_data', true],
+  ]);
+  expect(mountsOf('more')).toEqual([
+    ['/logs', 'shop_own', false],
+    ['/data', 'shop_data', true],
+  ]);
+});
+
 test('each mount is explained: where it lies, who writes, what survives, what covers it', async () => {
   using folder = composeFolder({ 'compose.yaml': yaml });
   const project = await folder.load();

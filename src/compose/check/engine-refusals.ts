@@ -1,0 +1,72 @@
+import { AppError } from '../../model/errors.ts';
+import type { Finding } from '../../model/finding.ts';
+import { checkMount } from '../../model/mount.ts';
+import { quote } from '../../model/quote.ts';
+import { checkVolumeName } from '../../model/volume-name.ts';
+import type { ComposeProject } from '../compose-project.ts';
+import type { ComposeVolume } from '../compose-volume.ts';
+import { mountsOf } from '../project-mounts.ts';
+import { findingOf } from './rules.ts';
+
+/** What Compose takes and the engine refuses when the container or volume is to be made. Pure. */
+export function findEngineRefusals(project: ComposeProject): Finding[] {
+  return [...findMounts(project), ...findVolumes(project)];
+}
+
+function findMounts(project: ComposeProject): Finding[] {
+  return mountsOf(project).flatMap(({ service, mount, raw, position }) => {
+    // What another service shares is refused there.
+    if (raw === undefined) return [];
+    const reason = refusalOf(() => checkMount(mount));
+    if (reason === undefined) return [];
+    return [
+      findingOf('invalid-mount', {
+        subject: { kind: 'service', name: service.name },
+        message: `Service ${quote(service.name)}: ${reason}`,
+        remedy: 'Mend what the engine names.',
+        position,
+      }),
+    ];
+  });
+}
+
+function findVolumes(project: ComposeProject): Finding[] {
+  const mounted = new Set(mountsOf(project).map(({ volume }) => volume?.key));
+  return [...project.volumes.values()].flatMap((volume) => {
+    const { key, name, external } = volume;
+    if (external || !mounted.has(key) || (volume.driver ?? 'local') !== 'local') return [];
+    const reason = refusalOf(() => checkVolumeName(name)) ?? optionsReason(volume);
+    if (reason === undefined) return [];
+    return [
+      findingOf('refused-volume', {
+        subject: { kind: 'volume', name },
+        message: `Volume ${quote(key)}: ${reason}`,
+        remedy: 'Mend what the engine names.',
+        position: project.positionOf(['volumes', key]),
+      }),
+    ];
+  });
+}
+
+const localOptions = new Set(['type', 'device', 'o', 'size']);
+
+/** Why the engine's local driver refuses options, in its words. */
+function optionsReason({ options }: ComposeVolume): string | undefined {
+  const unknown = Object.keys(options).find((key) => !localOptions.has(key));
+  if (unknown !== undefined) return `invalid option: ${quote(unknown)}`;
+  const isGiven = (key: string): boolean => Object.hasOwn(options, key) && options[key] !== '';
+  if (isGiven('type') && !isGiven('device')) return 'missing required option: "device"';
+  if (isGiven('device') && !isGiven('type')) return 'missing required option: "type"';
+  if (isGiven('o') && !isGiven('device')) return 'missing required option: "device"';
+  return undefined;
+}
+
+function refusalOf(check: () => void): string | undefined {
+  try {
+    check();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return error.message;
+  }
+}
