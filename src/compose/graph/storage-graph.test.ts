@@ -72,7 +72,11 @@ volumes: {data: , logs: , own: }
   const mountsOf = (name: string): unknown =>
     services
       .find(({ label }) => label === name)
-      ?.mounts.map(({ target, from, readOnly }) => [target, volumes.find(({ id }) => id === from)?.label, readOnly]);
+      ?.mounts.map(({ target, from, readOnly }) => [
+        target,
+        volumes.find(({ id }) => id === from)?.label,
+        readOnly,
+      ]);
   expect(mountsOf('tool')).toEqual([
     ['/logs', 'shop_own', false],
     ['/data', 'shop_data', true],
