@@ -13,6 +13,8 @@ import {
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { runCommand } from '../../scripts/run-command.ts';
+import { command } from '../support/holdfast-command.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
 import { onEngine } from '../support/on-engine.ts';
 
@@ -140,6 +142,44 @@ describe('a container that runs as a user', () => {
     expect(await findings('image')).toEqual([]);
     await remove('image');
   });
+});
+
+test('a container whose path leads elsewhere gets nothing changed on the machine', async () => {
+  await start('planter', '--user', '1000:1000', '-v', 'planted:/tmp/open/data');
+  await on.engine.docker([
+    'exec',
+    '-u',
+    '0',
+    'planter',
+    'sh',
+    '-c',
+    'mkdir -p /tmp/trap/data && mv /tmp/open /tmp/moved && ln -s trap /tmp/open',
+  ]);
+  const [found] = await findings('planter');
+  expect(found).toMatchObject({ id: 'HF-D001', fixable: false });
+  expect(JSON.stringify(found)).not.toContain(on.engine.dataRoot);
+  expect((await on.attempt(['doctor', 'planter', '--fix', '--yes'])).exit).toBe(1);
+  expect(statSync(on.engine.volumePath('planted')).uid).toBe(0);
+  await remove('planter');
+});
+
+test('another user of the machine gets what that user may see, and remarks for the rest', async () => {
+  await start('others', '--user', '1000:1000', '-v', 'others:/data');
+  chmodSync(on.engine.folder, 0o755);
+  chmodSync(on.engine.socket, 0o666);
+  const state = join(on.engine.folder, 'nobody');
+  mkdirSync(state);
+  chownSync(state, 65_534, 65_534);
+  const user = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+  const { stdout, output, exitCode } = await runCommand(
+    'setpriv',
+    [...user, command, 'doctor', 'others', '--format', 'json'],
+    { env: { ...process.env, ...on.environment(), HOME: state, HOLDFAST_STATE_DIR: join(state, 'state') } },
+  );
+  expect(exitCode, output).toBe(0);
+  const { notLookedAt } = JSON.parse(stdout) as Found;
+  expect(notLookedAt).toContainEqual({ subject: '"/data" of "others"', reason: 'this needs root' });
+  await remove('others');
 });
 
 describe('a source', () => {

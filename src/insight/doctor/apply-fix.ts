@@ -15,7 +15,7 @@ import { runProgram } from '../../lib/run-program.ts';
 import { type ByteString, fromBytes, fromText, toPath } from '../../model/byte-string.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
-import type { Fix } from './diagnosis.ts';
+import type { Fix, Identity } from './diagnosis.ts';
 
 /** What a fix did. */
 export interface AppliedFix {
@@ -44,7 +44,7 @@ export async function applyFix(fix: Fix, signal: AbortSignal | undefined): Promi
 type OwnerFix = Extract<Fix, { kind: 'owner' }>;
 
 function changeOwners(fix: OwnerFix, signal: AbortSignal | undefined): AppliedFix {
-  using held = openPlace(fix.path);
+  using held = openPlace(fix);
   const mount = mountOf(held.fd);
   const done = { changed: 0, left: 0 };
   giveAway(held, fix, done);
@@ -83,10 +83,10 @@ function hasMoreNames(stat: FileStat): boolean {
   return !stat.isDirectory() && stat.nlink > 1n;
 }
 
-function addToMode({ path, add }: Extract<Fix, { kind: 'mode' }>): AppliedFix {
-  using held = openPlace(path);
+function addToMode(fix: Extract<Fix, { kind: 'mode' }>): AppliedFix {
+  const { add } = fix;
+  using held = openPlace(fix);
   const stat = statOpen(held.fd);
-  if (stat.isSymbolicLink()) throw new AppError('conflict', `${quote(path)} has become a symbolic link`);
   if (hasMoreNames(stat)) return { changed: 0, left: 1 };
   chmodSync(`/proc/self/fd/${held.fd}`, (Number(stat.mode) & 0o7777) | add);
   return { changed: 1, left: 0 };
@@ -119,11 +119,15 @@ async function runFix(
   return { changed: 1, left: 0 };
 }
 
-/** The last name is not followed either. */
-function openPlace(path: string): Held {
+/** The last name is not followed either, and has to be what was looked at. */
+function openPlace({ path, identity }: { readonly path: string; readonly identity: Identity }): Held {
   const place = fromText(path);
   using folder = openTrusted(parentOf(place));
-  return openEntry(folder, nameOf(place) || '.');
+  const held = openEntry(folder, nameOf(place) || '.');
+  const { dev, ino } = statOpen(held.fd);
+  if (dev === identity.device && ino === identity.inode) return held;
+  held[Symbol.dispose]();
+  throw new AppError('conflict', `${quote(path)} was replaced since it was looked at`);
 }
 
 function openEntry(folder: DirectoryHandle, name: ByteString): Held {

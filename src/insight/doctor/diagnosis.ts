@@ -1,11 +1,18 @@
 import type { Finding } from '../../model/finding.ts';
 
+/** The very file or folder that was looked at, whatever has its name by now. */
+export interface Identity {
+  readonly device: bigint;
+  readonly inode: bigint;
+}
+
 /** What mends a finding, for `--fix`; carried out by `apply-fix.ts`. */
 export type Fix =
   | {
       readonly kind: 'owner';
       /** Absolute, of this machine. */
       readonly path: string;
+      readonly identity: Identity;
       /** Only what belongs to this user is given away, the path itself and below it. */
       readonly from: number;
       readonly uid: number;
@@ -14,6 +21,7 @@ export type Fix =
   | {
       readonly kind: 'mode';
       readonly path: string;
+      readonly identity: Identity;
       /** Bits that are added to the mode of this one file or folder. */
       readonly add: number;
     }

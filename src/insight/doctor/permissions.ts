@@ -5,7 +5,7 @@ import { errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { describeRights, type Guard, refusedRights, right } from './access.ts';
 import { isMapped, numberInside, plannedRunner, readRunners, type Runner } from './credentials.ts';
-import type { Diagnosis, DoctorFinding, Fix, Remark } from './diagnosis.ts';
+import type { Diagnosis, DoctorFinding, Fix, Identity, Remark } from './diagnosis.ts';
 import { findRefusedBelow, type RefusedBelow } from './refused-below.ts';
 import { isOfMachine, isUnwell, type PatientMount, subjectOf } from './patients.ts';
 import { type Step, wayTo } from './way.ts';
@@ -69,7 +69,7 @@ interface Refusal {
   /** Undefined for a component of the container's own file system. */
   readonly hostPath: string | undefined;
   /** The folder of this machine whose entries are to be given away; undefined: the component itself. */
-  readonly treePath?: string | undefined;
+  readonly tree?: { readonly path: string; readonly identity: Identity } | undefined;
   readonly below: RefusedBelow | undefined;
 }
 
@@ -82,6 +82,7 @@ function findRefusal(
   const last = steps.at(-1);
   if (last === undefined) return undefined;
   const mountStep = steps.at(-1 - depthOf(patient.below)) ?? last;
+  const hostRoot = placeOnMachine(patient, mountStep);
   for (const runner of relevant(runners)) {
     for (const step of steps) {
       const wanted = wantedAt(step, { patient, runner, first: runners[0], last, isAsked });
@@ -89,15 +90,15 @@ function findRefusal(
       if (refused === 0) continue;
       const isInside = isWithin(step.path, mountStep.path);
       const hostPath =
-        isInside && patient.hostPath !== undefined
-          ? patient.hostPath + toText(step.path.slice(mountStep.path.length))
+        isInside && hostRoot !== undefined
+          ? hostRoot + toText(step.path.slice(mountStep.path.length))
           : undefined;
       // A component that another mount brings is that mount's.
       if (!isInside && isOfOther(patient, toText(step.path))) continue;
       return { runner, step, steps, refused, hostPath, below: undefined };
     }
   }
-  return refusedFurtherDown(patient, { runners, steps, mountStep, isAsked });
+  return refusedFurtherDown({ ...patient, hostPath: hostRoot }, { runners, steps, mountStep, isAsked });
 }
 
 /** Through the container's own root where it runs: what the container planted on the way leads nowhere else. */
@@ -108,6 +109,16 @@ function stepsTo({ container, mount, hostPath, below }: PatientMount): Step[] {
   if (hostPath === undefined) return [];
   // Only the mount itself counts: the engine mounts it whatever the folders above it allow.
   return wayTo('/', fromText(hostPath + rest)).slice(-1 - depthOf(below));
+}
+
+/**
+ * The source of a mount, if it is what the container has there: it may have been replaced, and a container can
+ * make its own path lead elsewhere.
+ */
+function placeOnMachine({ hostPath, container }: PatientMount, inside: Step): string | undefined {
+  if (hostPath === undefined || container.pid === undefined) return hostPath;
+  const source = wayTo('/', fromText(hostPath)).at(-1);
+  return source?.device === inside.device && source.inode === inside.inode ? hostPath : undefined;
 }
 
 function depthOf(below: string): number {
@@ -178,7 +189,7 @@ function refusedFurtherDown(
     steps: [...steps, step],
     refused: found.refused,
     hostPath: `${root}/${toText(found.first)}`,
-    treePath: root,
+    tree: { path: root, identity: last },
     below: found,
   };
 }
@@ -218,23 +229,24 @@ function findingOf(patient: PatientMount, refusal: Refusal, names: UserNames): D
 /** Gives the data to the user where root or no user has it; adds to the mode where it is the user's own. */
 function planFix(
   { others }: PatientMount,
-  { runner, step, refused, hostPath, treePath = hostPath }: Refusal,
+  { runner, step, refused, hostPath, tree }: Refusal,
 ): Fix | undefined {
   const { guard } = step;
   const { credentials } = runner;
-  if (hostPath === undefined || treePath === undefined) return undefined;
-  if (guard.uid === credentials.uid) return { kind: 'mode', path: hostPath, add: refused << 6 };
+  if (hostPath === undefined) return undefined;
+  const { path, identity } = tree ?? { path: hostPath, identity: step };
+  if (guard.uid === credentials.uid) return { kind: 'mode', path, identity, add: refused << 6 };
   const isForeign = guard.uid === 0 || numberInside(credentials.uidMap, guard.uid) === undefined;
   // Other containers may work with it as it is.
   if (!isForeign && others.length > 0) return undefined;
-  return { kind: 'owner', path: treePath, from: guard.uid, uid: credentials.uid, gid: credentials.gid };
+  return { kind: 'owner', path, identity, from: guard.uid, uid: credentials.uid, gid: credentials.gid };
 }
 
 function remedyOf(fix: Fix | undefined, hostPath: string | undefined, runner: Runner): string {
   if (fix?.kind === 'mode') return 'Let the owner do it.';
   if (fix !== undefined) return 'Give it to the user that the container runs as.';
   if (hostPath === undefined)
-    return 'Change it in the image: what is changed in the container is lost when it is made anew.';
+    return 'Change it in the image: what is changed in the container alone is lost when it is made anew.';
   return `Other containers work with it too: let user ${runner.credentials.uid} in without taking it from them.`;
 }
 

@@ -1,0 +1,89 @@
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { applyFix } from './apply-fix.ts';
+import type { Identity } from './diagnosis.ts';
+
+let folder: string;
+let data: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'fix-'));
+  data = join(folder, 'data');
+  mkdirSync(join(data, 'below'), { recursive: true });
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function identityOf(path: string): Identity {
+  const { dev, ino } = lstatSync(path, { bigint: true });
+  return { device: dev, inode: ino };
+}
+
+const isRoot = process.getuid?.() === 0;
+const own = process.getuid?.() ?? 0;
+/** Only root can give files away; what is changed is counted all the same. */
+const to = isRoot ? 1000 : own;
+
+test('what belongs to one user is given to another, but no target of a link and no file with a further name', async () => {
+  const outside = join(folder, 'outside');
+  writeFileSync(outside, '');
+  writeFileSync(join(data, 'below/file'), '');
+  symlinkSync(outside, join(data, 'link'));
+  linkSync(outside, join(data, 'second-name'));
+  const fix = { kind: 'owner', path: data, identity: identityOf(data), from: own, uid: to, gid: to } as const;
+  expect(await applyFix(fix, undefined)).toEqual({ changed: 4, left: 1 });
+  expect(statSync(join(data, 'below/file')).uid).toBe(to);
+  expect(lstatSync(join(data, 'link')).uid).toBe(to);
+  expect(statSync(outside).uid).toBe(own);
+});
+
+test('what was replaced since it was looked at is left as it is', async () => {
+  const identity = identityOf(data);
+  renameSync(data, `${data}.old`);
+  mkdirSync(data, { mode: 0o700 });
+  await expect(applyFix({ kind: 'mode', path: data, identity, add: 0o077 }, undefined)).rejects.toMatchObject(
+    {
+      code: 'conflict',
+      message: `"${data}" was replaced since it was looked at`,
+    },
+  );
+  expect(statSync(data).mode & 0o777).toBe(0o700);
+  rmSync(data, { recursive: true });
+  symlinkSync(`${data}.old`, data);
+  await expect(applyFix({ kind: 'mode', path: data, identity, add: 0o077 }, undefined)).rejects.toMatchObject(
+    {
+      code: 'conflict',
+    },
+  );
+});
+
+test('bits are added to a mode, and none is taken', async () => {
+  chmodSync(data, 0o1040);
+  await applyFix({ kind: 'mode', path: data, identity: identityOf(data), add: 0o500 }, undefined);
+  expect(statSync(data).mode & 0o7777).toBe(0o1540);
+});
+
+test('a missing folder is made with those above it', async () => {
+  const path = join(folder, 'new/deep');
+  expect(await applyFix({ kind: 'folder', path, uid: to, gid: to }, undefined)).toEqual({
+    changed: 1,
+    left: 0,
+  });
+  expect(statSync(path)).toMatchObject({ uid: to, gid: to });
+});
+
+test('a program that fails is told of with what it says', async () => {
+  const fix = { kind: 'program', command: ['ls', join(folder, 'nothing')] } as const;
+  await expect(applyFix(fix, undefined)).rejects.toMatchObject({ code: 'failed' });
+});
