@@ -98,7 +98,8 @@ function openAppWithParts(
     usage: openUsage({
       ...parts,
       hostKind: config.host === 'auto' ? undefined : config.host,
-      open: () => openForPolicy(config, '', parts),
+      // What the host warns of is told by the policies' look of the same minute.
+      open: () => openForPolicy({ ...config, onWarning: undefined }, '', parts),
     }),
     activity: {
       listLog: async (filter) => await parts.log.list(filter),

@@ -22,3 +22,4 @@ export type { Metrics, MetricsExporter, MetricsReport } from './metrics/metrics.
 export { openMetrics } from './metrics/metrics.ts';
 export { openUsage, type DfReport, type DfRequest, type SizeKeeper, type Usage } from './usage/usage.ts';
 export type { LastSizes, SizedDisk, SizedVolume } from './usage/last-sizes.ts';
+export type { Rates, TopContainer, TopReport, TopVolume } from './usage/top/plan-top.ts';

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { JobOptions } from '../../activity/index.ts';
 import type { HostAccess } from '../../hosts/host.ts';
@@ -8,6 +9,8 @@ import type { HostKind, Volume } from '../../model/volume.ts';
 import type { OpenedApp, PolicyLook } from '../../policies/index.ts';
 import { lastSizes, type LastSizes, type SizedVolume } from './last-sizes.ts';
 import { SizeWatch } from './look.ts';
+import { planTop, type TopReport, type TopSample } from './top/plan-top.ts';
+import { readSample } from './top/read-sample.ts';
 import { refreshSizes, type RefreshFailure } from './refresh.ts';
 
 export interface DfRequest {
@@ -38,8 +41,19 @@ export interface Usage {
    */
   df(request: DfRequest, options?: JobOptions): Promise<DfReport>;
   readonly asJson: { df(report: DfReport): object };
+  /**
+   * What volumes and containers read and write, once an interval until it is cancelled, or as often as
+   * wanted. Begins with the first interval.
+   */
+  top(request: TopRequest): AsyncGenerator<TopReport, void, void>;
   /** Keeps the sizes in the catalog, for the daemon, until it is disposed. */
   openWatch(say: (message: string) => void): SizeKeeper;
+}
+
+export interface TopRequest {
+  readonly intervalMs: number;
+  readonly times: number;
+  readonly signal: AbortSignal;
 }
 
 export interface SizeKeeper extends AsyncDisposable {
@@ -83,8 +97,34 @@ export function openUsage({ catalog, host, hostKind, open }: UsageAccess): Usage
         failures: failures.map(({ name, error: { code, message } }) => ({ name, code, message })),
       }),
     },
+    top: (request) => topReports(host, request),
     openWatch: (say) => openWatch({ catalog, open, say }),
   };
+}
+
+async function* topReports(
+  openHost: HostAccess['host'],
+  { intervalMs, times, signal }: TopRequest,
+): AsyncGenerator<TopReport, void, void> {
+  const host = await openHost();
+  const { isRemote } = await host.info({ signal });
+  if (isRemote === true)
+    throw new AppError('unsupported', 'The engine is on another machine, which alone can tell its I/O', {
+      hint: 'Run this command there.',
+    });
+  const sample = async (): Promise<TopSample> => {
+    const containers = (await host.containers?.list({ signal })) ?? [];
+    return await readSample({ host: host.kind, containers, volumes: await host.listVolumes({ signal }) });
+  };
+  let before = await sample();
+  for (let count = 0; count < times && !signal.aborted; count++) {
+    // A cancel ends the wait, and the loop below.
+    await sleep(intervalMs, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    const after = await sample();
+    yield planTop(before, after);
+    before = after;
+  }
 }
 
 /** Undefined when the host does not answer, and there is something to show without it. */

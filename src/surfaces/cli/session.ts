@@ -20,6 +20,8 @@ export interface Session {
   readonly signal: AbortSignal;
   readonly printer: Printer;
   readonly quiet: boolean;
+  /** A program reads the output. */
+  readonly isJson: boolean;
   /** A remark for people, on standard error; silent with --quiet. */
   readonly note: (message: string) => void;
   /** A warning that the user must see, on standard error. */
@@ -86,6 +88,7 @@ export async function withSession(
     app,
     signal,
     quiet,
+    isJson: format === 'json',
     printer: choosePrinter(
       { format, quiet, paint: paintFor(terminal.stdout) },
       (text) => void terminal.stdout.write(text),

@@ -1,4 +1,5 @@
 import type { DfFlags } from '../commands/df.ts';
+import type { TopFlags } from '../commands/top.ts';
 import { defineCommand, switchFlag, textFlag } from '../define-command.ts';
 
 const df = defineCommand<DfFlags>({
@@ -15,4 +16,19 @@ const df = defineCommand<DfFlags>({
   load: async () => (await import('../commands/df.ts')).runDf,
 });
 
-export const usageRoutes = { df };
+const top = defineCommand<TopFlags>({
+  onlyReads: true,
+  brief: 'Show what volumes and containers read and write now',
+  description:
+    'Reads, writes, latency and pressure by volume and container, from control groups, processes, disks and NFS mounts. A volume on a device or a server of its own is counted exactly. On a disk that it shares, it is marked with "~": the I/O of its containers there, in equal parts among their volumes, files of the containers themselves included. Goes on until Ctrl-C; with --format json one object a line.',
+  usage: ['', '--once', '--interval 5s --format json'],
+  flags: {
+    once: switchFlag('Show one interval, and end'),
+    interval: textFlag('How long each look lasts; 2s unless given', 'DURATION'),
+  },
+  args: [],
+  stays: true,
+  load: async () => (await import('../commands/top.ts')).runTop,
+});
+
+export const usageRoutes = { df, top };
