@@ -1,3 +1,4 @@
+import { awaitedLater } from '../lib/awaited-later.ts';
 import { connect, isIP, type Socket } from 'node:net';
 import { uptime } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -103,7 +104,7 @@ async function resolve(host: string): Promise<string> {
     });
   } finally {
     late.abort();
-    timeout.catch(() => undefined);
+    awaitedLater(timeout);
   }
 }
 

@@ -1,3 +1,4 @@
+import { awaitedLater } from '../lib/awaited-later.ts';
 import type { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
@@ -80,7 +81,7 @@ export async function* through(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const piping = pipeline(bytes, transform);
   // Awaited below; until then its failure arrives through the transform.
-  piping.catch(() => undefined);
+  awaitedLater(piping);
   try {
     for await (const chunk of transform) yield chunk as Uint8Array;
     await piping;

@@ -1,3 +1,4 @@
+import { awaitedLater } from '../../lib/awaited-later.ts';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { pipeline } from 'node:stream/promises';
@@ -17,12 +18,12 @@ export async function* throughProgram(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env: toolEnvironment() });
   const ended = once(child, 'close') as Promise<[code: number | null]>;
-  ended.catch(() => undefined);
+  awaitedLater(ended);
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => (said = `${said}${chunk.toString()}`.slice(0, shownBytes)));
   // When the program stops reading, its exit says why.
   const feeding = pipeline(bytes, child.stdin);
-  feeding.catch(() => undefined);
+  awaitedLater(feeding);
   try {
     for await (const chunk of child.stdout) yield chunk as Uint8Array;
     const [code] = await ended;

@@ -1,3 +1,4 @@
+import { awaitedLater } from '../../lib/awaited-later.ts';
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { type Duplex, Readable } from 'node:stream';
@@ -110,8 +111,8 @@ class RunningExec {
 
   start(stdin: AsyncIterable<Uint8Array> | undefined): ExecRun {
     const { socket, call } = this.#parts;
-    // A caller that uses only one of the two must not get an unhandled rejection from the other.
-    this.#ended.promise.catch(() => undefined);
+    // A caller may use only the other of the two.
+    awaitedLater(this.#ended.promise);
     this.#stdout.on('error', () => undefined);
     socket.on('data', (chunk: Uint8Array) => this.#take(chunk));
     socket.once('end', () => void this.#finish());

@@ -1,3 +1,4 @@
+import { awaitedLater } from '../../lib/awaited-later.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import {
@@ -33,7 +34,7 @@ export async function* provenDump(
   const action = `Cannot dump ${proof.subject}`;
   const run = await place.containers.exec(place.container.id, asExec(request), { signal: place.signal });
   // Awaited when the output is over.
-  run.ended.catch(() => undefined);
+  awaitedLater(run.ended);
   let tail = Buffer.alloc(0);
   let head = Buffer.alloc(0);
   let bytes = 0;

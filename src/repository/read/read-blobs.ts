@@ -1,3 +1,4 @@
+import { awaitedLater } from '../../lib/awaited-later.ts';
 import type { Room } from '../lib/room.ts';
 import { type AppError, isAppError } from '../../model/errors.ts';
 import type { ByteRange, Store, StoreOptions } from '../stores/store.ts';
@@ -36,8 +37,7 @@ export async function* readBlobs<Blob extends WantedBlob>(
   const load = (run: readonly Blob[], number: number): Promise<Buffer> => {
     const room = tools.sealedRooms[number % 2 === 0 ? 0 : 1];
     const loading = loadPartOfPack(tools.store, packId, rangeOf(run), { signal, room });
-    // Awaited in its turn, or abandoned.
-    loading.catch(() => undefined);
+    awaitedLater(loading);
     return loading;
   };
   let next: Promise<Buffer> | undefined;

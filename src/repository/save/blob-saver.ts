@@ -1,3 +1,4 @@
+import { awaitedLater } from '../../lib/awaited-later.ts';
 import { hash } from 'node:crypto';
 import type { BlobTables } from '../blob-index/blob-tables.ts';
 import type { IndexedPack } from '../blob-index/index-file.ts';
@@ -85,9 +86,8 @@ export class BlobSaver {
     const spare = this.#spares.pop();
     if (spare) writer.takeBack(spare);
     const stored = this.#store(pack);
-    // Awaited before the next store and at the flush; until then a failure must not count as an unhandled
-    // rejection.
-    stored.catch(() => undefined);
+    // Before the next store, and at the flush.
+    awaitedLater(stored);
     this.#pending.push(stored);
   }
 

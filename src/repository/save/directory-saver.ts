@@ -1,3 +1,4 @@
+import { awaitedLater } from '../../lib/awaited-later.ts';
 import { constants, readdirSync, readlinkSync } from 'node:fs';
 import { Breather } from '../../lib/breathe.ts';
 import { DirectoryHandle } from '../../lib/directory-handle.ts';
@@ -95,8 +96,7 @@ export class DirectorySaver {
       this.#options.tally.notKept.add(flagsOfDirectory(where.handle), where.path);
       const { done } = await this.#walkEntries({ ...where, parent });
       const closed = done.finally(() => where.handle[Symbol.dispose]());
-      // The directory above awaits it; until then a failure must not count as an unhandled rejection.
-      closed.catch(() => undefined);
+      awaitedLater(closed);
       return { done: closed };
     } catch (error) {
       where.handle[Symbol.dispose]();
@@ -186,7 +186,7 @@ export class DirectorySaver {
     const { done } = await this.#walk({ handle, directory: place.directory, path }, parentTreeId);
     tally.countDirectory();
     const slot = done.then((subtree) => encodeNode(nodeOfStat({ name, stat, names, xattrs, subtree })));
-    slot.catch(() => undefined);
+    awaitedLater(slot);
     return { slot };
   }
 

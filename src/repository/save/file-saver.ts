@@ -1,3 +1,4 @@
+import { awaitedLater } from '../../lib/awaited-later.ts';
 import type { FileStat } from '../../lib/posix-at.ts';
 import type { UserNames } from '../../lib/user-names.ts';
 import type { ByteString } from '../../model/byte-string.ts';
@@ -103,7 +104,7 @@ export class FileSaver implements Disposable {
           tally.countFile(changeOfRead(place, name, outcome.node), outcome.size, childPath(place, name));
         return outcome.node;
       });
-      slot.catch(() => undefined);
+      awaitedLater(slot);
       slots[slotNumbers[i] ?? 0] = slot;
     });
   }
@@ -127,7 +128,7 @@ export class FileSaver implements Disposable {
 
   #saveLarge(place: Place, name: ByteString): Promise<NodeText | undefined> {
     const slot = saveLargeFile(this.#largeFile(place, name)).finally(() => this.#options.tally.noteRead());
-    slot.catch(() => undefined);
+    awaitedLater(slot);
     this.#readsDirectly(slot);
     return slot;
   }

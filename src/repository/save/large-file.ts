@@ -1,3 +1,4 @@
+import { awaitedLater } from '../../lib/awaited-later.ts';
 import { proofBytes } from '../../lib/keyed-proof.ts';
 import { type FileStat, statOpen } from '../../lib/posix-at.ts';
 import type { ByteString } from '../../model/byte-string.ts';
@@ -176,7 +177,7 @@ async function recheckPieces(
         holes.zerosAt(start) >= pagedSegmentBytes
           ? recheckHole(scheduler, { holes, proofs })
           : scheduler.run({ kind: 'recheck', fd, start, end, chunkBytes, proofs });
-      part.catch(() => undefined);
+      awaitedLater(part);
       parts.push(part);
     }
     const read = upToEnd(await Promise.all(parts));

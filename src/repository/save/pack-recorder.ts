@@ -1,3 +1,4 @@
+import { awaitedLater } from '../../lib/awaited-later.ts';
 import { isAppError } from '../../model/errors.ts';
 import { blobsPerIndexFile, type IndexEntry, saveIndexEntries } from '../blob-index/index-file.ts';
 import type { FileCodec } from '../format/repository-file.ts';
@@ -28,7 +29,7 @@ export class PackRecorder {
     if (this.#blobs < blobsPerIndexFile && performance.now() - this.#lastSaved < saveEveryMs) return;
     this.#saving = Promise.all([this.#saving, this.#save()]);
     // `finish` reports the error.
-    this.#saving.catch(() => undefined);
+    awaitedLater(this.#saving);
   }
 
   /** On return every pack is in a durable index file. */

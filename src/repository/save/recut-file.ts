@@ -1,3 +1,4 @@
+import { awaitedLater } from '../../lib/awaited-later.ts';
 import { countIds, type IdList, sliceIds } from '../format/id-list.ts';
 import type { CutProofs, ProvenPart } from './piece-proof.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
@@ -62,7 +63,7 @@ export async function recutFile(scheduler: SaveScheduler, file: KnownCuts): Prom
       const { piece, next, isLast: isEnd, isUpToLimit } = await starter.start(at, meeting);
       taken.push(piece);
       stored.push(piece);
-      piece.catch(() => undefined);
+      awaitedLater(piece);
       // No chunk ends there any more.
       if (isUpToLimit && next !== meeting) meetings.pop();
       at = next;
@@ -98,7 +99,7 @@ async function findSame(
       }
       const compare = scheduler.run({ kind: 'compare', fd, start: place.start, bytes, proof });
       const one = compare.then((result) => void (result.isSame && same.set(place.start, place)));
-      one.catch(() => undefined);
+      awaitedLater(one);
       compared.push(one);
     }
     await Promise.all(compared);

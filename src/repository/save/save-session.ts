@@ -1,3 +1,4 @@
+import { awaitedLater } from '../../lib/awaited-later.ts';
 import { toPrintable } from '../../model/byte-string.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import { knownError } from '../../lib/known-error.ts';
@@ -117,7 +118,7 @@ class ResticSaveSession implements SaveSession {
   }> {
     this.#timeMs = timeMs;
     const released = Promise.withResolvers<void>();
-    released.promise.catch(() => undefined);
+    awaitedLater(released.promise);
     this.#released = released;
     const { cleaned, early } = { cleaned: this.#cleaned, early: this.#early };
     const clones = this.#options.clones === true ? { released: released.promise, early } : undefined;

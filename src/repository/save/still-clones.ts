@@ -1,3 +1,4 @@
+import { awaitedLater } from '../../lib/awaited-later.ts';
 import { closeSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { openRegularPath } from '../../lib/open-regular.ts';
@@ -42,7 +43,7 @@ export class StillClones implements Disposable {
       this.#count++;
       startWriteback(fd, { offset: 0, length: 0 });
       const clone = Promise.withResolvers<ClonedFile | undefined>();
-      clone.promise.catch(() => undefined);
+      awaitedLater(clone.promise);
       this.#pending.push({ fd, clone });
       return clone.promise;
     } catch {

@@ -1,3 +1,4 @@
+import { awaitedLater } from '../../lib/awaited-later.ts';
 import { toPrintable } from '../../model/byte-string.ts';
 import type { Entry } from '../../model/entry.ts';
 import { AppError } from '../../model/errors.ts';
@@ -114,7 +115,7 @@ export class StreamContent {
       const slab = await this.#slabs.take(length);
       slab.bytes.set(buffer.subarray(start, start + length));
       const sent = this.#send(slab, length, lengths);
-      sent.catch(() => undefined);
+      awaitedLater(sent);
       ids.push(sent);
       start += length;
     }

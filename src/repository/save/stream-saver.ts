@@ -1,3 +1,4 @@
+import { awaitedLater } from '../../lib/awaited-later.ts';
 import { readUserNames } from '../../lib/user-names.ts';
 import { type ByteString, toPrintable } from '../../model/byte-string.ts';
 import type { Entry } from '../../model/entry.ts';
@@ -110,7 +111,7 @@ export class StreamSaver {
       nodeOfEntry(entry, this.#names),
       above?.node(nameOfEntry(entry.path)),
     );
-    node.catch(() => undefined);
+    awaitedLater(node);
     this.#stack.push({
       path: entry.path,
       node,
@@ -126,7 +127,7 @@ export class StreamSaver {
       if (top.path === '' || !(path === '' || top.path.startsWith(`${path}/`))) throw outOfOrder(path);
       this.#stack.pop();
       const tree = this.#finish(top);
-      tree.catch(() => undefined);
+      awaitedLater(tree);
       const { node } = top;
       this.#put(
         top.path,
@@ -137,7 +138,7 @@ export class StreamSaver {
   }
 
   #put(path: ByteString, node: Promise<ByteString>): void {
-    node.catch(() => undefined);
+    awaitedLater(node);
     const directory = this.#stack.at(-1);
     const name = nameOfEntry(path);
     if (!directory || directory.children.has(name)) throw outOfOrder(path);
@@ -168,7 +169,7 @@ export class StreamSaver {
     const node = nodeOfEntry(entry, this.#names);
     if (entry.type !== 'file') return { node, content: Promise.resolve([]) };
     const { pending } = await this.#content.save(entry, body);
-    pending.catch(() => undefined);
+    awaitedLater(pending);
     return { node, content: pending };
   }
 

@@ -1,3 +1,4 @@
+import { awaitedLater } from '../../lib/awaited-later.ts';
 import { fstatSync, ftruncateSync, read, readSync, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { toPrintable } from '../../model/byte-string.ts';
@@ -168,7 +169,7 @@ class ReadAhead implements AsyncDisposable {
   /** An error is thrown when its piece is asked for. */
   #beginNext(): Promise<ReadPiece | undefined> {
     const reading = this.#begin();
-    reading.catch(() => undefined);
+    awaitedLater(reading);
     return reading;
   }
 

@@ -1,3 +1,4 @@
+import { awaitedLater } from '../../lib/awaited-later.ts';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
@@ -62,7 +63,7 @@ export async function runCommand(
   );
   const begun = starting.disposeAsync();
   // It fails at the end only: the volumes stay mounted while the command runs.
-  begun.catch(() => undefined);
+  awaitedLater(begun);
   const exitCode = await ended(child, options);
   await begun;
   return { exitCode };
