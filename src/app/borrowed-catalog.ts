@@ -14,6 +14,7 @@ import { readCatalogCopy } from './catalog-copy.ts';
 export async function openBorrowedCatalog(stateDir: string, opened: AsyncDisposableStack): Promise<Catalog> {
   const file = path.join(stateDir, 'catalog.db');
   for (const place of [os.tmpdir(), '/dev/shm']) {
+    // The next place may be writable.
     const folder = await mkdtemp(path.join(place, 'holdfast-catalog-')).catch(() => undefined);
     if (folder === undefined) continue;
     opened.defer(() => rm(folder, { recursive: true, force: true }));

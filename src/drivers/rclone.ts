@@ -58,6 +58,7 @@ export function rcloneDriver({ stateDir, secret }: RcloneParts): Driver {
       const args = rcloneMountArguments(volume, { cache: cacheOf(volume) });
       const result = await rclone(volume, args, { env: await environment(volume), ...call });
       if (result.status === 0 && (await findMount(volume.mountpoint)) !== undefined) return;
+      // The user must see why it was not mounted.
       await unmountPath(volume).catch(() => undefined);
       throw rcloneError(action, result);
     },

@@ -196,6 +196,7 @@ function asLock(file: FileHandle, path: string, options: FileLockOptions): FileL
         return await file.close();
       }
       if (isRemoved === true) remove(path);
+      // A name that stays is that of an ended process.
       else await file.truncate(0).catch(() => {});
       await file.close();
     },

@@ -61,6 +61,7 @@ export async function openAppJournal(stateDir: string, journal: AppJournal): Pro
     await writeNew(held, JSON.stringify({ version: 1, ...journal }));
     return openHeld(held, journal);
   } catch (error) {
+    // The user must see why it could not be written.
     await held.remove().catch(() => undefined);
     const full = errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT';
     throw new AppError(

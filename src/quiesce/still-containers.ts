@@ -392,6 +392,7 @@ class Still implements StillContainers {
     if (step.was !== 'running') return;
     const { id, name } = step.identity;
     const tookMs = performance.now() - (this.#touched.get(step) ?? 0);
+    // Unknown counts as killed.
     const ended = await this.#containers.find(id).catch(() => undefined);
     const exitCode = ended?.exitCode;
     // By force, or with an error just when its time was over.

@@ -269,6 +269,7 @@ class OpenReplacement implements Replacement {
 
   async makeRoom(): Promise<void> {
     if (this.#left !== 'drop') return;
+    // Room is a help: what follows says whether it suffices.
     for (const place of this.places)
       if (place.isWithinData) await emptyDirectory(place.stage).catch(() => undefined);
   }

@@ -134,6 +134,7 @@ async function isOwnSnapshot(
   snapshot: Snapshot,
   { signal }: JobOptions,
 ): Promise<boolean> {
+  // Without an engine, what was saved at one is not its own.
   const host = await scope.host().catch(() => undefined);
   const identity = (await host?.info({ signal }).catch(() => undefined))?.identity;
   return ownTest(scope.catalog, identity)(snapshot);

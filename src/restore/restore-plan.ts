@@ -205,6 +205,7 @@ async function spaceOf(
   { snapshot, destination, kept }: { snapshot: Snapshot; destination: Destination; kept: number },
   options: JobOptions,
 ): Promise<RestoreSpace> {
+  // Room that cannot be measured is shown as unknown.
   const free = await withLiveData(access, destination, options, async (data) => {
     if (data.way === 'stream') return undefined;
     const { bavail, bsize } = await statfs(toPath(data.root));
@@ -251,6 +252,7 @@ async function stopsOf(at: HostScope, destination: Destination, options: JobOpti
   const consumers = await consumersOf(at, destination, options);
   const refusal = activeRefusal(destination.name, consumers);
   if (destination.kind === 'new-volume') return { names: [], refusal: undefined };
+  // Where there is no engine, nothing is stopped.
   const host = await at.host().catch(() => undefined);
   if (host?.containers === undefined) return { names: [], refusal };
   if (destination.kind === 'volume' && (destination.way === 'stream' || destination.isMountedByEngine))

@@ -157,6 +157,7 @@ async function findRecords(
   what: string | undefined,
   options: JobOptions,
 ): Promise<UndoRecord[]> {
+  // Records of directories need no engine.
   const host = await openHost().catch(() => undefined);
   const identity = (await host?.info({ signal: options.signal }).catch(() => undefined))?.identity;
   const here = (await listUndoRecords(stateDir)).filter(

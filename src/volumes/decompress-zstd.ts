@@ -87,6 +87,7 @@ export async function* through(
     await piping;
   } finally {
     transform.destroy();
+    // Its failure has come through the transform.
     await piping.catch(() => undefined);
   }
 }

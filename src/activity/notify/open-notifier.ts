@@ -115,6 +115,7 @@ class GatheringNotifier implements Notifier {
     this.#flush();
     const finished = this.#work.then(() => Promise.all(this.#lines.values()));
     const { signal } = this.#closing;
+    // A close that is hurried ends the wait.
     const limit = sleep(this.#options.closeMs ?? 20_000, undefined, { signal, ref: false }).catch(() => {});
     await Promise.race([finished, limit]);
     this.#closing.abort();

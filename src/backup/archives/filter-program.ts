@@ -34,6 +34,7 @@ export async function* throughProgram(
     throw errnoOf(error) === 'ENOENT' ? missing(program, error) : error;
   } finally {
     child.kill('SIGKILL');
+    // The exit of the program says what went wrong.
     await feeding.catch(() => undefined);
   }
 }

@@ -90,6 +90,7 @@ async function untilConverged(
     const wanted = tasks.filter(isAsWanted).length;
     const others = tasks.filter((task) => isAlive(task) && task.DesiredState !== 'running').length;
     if (wanted >= Math.min(atLeast, replicas) && wanted <= replicas && others === 0) return;
+    // The next call sees a cancel.
     await sleep(pollMs, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
     if (signal?.aborted === true)
       throw new AppError('cancelled', `Cannot scale service "${service}": cancelled`);

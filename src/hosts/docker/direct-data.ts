@@ -30,6 +30,7 @@ export interface DirectQuestion {
  */
 export async function findDirectData(question: DirectQuestion): Promise<DirectoryData | undefined> {
   const late = new AbortController();
+  // Ended below, when the proof is faster.
   const timer = sleep(answerMs, undefined, { signal: late.signal }).catch(() => undefined);
   try {
     // A network file system whose server is gone never responds; the engine's own deadlines apply then.

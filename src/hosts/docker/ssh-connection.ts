@@ -49,6 +49,7 @@ class SshConnection extends Duplex {
     });
     this.#child.on('error', (error) => this.destroy(new SshError(`ssh cannot be started: ${error.message}`)));
     this.#child.on('close', (code, signal) => this.#onClose(code, signal));
+    // ssh has ended; its exit is reported.
     this.#child.stdin.on('error', () => undefined);
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-stderrLimit);

@@ -214,6 +214,7 @@ async function askOne(
   const answer = await askServer(question, options);
   const readyAt = answer.readyAfterMs === undefined ? undefined : askedAt + answer.readyAfterMs;
   const readyAfterMs = readyAt === undefined ? undefined : Math.round(readyAt - startedAt);
+  // The answer is told without it.
   const log = answer.isHealthy
     ? undefined
     : await containers.logs(container.id, { lines: 20 }).catch(() => undefined);

@@ -36,6 +36,7 @@ export async function thawLeft(
   { group = '', identity }: AppStep,
 ): Promise<boolean> {
   if (!isToBeFrozen(group)) return false;
+  // Where the engine does not answer, its own pause is unlikely, and a freeze must not stay.
   const now = await containers.find(identity.id).catch(() => undefined);
   return now?.state !== 'paused' && thaw(group);
 }

@@ -49,6 +49,7 @@ export async function openHookJournal(stateDir: string, journal: HookJournal): P
     await writeJournal(held, journal);
     return openHeld(held, journal);
   } catch (error) {
+    // The user must see why it could not be written.
     await held.remove().catch(() => undefined);
     throw error;
   }

@@ -239,6 +239,7 @@ class Running implements Application {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // The hooks that are due must run all the same.
     await this.letGo({}).catch(() => undefined);
     if (this.#isDue) await this.finish(this.#outcome, { onNote: this.#onNote });
   }

@@ -44,6 +44,7 @@ export async function holdMariadb(client: MariadbClient): Promise<Hold> {
     async [Symbol.asyncDispose]() {
       await session.ask(give, 5000).catch(() => false);
       session.end();
+      // The session ends with its client, however that ends.
       await Promise.race([run.ended.catch(() => undefined), sleep(10_000, undefined, { ref: false })]);
     },
   };

@@ -164,6 +164,7 @@ export class FileSaver implements Disposable {
       }
       return await saveLargeFile({ ...this.#largeFile(place, name), clone });
     });
+    // Awaited by the directory.
     slot?.catch(() => undefined);
     return slot;
   }

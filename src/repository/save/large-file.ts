@@ -112,6 +112,7 @@ async function savePieces(
       await scheduler.room();
       const started = await starter.start(start);
       pieces.push(started.piece);
+      // Counts only: the piece is awaited below.
       started.piece.then(({ bytes }) => tally.countBytes(bytes, path)).catch(() => undefined);
       ({ next: start, isLast } = started);
     }

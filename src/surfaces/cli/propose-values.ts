@@ -27,6 +27,7 @@ export async function proposeValues(
       found.push(...repositories.map(({ name }) => name));
     }
     if (kind === 'policy') {
+      // A completion proposes what it can find, and never fails.
       const configuration = await session.app.policies.configuration().catch(() => undefined);
       found.push(...(configuration?.policies ?? []).map(({ name }) => name));
     }

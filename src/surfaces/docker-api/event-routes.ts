@@ -37,6 +37,7 @@ export async function streamEvents(
     using _listening = events.listen(write);
     using left = whenLeft(request);
     const either = AbortSignal.any([signal, left.signal]);
+    // A client that has gone ends the wait.
     await sleep(Math.min(waitMs, longestWaitMs), undefined, { signal: either }).catch(() => undefined);
   }
   response.end();

@@ -114,6 +114,7 @@ export function learnLabels(
     },
     async [Symbol.asyncDispose]() {
       ending.abort();
+      // What did not open has nothing to close.
       const left = await opened?.catch(() => undefined);
       // Closes its connections, and with them the pending requests.
       await left?.[Symbol.asyncDispose]();

@@ -138,6 +138,7 @@ export class SharedRecords {
       late.reject(new AppError('unavailable', `The shared folder ${folder} does not answer`));
     }, patienceMs);
     const answer = this.#answered.then(() => (isLate ? late.promise : work()));
+    // The next request asks anew; its own caller gets the error.
     this.#answered = answer.catch(() => undefined);
     try {
       return await Promise.race([answer, late.promise]);

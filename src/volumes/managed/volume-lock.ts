@@ -35,6 +35,7 @@ export async function lockVolumeFolder(
     const attempt = tryLock(path);
     if (attempt !== 'busy') return attempt;
     if (performance.now() >= until) break;
+    // The next try sees a cancel.
     await sleep(pause, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
   }
   throw new AppError(

@@ -94,6 +94,7 @@ export class WatchedSizes implements AsyncDisposable {
 
   async #inTurn<T>(question: () => Promise<T>): Promise<T> {
     const answer = this.#turn.then(question);
+    // The next question asks anew; its own caller gets the error.
     this.#turn = answer.catch(() => undefined);
     return await answer;
   }

@@ -97,6 +97,7 @@ export class CacheFolder {
       await rename(temporary, file);
       this.#proven.set(`${type}/${name}`, fingerprint(await stat(file)));
     } catch {
+      // The cache may lack anything, and its leftovers go when they are old.
       await rm(temporary, { force: true }).catch(() => undefined);
       return;
     }
@@ -108,6 +109,7 @@ export class CacheFolder {
 
   async remove(type: CachedType, name: string): Promise<void> {
     this.#proven.delete(`${type}/${name}`);
+    // A file that stays is never asked for again.
     await rm(this.#path(type, name), { force: true }).catch(() => undefined);
   }
 
@@ -124,6 +126,7 @@ export class CacheFolder {
     let bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     for (const file of files.toSorted((a, b) => a.usedMs - b.usedMs)) {
       if (bytes <= this.#tuning.maxBytes) return;
+      // The next sweep tries again.
       await rm(file.path, { force: true }).catch(() => undefined);
       bytes -= file.sizeBytes;
     }
@@ -157,6 +160,7 @@ export class CacheFolder {
 }
 
 async function removeIfOld(file: string, stats: Stats): Promise<void> {
+  // The next sweep tries again.
   if (Date.now() - stats.mtimeMs > oldTemporaryMs) await rm(file, { force: true }).catch(() => undefined);
 }
 

@@ -91,6 +91,7 @@ class RcloneProcess implements HttpTransport {
       createConnection: () => duplex,
       settings: { initialWindowSize: windowBytes },
     });
+    // Each request fails by itself, and says why.
     session.on('error', () => undefined);
     child.on('error', (error) => duplex.destroy(error));
     const running = { child, session, hold: new ChildHold(child), words: () => said };

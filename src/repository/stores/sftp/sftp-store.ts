@@ -151,6 +151,7 @@ class SftpStore implements Store {
         const nowMs = (await files.stat(probe))?.modifiedMs;
         if (nowMs !== undefined) return { nowMs, writtenMs: found.modifiedMs };
       } finally {
+        // An old probe is removed as a leftover.
         await files.remove(probe).catch(() => undefined);
       }
       throw new AppError('unsupported', `Repository "${this.location}" does not tell the time`);
@@ -172,6 +173,7 @@ class SftpStore implements Store {
     const digit = randomInt(16).toString(16);
     const shards = shardNames().filter((shard) => shard.startsWith(digit));
     const folders = [...namedTypes, ...shards.map((shard) => `data/${shard}`)];
+    // Leftovers cost only space; the next backup tries again.
     await this.#explained((files) =>
       inTurns(folders, (folder) => removeLeftoversIn(files, `${this.#root}/${folder}`, options)),
     ).catch(() => undefined);
@@ -198,6 +200,7 @@ class SftpStore implements Store {
   /** The open connection, or a new one when it has broken. */
   async #files(): Promise<SftpFiles> {
     const current = this.#opening;
+    // A failure to open was reported to the call that opened.
     const files = await current?.catch(() => undefined);
     if (files && !files.session.isBroken) return files;
     // The first call that finds it broken opens the next.
@@ -243,6 +246,7 @@ class SftpStore implements Store {
   /** SFTP has one error code for every failure, a full disk included. */
   async #explainWrite(files: SftpFiles, content: Uint8Array, error: unknown): Promise<unknown> {
     if (!(error instanceof SftpStatus) || error.code !== status.failure) return error;
+    // Many servers do not tell.
     const free = await files.freeBytes(this.#root === '' ? '/' : this.#root).catch(() => undefined);
     return free !== undefined && free < content.length + spareBytes ? fullStore(this.location, error) : error;
   }
@@ -290,6 +294,7 @@ async function writeFile(
     else if (!(await files.replace(temporary, path))) await renameOnto(files, temporary, { path, content });
   } catch (error) {
     files.closeSoon(handle);
+    // The user must see the error above; leftovers are removed later.
     await files.remove(temporary).catch(() => undefined);
     throw error;
   }
@@ -317,6 +322,7 @@ async function removeLeftoversIn(files: SftpFiles, folder: string, options: Stor
   for (const { name, attributes } of await files.list(folder, options).catch(noneIfMissing)) {
     const { modifiedMs = Date.now() } = attributes;
     if (leftoverPattern.test(name) && Date.now() - modifiedMs > leftoverAgeMs)
+      // Leftovers cost only space.
       await files.remove(`${folder}/${name}`).catch(() => undefined);
   }
 }

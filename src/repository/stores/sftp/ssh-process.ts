@@ -34,6 +34,7 @@ export function startSsh(address: SftpAddress): SshProcess {
   const hold = new ChildHold(child);
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-stderrLimit)));
+  // ssh has ended; its exit is reported.
   child.stdin.on('error', () => undefined);
   const exited = Promise.race([once(child, 'close'), once(child, 'error')]).catch((error: unknown) => [
     error,

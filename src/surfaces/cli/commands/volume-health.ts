@@ -31,6 +31,7 @@ export async function runVolumeHealth(
     }),
   );
   async function roomOf(name: string): Promise<RoomUsage | undefined> {
+    // The health is told without it.
     return await managed.room(name, { signal: session.signal }).catch(() => undefined);
   }
   session.printer.print({
