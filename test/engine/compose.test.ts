@@ -197,6 +197,11 @@ test('x-holdfast of a stack that was never started is checked against the polici
   expect(again.findings.map(({ rule, subject, position }) => [rule, subject.name, position?.line])).toEqual([
     ['unknown-policy', 'hourly', 11],
   ]);
+  await stack.compose('up', '-d');
+  const explained = await stack.holdfast('explain', '--lang', 'en', '--config', configuration);
+  expect(explained.stdout).toContain(
+    '"down -v" deletes it; the policy "nightly" covers it, and there is no good backup yet.',
+  );
 });
 
 test('a mount inside of a read-only one whose place is missing does not start, and check says so', async () => {

@@ -47,7 +47,7 @@ const gap = 110;
 const rowHeight = 26;
 const leastWidth = 150;
 /** Longer texts are cut in the middle: both ends of a path say something. */
-const mostCharacters = 52;
+const mostCharacters = 64;
 
 /** An item of a column before it has its place. A slot lets a wire pass. */
 interface Item {

@@ -3,7 +3,7 @@ import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { syncAll } from '../../lib/durable-file.ts';
 import { renameToNew } from '../../lib/exchange.ts';
 import { knownError } from '../../lib/known-error.ts';
-import { openTrusted } from '../../lib/open-trusted.ts';
+import { isSameFile, openTrusted } from '../../lib/open-trusted.ts';
 import { changeOwner, removeDirectoryAt, statAt } from '../../lib/posix-at.ts';
 import { type ByteString, fromText, toPath, toText } from '../../model/byte-string.ts';
 import { AppError, errnoOf, isAppError } from '../../model/errors.ts';
@@ -118,6 +118,7 @@ function makeOneNow(parent: DirectoryHandle, { name, owner, mode }: NewFolder): 
     if (Number(now.uid) !== wanted.uid || Number(now.gid) !== wanted.gid) changeOwner(made.fd, wanted);
     chmodSync(toPath(made.self), mode);
     renameToNew(parent.at(draft), parent.at(name));
+    if (!isSameFile(statAt(parent.fd, name), made.stat())) throw replaced(draft);
     return true;
   } catch (error) {
     removeDraft(parent, draft);
@@ -151,5 +152,9 @@ function refuseForeign(made: DirectoryHandle, draft: ByteString): void {
   const { uid, mode } = made.stat();
   const isOwn = Number(uid) === process.geteuid?.() && (mode & 0o777n) === 0o700n;
   if (isOwn && readdirSync(toPath(made.self)).length === 0) return;
-  throw new AppError('conflict', `${quote(toText(draft))} was replaced by another program while it was made`);
+  throw replaced(draft);
+}
+
+function replaced(draft: ByteString): AppError {
+  return new AppError('conflict', `${quote(toText(draft))} was replaced by another program while it was made`);
 }
