@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -308,3 +308,36 @@ volumes: { pg: }
     await shop.compose('down', '-v');
   },
 );
+
+test('when Compose cannot make the container anew, it runs on as before, and the file is as it was', async () => {
+  const file = `services:
+  db:
+    image: postgres:15
+    environment: { POSTGRES_HOST_AUTH_METHOD: trust }
+    volumes: ['pg:/var/lib/postgresql']
+volumes: { pg: }
+`;
+  const shop = await makeStack(engine, { name: 'unlucky', files: { 'compose.yaml': file } });
+  await shop.compose('up', '-d', '--wait');
+  const before = await engine.docker(['inspect', '-f', '{{.Id}}', 'unlucky-db-1']);
+  const broken = join(cli.folder, 'broken');
+  await mkdir(broken);
+  const script = '#!/bin/sh\n[ "$2" = version ] && exit 0\necho "no room for it" >&2\nexit 1\n';
+  await writeFile(join(broken, 'docker'), script, { mode: 0o755 });
+
+  const env = {
+    HOLDFAST_HOST: 'docker',
+    DOCKER_HOST: engine.dockerHost,
+    PATH: `${broken}:${process.env['PATH']}`,
+  };
+  const { exit, stderr } = await cli.attempt(['audit', 'unlucky', '--fix', '--yes'], { env });
+  expect([exit, stderr]).toEqual([1, expect.stringMatching(/Cannot make "db" anew: .*no room for it/)]);
+  expect(readFileSync(join(shop.folder, 'compose.yaml'), 'utf8')).toBe(file);
+  expect(await engine.docker(['inspect', '-f', '{{.Id}} {{.State.Running}}', 'unlucky-db-1'])).toBe(
+    `${before} true`,
+  );
+  // What was copied is not taken for the data: which of the two counts is for people to say.
+  const again = await cli.attempt(['audit', 'unlucky', '--fix', '--yes', '--fail-on', 'never'], { env });
+  expect([again.exit, again.stderr]).toEqual([0, expect.stringContaining('holds data already')]);
+  await shop.compose('down', '-v');
+});

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { describe, expect, test } from 'vitest';
 import type { Container } from '../../hosts/containers.ts';
-import { auditedWorld, type WorldRequest } from './audited.fixture.ts';
+import { auditedWorld, type WorldRequest } from '../../../test/fixtures/audited-world.ts';
 import { auditSarif } from './as-sarif.ts';
 
 const socket = 'name: app\nservices:\n  web:\n    image: x\n    volumes:\n      - /run/docker.sock:/s\n';

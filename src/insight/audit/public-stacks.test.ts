@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { auditedWorld } from './audited.fixture.ts';
+import { auditedWorld } from '../../../test/fixtures/audited-world.ts';
 
 const file = join(import.meta.dirname, '../../../test/fixtures/public-stacks.yaml');
 

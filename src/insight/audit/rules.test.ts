@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { auditedWorld, type WorldRequest } from './audited.fixture.ts';
+import { auditedWorld, type WorldRequest } from '../../../test/fixtures/audited-world.ts';
 import { rules } from './rules.ts';
 
 /** The subjects that a rule finds in one Compose file. */
