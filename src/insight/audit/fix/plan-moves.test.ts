@@ -1,0 +1,147 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { loadProject } from '../../../compose/index.ts';
+import type { Container } from '../../../hosts/containers.ts';
+import type { Volume } from '../../../model/volume.ts';
+import { memoryContainers } from '../../../../test/fixtures/containers.ts';
+import { someVolume } from '../../../../test/fixtures/some-volume.ts';
+import type { AuditedProject, VolumeContent } from '../audit-view.ts';
+import { serviceOfContainer, volumesOfHost } from '../view-of-host.ts';
+import { servicesOfProject, volumesOfProject } from '../view-of-project.ts';
+import { type FixPlan, planMoves } from './plan-moves.ts';
+
+const root = { uid: 999, gid: 999, mode: 0o700 };
+const empty: VolumeContent = { isEmpty: true, newestMs: undefined, root };
+const full: VolumeContent = { isEmpty: false, newestMs: 1, root };
+const anonymous = 'f'.repeat(64);
+
+const labels = { 'com.docker.compose.project': 'shop', 'com.docker.compose.service': 'db' };
+const db: Partial<Container> & { readonly name: string } = {
+  name: 'shop-db-1',
+  stack: 'shop',
+  service: 'db',
+  labels,
+  image: 'postgres:15',
+  mounts: [
+    { type: 'volume', source: 'shop_pg', destination: '/var/lib/postgresql', readOnly: false },
+    { type: 'volume', source: anonymous, destination: '/var/lib/postgresql/data', readOnly: false },
+  ],
+};
+
+interface World {
+  /** The entry of the service's `volumes`. */
+  readonly mount?: string;
+  readonly container?: Partial<Container>;
+  readonly pg?: Partial<Volume>;
+  readonly contents?: Readonly<Record<string, VolumeContent>>;
+  readonly hasFile?: boolean;
+}
+
+async function plan(world: World): Promise<FixPlan & { readonly file: string }> {
+  const { mount = 'pg:/var/lib/postgresql', hasFile = true } = world;
+  const folder = await mkdtemp(join(tmpdir(), 'moves-'));
+  const file = join(folder, 'compose.yaml');
+  const content = `name: shop\nservices:\n  db:\n    image: postgres:15\n    volumes:\n      - ${mount}\nvolumes: { pg: }\n`;
+  await writeFile(file, content);
+  const project = await loadProject({ files: [file], env: {} });
+  await rm(folder, { recursive: true });
+  const lineAt: AuditedProject['lineAt'] = ({ line }) => content.split('\n')[line - 1];
+  const audited: AuditedProject = { project, lineAt, secretFiles: new Map() };
+  const container = memoryContainers().add({ ...db, ...world.container });
+  const facts = {
+    containers: [container],
+    volumes: [
+      someVolume('shop_pg', { stack: 'shop', ...world.pg }),
+      someVolume(anonymous, { anonymous: true }),
+    ],
+    images: new Map(),
+    contents: new Map(Object.entries(world.contents ?? { shop_pg: empty, [anonymous]: full })),
+  };
+  const onHost = volumesOfHost(facts);
+  const volumes = [...(hasFile ? volumesOfProject(audited, onHost) : []), ...onHost];
+  const ofFile = hasFile ? servicesOfProject(audited, facts.images, volumes) : [];
+  const ofHost = {
+    ...serviceOfContainer(container, facts, volumes),
+    ...(ofFile[0] && { place: ofFile[0].place }),
+  };
+  const services = [...ofFile, ofHost];
+  const backups = { repositories: [], deviceOf: new Map() };
+  const view = { services, volumes, projects: hasFile ? [audited] : [], places: [], backups };
+  return { ...planMoves(view, 'shop'), file };
+}
+
+test.each([
+  ['pg:/var/lib/postgresql', '- pg:/var/lib/postgresql/data'],
+  ['"pg:/var/lib/postgresql" # rows', '- "pg:/var/lib/postgresql/data" # rows'],
+  ['pg:/var/lib/postgresql/:rw', '- pg:/var/lib/postgresql/data:rw'],
+  [
+    '{ type: volume, source: pg, target: /var/lib/postgresql }',
+    '- { type: volume, source: pg, target: /var/lib/postgresql/data }',
+  ],
+])('changes the one place in the line "%s"', async (mount, after) => {
+  const { moves, byHand, file } = await plan({ mount });
+  expect(byHand).toEqual([]);
+  expect(moves).toMatchObject([
+    { from: anonymous, to: 'shop_pg', leftover: ['data'], edit: { file, line: 6, after: `      ${after}` } },
+  ]);
+});
+
+test('changes no file that says it already', async () => {
+  const { moves } = await plan({ mount: 'pg:/var/lib/postgresql/data' });
+  expect(moves).toMatchObject([{ from: anonymous, to: 'shop_pg', edit: undefined }]);
+});
+
+test.each<[string, World, RegExp]>([
+  ['a volume that holds data', { contents: { shop_pg: full, [anonymous]: full } }, /holds data already/],
+  [
+    'an anonymous volume without data',
+    { contents: { shop_pg: empty, [anonymous]: empty } },
+    /nothing to move/,
+  ],
+  ['volumes that nothing is known of', { contents: {} }, /could not be looked into/],
+  [
+    'a volume of others too',
+    {
+      pg: {
+        consumers: [
+          {
+            id: 'x',
+            name: 'other',
+            image: 'x',
+            state: 'running',
+            stack: undefined,
+            service: undefined,
+            path: '/x',
+            readOnly: true,
+          },
+        ],
+      },
+    },
+    /is used by "other" too/,
+  ],
+  ['a container without a Compose file', { hasFile: false }, /Compose file was not found/],
+  [
+    'a line that names the place twice',
+    { mount: 'pg:/var/lib/postgresql # not /var/lib/postgresql' },
+    /not plain enough/,
+  ],
+  ['a line that takes the place from a variable', { mount: 'pg:${AT:-/var/lib/postgresql}x' }, /./],
+  [
+    'a folder of the machine',
+    {
+      container: {
+        mounts: [
+          { type: 'bind', source: '/srv/pg', destination: '/var/lib/postgresql', readOnly: false },
+          { type: 'volume', source: anonymous, destination: '/var/lib/postgresql/data', readOnly: false },
+        ],
+      },
+    },
+    /folder of the machine/,
+  ],
+])('leaves to people %s', async (_, world, why) => {
+  const { moves, byHand } = await plan(world);
+  expect(moves).toEqual([]);
+  expect(byHand).toEqual([{ subject: 'shop-db-1', why: expect.stringMatching(why) }]);
+});
