@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { memoryContainers } from '../../../test/fixtures/containers.ts';
 import { auditedWorld, type WorldRequest } from '../../../test/fixtures/audited-world.ts';
+import { type AuditedVolume, type AuditView, nowhere } from './audit-view.ts';
 import { rules } from './rules.ts';
+import { serviceOfContainer } from './view-of-host.ts';
 
 /** The subjects that a rule finds in one Compose file. */
 async function findIn(id: string, compose: string, world: WorldRequest = {}): Promise<string[]> {
@@ -345,4 +348,82 @@ test('a rule has its section in the guide, with what it says', () => {
     expect(guide).toContain(
       `### ${id} ${name}\n\n**${severity}**${onRequest === true ? ', on request' : ''}. ${title}.`,
     );
+});
+
+/** What only a host shows: rights, devices, and where a volume is used. */
+describe('of a host', () => {
+  const root = { uid: 0, gid: 0, mode: 0o755 };
+  const volume = (name: string, given: Partial<AuditedVolume> = {}): AuditedVolume => ({
+    name,
+    driver: 'local',
+    options: {},
+    labels: {},
+    stack: undefined,
+    isExternal: false,
+    isAnonymous: false,
+    isOnHost: true,
+    consumers: [],
+    createdAt: undefined,
+    content: undefined,
+    place: nowhere,
+    ...given,
+  });
+  const holding = (rights: Partial<typeof root>, isEmpty = false): AuditedVolume =>
+    volume('data', { content: { isEmpty, newestMs: undefined, root: { ...root, ...rights } } });
+  const view = (given: Partial<AuditView>): AuditView => ({
+    services: [],
+    volumes: [],
+    projects: [],
+    places: [],
+    backups: { repositories: [], deviceOf: new Map() },
+    ...given,
+  });
+  const found = (id: string, given: Partial<AuditView>): string[] =>
+    [...(rules.find((rule) => rule.id === id)?.check(view(given)) ?? [])].map(({ subject }) => subject.name);
+  const userOf = (data: AuditedVolume, user: string): Partial<AuditView> => {
+    const mounts = [{ type: 'volume', source: 'data', destination: '/d', readOnly: false }] as const;
+    const container = memoryContainers().add({ name: 'app', user, mounts });
+    return { services: [serviceOfContainer(container, { images: new Map() }, [data])], volumes: [data] };
+  };
+
+  test.each<[mode: number, isFound: boolean]>([
+    [0o777, true],
+    [0o757, true],
+    [0o1777, false],
+    [0o775, false],
+  ])('HF-S004 of a volume whose mode is %o', (mode, isFound) => {
+    expect(found('HF-S004', { volumes: [holding({ mode })] })).toEqual(isFound ? ['data'] : []);
+    expect(found('HF-S004', { volumes: [holding({ mode }, true)] })).toEqual([]);
+  });
+
+  test.each<[string, Partial<typeof root>, isFound: boolean]>([
+    ['1000', {}, true],
+    ['1000:1000', {}, true],
+    ['0', {}, false],
+    ['', {}, false],
+    ['www-data', {}, false],
+    ['1000', { uid: 1000 }, false],
+    ['1000', { gid: 1000, mode: 0o775 }, false],
+    ['1000', { mode: 0o1777 }, false],
+  ])('HF-S005 of a service that runs as "%s" on a volume of %j', (user, rights, isFound) => {
+    expect(found('HF-S005', userOf(holding(rights), user))).toEqual(isFound ? ['app'] : []);
+  });
+
+  test('HF-B002 when every repository is on the disk of the data, and not when one is elsewhere', () => {
+    const here = { name: 'here', path: '/backup', device: 1 };
+    const elsewhere = { name: 'elsewhere', path: '/mnt', device: 2 };
+    const deviceOf = new Map([['data', 1]]);
+    expect(found('HF-B002', { backups: { repositories: [here], deviceOf } })).toEqual(['here']);
+    expect(found('HF-B002', { backups: { repositories: [here, elsewhere], deviceOf } })).toEqual([]);
+    expect(found('HF-B002', { backups: { repositories: [elsewhere], deviceOf } })).toEqual([]);
+  });
+
+  test('HF-H001 of a volume without a container, and not of one that a container has', () => {
+    const volumes = [
+      volume('free'),
+      volume('used', { consumers: ['app'] }),
+      volume('new', { isOnHost: false }),
+    ];
+    expect(found('HF-H001', { volumes })).toEqual(['free']);
+  });
 });

@@ -1,7 +1,7 @@
 import type { AuditFinding, AuditReport, AuditRequest, DataMove } from '../../../app/app.ts';
 import { AppError } from '../../../model/errors.ts';
 import { severities, type Severity } from '../../../model/finding.ts';
-import { quote } from '../../../model/quote.ts';
+import { printableJson, quote } from '../../../model/quote.ts';
 import { amount } from '../../../model/size.ts';
 import { describeFinding } from '../describe-finding.ts';
 import type { Session } from '../session.ts';
@@ -42,7 +42,7 @@ export async function runAudit(
   for (const note of report.notes) session.warn(`Warning: ${note}`);
   printer.print({
     json: () => app.audit.asJson.run(report),
-    forms: { sarif: () => JSON.stringify(app.audit.asSarif(report, directory), undefined, 2) },
+    forms: { sarif: () => printableJson(JSON.stringify(app.audit.asSarif(report, directory), undefined, 2)) },
     text: () => describeReport(report, directory),
     colours: { Good: 'green' },
     quiet: () => report.findings.map(({ id, subject: { name } }) => `${id} ${name}`),

@@ -1,0 +1,73 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Cli, type CliResult } from './cli.ts';
+
+let cli: Cli;
+let folder: string;
+beforeAll(() => {
+  cli = new Cli();
+  folder = join(cli.folder, 'shop');
+  mkdirSync(folder);
+  writeFileSync(
+    join(folder, 'compose.yaml'),
+    "services:\n  db:\n    image: postgres:18\n    environment: { POSTGRES_PASSWORD: hunter2 }\n    volumes: ['pg:/var/lib/postgresql/data']\nvolumes: { pg: }\n",
+  );
+});
+afterAll(() => cli[Symbol.dispose]());
+
+/** Without an engine. */
+async function audit(...args: string[]): Promise<CliResult> {
+  const env = { HOLDFAST_HOST: 'docker', DOCKER_HOST: `unix://${cli.folder}/none.sock` };
+  return await cli.attempt(['audit', ...args], { cwd: folder, env });
+}
+
+test('audit tells people the worst first, with the place, and ends with 3', async () => {
+  const { exit, stdout, stderr } = await audit();
+  expect(exit).toBe(3);
+  expect(stdout.match(/^HF-\S+/gm)).toEqual(['HF-V001', 'HF-S006']);
+  expect(stdout).toContain('\n  At compose.yaml:5:15\n  See docs/guides/audit.md#hf-v001-shadowed-data\n');
+  expect(stdout).toContain('Looked at 1 file, 0 containers, 1 volume: 2 findings.');
+  expect(stdout + stderr).not.toContain('hunter2');
+  expect(stderr).toContain('Only the file was looked at: ');
+});
+
+test.each([
+  [['--fail-on', 'never'], 0],
+  [['--fail-on', 'loss'], 3],
+  [['--fail-on', 'hygiene'], 3],
+  [['--fail-on', 'worst'], 2],
+  [['--all', 'shop'], 2],
+  [['--update-baseline'], 2],
+  [['--ignore', 'missing.yaml'], 4],
+  [['./missing.yaml'], 4],
+])('audit %j ends with %i', async (args, exit) => {
+  expect((await audit(...args)).exit).toBe(exit);
+});
+
+test('audit prints one document as JSON and one as SARIF, and names alone when quiet', async () => {
+  const json = JSON.parse((await audit('--format', 'json')).stdout) as object;
+  expect(json).toMatchObject({
+    counts: { loss: 1, leak: 1, downtime: 0, hygiene: 0 },
+    findings: [{ id: 'HF-V001', severity: 'loss', position: { line: 5 } }, { id: 'HF-S006' }],
+    known: [],
+    suppressed: [],
+    looked: { containers: 0 },
+  });
+  const sarif = JSON.parse((await audit('./compose.yaml', '--format', 'sarif')).stdout) as object;
+  expect(sarif).toMatchObject({
+    version: '2.1.0',
+    runs: [{ results: [{ ruleId: 'HF-V001' }, { ruleId: 'HF-S006' }] }],
+  });
+  expect((await audit('--quiet')).stdout).toBe('HF-V001 db\nHF-S006 db\n');
+});
+
+test('a first audit with a baseline is good, and a later one counts what is new', async () => {
+  const baseline = ['--baseline', 'audit.json'];
+  const first = await audit(...baseline);
+  expect([first.exit, first.stdout]).toEqual([
+    0,
+    expect.stringContaining('The baseline "audit.json" was written.'),
+  ]);
+  expect((await audit(...baseline)).stdout).toContain('0 findings, 2 in the baseline.');
+});
