@@ -7,7 +7,7 @@ import { noteBehindLink } from './behind-link.ts';
 import { describeVolume } from './describe-volume.ts';
 import { takeLeases } from '../leases/index.ts';
 import { policyOfTags } from '../model/policy.ts';
-import type { JobOptions } from '../activity/index.ts';
+import type { JobOptions, LoggedState } from '../activity/index.ts';
 import { recordFailure, recordRun } from './record-backup.ts';
 import { type HeldTarget, saveTogether } from './save-together.ts';
 import { type BackupTarget, resolveTargets } from '../volumes/index.ts';
@@ -21,13 +21,9 @@ import {
 } from '../snapshots/index.ts';
 
 /** What a backup opens once it knows what to save. */
-export interface BackupAccess extends SnapshotAccess, Told {
-  readonly stateDir: string;
-}
+export type BackupAccess = SnapshotAccess & LoggedState & Told;
 
-interface BackupScope extends SnapshotSources, Told {
-  readonly stateDir: string;
-}
+type BackupScope = SnapshotSources & LoggedState & Told;
 
 export interface BackupOptions extends JobOptions {
   /** Settles what a killed restore left of a target whose lease is held. */

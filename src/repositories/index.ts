@@ -4,7 +4,7 @@
  */
 export { initialize, type InitReport, type RepositoryMaker } from './init.ts';
 export { repositoryKeys, takeOver } from './no-repository.ts';
-export { openRepositories } from './open-repositories.ts';
+export { openRepositories } from './repositories.ts';
 export { openKnown } from './open-repository.ts';
 export type * from './repositories.ts';
 export { openUpkeep } from './upkeep.ts';

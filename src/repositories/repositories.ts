@@ -66,7 +66,32 @@ export interface RepositoriesAccess {
   readonly openOther: (asked: OtherRepository) => Promise<Pick<Repository, 'polynomial' | 'location'>>;
 }
 
-export async function addRepository(
+export function openRepositories(access: RepositoriesAccess): Repositories {
+  return {
+    asJson: { state: stateAsJson },
+    async add(request, options = {}) {
+      return await addRepository(access, request, options);
+    },
+    async list() {
+      return (await access.catalog()).listRepositories();
+    },
+    async remove(name) {
+      return removeRepository(await access.catalog(), name);
+    },
+    async setDefault(name) {
+      return setDefaultRepository(await access.catalog(), name);
+    },
+    async check(names, options = {}) {
+      return await checkRepositories(access, names, options);
+    },
+  };
+}
+
+function stateAsJson({ error, ...state }: RepositoryState): object {
+  return error === undefined ? state : { ...state, error: { code: error.code, message: error.message } };
+}
+
+async function addRepository(
   { stateDir, env, passwordReference, catalog, maker, openOther }: Omit<RepositoriesAccess, 'configuration'>,
   request: AddRepositoryRequest,
   { signal }: JobOptions,
@@ -89,7 +114,7 @@ export async function addRepository(
   );
 }
 
-export function removeRepository(catalog: Catalog, name: string): KnownRepository {
+function removeRepository(catalog: Catalog, name: string): KnownRepository {
   const records = catalog.listRepositories();
   const record = recordOf(records, name);
   if (record.isDefault && records.length > 1) {
@@ -101,7 +126,7 @@ export function removeRepository(catalog: Catalog, name: string): KnownRepositor
   return record;
 }
 
-export function setDefaultRepository(catalog: Catalog, name: string): KnownRepository {
+function setDefaultRepository(catalog: Catalog, name: string): KnownRepository {
   const record = { ...recordOf(catalog.listRepositories(), name), isDefault: true };
   catalog.saveRepository(record);
   return record;

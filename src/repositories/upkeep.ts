@@ -9,7 +9,6 @@ import type {
   SnapshotRepairReport,
   UnlockReport,
 } from '../repository/index.ts';
-import { copy, type CopyRequest, type OtherRepository } from './copy.ts';
 import {
   type AddedKey,
   addKey,
@@ -58,6 +57,21 @@ export interface UpkeepAccess
   readonly openOther: (request: OtherRepository) => Promise<Repository>;
 }
 
+/** A repository other than the configured one. */
+export interface OtherRepository {
+  /** Its name or its location. */
+  readonly repository: string;
+  /** `file:/path`, `env:NAME` or `exec:command`; undefined takes the catalog's. */
+  readonly passwordReference: string | undefined;
+}
+
+export interface CopyRequest {
+  readonly to: OtherRepository;
+  /** Snapshots, or volumes for all of theirs; empty means all. */
+  readonly references: readonly string[];
+  readonly dryRun: boolean;
+}
+
 export interface IndexRepairRequest {
   readonly readAllPacks: boolean;
   readonly dryRun: boolean;
@@ -95,11 +109,18 @@ export function openUpkeep(access: UpkeepAccess): Upkeep {
     async repairPacks(request, { signal, onProgress } = {}) {
       return await (await repository()).repairPacks({ ...request, signal, onProgress });
     },
-    repairSnapshots: async (request, options = {}) =>
-      await repairSnapshots(await openSources(access), request, options),
-    async copy({ to, ...request }, options = {}) {
+    async repairSnapshots({ references, ...request }, options = {}) {
       const sources = await openSources(access);
-      return await copy(sources, { ...request, target: await access.openOther(to) }, options);
+      const snapshotIds = await idsOf(references, sources, options);
+      const { signal, onProgress } = options;
+      return await sources.repository.repairSnapshots({ ...request, snapshotIds, signal, onProgress });
+    },
+    async copy({ to, references, dryRun }, options = {}) {
+      const sources = await openSources(access);
+      const target = await access.openOther(to);
+      const snapshotIds = await idsOf(references, sources, options);
+      const { signal, onProgress } = options;
+      return await sources.repository.copyTo(target, { snapshotIds, dryRun, signal, onProgress });
     },
   };
 }
@@ -108,11 +129,9 @@ export type {
   AddedKey,
   ChangedKey,
   CopyReport,
-  CopyRequest,
   IndexRepairReport,
   LockHolder,
   NewKey,
-  OtherRepository,
   PackRepairReport,
   RemovedKey,
   RepairedSnapshot,
@@ -129,16 +148,12 @@ interface SnapshotRepairRequest {
   readonly dryRun: boolean;
 }
 
-/** Replaces damaged snapshots by new ones, without what is lost. */
-async function repairSnapshots(
+/** Undefined for all. */
+async function idsOf(
+  references: readonly string[],
   sources: SnapshotSources,
-  { references, forget, dryRun }: SnapshotRepairRequest,
   options: JobOptions,
-): Promise<SnapshotRepairReport> {
-  const snapshotIds =
-    references.length === 0
-      ? undefined
-      : chooseSnapshots(references, await findContext(sources, options)).map(({ id }) => id);
-  const { signal, onProgress } = options;
-  return await sources.repository.repairSnapshots({ snapshotIds, forget, dryRun, signal, onProgress });
+): Promise<string[] | undefined> {
+  if (references.length === 0) return undefined;
+  return chooseSnapshots(references, await findContext(sources, options)).map(({ id }) => id);
 }

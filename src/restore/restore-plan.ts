@@ -91,9 +91,7 @@ export interface RestorePlan extends BroughtBack {
 }
 
 /** Where snapshots are, and where a restore works. */
-export interface RestoreScope extends SnapshotSources {
-  readonly stateDir: string;
-}
+export type RestoreScope = SnapshotSources & HostScope;
 
 /** Finds out what a restore would do; changes nothing. */
 export async function planRestore(
