@@ -224,9 +224,7 @@ function openForPolicy(config: AppConfig, repository: string, shared: SharedPart
     notifier: () => shared.notifier(),
   });
   const recoverAtStart = async (): Promise<void> => void (await parts.recoverAtStart('host'));
-  const { stateDir, catalog, host, repository: opening, notifier } = parts;
-  const opened = { app, stateDir, catalog, host, repository: opening, notifier, recoverAtStart };
-  return { ...opened, [Symbol.asyncDispose]: () => app[Symbol.asyncDispose]() };
+  return { ...parts, app, recoverAtStart, [Symbol.asyncDispose]: () => app[Symbol.asyncDispose]() };
 }
 
 /** Reports a file that cannot be used as a failed backup: the messages of a timer go nowhere. */

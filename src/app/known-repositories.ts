@@ -1,9 +1,5 @@
 import type { Catalog } from '../catalog/catalog.ts';
-import {
-  openKnown as openKnownRepository,
-  type OtherRepository,
-  type RepositoryMaker,
-} from '../repositories/index.ts';
+import { openKnown, type OtherRepository, type RepositoryMaker } from '../repositories/index.ts';
 import {
   hasRepository,
   initRepository,
@@ -42,15 +38,18 @@ export function openKnownRepositories(
   /** Started by `expectRestore`; the plan takes it, so that a failure is not repeated. */
   let expected: Promise<Repository> | undefined;
   let opening: Promise<unknown> | undefined;
-  const repository = once(async () =>
-    opened.use(await openKnown({ ...config, purpose }, { catalog: await catalog(), configuration })),
-  );
+  const open = async (asked: Partial<OtherRepository> & Pick<RepositoryAccess, 'purpose'>) => {
+    const known = { catalog: await catalog(), configuration: await configuration() };
+    const from = (access: RepositoryAccess): Promise<Repository> =>
+      openRepository({ ...access, purpose: asked.purpose });
+    return opened.use(await openKnown({ ...config, ...asked }, { ...known, open: from }));
+  };
+  const repository = once(async () => await open({ purpose }));
   return {
     async repository() {
       return await (expected ?? repository());
     },
-    openOther: async (request) =>
-      opened.use(await openKnown({ ...config, ...request }, { catalog: await catalog(), configuration })),
+    openOther: async (request) => await open(request),
     /** Derives the repository's key and starts the workers while the rest of the code is loaded. */
     expectRestore() {
       purpose = 'restore';
@@ -70,15 +69,3 @@ export const repositoryMaker: RepositoryMaker = {
   open: openRepository,
   has: hasRepository,
 };
-
-async function openKnown(
-  config: AppConfig & Pick<RepositoryAccess, 'purpose'>,
-  { catalog, configuration }: { readonly catalog: Catalog } & Pick<ConfiguredScope, 'configuration'>,
-): Promise<Repository> {
-  const { purpose } = config;
-  return await openKnownRepository(config, {
-    catalog,
-    configuration: await configuration(),
-    open: (access) => openRepository({ ...access, purpose }),
-  });
-}

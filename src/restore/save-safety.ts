@@ -3,7 +3,7 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Volume } from '../model/volume.ts';
-import { chooseSettings, describeVolume, saveTogether, type BackupOutcome } from '../backup/index.ts';
+import { chooseSettings, describeVolume, saveTogether } from '../backup/index.ts';
 import { safetyTag } from '../snapshots/index.ts';
 import type { JobOptions } from '../activity/index.ts';
 import type { HostAccess } from '../hosts/host.ts';
@@ -69,13 +69,19 @@ function asPath(destination: Destination): BackupTarget {
   return { kind: 'path', name: destination.name, isFile };
 }
 
-/** Data that could not be saved whole is not replaced. */
+/** Saves what a restore is about to replace, under its lease. Data that could not be saved whole is not replaced. */
 export async function saveSafety(
   scope: RestoreScope,
   target: BackupTarget,
   options: JobOptions,
 ): Promise<Snapshot> {
-  const { snapshot, problems } = await saveBeforeRestore(scope, target, options);
+  const volume = await describeVolume(scope, target, options);
+  const held = [{ target, volume, settings: chooseSettings({}, []) }];
+  const toSave = { held, missing: [], marks: [safetyTag], dryRun: false, notifier: undefined };
+  const [outcome] = await saveTogether(scope, toSave, options);
+  if (outcome === undefined) throw new AppError('failed', `Nothing of ${quote(target.name)} was saved`);
+  const { snapshot, problems, error } = outcome;
+  if (error !== undefined) throw error;
   if (snapshot !== undefined && problems.length === 0) return snapshot;
   throw new AppError('partial', `Cannot save what is in ${quote(target.name)} now, so it is not replaced`, {
     detail: problems
@@ -93,19 +99,4 @@ export async function asTarget(
 ): Promise<BackupTarget> {
   const host = await (await access.host()).info({ signal: options.signal });
   return { kind: 'volume', name: volume.name, volume, host };
-}
-
-/** Saves what a restore is about to replace. The lease is held. */
-async function saveBeforeRestore(
-  scope: RestoreScope,
-  target: BackupTarget,
-  options: JobOptions,
-): Promise<BackupOutcome> {
-  const volume = await describeVolume(scope, target, options);
-  const held = [{ target, volume, settings: chooseSettings({}, []) }];
-  const toSave = { held, missing: [], marks: [safetyTag], dryRun: false, notifier: undefined };
-  const [outcome] = await saveTogether(scope, toSave, options);
-  if (outcome === undefined) throw new AppError('failed', `Nothing of ${quote(target.name)} was saved`);
-  if (outcome.error !== undefined) throw outcome.error;
-  return outcome;
 }
