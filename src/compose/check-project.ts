@@ -2,10 +2,8 @@ import { quote } from '../model/quote.ts';
 import { checkComposeService } from './compose-volume.ts';
 import { AppError } from '../model/errors.ts';
 import type { ComposePath, ComposeProject, ComposeService } from './compose-project.ts';
-import { entriesOf } from './load-model.ts';
-import { fieldOf, type PlacedMap, plainOf } from './placed.ts';
 
-type Report = (message: string, path: ComposePath) => void;
+export type Report = (message: string, path: ComposePath) => void;
 
 /** What Compose refuses of a project whose parts are all readable: names that are not there, and contradictions. */
 export function checkProject(project: Omit<ComposeProject, 'problems'>, report: Report): void {
@@ -129,55 +127,4 @@ function dependenciesOf(name: string, services: ComposeProject['services']): str
   return [...(services.get(name)?.dependsOn.keys() ?? [])]
     .filter((other) => services.has(other))
     .toReversed();
-}
-
-/** Keys that Compose knows at the top of a file. */
-const topKeys = [
-  'version',
-  'name',
-  'services',
-  'networks',
-  'volumes',
-  'secrets',
-  'configs',
-  'include',
-  'models',
-];
-
-const serviceKeys = new Set(
-  `annotations attach blkio_config build cap_add cap_drop cgroup cgroup_parent command configs container_name
-  cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares cpus cpuset credential_spec
-  depends_on deploy develop device_cgroup_rules devices dns dns_opt dns_search domainname entrypoint env_file
-  environment expose extends external_links extra_hosts gpus group_add healthcheck hostname image init ipc isolation
-  label_file labels links logging mac_address mem_limit mem_reservation mem_swappiness memswap_limit models
-  network_mode networks oom_kill_disable oom_score_adj pid pids_limit platform ports post_start pre_stop privileged
-  profiles provider pull_policy pull_refresh_after read_only restart runtime scale secrets security_opt shm_size
-  stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits use_api_socket user userns_mode uts
-  volumes volumes_from working_dir`.split(/\s+/),
-);
-
-/** Keys that Compose does not know, and names that it refuses. */
-export function checkKeys(model: PlacedMap, report: Report): void {
-  const isKnown = (key: string, known: (key: string) => boolean): boolean =>
-    key.startsWith('x-') || known(key);
-  for (const [key] of model.entries)
-    if (!isKnown(key, (one) => topKeys.includes(one)))
-      report(`Additional property ${key} is not allowed`, [key]);
-  for (const section of ['services', 'volumes', 'networks', 'configs', 'secrets']) {
-    const value = fieldOf(model, section);
-    if (value !== undefined && value.kind !== 'map' && plainOf(value) !== null)
-      report(`${section} must be a mapping`, [section]);
-    for (const [name] of entriesOf(value))
-      if (!/^[a-zA-Z0-9._-]+$/.test(name))
-        report(`${section}: the name ${quote(name)} is not allowed`, [section, name]);
-  }
-  for (const [name, { value }] of entriesOf(fieldOf(model, 'services'))) {
-    if (value.kind !== 'map') report(`services.${name} must be a mapping`, ['services', name]);
-    for (const [key] of entriesOf(value))
-      if (!isKnown(key, (one) => serviceKeys.has(one)))
-        report(`services.${name} additional properties '${key}' not allowed`, ['services', name, key]);
-  }
-  const written = fieldOf(model, 'name');
-  if (written?.kind === 'scalar' && !/^[a-z0-9][a-z0-9_-]*$/.test(String(written.value)))
-    report("name Does not match pattern '^[a-z0-9][a-z0-9_-]*$'", ['name']);
 }

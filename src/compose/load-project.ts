@@ -1,5 +1,6 @@
 import { AppError } from '../model/errors.ts';
-import { checkKeys, checkProject } from './check-project.ts';
+import { checkFields } from './check-fields.ts';
+import { checkProject } from './check-project.ts';
 import { chooseFiles, type ChosenFiles } from './choose-files.ts';
 import { addEnvFiles, completeService } from './complete-services.ts';
 import { flagOf, type Section, sectionOf, textOf } from './compose-fields.ts';
@@ -45,7 +46,7 @@ export async function loadProject(request: ComposeRequest): Promise<ComposeProje
   const model = await loadModel(chosen.paths, scope, files);
   const error = (message: string, path: ComposePath): void =>
     files.report('error', message, path, positionIn(model, path));
-  checkKeys(model, error);
+  checkFields(model, error);
   warnOfVersion(model, files);
   const { whole, services, inactive } = await readServices(model, chosen, files);
   const raw = plainOf(withField(whole, 'version', undefined)) as Section;

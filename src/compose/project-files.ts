@@ -65,6 +65,12 @@ export class ProjectFiles {
     return found;
   }
 
+  /** True when something was already refused at a path. */
+  isRefused(path: ComposePath): boolean {
+    const place = path.join('\0');
+    return this.problems.some(({ kind, path: other }) => kind === 'error' && other.join('\0') === place);
+  }
+
   report(kind: ComposeProblem['kind'], message: string, path: ComposePath, position: Position): void {
     this.problems.push({ kind, message, path, position });
   }

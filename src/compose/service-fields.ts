@@ -26,6 +26,8 @@ export function readService(name: string, service: PlacedMap, files: ProjectFile
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       const at = [...path, ...step];
+      // The schema has said it already.
+      if (files.isRefused(at)) return undefined;
       files.report('error', `${at.join('.')}: ${error.message}`, at, positionIn(service, step));
       return undefined;
     }

@@ -717,4 +717,19 @@ export const badShapes: Readonly<
     says: /services\.a must be a mapping/,
     at: 'compose.yaml:2:3',
   },
+  'an entry that is there twice': {
+    files: { 'compose.yaml': 'services:\n  a:\n    image: a\n    security_opt:\n      - b:c\n      - b:c\n' },
+    says: /security_opt array items\[0,1\] must be unique/,
+    at: 'compose.yaml:6:9',
+  },
+  'an environment of nothing': {
+    files: { 'compose.yaml': 'services:\n  a:\n    image: a\n    environment:\n' },
+    says: /services\.a\.environment must be a mapping/,
+    at: 'compose.yaml:4:5',
+  },
+  'a number for a text': {
+    files: { 'compose.yaml': 'services:\n  a: { image: a, user: 1000 }\n' },
+    says: /services\.a\.user must be a string/,
+    at: 'compose.yaml:2:18',
+  },
 };
