@@ -202,6 +202,11 @@ export interface Containers {
    * it: nothing is pulled.
    */
   findImage(name: string, options?: CallOptions): Promise<Image | undefined>;
+  /**
+   * The content of a small file of a container, running or not, found in the container's own root; undefined
+   * where there is no file of at most a mebibyte.
+   */
+  readFile(id: string, path: string, options?: CallOptions): Promise<Uint8Array | undefined>;
   /** The end of its output. */
   logs(id: string, options?: CallOptions & { readonly lines?: number }): Promise<string>;
   /**

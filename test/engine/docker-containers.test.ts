@@ -65,6 +65,25 @@ test('reports what an image declares, and nothing for one that the engine does n
   expect(await containers.findImage('shop/absent:1')).toBeUndefined();
 });
 
+test('a small file of a container is read, running or not, and nothing else', async () => {
+  await start(
+    'has-files',
+    [],
+    ['sh', '-c', 'mkdir /etc/d; echo content > /etc/f; ln -s f /etc/l; sleep 1000'],
+  );
+  const { id } = (await containers.find('has-files'))!;
+  const read = async (path: string): Promise<string | undefined> => {
+    const content = await containers.readFile(id, path);
+    return content === undefined ? undefined : Buffer.from(content).toString();
+  };
+  await expect.poll(() => read('/etc/f')).toBe('content\n');
+  expect(await read('/etc/d')).toBeUndefined();
+  expect(await read('/etc/l')).toBeUndefined();
+  expect(await read('/etc/absent')).toBeUndefined();
+  await engine.docker(['kill', 'has-files']);
+  expect(await read('/etc/f')).toBe('content\n');
+});
+
 describe('what a container is', () => {
   test('reports everything that a container has', async () => {
     await start('shop-web-1', [

@@ -129,6 +129,23 @@ describe('a container that runs as a user', () => {
     await remove('below');
   });
 
+  test('by a name of its image, and has failed, is told of by the numbers there', async () => {
+    await start('maker');
+    const table = 'mkdir -p /etc; echo app:x:1234:1235::/: > /etc/passwd; echo app:x:1235: > /etc/group';
+    await inside('maker', 'sh', '-c', table);
+    await on.engine.docker(['commit', '-c', 'USER app', 'maker', 'with-user']);
+    const failing = ['--name', 'failed', '-v', 'failed:/data', 'with-user', 'touch', '/data/file'];
+    await expect(on.engine.docker(['run', ...failing])).rejects.toThrow('Permission denied');
+    const [found, ...others] = await findings();
+    expect(others).toEqual([]);
+    expect(found?.message).toContain('it runs as user 1234, group 1235');
+    await on.run(['doctor', '--fix', '--yes']);
+    await on.engine.docker(['start', 'failed']);
+    expect(await on.engine.docker(['wait', 'failed'])).toBe('0');
+    expect(await findings()).toEqual([]);
+    await remove('maker', 'failed');
+  });
+
   test('and a folder of its image that is closed is no matter of the volume', async () => {
     await start('image', '--user', '1000:1000', '-v', 'image:/tmp/private/data');
     await on.engine.docker(['exec', '-u', '0', 'image', 'chmod', '700', '/tmp/private']);

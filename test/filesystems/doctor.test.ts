@@ -122,3 +122,23 @@ test('a disk without inodes is told of, and is well when files are removed', asy
   for (const path of made.slice(100)) unlinkSync(path);
   expect(await examine(disk.path)).toEqual([]);
 });
+
+test('the limit of a volume that Holdfast keeps is told of as its own, and raised by the command', async () => {
+  await using disk = mountLoopFilesystem('btrfs', { sizeBytes: 512 << 20 });
+  const own = holdfastCommand(join(disk.path, 'state'));
+  await own.run('volume', 'create', '-o', 'type=btrfs', '-o', 'size=32m', 'limited');
+  const data = join(disk.path, 'state/volumes/limited/_data/file');
+  const found = async (): Promise<readonly Finding[]> => {
+    const { stdout } = await own.attempt('doctor', 'limited', '--format', 'json');
+    const { findings } = JSON.parse(stdout) as { readonly findings: readonly Finding[] };
+    return findings.filter(({ id }) => !id.startsWith('HF-D06'));
+  };
+  expect(await found()).toEqual([]);
+  expect(() => writeFileSync(data, Buffer.alloc(64 << 20, 1))).toThrow();
+  await expect
+    .poll(found)
+    .toMatchObject([{ id: 'HF-D032', commands: [['holdfast', 'volume', 'resize', 'limited', 'SIZE']] }]);
+  await own.run('volume', 'resize', 'limited', '200m');
+  writeFileSync(data, Buffer.alloc(64 << 20, 1));
+  expect(await found()).toEqual([]);
+});

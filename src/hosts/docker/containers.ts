@@ -1,6 +1,7 @@
 import type { CallOptions } from '../host.ts';
 import type { Container, Containers, ExecRequest, ExecRun, Image, TrialRequest } from '../containers.ts';
 import type { EngineClient } from './engine-client.ts';
+import { readFileOf } from './containers-files.ts';
 import { findImage } from './images.ts';
 import { ImageLabels } from './image-labels.ts';
 import { findContainer, listContainers } from './containers-read.ts';
@@ -79,6 +80,10 @@ export class DockerContainers implements Containers {
 
   async findImage(name: string, options: CallOptions = {}): Promise<Image | undefined> {
     return await findImage(this.#client, name, options.signal);
+  }
+
+  async readFile(id: string, path: string, options: CallOptions = {}): Promise<Uint8Array | undefined> {
+    return await readFileOf(this.#client, { id, path, signal: options.signal });
   }
 
   async startTrial(request: TrialRequest, options: CallOptions = {}): Promise<Container> {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { aclIn, describeRights, type Guard, refusedRights, right } from './access.ts';
+import { numbersOf } from './image-users.ts';
 import { type Credentials, parseIdMap, parseStatus, plannedRunner } from './credentials.ts';
 
 const everyId = parseIdMap('         0          0 4294967295\n');
@@ -56,8 +57,24 @@ function entry(tag: number, rights: number, id: number): number[] {
 
 test('a container that does not run has the numbers of its configuration, and a name has none', () => {
   expect(plannedRunner({ user: '1000:50' })?.credentials).toMatchObject({ uid: 1000, gid: 50 });
-  expect(plannedRunner({ user: '' }, 100_000)?.credentials).toMatchObject({ uid: 100_000, overrides: true });
+  expect(plannedRunner({ user: '' }, { mapBase: 100_000 })?.credentials).toMatchObject({
+    uid: 100_000,
+    overrides: true,
+  });
   expect(plannedRunner({ user: 'postgres' })).toBeUndefined();
+  const numbers = { uid: 999, gid: 998, groups: [44] };
+  expect(plannedRunner({ user: 'postgres' }, { numbers })?.credentials).toMatchObject(numbers);
+});
+
+test('the user of an image is resolved as an engine does it', () => {
+  const passwd = 'root:x:0:0::/:\napp:x:1000:1001::/:\n';
+  const group = 'video:x:44:app,other\nstaff:x:50:\n';
+  expect(numbersOf('app', passwd, group)).toEqual({ uid: 1000, gid: 1001, groups: [44] });
+  expect(numbersOf('1000', passwd, group)).toEqual({ uid: 1000, gid: 1001, groups: [44] });
+  expect(numbersOf('app:staff', passwd, group)).toEqual({ uid: 1000, gid: 50, groups: [] });
+  expect(numbersOf('7', passwd, group)).toEqual({ uid: 7, gid: 0, groups: [] });
+  expect(numbersOf('nobody', passwd, group)).toBeUndefined();
+  expect(numbersOf('app:nothing', passwd, group)).toBeUndefined();
 });
 
 test('rights are told in words', () => {

@@ -1,5 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import type { Container } from '../../hosts/containers.ts';
+import type { UserNumbers } from './image-users.ts';
 
 /** Numbers of a user namespace, and those of this machine that they stand for. */
 export interface IdRange {
@@ -111,32 +112,36 @@ export function isMapped({ uidMap }: Pick<Credentials, 'uidMap'>): boolean {
 }
 
 /**
- * The rights that a container will have when it starts, by its configuration alone: `USER` as a number, or
- * root. Undefined for a name, which only the image can tell. `mapBase` is the machine's number of root in the
- * containers of an engine with a user namespace of its own.
+ * The rights that a container will have when it starts, by its configuration: those of `USER`, or root's.
+ * Undefined for a name whose number is not known. `mapBase` is the machine's number of root in the containers
+ * of an engine with a user namespace of its own.
  */
-export function plannedRunner({ user, groups = [] }: PlannedUser, mapBase = 0): Runner | undefined {
-  const [uid, gid] = /^(?:(\d+)(?::(\d+))?|)$/.exec(user)?.slice(1) ?? [];
-  if (user !== '' && uid === undefined) return undefined;
+export function plannedRunner(
+  { user }: Pick<Container, 'user'>,
+  { numbers, mapBase = 0 }: { readonly numbers?: UserNumbers | undefined; readonly mapBase?: number } = {},
+): Runner | undefined {
+  const [uid, gid] =
+    /^(?:(\d+)(?::(\d+))?|)$/
+      .exec(user)
+      ?.slice(1)
+      .map((part) => Number(part ?? 0)) ?? [];
+  const known = numbers ?? (uid === undefined ? undefined : { uid, gid: gid ?? 0, groups: [] });
+  if (known === undefined) return undefined;
   const map = mapBase === 0 ? everyId : [{ inside: 0, outside: mapBase, count: 65_536 }];
-  const isRoot = Number(uid ?? 0) === 0;
+  const isRoot = known.uid === 0;
   return {
     pid: undefined,
     command: '',
     credentials: {
-      uid: mapBase + Number(uid ?? 0),
-      gid: mapBase + Number(gid ?? 0),
-      groups: groups.map((group) => mapBase + group),
+      uid: mapBase + known.uid,
+      gid: mapBase + known.gid,
+      groups: known.groups.map((group) => mapBase + group),
       overrides: isRoot,
       readsAll: isRoot,
       uidMap: map,
       gidMap: map,
     },
   };
-}
-
-interface PlannedUser extends Pick<Container, 'user'> {
-  readonly groups?: readonly number[];
 }
 
 function commandOf(pid: number, status: string): string {

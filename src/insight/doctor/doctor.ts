@@ -12,6 +12,7 @@ import { diagnoseDevices } from './missing-device.ts';
 import { diagnoseDeleted } from './deleted-files.ts';
 import { diagnoseFull } from './full-disk.ts';
 import { diagnoseSources } from './missing-source.ts';
+import { lookUpUsers } from './image-users.ts';
 import { diagnoseManaged } from './managed.ts';
 import { diagnoseOrphans } from './orphans.ts';
 import { diagnoseHoldfast, type OwnParts } from './own-health.ts';
@@ -74,6 +75,7 @@ export function openDoctor(parts: DoctorParts): Doctor {
       const answers = await askPlaces(places, mounts, signal);
       const { isAsked } = patients;
       const processes = processesByContainer();
+      const users = await lookUpUsers(found.engine, patients.containers, signal);
       const answering = patients.mounts.filter(({ hostPath }) => doesAnswer(answers, hostPath));
       const full = diagnoseFull(places, answers, mounts);
       const isSmall = (mount: MountPoint): boolean =>
@@ -85,7 +87,7 @@ export function openDoctor(parts: DoctorParts): Doctor {
         diagnoseDevices(patients.volumes),
         diagnoseSources(answering, isAsked),
         await diagnoseDenials(answering, parts.now(), signal),
-        diagnosePermissions(answering, processes, { isAsked, mapBase: mapBaseOf(found.host) }),
+        diagnosePermissions(answering, processes, { isAsked, mapBase: mapBaseOf(found.host), users }),
         diagnoseReadOnly(answering, mounts, isAsked),
         full,
         diagnoseDeleted({

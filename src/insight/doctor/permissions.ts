@@ -6,6 +6,7 @@ import { quote } from '../../model/quote.ts';
 import { describeRights, type Guard, refusedRights, right } from './access.ts';
 import { isMapped, numberInside, plannedRunner, readRunners, type Runner } from './credentials.ts';
 import type { Diagnosis, DoctorFinding, Fix, Identity, Remark } from './diagnosis.ts';
+import type { UserNumbers } from './image-users.ts';
 import { findRefusedBelow, type RefusedBelow } from './refused-below.ts';
 import { isOfMachine, isUnwell, type PatientMount, subjectOf } from './patients.ts';
 import { type Step, wayTo } from './way.ts';
@@ -14,14 +15,23 @@ import { type Step, wayTo } from './way.ts';
 export function diagnosePermissions(
   mounts: readonly PatientMount[],
   processes: ReadonlyMap<string, readonly number[]>,
-  { isAsked, mapBase }: { readonly isAsked: boolean; readonly mapBase: number },
+  {
+    isAsked,
+    mapBase,
+    users,
+  }: {
+    readonly isAsked: boolean;
+    readonly mapBase: number;
+    /** Of containers that do not run. */
+    readonly users: ReadonlyMap<string, UserNumbers>;
+  },
 ): Diagnosis {
   const findings: DoctorFinding[] = [];
   const notLookedAt: Remark[] = [];
   const names = readUserNames();
   for (const mount of mounts) {
     if (mount.mount.type === 'other' || isOfMachine(mount)) continue;
-    const runners = runnersOf(mount, processes, mapBase);
+    const runners = runnersOf(mount, processes, { mapBase, numbers: users.get(mount.container.id) });
     if (typeof runners === 'string') {
       notLookedAt.push({ subject: subjectOf(mount), reason: runners });
       continue;
@@ -47,13 +57,13 @@ function reasonOf(error: unknown): string {
 function runnersOf(
   { container }: PatientMount,
   processes: ReadonlyMap<string, readonly number[]>,
-  mapBase: number,
+  planned: { readonly mapBase: number; readonly numbers: UserNumbers | undefined },
 ): Runner[] | string {
   if (container.pid === undefined) {
-    const planned = plannedRunner(container, mapBase);
-    return planned === undefined
-      ? `it does not run, and its user ${quote(container.user)} has its number only in its image`
-      : [planned];
+    const runner = plannedRunner(container, planned);
+    return runner === undefined
+      ? `it does not run, and the number of its user ${quote(container.user)} is not known`
+      : [runner];
   }
   const found = processes.get(container.id);
   if (found === undefined) return 'its processes are not to be seen from here';
