@@ -13,7 +13,7 @@ const reasons: Readonly<Record<string, string>> = {
   EPERM: 'access is refused',
   EROFS: 'its file system is read-only',
   ENOSPC: 'the disk is full',
-  ENOENT: 'nobody can make a folder there',
+  ENOENT: 'no folder can be made there',
 };
 
 /**

@@ -88,7 +88,7 @@ export async function resizeImage(
     });
   }
   if (isMounted) {
-    throw new AppError('in-use', `${action}: it is mounted, and ext4 shrinks only when nobody uses it`, {
+    throw new AppError('in-use', `${action}: it is mounted, and ext4 shrinks only when it is not in use`, {
       hint: 'Stop what uses it, then try again.',
     });
   }

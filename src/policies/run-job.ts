@@ -195,7 +195,7 @@ export async function tell(
   try {
     await work.tell(happenings);
   } catch (error) {
-    say(`Warning: nobody could be told: ${knownError(error).message}`);
+    say(`Warning: no channel could be told: ${knownError(error).message}`);
   }
 }
 

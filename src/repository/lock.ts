@@ -223,7 +223,7 @@ async function readLock(codec: FileCodec, name: string): Promise<LockJson | unde
     if (!isAppError(error, 'integrity')) throw error;
     throw new AppError('locked', `Repository "${codec.store.location}" has a lock that cannot be read`, {
       detail: error.message,
-      hint: `When nobody works in the repository: holdfast unlock --remove-all. The lock is the file "locks/${name}".`,
+      hint: `When nothing works in the repository: holdfast unlock --remove-all. The lock is the file "locks/${name}".`,
       cause: error,
     });
   }

@@ -179,5 +179,7 @@ async function addressOf(access: Omit<RepositoryAccess, 'password'>): Promise<St
 
 function refuseReference(reference: string): Promise<string> {
   const kind = reference.slice(0, reference.indexOf(':'));
-  return Promise.reject(new AppError('unsupported', `Nobody here reads references of kind "${kind}:"`));
+  return Promise.reject(
+    new AppError('unsupported', `There is no reader here for references of kind "${kind}:"`),
+  );
 }

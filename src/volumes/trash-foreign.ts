@@ -141,7 +141,7 @@ async function removedThere(
   } catch (error) {
     if ((await lstat(volume.path).catch(() => undefined)) === undefined) return true;
     const why = errorMessage(error);
-    throw new AppError('unavailable', `Nobody knows whether ${quote(volume.name)} was removed: ${why}`, {
+    throw new AppError('unavailable', `It is not known whether ${quote(volume.name)} was removed: ${why}`, {
       hint: `Its data is in Holdfast's own volume ${quote(kept.name)}, and is put right when the API is started again.`,
       cause: error,
     });

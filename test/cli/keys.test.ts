@@ -76,7 +76,7 @@ test('a lock that cannot be read is kept, and goes with --remove-all after a war
   const kept = await cli.attempt(['unlock']);
   expect(kept).toMatchObject({ exit: 0, stdout: expect.stringContaining('Kept the lock efefefef') });
   const unasked = await cli.attempt(['unlock', '--remove-all']);
-  expect(unasked).toMatchObject({ exit: 2, stderr: expect.stringContaining('Warning: somebody may hold') });
+  expect(unasked).toMatchObject({ exit: 2, stderr: expect.stringMatching(/Warning: .* may still be held/) });
   expect(existsSync(lock)).toBe(true);
   expect(await cli.run('unlock', '--remove-all', '--yes')).toContain('Removed the lock efefefef');
   expect(existsSync(lock)).toBe(false);

@@ -198,7 +198,7 @@ describe('a socket', () => {
     await once(spawn(process.execPath, ['-e', script]), 'exit');
     await expect(list({ DOCKER_HOST: `unix://${socket}` })).rejects.toMatchObject({
       code: 'unavailable',
-      message: expect.stringContaining('nobody listens') as string,
+      message: expect.stringContaining('nothing listens') as string,
     });
     expect(await probeDocker({ endpoint: unix(socket) })).toBeUndefined();
   });

@@ -481,7 +481,7 @@ test('a configuration that cannot be read is a warning', async () => {
   });
   notifier.tell([failed]);
   await notifier[Symbol.asyncDispose]();
-  expect(warnings[0]).toContain('Nobody could be told what happened');
+  expect(warnings[0]).toContain('What happened could not be reported');
 });
 
 test('a catalog on a full disk does not prevent a message', async () => {

@@ -139,7 +139,7 @@ class GatheringNotifier implements Notifier {
       } catch (error) {
         const { message, detail = '' } = knownError(error);
         const [first = ''] = detail.split('\n');
-        this.#options.onWarning?.(`Nobody could be told what happened: ${message}${first && `: ${first}`}`);
+        this.#options.onWarning?.(`What happened could not be reported: ${message}${first && `: ${first}`}`);
       }
     });
   }

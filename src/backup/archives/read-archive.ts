@@ -65,7 +65,7 @@ export class Archive implements AsyncDisposable {
     yield* readTar(plain, { signal, onProblem });
     if (hash.digest('hex') === digest) return;
     throw new AppError('conflict', `${quote(path.basename(this.path))} was changed while it was read`, {
-      hint: 'Import it again when nobody writes to it any more.',
+      hint: 'Import it again when nothing writes to it any more.',
     });
   }
 

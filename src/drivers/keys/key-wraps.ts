@@ -27,7 +27,7 @@ export function openKeyWraps(parts: {
       if (found !== undefined) return found;
       if (!mayMake) {
         throw new AppError('not-found', `The key of the volumes is missing: ${quote(path)}`, {
-          hint: 'Put back your copy of it. Without it, nobody can open the encrypted volumes that it wraps.',
+          hint: 'Put back your copy of it. Without it, the encrypted volumes that it wraps cannot be opened.',
         });
       }
       await makeMaster(folder, path);

@@ -103,7 +103,7 @@ async function readStored(volume: DriverVolume, file: string): Promise<StoredKey
   const damaged = (words: string, cause?: unknown): AppError =>
     new AppError('integrity', `Cannot open volume ${quote(volume.name)}: its key ${words}`, {
       detail: path,
-      hint: 'Put back a copy of the file; without it nobody can read the data.',
+      hint: 'Put back a copy of the file; without it the data cannot be read.',
       cause,
     });
   let text: string;

@@ -85,7 +85,7 @@ function explain(endpoint: DockerEndpoint, cause: unknown): Explanation {
     case 'ECONNREFUSED':
       return {
         code: 'unavailable',
-        words: isUnix ? 'nobody listens on the socket' : 'connection refused',
+        words: isUnix ? 'nothing listens on the socket' : 'connection refused',
         hint: startHint,
       };
     case 'EACCES':

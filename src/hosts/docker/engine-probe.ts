@@ -106,7 +106,7 @@ export async function probeDocker(options: ProbeOptions = {}): Promise<Host | un
     opened.move();
     return dockerHostOf(client, { ...options, kind: isPodman ? 'podman' : options.kind });
   } catch (error) {
-    if (isNobodyThere(endpoint, error)) return undefined;
+    if (isNothingThere(endpoint, error)) return undefined;
     throw error;
   }
 }
@@ -124,7 +124,7 @@ export async function openAtDockersPlace(options: ProbeOptions = {}): Promise<Ho
   return found ?? (await openDockerHost({ ...options, endpoint }));
 }
 
-function isNobodyThere(endpoint: DockerEndpoint, error: unknown): boolean {
+function isNothingThere(endpoint: DockerEndpoint, error: unknown): boolean {
   if (endpoint.explicit || !(error instanceof Error)) return false;
   return ['ENOENT', 'ENOTDIR', 'ECONNREFUSED'].includes(errnoOf(error.cause) ?? '');
 }

@@ -145,7 +145,7 @@ export async function findKey(
   const keys = await loadKeys(store, options);
   if (keys.length === 0) {
     throw new AppError('integrity', `Repository "${store.location}" has no key files`, {
-      hint: 'Restore the folder "keys" from a copy of the repository. Without a key nobody can read it.',
+      hint: 'Restore the folder "keys" from a copy of the repository. Without a key it cannot be read.',
     });
   }
   const given = await password();

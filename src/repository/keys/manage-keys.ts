@@ -65,7 +65,7 @@ function refusal(
   const name = `"${id.slice(0, 8)}"`;
   if (!others.some(({ file }) => file)) {
     return new AppError('conflict', `Cannot remove the key ${name}: it is the last one`, {
-      hint: 'Without a key nobody can read the repository. To replace it: holdfast key change.',
+      hint: 'Without a key the repository cannot be read. To replace it: holdfast key change.',
     });
   }
   if (isCurrent) {

@@ -158,7 +158,7 @@ function parseObjectLock(text: string): ObjectLock {
   const [, mode = '', duration = ''] = /^(governance|compliance):(.+)$/i.exec(text) ?? [];
   if (mode === '') {
     throw new AppError('usage', `The option "object-lock" is a mode and a time, and not "${text}"`, {
-      hint: 'Write "governance:30d" or "compliance:14d". Nobody can shorten the latter, not even you.',
+      hint: 'Write "governance:30d" or "compliance:14d". The latter cannot be shortened, not even by you.',
     });
   }
   const days = parseDuration(duration) / (24 * 60 * 60_000);

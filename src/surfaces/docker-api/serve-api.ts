@@ -123,7 +123,7 @@ function engineIdOf(upstream: Upstream): () => Promise<string> {
       await askUpstream(upstream, { method: 'GET', path: '/info' }),
     );
     if (!info?.ID)
-      throw new ApiError(503, 'the engine does not say who it is, so nobody knows what is protected');
+      throw new ApiError(503, 'the engine does not say who it is, so it is not known what is protected');
     return (known = info.ID);
   };
 }

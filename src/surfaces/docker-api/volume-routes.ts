@@ -142,7 +142,7 @@ export async function pruneVolumes(parts: ApiParts, call: ApiCall): Promise<void
         passes(volume, { ...filter, dangling: true }) &&
         volume.driver === 'local' &&
         Object.keys(volume.options).length === 0 &&
-        // The label is what the engine goes by, whoever set it.
+        // The label is what the engine goes by, whatever program set it.
         (filter.all || Object.hasOwn(volume.labels, anonymousLabel)),
     );
     const removed: string[] = [];

@@ -243,7 +243,7 @@ export class MirrorPass {
 }
 
 function movesStill(path: ByteString): AppError {
-  return new AppError('in-use', `"${toPrintable(path)}" was written to while nobody was to use it`, {
+  return new AppError('in-use', `"${toPrintable(path)}" was written to while it was not to be in use`, {
     hint: 'Find out which program of this machine writes to it.',
   });
 }

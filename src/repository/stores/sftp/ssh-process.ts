@@ -103,7 +103,7 @@ export function sshError(location: string, said: string, cause: unknown): AppErr
       {
         detail: words,
         hint: changed
-          ? 'Somebody may be in between. When you know why it changed, remove the old one with "ssh-keygen -R HOST".'
+          ? 'Another machine may be in between. When you know why it changed, remove the old one with "ssh-keygen -R HOST".'
           : 'Log in once with "ssh" as the user who runs this, compare the fingerprint with the server\'s, and accept it.',
         cause,
       },

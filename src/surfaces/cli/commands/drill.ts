@@ -60,7 +60,7 @@ function describe(report: DrillReport): string[] {
     ),
     ...servers.flatMap(describeServer),
     ...unasked.map(
-      ({ volume, reason }) => `${printableField(volume)}: nobody was asked: ${printableField(reason)}`,
+      ({ volume, reason }) => `${printableField(volume)}: no server was asked: ${printableField(reason)}`,
     ),
     ...(recoverMs === undefined
       ? []

@@ -54,7 +54,7 @@ export function describe(report: InitReport): string {
   if (keyFile !== undefined) {
     lines.push(
       `Its key is ${keyFile}.`,
-      'Keep a copy of the key in another place: without it nobody can read the backups, not even you.',
+      'Keep a copy of the key in another place: without it the backups cannot be read, not even by you.',
     );
   }
   return lines.join('\n');

@@ -47,7 +47,7 @@ function describeChange({ key, keyFile, removedId, catalogReference, formerKeyFi
   if (keyFile !== undefined) {
     lines.push(
       `It is in ${keyFile}.`,
-      'Keep a copy of it in another place: without it nobody can read the backups, not even you.',
+      'Keep a copy of it in another place: without it the backups cannot be read, not even by you.',
     );
   }
   if (catalogReference !== undefined) lines.push('Holdfast uses it for this repository from now on.');

@@ -77,7 +77,7 @@ async function verify(session: Session, flags: LogFlags): Promise<void> {
   });
   if (found.problems.length === 0) return;
   throw new AppError('integrity', 'The log is not as it was written', {
-    hint: 'Somebody or something has changed it. Compare it with a copy; backups are not affected by it.',
+    hint: 'It was changed from outside. Compare it with a copy; backups are not affected by it.',
   });
 }
 

@@ -18,7 +18,7 @@ export async function runRepairIndex(session: Session, flags: RepairIndexFlags):
   session.printer.print({ json: () => report, text: () => describe(report) });
   const { unreadablePacks } = report;
   for (const { packId, message, isIndexed } of unreadablePacks.slice(0, 50)) {
-    const rest = isIndexed ? '' : ' Nobody knows what it holds.';
+    const rest = isIndexed ? '' : ' It is not known what it holds.';
     session.warn(`Damaged: pack "${packId.slice(0, 8)}": ${message}.${rest}`);
   }
   if (unreadablePacks.length === 0) return;

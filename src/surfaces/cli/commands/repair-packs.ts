@@ -73,7 +73,7 @@ function describe({ dryRun, packs, unknownPacks, wholePacks }: PackRepairReport)
     return `Pack ${packId.slice(0, 8)}, ${state}: ${saved}${message === undefined ? '' : ` (${message})`}${file}`;
   });
   for (const id of unknownPacks)
-    lines.push(`Pack ${id.slice(0, 8)}: nobody knows what it holds, so it stays as it is`);
+    lines.push(`Pack ${id.slice(0, 8)}: it is not known what it holds, so it stays as it is`);
   for (const id of wholePacks) lines.push(`Pack ${id.slice(0, 8)} is whole`);
   return lines.join('\n');
 }

@@ -53,7 +53,7 @@ function describePlan({ snapshot, volume, preset, server, dumps, safetySnapshot 
   return [
     `From snapshot ${id} (${localTime(snapshot.time)}) into ${where}:`,
     ...dumps.map(({ path, size }) => `  ${toPrintable(path)}, ${formatSize(size)}`),
-    'What is there under the same names is replaced; whoever is connected to it is disconnected.',
+    'What is there under the same names is replaced; clients that are connected to it are disconnected.',
     safetySnapshot ? 'What is there now is saved and dumped before.' : 'What is there now is not saved.',
   ].join('\n');
 }

@@ -26,7 +26,7 @@ export async function runUnlock(session: Session, flags: UnlockFlags): Promise<v
     quiet: () => report.removed.map(({ id }) => id),
   });
   if (report.kept.length > 0)
-    session.note('Somebody may hold what was kept. --remove-all removes it all the same.');
+    session.note('What was kept may still be held. --remove-all removes it all the same.');
 }
 
 /** Says which processes may be at work before their locks are removed. */
@@ -34,9 +34,9 @@ async function mayRemoveAll({ app, signal, warn, confirm }: Session): Promise<bo
   const { removed } = await app.repositories.unlock({ all: true, dryRun: true }, { signal });
   const held = removed.filter(({ stale }) => stale === undefined);
   if (held.length === 0) return true;
-  for (const lock of held) warn(`Warning: somebody may hold ${describe(lock)}`);
+  for (const lock of held) warn(`Warning: ${describe(lock)} may still be held`);
   warn(
-    'Warning: a prune beside a backup can destroy that backup. Make sure that nobody works in the repository, on any machine.',
+    'Warning: a prune beside a backup can destroy that backup. Make sure that nothing works in the repository, on any machine.',
   );
   return await confirm('Remove these locks all the same?');
 }

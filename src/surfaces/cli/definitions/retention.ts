@@ -71,7 +71,7 @@ const forget = defineCommand<ForgetFlags>({
 const prune = defineCommand<PruneFlags>({
   brief: 'Remove the data that no snapshot needs',
   description:
-    'Packs that nothing uses are removed, and packs of which a part is used are written anew without the rest, until what stays unused is little enough. Nobody else can work in the repository meanwhile. It may be stopped or killed at any moment.',
+    'Packs that nothing uses are removed, and packs of which a part is used are written anew without the rest, until what stays unused is little enough. Nothing else can work in the repository meanwhile. It may be stopped or killed at any moment.',
   usage: ['', '--max-unused unlimited', '--max-repack-size 10g'],
   flags: { ...pruneFlags, dryRun },
   aliases: { n: 'dryRun' },

@@ -31,7 +31,7 @@ const api = defineCommand<ApiFlags>({
   recovers: [],
   brief: "Serve Docker's API for volumes, with or without an engine behind it",
   description:
-    'Stays in the foreground. Without --upstream, the docker command and every other client of the Engine API can list, create, inspect, remove and prune the volumes that Holdfast keeps itself. With --upstream, everything is passed to that engine, and the volumes that are removed or pruned through this socket go to the trash first. Whoever can use the socket can do what the engine can: it is for root unless --group says otherwise.',
+    'Stays in the foreground. Without --upstream, the docker command and every other client of the Engine API can list, create, inspect, remove and prune the volumes that Holdfast keeps itself. With --upstream, everything is passed to that engine, and the volumes that are removed or pruned through this socket go to the trash first. A user of the socket can do what the engine can: it is for root unless --group says otherwise.',
   usage: ['--socket PATH', '--socket PATH --upstream unix:///var/run/docker.sock'],
   flags: {
     socket: textFlag('Where clients find it: DOCKER_HOST=unix://PATH', 'PATH'),

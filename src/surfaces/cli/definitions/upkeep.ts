@@ -40,7 +40,7 @@ const keyChange = defineCommand<NewKeyFlags>({
   recovers: [],
   brief: 'Put a new key in the place of the one in use',
   description:
-    'The new key is durable and proven to open before the old one is removed. Whoever has the old password and a copy of the repository from before can still read that copy.',
+    'The new key is durable and proven to open before the old one is removed. The old password still reads a copy of the repository from before.',
   usage: ['', '--new-password-file FILE', '--new-key-file FILE'],
   flags: newKeyFlags,
   args: [],
@@ -65,10 +65,10 @@ const key = buildRouteMap<string, CliContext>({
 
 const unlock = defineCommand<UnlockFlags>({
   recovers: [],
-  brief: 'Remove locks that nobody holds any more',
+  brief: 'Remove locks that are no longer held',
   description:
-    'A lock is stale when its process on this machine has ended, or when it was not renewed for 30 minutes. With --remove-all the others go too: only when you are sure that nobody works in the repository, on any machine.',
-  flags: { removeAll: switchFlag('Remove the locks that somebody may hold too'), dryRun },
+    'A lock is stale when its process on this machine has ended, or when it was not renewed for 30 minutes. With --remove-all the others go too: only when you are sure that nothing works in the repository, on any machine.',
+  flags: { removeAll: switchFlag('Remove locks that may still be held, too'), dryRun },
   aliases: { n: 'dryRun' },
   args: [],
   load: async () => (await import('../commands/unlock.ts')).runUnlock,

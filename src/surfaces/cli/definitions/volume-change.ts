@@ -9,7 +9,7 @@ const rename = defineCommand({
   recovers: ['own'],
   brief: 'Give a volume another name',
   description:
-    'Renames a volume that Holdfast keeps itself, while nobody uses it. Its snapshots stay its own; a volume that gets the old name later starts anew.',
+    'Renames a volume that Holdfast keeps itself, while it is not in use. Its snapshots stay its own; a volume that gets the old name later starts anew.',
   flags: {},
   args: [volume, { placeholder: 'NAME', brief: 'The new name' }],
   load: async () => (await import('../commands/volume-change.ts')).runVolumeRename,
@@ -27,7 +27,7 @@ const label = defineCommand({
 
 const protect = defineCommand({
   recovers: ['host', 'own'],
-  brief: 'Let volumes be removed by nobody',
+  brief: 'Keep volumes from being removed',
   description:
     'A protected volume stays: rm, prune and the sockets that Holdfast serves for its own volumes refuse to remove it. For volumes of Docker, "holdfast volume rm" and "prune" do; Docker itself does not know of it.',
   flags: {},
@@ -47,7 +47,7 @@ const resize = defineCommand({
   recovers: ['own'],
   brief: 'Change the size of a volume',
   description:
-    'A volume with a size grows while it is in use. ext4 also shrinks, while nobody uses it and as far as its data allows.',
+    'A volume with a size grows while it is in use. ext4 also shrinks, while it is not in use and as far as its data allows.',
   flags: {},
   args: [volume, { placeholder: 'SIZE', brief: 'The new size (20g), or by how much it grows (+5g)' }],
   load: async () => (await import('../commands/volume-change.ts')).runVolumeResize,

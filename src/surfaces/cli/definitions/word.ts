@@ -7,7 +7,7 @@ import { defineCommand, listFlag, switchFlag, textFlag } from '../define-command
 const log = defineCommand<LogFlags>({
   recovers: [],
   onlyReads: true,
-  brief: 'Show what was done, or prove that nobody changed the record of it',
+  brief: 'Show what was done, or prove that the record of it is unchanged',
   description:
     'Backups, restores, and everything that removes or changes something: snapshots, data, volumes, keys, repositories. Each entry is chained to the one before it by a keyed hash, and the catalog knows where the log ends: --verify notices what was changed, removed, forged or cut off.',
   usage: ['', '--volume VOLUME --since yesterday', '--kind forget,prune', '--verify'],

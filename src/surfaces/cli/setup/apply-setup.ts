@@ -234,5 +234,5 @@ async function runUnprotected(
 }
 
 export function keyAdvice(keyFile: string): string {
-  return `The key of the repository is ${keyFile}. Copy it to another place now, a password manager or paper: without it nobody can read the backups, not even you.`;
+  return `The key of the repository is ${keyFile}. Copy it to another place now, a password manager or paper: without it the backups cannot be read, not even by you.`;
 }
