@@ -54,15 +54,11 @@ export interface VolumeAccess extends HostScope {
 }
 
 /** A command without a state folder creates none for its lease. */
-export async function openLeaseScope({
-  stateDir,
-  catalog,
-  host,
-}: VolumeAccess): Promise<LeaseScope & HostScope> {
-  const none = { stateDir, catalog: undefined, host };
-  if (!existsSync(stateDir)) return none;
+export async function openLeaseScope(access: VolumeAccess): Promise<LeaseScope & HostScope> {
+  const none = { ...access, catalog: undefined };
+  if (!existsSync(access.stateDir)) return none;
   try {
-    return { ...none, catalog: await catalog() };
+    return { ...access, catalog: await access.catalog() };
   } catch (error) {
     if (isAppError(error, 'denied') || isAppError(error, 'read-only') || isAppError(error, 'full'))
       return none;

@@ -244,7 +244,7 @@ async function holdAndPlan(
 
 const plansAtMost = 5;
 
-interface StillParts {
+interface StillWork {
   readonly journal: OpenAppJournal;
   readonly levels: readonly (readonly AppStep[])[];
   readonly freezing: Freezing;
@@ -260,7 +260,7 @@ class Still implements StillContainers {
   sinceMs = 0;
   readonly killed: KilledApp[] = [];
   readonly #containers: Containers;
-  readonly #parts: StillParts;
+  readonly #work: StillWork;
   /** When each was asked to be still, by `performance.now()`. */
   readonly #touched = new Map<AppStep, number>();
   readonly #touchedAtMs = new Map<AppStep, number>();
@@ -269,9 +269,9 @@ class Still implements StillContainers {
   #startedAt = 0;
   #released: Promise<ReleaseReport> | undefined;
 
-  constructor(containers: Containers, parts: StillParts) {
+  constructor(containers: Containers, work: StillWork) {
     this.#containers = containers;
-    this.#parts = parts;
+    this.#work = work;
   }
 
   get names(): readonly string[] {
@@ -279,11 +279,11 @@ class Still implements StillContainers {
   }
 
   get unstoppable(): readonly Unstoppable[] {
-    return this.#parts.unstoppable;
+    return this.#work.unstoppable;
   }
 
   async begin(signal: AbortSignal | undefined): Promise<void> {
-    const { levels, journal, justBefore, freezing } = this.#parts;
+    const { levels, journal, justBefore, freezing } = this.#work;
     // A freeze is noted ahead, so that no disk write delays it: after a kill in between, a thaw does a running
     // app no harm. A stop is noted at the last moment, because after a kill the note alone leaves open whether
     // the engine is still working on it.
@@ -298,7 +298,7 @@ class Still implements StillContainers {
         if (index > 0 || !isNoted) await journal.noteLevel(index, Date.now());
         // The paused ones come last, all in one level.
         if (index === levels.length - 1 && level.some(isPaused)) {
-          await this.#parts.beforePause?.();
+          await this.#work.beforePause?.();
           signal?.throwIfAborted();
           await freezing.watch();
         }
@@ -346,7 +346,7 @@ class Still implements StillContainers {
       await this.release();
     } catch (error) {
       // The error that ended the work hides this one, so it is noted.
-      if (error instanceof AppError) this.#parts.onNote?.(`${errorInWords(error)}. ${error.hint ?? ''}`);
+      if (error instanceof AppError) this.#work.onNote?.(`${errorInWords(error)}. ${error.hint ?? ''}`);
       // The next command may bring them back.
       await this.leave(error);
       throw error;
@@ -354,9 +354,9 @@ class Still implements StillContainers {
   }
 
   async leave(why?: unknown): Promise<void> {
-    if (why !== undefined) await noteRefusal(this.#parts.journal.refusal, why);
-    await this.#parts.journal[Symbol.asyncDispose]();
-    await this.#parts.holds[Symbol.asyncDispose]();
+    if (why !== undefined) await noteRefusal(this.#work.journal.refusal, why);
+    await this.#work.journal[Symbol.asyncDispose]();
+    await this.#work.holds[Symbol.asyncDispose]();
   }
 
   /** Not cancellable: an engine goes on with a stop after its caller has gone. */
@@ -372,7 +372,7 @@ class Still implements StillContainers {
       else if (step.how === 'stop') {
         await this.#containers.stop(id, {});
         await this.#noteEnd(step);
-      } else if (!(await this.#parts.freezing.freeze(step))) this.#touched.delete(step);
+      } else if (!(await this.#work.freezing.freeze(step))) this.#touched.delete(step);
     } catch (error) {
       if (step.how === 'freeze') throw error;
       this.#unsure.add(step);
@@ -416,13 +416,13 @@ class Still implements StillContainers {
   }
 
   #tellOfKill(name: string, afterMs: number): void {
-    this.#parts.onNote?.(
+    this.#work.onNote?.(
       `Warning: ${quote(name)} did not stop by itself and was killed after ${(afterMs / 1000).toFixed(1)} s: what it had not written yet is lost. Give it more time ("stop_grace_period" in Compose, "--stop-timeout"), or see why it does not end.`,
     );
   }
 
   async #release(options: ReleaseOptions): Promise<ReleaseReport> {
-    const { levels, freezing, journal, holds } = this.#parts;
+    const { levels, freezing, journal, holds } = this.#work;
     const touched = levels.map((level) => level.filter((step) => this.#touched.has(step)));
     // Containers come back even when the disk fails. Those that are only paused do not wait for this.
     const freeReserve = (): Promise<void> => journal.freeReserve().catch(() => undefined);

@@ -151,13 +151,10 @@ export async function checkRepositories(
   return states;
 }
 
-interface Known {
-  readonly stateDir: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
+type Known = Pick<RepositoriesAccess, 'stateDir' | 'env' | 'maker'> & {
   readonly catalog: Catalog;
   readonly configuration: RepositoriesSaid;
-  readonly maker: RepositoryMaker;
-}
+};
 
 async function stateOf(
   known: Known,

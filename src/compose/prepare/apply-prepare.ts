@@ -156,5 +156,8 @@ function refuseForeign(made: DirectoryHandle, draft: ByteString): void {
 }
 
 function replaced(draft: ByteString): AppError {
-  return new AppError('conflict', `${quote(toText(draft))} was replaced by another program while it was made`);
+  return new AppError(
+    'conflict',
+    `${quote(toText(draft))} was replaced by another program while it was made`,
+  );
 }

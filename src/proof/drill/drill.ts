@@ -48,12 +48,17 @@ export async function drill(
     servers: [],
     unasked: [],
   };
-  const restored = await restoreAll(scope, { choice, trial }, options).catch((error: unknown) =>
-    snapshotProblem(error, options),
-  );
+  const restored: RestoredVolume[] = [];
+  let problem: string | undefined;
+  try {
+    for (const snapshot of choice.snapshots)
+      restored.push(await restoreBeside(scope, { snapshot, trial }, options));
+  } catch (error) {
+    problem = snapshotProblem(error, options);
+  }
   const restoreMs = performance.now() - started;
-  if ('problem' in restored)
-    return remembered(catalog, choice, report(blank, { restoreMs, started, problems: [restored.problem] }));
+  if (problem !== undefined)
+    return remembered(catalog, choice, report(blank, { restoreMs, started, problems: [problem] }));
   const plans = await planServers(host, { choice, restored, request }, options);
   const servers = await startAndAsk({ host, repository }, { plans, trial, request }, options);
   if (request.keep) trial.keep();
@@ -90,22 +95,6 @@ function remembered(
   return drilled;
 }
 
-interface RestoreWork {
-  readonly choice: DrillChoice;
-  readonly trial: Trial;
-}
-
-async function restoreAll(
-  scope: ApplyScope,
-  { choice, trial }: RestoreWork,
-  options: JobOptions,
-): Promise<RestoredVolume[]> {
-  const restored: RestoredVolume[] = [];
-  for (const snapshot of choice.snapshots)
-    restored.push(await restoreBeside(scope, { snapshot, trial }, options));
-  return restored;
-}
-
 async function restoreBeside(
   scope: ApplyScope,
   { snapshot, trial }: { readonly snapshot: Snapshot; readonly trial: Trial },
@@ -134,10 +123,10 @@ async function restoreBeside(
 }
 
 /** Lost or inconsistent data is what a drill is there to find; any other error is not the snapshot's. */
-function snapshotProblem(error: unknown, { signal }: JobOptions): { readonly problem: string } {
+function snapshotProblem(error: unknown, { signal }: JobOptions): string {
   const known = knownError(error);
   if (signal?.aborted === true || !isAppError(known, 'integrity')) throw error;
-  return { problem: known.detail === undefined ? known.message : `${known.message}: ${known.detail}` };
+  return known.detail === undefined ? known.message : `${known.message}: ${known.detail}`;
 }
 
 interface AskWork {

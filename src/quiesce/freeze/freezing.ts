@@ -39,7 +39,7 @@ export interface Freezing extends AsyncDisposable {
   dismiss(): void;
 }
 
-interface FreezingParts {
+interface FreezingWork {
   /** Those that may be frozen. */
   readonly all: readonly Container[];
   readonly containers: Pick<Containers, 'find'>;
@@ -52,7 +52,7 @@ interface FreezingParts {
  */
 export async function openFreezing(
   levels: Levels,
-  { all, containers }: FreezingParts,
+  { all, containers }: FreezingWork,
   { deadlineMs = frozenAtMostMs, ...options }: JobOptions & { readonly deadlineMs?: number | undefined },
 ): Promise<Freezing> {
   const { signal } = options;
