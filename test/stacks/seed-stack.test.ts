@@ -322,8 +322,20 @@ volumes: { pg: }
   const before = await engine.docker(['inspect', '-f', '{{.Id}}', 'unlucky-db-1']);
   const broken = join(cli.folder, 'broken');
   await mkdir(broken);
-  const script = '#!/bin/sh\n[ "$2" = version ] && exit 0\necho "no room for it" >&2\nexit 1\n';
+  const script = `#!/bin/sh
+shift
+case " $* " in *" up "*) echo "no room for it" >&2; exit 1;; esac
+exec docker-compose "$@"
+`;
   await writeFile(join(broken, 'docker'), script, { mode: 0o755 });
+
+  await writeFile(join(shop.folder, 'compose.yaml'), file.replace('trust', 'md5'));
+  const changed = await attempt('audit', 'unlucky', '--fix', '--yes');
+  expect([changed.exit, changed.stderr]).toEqual([
+    1,
+    expect.stringContaining('"db" is not what "unlucky-db-1" was made from'),
+  ]);
+  await writeFile(join(shop.folder, 'compose.yaml'), file);
 
   const env = {
     HOLDFAST_HOST: 'docker',

@@ -17,7 +17,7 @@ import { lookIntoVolume } from './look-into-volume.ts';
 import { readSmallFile } from './read-small-file.ts';
 import type { Alarm } from './rule.ts';
 import { findShadows } from './rules/shadowed-data.ts';
-import { type HostFacts, serviceOfContainer, volumesOfHost } from './view-of-host.ts';
+import { envFilesOf, type HostFacts, serviceOfContainer, volumesOfHost } from './view-of-host.ts';
 import { imageOf, servicesOfProject, volumesOfProject } from './view-of-project.ts';
 
 export interface GatheredView {
@@ -142,7 +142,12 @@ async function projectsOfHost(
   if (info?.isRemote === true) return [];
   const asked = new Map<
     string,
-    { readonly name: string; readonly files: string[]; readonly directory: string | undefined }
+    {
+      readonly name: string;
+      readonly files: string[];
+      readonly envFiles: string[] | undefined;
+      readonly directory: string | undefined;
+    }
   >();
   for (const container of containers) {
     const labels = ownLabels(container);
@@ -151,15 +156,22 @@ async function projectsOfHost(
     if (name === undefined || (stack !== undefined && name !== stack)) continue;
     if (files.length === 0 || !files.every((file) => path.isAbsolute(file))) continue;
     const directory = labels['com.docker.compose.project.working_dir'];
-    asked.set(`${name}\n${files.join()}`, { name, files, directory });
+    const envFiles = envFilesOf(container);
+    asked.set(`${name}\n${files.join()}`, {
+      name,
+      files,
+      envFiles: envFiles.length === 0 ? undefined : envFiles,
+      directory,
+    });
   }
   const projects: ComposeProject[] = [];
-  for (const { name, files, directory } of asked.values()) {
+  for (const { name, files, envFiles, directory } of asked.values()) {
     try {
       for (const file of files) await requireAnswer(fromText(file), { name: file, signal });
       projects.push(
         await load({
           files,
+          envFiles,
           projectName: name,
           projectDirectory: directory,
           directory: directory ?? '/',

@@ -1,7 +1,7 @@
 import type { Container, ContainerMount, Image } from '../../hosts/containers.ts';
 import { cleanPath } from '../../model/clean-path.ts';
 import type { Volume } from '../../model/volume.ts';
-import { ownStack } from '../../quiesce/index.ts';
+import { ownLabels, ownStack } from '../../quiesce/index.ts';
 import {
   type AuditedMount,
   type AuditedService,
@@ -97,4 +97,10 @@ function toMount(mount: ContainerMount, volumes: readonly AuditedVolume[]): Audi
         : undefined,
     place: nowhere,
   };
+}
+
+/** The files of variables that Compose was given for a container. Pure. */
+export function envFilesOf(container: Container): string[] {
+  const noted = ownLabels(container)['com.docker.compose.project.environment_file'] ?? '';
+  return noted.split(',').filter((file) => file.startsWith('/'));
 }

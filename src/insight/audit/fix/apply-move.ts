@@ -46,6 +46,7 @@ export async function applyMove(
 ): Promise<MoveReport> {
   const { host, containers } = await readyHost(means);
   const container = await stillTheSame(containers, move, signal);
+  await refuseOtherChanges(means, move, container, signal);
   const snapshotId = await save(means, move, signal);
   const reason = `move ${quote(move.from)} into ${quote(move.to)}`;
   const still = await makeStill(
@@ -102,6 +103,28 @@ async function stillTheSame(
     `Cannot move ${quote(move.from)}: ${quote(move.containerName)} has changed meanwhile`,
     {
       hint: 'Audit again.',
+    },
+  );
+}
+
+/**
+ * A file that was changed, or variables that were set only when the container was made, would change more of
+ * the app than its mount.
+ */
+async function refuseOtherChanges(
+  { compose }: MoveMeans,
+  move: DataMove,
+  { labels, name }: Container,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (move.edit === undefined) return;
+  const made = labels['com.docker.compose.config-hash'];
+  if (made === (await compose.hash(move, signal))) return;
+  throw new AppError(
+    'conflict',
+    `Cannot move ${quote(move.from)}: to Compose, ${quote(move.service)} is not what ${quote(name)} was made from`,
+    {
+      hint: 'Its Compose file, variables or Compose itself have changed since. Run "docker compose up -d" and audit again, or follow the steps of docs/guides/audit.md by hand.',
     },
   );
 }

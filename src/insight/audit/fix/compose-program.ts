@@ -7,12 +7,13 @@ import type { DataMove } from './plan-moves.ts';
 export interface ComposeProgram {
   /** `unsupported` where there is none: asked before anything is touched. */
   check(): Promise<void>;
+  /** The hash of the service as the file is now, which Compose writes on its container. */
+  hash(service: ComposeService, signal: AbortSignal | undefined): Promise<string>;
   /** Makes the container of the service anew, and nothing else; pulls and builds nothing. */
-  up(
-    move: Pick<DataMove, 'stack' | 'service' | 'files' | 'directory'>,
-    signal: AbortSignal | undefined,
-  ): Promise<void>;
+  up(service: ComposeService, signal: AbortSignal | undefined): Promise<void>;
 }
+
+export type ComposeService = Pick<DataMove, 'stack' | 'service' | 'files' | 'envFiles' | 'directory'>;
 
 const forms: readonly (readonly [string, ...string[]])[] = [['docker', 'compose'], ['docker-compose']];
 
@@ -40,20 +41,35 @@ export function composeProgram(env: Readonly<Record<string, string | undefined>>
       hint: 'Install docker-compose-plugin (or docker-compose), or follow the steps of docs/guides/audit.md by hand.',
     });
   };
+  const run = async (
+    service: ComposeService,
+    steps: readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<string> => {
+    const [program, ...words] = await find();
+    const { stack, files, envFiles, directory } = service;
+    const named = [
+      ...files.flatMap((file) => ['--file', file]),
+      ...envFiles.flatMap((file) => ['--env-file', file]),
+    ];
+    const args = [...words, ...named, '--project-name', stack, '--project-directory', directory, ...steps];
+    const { status, stdout, stderr } = await runProgram(program, args, {
+      ...options,
+      signal,
+      timeoutMs: upWithinMs,
+    });
+    if (status === 0) return stdout;
+    throw new AppError('failed', `Compose failed for ${quote(service.service)}`, { detail: stderr });
+  };
   return {
     check: async () => void (await find()),
-    async up({ stack, service, files, directory }, signal) {
-      const [program, ...words] = await find();
-      const places = ['--project-name', stack, '--project-directory', directory];
-      const args = [...words, ...files.flatMap((file) => ['--file', file]), ...places];
-      const steps = ['up', '--detach', '--no-deps', '--no-build', '--pull', 'never', service];
-      const { status, stderr } = await runProgram(program, [...args, ...steps], {
-        ...options,
-        signal,
-        timeoutMs: upWithinMs,
-      });
-      if (status !== 0)
-        throw new AppError('failed', `Compose could not start ${quote(service)}`, { detail: stderr });
+    async hash(service, signal) {
+      const printed = await run(service, ['config', '--hash', service.service], signal);
+      return printed.trim().split(/\s+/).at(-1) ?? '';
+    },
+    async up(service, signal) {
+      const steps = ['up', '--detach', '--no-deps', '--no-build', '--pull', 'never', service.service];
+      await run(service, steps, signal);
     },
   };
 }

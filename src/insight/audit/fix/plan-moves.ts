@@ -1,6 +1,7 @@
 import { isWithin } from '../../../model/clean-path.ts';
 import { quote } from '../../../model/quote.ts';
 import type { AuditedMount, AuditedProject, AuditedService, AuditView } from '../audit-view.ts';
+import { envFilesOf } from '../view-of-host.ts';
 import { findShadows, type Shadow } from '../rules/shadowed-data.ts';
 
 /** Moves data from an anonymous volume to the volume that was meant for it, and the mount to where it belongs. */
@@ -18,6 +19,8 @@ export interface DataMove {
   /** Undefined when the file says it already, and the container is older. */
   readonly edit: LineEdit | undefined;
   readonly files: readonly string[];
+  /** Of `--env-file`, as Compose has noted them. */
+  readonly envFiles: readonly string[];
   readonly directory: string;
 }
 
@@ -90,6 +93,7 @@ function planMove(
       : [],
     edit: edit ?? undefined,
     files: place.project.project.files,
+    envFiles: envFilesOf(container),
     directory: place.project.project.directory,
   };
 }
