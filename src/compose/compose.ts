@@ -76,6 +76,8 @@ export interface ComposeKnowledge {
   readonly readSettings: (files: readonly string[]) => Promise<{
     readonly problems: readonly SettingProblem[];
     readonly policies: readonly string[];
+    /** For a volume of a service, by its key: the policies, or `false` for no backup. */
+    readonly wanted: (volume: string, service: string) => readonly string[] | false | undefined;
   }>;
   /** The names of all policies; throws when the configuration cannot be read. */
   readonly policies: () => Promise<readonly string[]>;
@@ -141,7 +143,8 @@ export function openCompose(knowledge: ComposeKnowledge): Compose {
         });
       // Without an engine the answer would be the same refusal.
       const protection = facts.volumes === undefined ? nothing : await ask();
-      const mounts = explainMounts(project, facts, protection).map((mount) => ({
+      const { wanted } = await knowledge.readSettings(project.files);
+      const mounts = explainMounts(project, facts, { known: protection, wanted }).map((mount) => ({
         ...mount,
         sentence: explainIn(language, mount),
       }));

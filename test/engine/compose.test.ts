@@ -197,6 +197,8 @@ test('x-holdfast of a stack that was never started is checked against the polici
   expect(again.findings.map(({ rule, subject, position }) => [rule, subject.name, position?.line])).toEqual([
     ['unknown-policy', 'hourly', 11],
   ]);
+  const before = await stack.holdfast('explain', '--lang', 'en', '--config', configuration);
+  expect(before.stdout).toContain('the policy "nightly" will cover it, by "x-holdfast".');
   await stack.compose('up', '-d');
   const explained = await stack.holdfast('explain', '--lang', 'en', '--config', configuration);
   expect(explained.stdout).toContain(

@@ -41,6 +41,13 @@ export const noComposeSetting: ComposeSetting = {
   settings: noSettings,
 };
 
+const noSettingsInFiles: ComposeSettings = {
+  stack: noComposeSetting,
+  services: new Map(),
+  volumes: new Map(),
+  warnings: [],
+};
+
 /** How a volume is made, for "holdfast compose prepare": a backup has no use for it. */
 const storage = mapOf(
   either(
@@ -69,12 +76,7 @@ function ofItsProject(hook: Hook): Hook {
  * setting. Variables stay as they are written: `$` in a hook belongs to its program. Never throws.
  */
 export async function readComposeSettings(files: readonly string[]): Promise<ComposeSettings> {
-  let found: ComposeSettings = {
-    stack: noComposeSetting,
-    services: new Map(),
-    volumes: new Map(),
-    warnings: [],
-  };
+  let found = noSettingsInFiles;
   const projectDirectory = directoryOf(files);
   for (const file of files) {
     try {
@@ -103,13 +105,18 @@ export async function inspectComposeSettings(files: readonly string[]): Promise<
   readonly problems: readonly ComposeSettingProblem[];
   /** Names of policies. */
   readonly policies: readonly string[];
+  /** The policies that the files name for a volume of a service; `false` where they want no backup of it. */
+  readonly wanted: (volume: string, service: string) => readonly string[] | false | undefined;
 }> {
   const problems: ComposeSettingProblem[] = [];
   const policies: string[] = [];
+  let found = noSettingsInFiles;
   const directory = directoryOf(files);
   for (const file of files) {
     try {
-      const { stack, services, volumes } = await readComposeFile(file, directory);
+      const read = await readComposeFile(file, directory);
+      const { stack, services, volumes } = read;
+      found = merge(read, found);
       const all = [stack, ...services.values(), ...volumes.values()];
       policies.push(...all.flatMap(({ policies: named }) => named ?? []));
     } catch (error) {
@@ -119,7 +126,13 @@ export async function inspectComposeSettings(files: readonly string[]): Promise<
       problems.push(...(lines.length === 0 ? [error.message] : lines).map((line) => placed(line, file)));
     }
   }
-  return { problems, policies };
+  const wanted = (volume: string, service: string): readonly string[] | false | undefined => {
+    const own = found.volumes.get(volume) ?? noComposeSetting;
+    const around = layeredSetting(found.services.get(service) ?? noComposeSetting, found.stack);
+    const { backup, policies: named } = layeredSetting(own, around);
+    return backup === false ? false : named;
+  };
+  return { problems, policies, wanted };
 }
 
 /** `FILE:12:3: what is wrong`, in parts. */

@@ -6,9 +6,15 @@ import { boundDeviceOf, mountsOf, type ProjectMount } from '../project-mounts.ts
 import { isFileMeant } from '../check/sources.ts';
 import { uncoveredVolumes } from '../graph/storage-graph.ts';
 
-/** Whether something saves the data; undefined where that is not known. */
+/**
+ * Whether something saves the data; undefined where that is not known. `wanted` and `left-out` are what
+ * `x-holdfast` says of a volume that is not there yet.
+ */
 export type Protection =
-  | { readonly state: 'protected' | 'unprotected' | 'cache'; readonly policies: readonly string[] }
+  | {
+      readonly state: 'protected' | 'unprotected' | 'cache' | 'wanted' | 'left-out';
+      readonly policies: readonly string[];
+    }
   | undefined;
 
 /** One mount in facts, from which each language makes its sentence. */
@@ -46,11 +52,17 @@ export interface ExplainedMount {
 /** Protection by the volume's name or the path of the machine. */
 export type KnownProtection = ReadonlyMap<string, Exclude<Protection, undefined>>;
 
+export interface ProtectionFacts {
+  readonly known: KnownProtection;
+  /** What `x-holdfast` names for a volume of a service: policies, or `false` for no backup. */
+  readonly wanted: (volume: string, service: string) => readonly string[] | false | undefined;
+}
+
 /** Each mount of the services that `up` starts. Pure. */
 export function explainMounts(
   project: ComposeProject,
   facts: ProjectFacts,
-  protection: KnownProtection,
+  { known, wanted }: ProtectionFacts,
 ): ExplainedMount[] {
   const mounts = mountsOf(project);
   const writers = Map.groupBy(
@@ -67,11 +79,17 @@ export function explainMounts(
       ...data,
       isMissing: data.place === 'path' && facts.paths.get(data.where ?? '')?.kind === 'missing',
       writers: [...new Set(writing)],
-      protection: key === undefined ? undefined : protection.get(key),
+      protection: (key === undefined ? undefined : known.get(key)) ?? wantedOf(mount, wanted),
       position: mount.position,
     };
   });
   return [...explained, ...undeclared(project, mounts, facts)];
+}
+
+function wantedOf({ volume, service }: ProjectMount, wanted: ProtectionFacts['wanted']): Protection {
+  const policies = volume === undefined ? undefined : wanted(volume.key, service.name);
+  if (policies === false) return { state: 'left-out', policies: [] };
+  return policies === undefined ? undefined : { state: 'wanted', policies };
 }
 
 /** What two mounts of the same data have in common. */

@@ -41,6 +41,11 @@ test.each<[Partial<ExplainedMount>, string, string]>([
     '« /var/lib/postgresql/data » dans « postgres » est le volume « site_pg », dont les données sont dans « /data/pg » ; « postgres » et « web » peuvent y écrire ; les données survivent à « down » et à « down -v » ; aucune politique ne les couvre.',
   ],
   [
+    { protection: { state: 'wanted', policies: ['nightly', 'weekly'] } },
+    '"/var/lib/postgresql/data" in "postgres" is the volume "site_pg", which lies below "/var/lib/docker/volumes"; "postgres" may write to it; it survives "down", and "down -v" deletes it; the policies "nightly" and "weekly" will cover it, by "x-holdfast".',
+    '« /var/lib/postgresql/data » dans « postgres » est le volume « site_pg », conservé sous « /var/lib/docker/volumes » ; « postgres » peut y écrire ; les données survivent à « down », mais « down -v » les supprime ; les politiques « nightly » et « weekly » les couvriront, selon « x-holdfast ».',
+  ],
+  [
     {
       kind: 'memory',
       name: undefined,

@@ -70,9 +70,12 @@ function englishLife({ kind, survivesDown, survivesDownVolumes }: ExplainedMount
 function englishProtection({ protection }: ExplainedMount): string {
   if (protection === undefined) return '';
   if (protection.state === 'cache') return 'it needs no backup';
+  if (protection.state === 'left-out') return '"x-holdfast" leaves it out of backups';
   const { policies } = protection;
   if (policies.length === 0) return protection.state === 'protected' ? 'it is saved' : 'no policy covers it';
   const names = listed(policies.map(quote), 'and');
+  if (protection.state === 'wanted')
+    return `${policies.length === 1 ? 'the policy' : 'the policies'} ${names} will cover it, by "x-holdfast"`;
   const word = policies.length === 1 ? `the policy ${names} covers it` : `the policies ${names} cover it`;
   return protection.state === 'protected' ? word : `${word}, and there is no good backup yet`;
 }
@@ -123,12 +126,17 @@ function frenchLife({ kind, survivesDown, survivesDownVolumes }: ExplainedMount)
 function frenchProtection({ protection }: ExplainedMount): string {
   if (protection === undefined) return '';
   if (protection.state === 'cache') return 'aucune sauvegarde n’est nécessaire';
+  if (protection.state === 'left-out') return '« x-holdfast » les exclut des sauvegardes';
   const { policies } = protection;
   if (policies.length === 0)
     return protection.state === 'protected'
       ? 'les données sont sauvegardées'
       : 'aucune politique ne les couvre';
   const names = listed(policies.map(cited), 'et');
+  if (protection.state === 'wanted')
+    return policies.length === 1
+      ? `la politique ${names} les couvrira, selon « x-holdfast »`
+      : `les politiques ${names} les couvriront, selon « x-holdfast »`;
   const words =
     policies.length === 1 ? `la politique ${names} les couvre` : `les politiques ${names} les couvrent`;
   return protection.state === 'protected' ? words : `${words}, mais il n’y a pas encore de bonne sauvegarde`;

@@ -91,7 +91,11 @@ test('each mount is explained: where it lies, who writes, what survives, what co
   using folder = composeFolder({ 'compose.yaml': yaml });
   const project = await folder.load();
   const policies = new Map([['shop_data', { state: 'protected', policies: ['nightly'] } as const]]);
-  const mounts = explainMounts(project, { ...noFacts, ...engine }, policies);
+  const mounts = explainMounts(
+    project,
+    { ...noFacts, ...engine },
+    { known: policies, wanted: (volume) => ({ nas: ['nightly'], own: false as const })[volume] },
+  );
   const at = (service: string, target: string): unknown =>
     mounts.find((mount) => mount.service === service && mount.target === target);
   expect(at('web', '/db')).toMatchObject({
@@ -105,6 +109,8 @@ test('each mount is explained: where it lies, who writes, what survives, what co
   // Removing a volume that binds a folder leaves the folder, and so does one on a server.
   expect(at('web', '/b')).toMatchObject({ place: 'path', where: '/etc', survivesDownVolumes: true });
   expect(at('db', '/nas')).toMatchObject({ place: 'remote', survivesDownVolumes: true });
+  expect(at('db', '/nas')).toMatchObject({ protection: { state: 'wanted', policies: ['nightly'] } });
+  expect(at('web', '/own')).toMatchObject({ protection: { state: 'left-out' } });
   expect(at('db', '/gone')).toMatchObject({ kind: 'folder', name: join(folder.path, 'gone'), writers: [] });
   expect(at('db', '/data/configdb')).toMatchObject({ kind: 'anonymous', survivesDown: false });
   expect(at('web', '/cache')).toMatchObject({ kind: 'memory', survivesDown: false });

@@ -167,7 +167,12 @@ services:
       `${compose}  made:\n    x-holdfast: { policy: [weekly], storage: { type: luks, size: 10 } }\n`,
     );
     writeFileSync(bad, `x-holdfast:\n  backup: maybe\n  keep: { last: 3, daily: many }\n`);
-    const { problems, policies } = await inspectComposeSettings([good, bad]);
+    const { problems, policies, wanted } = await inspectComposeSettings([good, bad]);
+    expect(['made', 'cache', 'plain'].map((volume) => wanted(volume, 'db'))).toEqual([
+      ['weekly'],
+      false,
+      ['databases'],
+    ]);
     expect(policies).toEqual(['databases', 'weekly']);
     expect(problems).toEqual([
       { file: bad, line: 2, column: 11, message: 'x-holdfast.backup must be true or false' },
