@@ -1,7 +1,6 @@
 import { quote } from '../model/quote.ts';
 import type { Report } from './check-project.ts';
-import { entriesOf } from './load-model.ts';
-import { fieldOf, type Placed, type PlacedMap, plainOf } from './placed.ts';
+import { entriesOf, fieldOf, type Placed, type PlacedMap, plainOf } from './placed.ts';
 
 /** What Compose's schema refuses of a merged model in the long syntax: unknown keys, and values of another kind. */
 export function checkFields(model: PlacedMap, report: Report): void {

@@ -1,7 +1,7 @@
 import { AppError, errorMessage } from '../model/errors.ts';
 import type { Lookup } from './fill-in.ts';
-import { entriesOf } from './load-model.ts';
 import {
+  entriesOf,
   fieldOf,
   isPlacedText,
   mapAt,

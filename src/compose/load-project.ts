@@ -13,8 +13,9 @@ import type {
 } from './compose-project.ts';
 import { parseComposeVolume } from './compose-volume.ts';
 import { newLoadLimits } from './load-limits.ts';
-import { entriesOf, loadModel } from './load-model.ts';
+import { loadModel } from './load-model.ts';
 import {
+  entriesOf,
   fieldOf,
   mapAt,
   type Placed,

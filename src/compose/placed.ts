@@ -136,3 +136,7 @@ export function textOfScalar({ value }: PlacedScalar): string {
   if (exponent >= -4) return String(value);
   return value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2');
 }
+
+export function entriesOf(value: Placed | undefined): Iterable<[string, PlacedEntry]> {
+  return value?.kind === 'map' ? value.entries : [];
+}

@@ -112,3 +112,8 @@ function asAppError(error: unknown, path: string): unknown {
     return new AppError('denied', `Cannot read ${quote(path)}: permission denied`, options);
   return new AppError('failed', `Cannot read ${quote(path)}: ${code}`, options);
 }
+
+/** A file that is not there or no file: Compose says so, and the rest of the project can still be told. */
+export function isUnreadable(error: unknown): boolean {
+  return error instanceof AppError && ['not-found', 'denied', 'failed'].includes(error.code);
+}
