@@ -28,7 +28,7 @@ import type {
   RunRequest,
   Surroundings,
   TrashedVolume,
-  VolumeEngine,
+  HostVolumes,
   VolumesJson,
   WatchedSizes,
 } from '../volumes/index.ts';
@@ -76,7 +76,7 @@ export interface App extends AsyncDisposable {
 export interface Volumes extends Migrations {
   readonly asJson: VolumesJson;
   /** The lifecycle of volumes on the host. */
-  onHost(): Promise<VolumeEngine>;
+  onHost(): Promise<HostVolumes>;
   /** The volumes that Holdfast keeps itself on its drivers, whichever host is chosen. */
   managed(): Promise<ManagedVolumes>;
   /** Where containers run, and everything that they keep data in. Changes nothing. */

@@ -1,4 +1,4 @@
-import type { VolumeEngine } from '../volumes/index.ts';
+import type { HostVolumes } from '../volumes/index.ts';
 import type { LogEvent, LogKind } from '../model/log-entry.ts';
 import { quote } from '../model/quote.ts';
 import { type AuditLog, logged } from '../activity/index.ts';
@@ -7,7 +7,7 @@ import type { Repositories, Upkeep } from '../repositories/index.ts';
 import type { Retention } from '../retention/index.ts';
 
 /** Logs the engine's removals. */
-export function loggedEngine(engine: VolumeEngine, log: AuditLog): VolumeEngine {
+export function loggedHostVolumes(engine: HostVolumes, log: AuditLog): HostVolumes {
   const record = async (kind: LogKind, { removed, failures }: Removal): Promise<void> => {
     await log.record([
       ...removed.map((volume): LogEvent => ({ kind, outcome: 'good', volume })),

@@ -5,14 +5,14 @@ import { knownError } from '../lib/known-error.ts';
 import { isAppError } from '../model/errors.ts';
 import { type LeaseScope, openLeaseScope } from '../leases/index.ts';
 import {
-  openEngine,
+  openHostVolumes,
   openForeignTrash,
-  type VolumeEngine,
+  type HostVolumes,
   WatchedSizes,
   type ProtectedNames,
 } from '../volumes/index.ts';
 import { type ConfigurationSource, openConfigurationSource } from '../policies/index.ts';
-import { loggedEngine } from './logged-rooms.ts';
+import { loggedHostVolumes } from './logged-rooms.ts';
 import { type Notifier, openAuditLog, openNotifier } from '../activity/index.ts';
 import type { RestoresAccess } from '../restore/index.ts';
 import type { EngineLinks } from './app.ts';
@@ -36,7 +36,7 @@ export interface Parts extends RestoresAccess, Hosts, Pick<KnownRepositories, 'o
   readonly source: ConfigurationSource;
   readonly findings: Findings;
   readonly jobs: JobRegistry;
-  volumes(): Promise<VolumeEngine>;
+  volumes(): Promise<HostVolumes>;
   close(): Promise<void>;
 }
 
@@ -80,7 +80,7 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
       const protectedNames = openProtectedNames(host, catalog);
       const managed = await hosts.managedOfHost();
       const leases = (): Promise<LeaseScope> => openLeaseScope({ stateDir, catalog, host: hosts.host });
-      return loggedEngine(openEngine({ host, managed, protectedNames, leases }), parts.log);
+      return loggedHostVolumes(openHostVolumes({ host, managed, protectedNames, leases }), parts.log);
     }),
     engineLinks: {
       identity: async () => (await catalog()).stateId(),

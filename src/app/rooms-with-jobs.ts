@@ -1,4 +1,4 @@
-import type { VolumeEngine } from '../volumes/index.ts';
+import type { HostVolumes } from '../volumes/index.ts';
 import type { App } from './app.ts';
 import type { JobOutcome, JobRegistry, WorkOptions } from './jobs.ts';
 
@@ -49,7 +49,7 @@ export function withJobs(rooms: Rooms, jobs: JobRegistry): Rooms {
     }
     return watched as Room;
   };
-  const engineWithJobs = (engine: VolumeEngine): VolumeEngine =>
+  const engineWithJobs = (engine: HostVolumes): HostVolumes =>
     room(engine, {
       remove: { kind: 'volume-remove', subjects: (names) => names, outcome: ofFailures('removed') },
       applyPrune: { kind: 'volume-prune', outcome: ofFailures('removed') },

@@ -4,11 +4,11 @@ import type { OpenedSource } from './open-source.ts';
 import type { HostAccess } from '../hosts/host.ts';
 import type { JobOptions } from '../activity/index.ts';
 import {
-  type Application,
+  type ApplicationSession,
   type ApplicationSettings,
   type ApplicationVolume,
   type HookMeans,
-  openApplication,
+  openApplicationSession,
   pathContainers,
   readDiskEvidence,
   volumeContainers,
@@ -28,7 +28,7 @@ export async function openApplications(
   means: HookMeans,
   targets: readonly ApplicationTarget[],
   options: JobOptions,
-): Promise<Application | undefined> {
+): Promise<ApplicationSession | undefined> {
   const concerned = targets.filter(
     ({ target, writers, settings: { applications } }) =>
       // What lies beside a single file says nothing of it.
@@ -60,7 +60,7 @@ export async function openApplications(
       isTold: target.kind === 'volume',
     });
   }
-  return await openApplication(means, volumes, options);
+  return await openApplicationSession(means, volumes, options);
 }
 
 async function hasNoContainers({ host }: HostAccess): Promise<boolean> {

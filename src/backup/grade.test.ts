@@ -96,7 +96,7 @@ test('gradeStill() is app when the application made it consistent', () => {
 
 test.each([
   ['another container could write', { writers: ['web'] }, '"web"'],
-  ['somebody let one run meanwhile', { disturbed: ['db'] }, '"db"'],
+  ['another program let one run meanwhile', { disturbed: ['db'] }, '"db"'],
   ['a process of the machine could write', { hostProcesses: ['process 42 ("vi")'] }, 'process 42 ("vi")'],
 ])('gradeStill() is torn when %s', (_, facts, name) => {
   const made = { grade: 'app', evidence: 'x' } as const;

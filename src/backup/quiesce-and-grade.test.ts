@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Container } from '../hosts/containers.ts';
 import type { Volume } from '../model/volume.ts';
-import type { Application } from '../quiesce/presets/application.ts';
+import type { ApplicationSession } from '../quiesce/presets/application-session.ts';
 import { holdApps } from '../quiesce/hold-apps.ts';
 import {
   quiesce,
@@ -95,7 +95,7 @@ function lockedRequest(events: string[], bound: Partial<QuiesceRequest> = {}): Q
     letGo: async () => void events.push('let go'),
     stillGrade: () => 'crash',
     ranFor: () => [],
-  } as unknown as Application;
+  } as unknown as ApplicationSession;
   return {
     places: [placeOf([db])],
     plan: { consistency: 'pause', how: 'pause', liveFirst: true, clones: false, note: undefined },

@@ -19,7 +19,7 @@ import {
   quiesce,
   runs,
   writersIn,
-  type Application,
+  type ApplicationSession,
   type HookMeans,
   type HookOutcome,
   type QuiesceBound,
@@ -245,7 +245,7 @@ interface MembersPlan extends QuiescePlan, QuiesceBound {
 /** How the data is kept still, for how long, and how often. A dry run keeps nothing still. */
 function planMembers(
   members: readonly Member[],
-  { application, dryRun }: { readonly application: Application | undefined; readonly dryRun: boolean },
+  { application, dryRun }: { readonly application: ApplicationSession | undefined; readonly dryRun: boolean },
 ): MembersPlan {
   const ways = chooseWays(members, application);
   const { stillness } = ways;

@@ -3,7 +3,7 @@ import { errorInWords } from '../lib/known-error.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import type { Finding } from '../model/finding.ts';
 import { quote } from '../model/quote.ts';
-import type { VolumeEngine } from '../volumes/index.ts';
+import type { HostVolumes } from '../volumes/index.ts';
 import { checkProject } from './check/check-project.ts';
 import type { SettingProblem } from './check/settings.ts';
 import type { ComposeProject, ComposeRequest } from './compose-project.ts';
@@ -71,7 +71,7 @@ export interface Compose {
 /** What other rooms know of a project's files. */
 export interface ComposeKnowledge {
   readonly host: () => Promise<Host>;
-  readonly volumes: () => Promise<VolumeEngine>;
+  readonly volumes: () => Promise<HostVolumes>;
   /** Reads `x-holdfast` of Compose files. */
   readonly readSettings: (files: readonly string[]) => Promise<{
     readonly problems: readonly SettingProblem[];

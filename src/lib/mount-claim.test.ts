@@ -18,7 +18,7 @@ const elsewhere = (): void => note(JSON.stringify({ namespace: 'mnt:[1]', boot: 
 
 describe('mounts of a state folder', () => {
   test.each([
-    ['nobody has claimed them', () => undefined],
+    ['they are not claimed', () => undefined],
     ['this namespace has', () => note(JSON.stringify({ namespace: own, boot: bootId() }))],
     [
       'another one had, before the machine started',

@@ -18,7 +18,7 @@ import {
   viewPolicies,
 } from './policy-status.ts';
 import { type PolicyBackup, type PolicyRunReport, runPolicy, type RunPolicyRequest } from './run-policy.ts';
-import { type DaemonRequest, serve } from './serve.ts';
+import { type DaemonRequest, runAsService } from './run-as-service.ts';
 import type { VolumeScope } from '../leases/index.ts';
 import { openPolicyWork } from './policy-work.ts';
 import { knownError } from '../lib/known-error.ts';
@@ -127,7 +127,7 @@ export function openPolicies(access: PoliciesAccess): Policies {
       return await coverage(await scope(), { configuration, repository, open }, options);
     },
     async runDaemon(request) {
-      await serve(access, request);
+      await runAsService(access, request);
     },
   };
 }

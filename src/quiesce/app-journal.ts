@@ -10,7 +10,7 @@ import {
   holdNewJournal,
   type JournalPlace,
 } from './held-journal.ts';
-import type { AppStep } from './plan-still.ts';
+import type { AppStep } from './plan-containers.ts';
 import type { StartRefusal } from './start-refusal.ts';
 
 /** What ran before it was made still, so that the next process can bring it back. */

@@ -3,7 +3,7 @@ import { AppError } from '../model/errors.ts';
 import type { JobOptions } from '../activity/index.ts';
 import { type OpenAppJournal, takeLeftJournal } from './app-journal.ts';
 import { holdApps } from './hold-apps.ts';
-import type { AppStep } from './plan-still.ts';
+import type { AppStep } from './plan-containers.ts';
 import { putBack, type PutBackReport } from './put-back.ts';
 import { noteRefusal, startOnce } from './start-refusal.ts';
 

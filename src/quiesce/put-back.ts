@@ -4,7 +4,7 @@ import { errorInWords } from '../lib/known-error.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { thawLeft, thawStep } from './freeze/thaw-back.ts';
-import type { AppStep } from './plan-still.ts';
+import type { AppStep } from './plan-containers.ts';
 
 export interface PutBackOptions {
   readonly healthyWithinMs?: number | undefined;

@@ -12,7 +12,7 @@ import type { QuiescePlan } from './consistency.ts';
 import { frozenAtMostMs } from './freeze/freezing.ts';
 import { findHostWriters } from './host-writers.ts';
 import { nameApps } from './name-apps.ts';
-import type { Application } from './presets/application.ts';
+import type { ApplicationSession } from './presets/application-session.ts';
 import { type KilledApp, makeStill, type ReleaseReport, type StillContainers } from './still-containers.ts';
 import {
   consumersNow,
@@ -38,7 +38,7 @@ export interface QuiesceRequest {
   readonly places: readonly QuiescePlace[];
   readonly plan: QuiescePlan;
   /** The application's part for it; undefined when there is none. */
-  readonly application: Application | undefined;
+  readonly application: ApplicationSession | undefined;
   /** By container id: what labels ask. */
   readonly stillness: ReadonlyMap<string, Stillness>;
   /** What is not read by then is read while the containers run again; undefined for no limit. */

@@ -5,7 +5,7 @@ import { quote } from '../model/quote.ts';
 import type { JobOptions } from '../activity/index.ts';
 import { lookWhenFree } from './hold-apps.ts';
 import { ownContainer } from './own-container.ts';
-import { planStill, type StillPlan, type Unstoppable } from './plan-still.ts';
+import { planContainers, type ContainersPlan, type Unstoppable } from './plan-containers.ts';
 import { containersAt } from './volume-containers.ts';
 
 /** A place that a restore replaces. */
@@ -31,7 +31,7 @@ export function isUp({ state }: Container): boolean {
   return state === 'running' || state === 'paused' || state === 'restarting';
 }
 
-export interface Stops extends StillPlan {
+export interface Stops extends ContainersPlan {
   /** Why they cannot be stopped for a restore. */
   readonly refusal: AppError | undefined;
 }
@@ -44,7 +44,7 @@ interface StopRequest {
   readonly before: readonly Container[];
   /** Names of the places, for messages. */
   readonly names: readonly string[];
-  /** As in `planStill`. */
+  /** As in `planContainers`. */
   readonly stopsPaused?: boolean | undefined;
 }
 
@@ -56,12 +56,12 @@ export async function planStops(
 ): Promise<Stops> {
   const seen = new Map(before.map((container) => [container.id, container]));
   const own = await ownContainer();
-  const look = async (): Promise<{ all: readonly Container[]; plan: StillPlan }> => {
+  const look = async (): Promise<{ all: readonly Container[]; plan: ContainersPlan }> => {
     const all = (await containers.list({ signal: options.signal })).map((now) =>
       hasFallen(now) ? (seen.get(now.id) ?? now) : now,
     );
     const request = { all, containers: before, how: 'stop', own, stopsPaused } as const;
-    return { all, plan: await planStill(containers, request, options.signal) };
+    return { all, plan: await planContainers(containers, request, options.signal) };
   };
   let { all, plan } = await look();
   const paused = all.filter(({ state }) => state === 'paused');

@@ -14,10 +14,10 @@ import { ownContainer } from './own-container.ts';
 import {
   type AppStep,
   describeUnstoppable,
-  planStill,
-  type StillPlan,
+  planContainers,
+  type ContainersPlan,
   type Unstoppable,
-} from './plan-still.ts';
+} from './plan-containers.ts';
 import { type PutBackReport, putBack } from './put-back.ts';
 
 /** An app that did not exit when it was stopped: what it had not written yet is lost. */
@@ -203,7 +203,7 @@ interface HoldWork {
 
 interface Held {
   readonly all: readonly Container[];
-  readonly plan: StillPlan;
+  readonly plan: ContainersPlan;
   readonly held: AsyncDisposable;
 }
 
@@ -219,7 +219,7 @@ async function holdAndPlan(
   const own = await ownContainer();
   const look = async (): Promise<Omit<Held, 'held'>> => {
     const all = await containers.list({ signal: options.signal });
-    return { all, plan: await planStill(containers, { ...request, all, own }, options.signal) };
+    return { all, plan: await planContainers(containers, { ...request, all, own }, options.signal) };
   };
   const toHold = new Map(request.containers.map((one) => [one.id, one as ContainerIdentity]));
   const areMore = request.how === 'stop' || [...(request.howOf?.values() ?? [])].includes('stop');

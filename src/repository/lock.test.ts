@@ -172,7 +172,7 @@ test.each([
 );
 
 test.each(['read-only', 'full', 'denied'] as const)(
-  'a lock of the day before yesterday keeps nobody from reading a store that is %s',
+  'a lock of the day before yesterday does not block reading a store that is %s',
   async (code) => {
     await foreignLock({ exclusive: true, ageMs: 48 * 60 * minuteMs });
     const store = watched(codec.store, (call) => {

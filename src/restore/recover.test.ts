@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { AppError } from '../model/errors.ts';
 import { writeJournal } from './restore-journal.ts';
 import { openAppJournal } from '../quiesce/app-journal.ts';
-import { planStill } from '../quiesce/plan-still.ts';
+import { planContainers } from '../quiesce/plan-containers.ts';
 import { recoverApps } from './recover.ts';
 import { type StillWorld, stillWorld } from '../../test/fixtures/still-world.ts';
 
@@ -27,7 +27,11 @@ async function leaveJournal(
   { touched = 9, restoreId, names, atMs = Date.now(), stopsPaused = false }: LeftJournal = {},
 ): Promise<void> {
   const all = (await world.containers.list()).filter(({ name }) => names?.includes(name) ?? true);
-  const { levels } = await planStill(world.containers, { all, containers: all, how, stopsPaused }, undefined);
+  const { levels } = await planContainers(
+    world.containers,
+    { all, containers: all, how, stopsPaused },
+    undefined,
+  );
   const since = new Date(0).toISOString();
   const reason = restoreId === undefined ? 'back up "data"' : 'restore "data"';
   const journal = { hostIdentity: 'engine', reason, restoreId, how, since, levels };

@@ -280,7 +280,7 @@ describe('swapLive()', () => {
   });
 
   test.each(['another has one of them', 'nothing can be written'])(
-    'goes back past what somebody started meanwhile also when it cannot be written down: %s',
+    'goes back past what another program started meanwhile also when it cannot be written down: %s',
     async (why) => {
       await using held = new AsyncDisposableStack();
       const { stateDir } = world;

@@ -1,7 +1,7 @@
 import { constants, createGunzip, createGzip, createZstdCompress } from 'node:zlib';
 import { AppError } from '../model/errors.ts';
 import { decompressZstd, through } from './decompress-zstd.ts';
-import type { ArchiveFormat } from './volume-engine.ts';
+import type { ArchiveFormat } from './host-volumes.ts';
 
 const chunkSize = 256 * 1024;
 

@@ -1,7 +1,7 @@
 import { type ListedEntry, listedEntryAsJson } from '../model/listed-entry.ts';
 import type { Volume } from '../model/volume.ts';
 import type { MigrationPlan, MigrationReport } from './migrate/migrations.ts';
-import type { VolumeFailure, VolumeUsage } from './volume-engine.ts';
+import type { VolumeFailure, VolumeUsage } from './host-volumes.ts';
 
 /** What is said of volumes, as JSON documents. */
 export interface VolumesJson {

@@ -7,7 +7,7 @@ import { quote } from '../model/quote.ts';
 import { findVolume } from './find-volume.ts';
 import { resolvePlace } from './resolve-place.ts';
 import { findStreamPlace, readStream } from './stream-place.ts';
-import type { BrowsedEntry, BrowseResult, VolumePlace, VolumeWorkOptions } from './volume-engine.ts';
+import type { BrowsedEntry, BrowseResult, VolumePlace, VolumeWorkOptions } from './host-volumes.ts';
 import { WorkLog } from './work-log.ts';
 
 /** What is at a place of a volume: a directory's entries, or a single entry. */

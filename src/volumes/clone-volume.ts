@@ -16,7 +16,7 @@ import { findVolume } from './find-volume.ts';
 import { isUnfinishedFill } from '../lib/stage-names.ts';
 import { fillEmpty, lockVolume } from './stage.ts';
 import { requireEmpty, type TargetVolume, withTarget } from './target-volume.ts';
-import type { CloneReport, CloneRequest, VolumeWorkOptions } from './volume-engine.ts';
+import type { CloneReport, CloneRequest, VolumeWorkOptions } from './host-volumes.ts';
 import { WorkLog } from './work-log.ts';
 
 /** Copies a volume into a new or empty one. */

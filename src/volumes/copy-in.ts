@@ -16,7 +16,7 @@ import { type CopyEnd, copiedPath, planCopy } from './plan-copy.ts';
 import { resolvePlace } from './resolve-place.ts';
 import { lockVolume, syncVolume } from './stage.ts';
 import { findStreamPlace } from './stream-place.ts';
-import type { CopyInRequest, VolumePlace, VolumeWorkOptions, WorkReport } from './volume-engine.ts';
+import type { CopyInRequest, VolumePlace, VolumeWorkOptions, WorkReport } from './host-volumes.ts';
 import { WorkLog } from './work-log.ts';
 
 /** Copies something of this machine, or a tar stream, into a volume. */

@@ -14,7 +14,7 @@ import { findLocal, localError } from './local-place.ts';
 import { type CopyEnd, copiedPath, planCopy } from './plan-copy.ts';
 import { resolvePlace } from './resolve-place.ts';
 import { findStreamPlace, readStream } from './stream-place.ts';
-import type { ByteSink, CopyOutRequest, VolumeWorkOptions, WorkReport } from './volume-engine.ts';
+import type { ByteSink, CopyOutRequest, VolumeWorkOptions, WorkReport } from './host-volumes.ts';
 import { WorkLog } from './work-log.ts';
 
 /** Copies something from a volume to this machine, or into a tar stream. */

@@ -14,7 +14,7 @@ import { noteWriters } from './clone-volume.ts';
 import { readVolume, tarOptions } from './data-source.ts';
 import { findVolume } from './find-volume.ts';
 import { findLocal, localError } from './local-place.ts';
-import type { ByteSink, ExportReport, ExportRequest, VolumeWorkOptions } from './volume-engine.ts';
+import type { ByteSink, ExportReport, ExportRequest, VolumeWorkOptions } from './host-volumes.ts';
 import { WorkLog } from './work-log.ts';
 
 /** Writes a volume as an archive. */

@@ -13,7 +13,7 @@ import { describe, expect, test } from 'vitest';
 import { makeHostileTree } from '../../test/support/hostile-tree.ts';
 import { treeFacts } from '../../test/support/tree-facts.ts';
 import { namesIn } from '../../test/fixtures/directory-host.ts';
-import { openEngine } from './open-engine.ts';
+import { openHostVolumes } from './open-host-volumes.ts';
 import { isRoot, plain, useEngine } from '../../test/fixtures/engine-under-test.ts';
 
 describe.each(['direct', 'stream'] as const)('export() and import() (%s)', (way) => {
@@ -135,7 +135,10 @@ describe.each(['direct', 'stream'] as const)('export() and import() (%s)', (way)
     await t.engine.export({ volume: 'from', to: t.local('a.tar') });
     const to = await t.create('to', { precious: 'x' });
     // As if the volume had been made between the look and the creation.
-    const engine = openEngine({ host: { ...t.host, findVolume: async () => undefined }, leases: undefined });
+    const engine = openHostVolumes({
+      host: { ...t.host, findVolume: async () => undefined },
+      leases: undefined,
+    });
     const run = engine.import({ volume: 'to', from: t.local('a.tar'), create: plain });
     await expect(run).rejects.toMatchObject({ code: 'conflict' });
     expect(namesIn(to)).toEqual(['precious']);

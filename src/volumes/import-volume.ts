@@ -15,7 +15,7 @@ import { findVolume } from './find-volume.ts';
 import { localError } from './local-place.ts';
 import { fillEmpty, isEmptyVolume, lockVolume, syncVolume } from './stage.ts';
 import { requireEmpty, type TargetVolume, withTarget } from './target-volume.ts';
-import type { ImportReport, ImportRequest, VolumeWorkOptions } from './volume-engine.ts';
+import type { ImportReport, ImportRequest, VolumeWorkOptions } from './host-volumes.ts';
 import { WorkLog } from './work-log.ts';
 
 /** Fills a volume from an archive. */

@@ -1,7 +1,7 @@
 /**
  * The life of a volume, wherever it lies: create, clone, copy, export, import, migrate, remove, prune, the
  * trash. `managed/` has the managed volumes. Data is deleted past the trash only on request. Begin with
- * `open-engine.ts` and `managed/managed-volumes.ts`.
+ * `open-host-volumes.ts` and `managed/managed-volumes.ts`.
  */
 export { volumesJson, type VolumesJson } from './as-json.ts';
 export { decompressed } from './archive-format.ts';
@@ -20,7 +20,7 @@ export { openManagedHost, type ManagedHost } from './managed/managed-host.ts';
 export type * from './managed/managed-volumes.ts';
 export type * from './migrate/migrations.ts';
 export { openMigrations } from './migrate/migrations.ts';
-export { openEngine } from './open-engine.ts';
+export { openHostVolumes } from './open-host-volumes.ts';
 export type { ProtectedNames } from './remove-volumes.ts';
 export { listTrash, restoreTrash, type RestoreTrashOptions } from './restore-trash.ts';
 export type { RunOptions } from './run/place-mounts.ts';
@@ -39,4 +39,4 @@ export {
 export { measureData } from './usage/measure-volumes.ts';
 export { WatchedSizes, type Unwatched } from './usage/watched-sizes.ts';
 export type { TreeSize } from './usage/watched-tree.ts';
-export type * from './volume-engine.ts';
+export type * from './host-volumes.ts';

@@ -12,7 +12,7 @@ import type {
   PruneReport,
   VolumeFailure,
   VolumeWorkOptions,
-} from './volume-engine.ts';
+} from './host-volumes.ts';
 
 /** What a prune would do, with the sizes of what it would remove. */
 export async function planPrune(

@@ -9,7 +9,7 @@ import { missing } from './browse.ts';
 import { findVolume } from './find-volume.ts';
 import { resolvePlace } from './resolve-place.ts';
 import { findStreamPlace, readStream } from './stream-place.ts';
-import type { VolumePlace, VolumeWorkOptions } from './volume-engine.ts';
+import type { VolumePlace, VolumeWorkOptions } from './host-volumes.ts';
 import { WorkLog } from './work-log.ts';
 
 /** A file's bytes, holes as zeros. */

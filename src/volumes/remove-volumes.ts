@@ -3,7 +3,7 @@ import { type LeaseScope, takeLeases } from '../leases/index.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { protectedError } from '../model/volume-name.ts';
 import type { ManagedVolumes } from './managed/managed-volumes.ts';
-import type { RemoveOptions, RemoveReport, VolumeFailure } from './volume-engine.ts';
+import type { RemoveOptions, RemoveReport, VolumeFailure } from './host-volumes.ts';
 
 /** Which volumes of the host must stay. */
 export interface ProtectedNames {

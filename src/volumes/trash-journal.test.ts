@@ -112,7 +112,7 @@ describe('data that a kill left on the way', () => {
   });
 
   test.each(['{"name":', '', '[]', '{"name":7}', 'null'])(
-    'and is damaged (%s) is told, and keeps nobody from the rest',
+    'and is damaged (%s) is told, and does not hold up the rest',
     async (text) => {
       await killedOnTheWay();
       world.writeJournal('0', text);

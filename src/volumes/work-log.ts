@@ -1,6 +1,6 @@
 import type { VolumeData } from '../hosts/host.ts';
 import { AppError } from '../model/errors.ts';
-import type { VolumeProblem, VolumeProgress, VolumeWorkOptions, WorkReport } from './volume-engine.ts';
+import type { VolumeProblem, VolumeProgress, VolumeWorkOptions, WorkReport } from './host-volumes.ts';
 
 /** A broken disk or another user's volume gives a problem for each file, so their number is limited. */
 const maxProblems = 1000;

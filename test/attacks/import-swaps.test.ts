@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openApp } from '../../src/app.ts';
 import { openDirectoryHost } from '../fixtures/directory-host.ts';
-import { openEngine, type VolumeEngine } from '../../src/volumes/index.ts';
+import { openHostVolumes, type HostVolumes } from '../../src/volumes/index.ts';
 import { DirectoryHandle } from '../../src/lib/directory-handle.ts';
 import { emptyDirectory } from '../../src/lib/remove-tree.ts';
 import { treeFacts } from '../support/tree-facts.ts';
@@ -19,7 +19,7 @@ beforeEach(() => {
 afterEach(() => scene[Symbol.dispose]());
 
 /** Returns the path of a new volume's data. */
-async function create(engine: VolumeEngine, name: string): Promise<string> {
+async function create(engine: HostVolumes, name: string): Promise<string> {
   const { mountpoint = '' } = await engine.create({ ...plain, name });
   return mountpoint;
 }
@@ -27,7 +27,7 @@ async function create(engine: VolumeEngine, name: string): Promise<string> {
 const plain = { driver: 'local', labels: {}, options: {} };
 
 /** Two sources, so that each round changes something. Returns their contents. */
-async function makeSources(engine: VolumeEngine): Promise<{ readonly [name: string]: string }> {
+async function makeSources(engine: HostVolumes): Promise<{ readonly [name: string]: string }> {
   const held: Record<string, string> = {};
   for (const name of ['source-0', 'source-1']) {
     const mountpoint = await create(engine, name);
@@ -87,7 +87,7 @@ test('a bind volume whose device is replaced by a symbolic link is filled where 
 
 test('a volume whose folder is swapped with a symbolic link is filled where it is, or not at all', async () => {
   const host = openDirectoryHost(scene.home, 'direct');
-  const engine = openEngine({ host, leases: undefined });
+  const engine = openHostVolumes({ host, leases: undefined });
   const held = await makeSources(engine);
   const mountpoint = await create(engine, 'data');
   own(join(scene.home, 'volumes'), { uid: attackerUid, mode: 0o777 });
@@ -118,7 +118,7 @@ test.each([
 ] as const)(
   'a stage that goes to another folder leads an import nowhere: $what, $isLockedIn',
   async (attack) => {
-    const engine = openEngine({ host: openDirectoryHost(scene.folder, 'direct'), leases: undefined });
+    const engine = openHostVolumes({ host: openDirectoryHost(scene.folder, 'direct'), leases: undefined });
     const held = await makeSources(engine);
     const mountpoint = await create(engine, 'target');
     own(mountpoint, { uid: attackerUid, mode: 0o777 });

@@ -61,7 +61,7 @@ describe('a state folder that cannot be', () => {
     [
       '/proc/holdfast/state',
       1,
-      /^holdfast: Cannot make the state folder "\/proc\/holdfast\/state": nobody can/,
+      /^holdfast: Cannot make the state folder "\/proc\/holdfast\/state": no folder can/,
     ],
     ['/etc/hostname', 1, /"\/etc\/hostname": it is a file, not a folder\nHint: Choose another/],
     ['/etc/hostname/state', 1, /: a part of that path is a file, not a folder/],

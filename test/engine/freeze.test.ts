@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { openAppJournal } from '../../src/quiesce/app-journal.ts';
 import { openFreezing } from '../../src/quiesce/freeze/freezing.ts';
-import { planStill } from '../../src/quiesce/plan-still.ts';
+import { planContainers } from '../../src/quiesce/plan-containers.ts';
 import { recoverApps } from '../../src/restore/recover.ts';
 import { makeStill, type StillContainers, type StillRequest } from '../../src/quiesce/still-containers.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
@@ -210,7 +210,11 @@ describe('the guardian', () => {
   test('thaws at its deadline', async () => {
     const group = await world.groupOf('db');
     const all = (await world.host.containers?.list()) ?? [];
-    const plan = await planStill(world.host.containers!, { all, containers: all, how: 'pause' }, undefined);
+    const plan = await planContainers(
+      world.host.containers!,
+      { all, containers: all, how: 'pause' },
+      undefined,
+    );
     await using freezing = await openFreezing(
       plan.levels,
       { all, containers: world.host.containers! },
@@ -226,7 +230,11 @@ describe('the guardian', () => {
   test('is dead as well: the next start thaws what the journal names, and leaves what a user has paused since', async () => {
     const group = await world.groupOf('db');
     const all = (await world.host.containers?.list()) ?? [];
-    const plan = await planStill(world.host.containers!, { all, containers: all, how: 'pause' }, undefined);
+    const plan = await planContainers(
+      world.host.containers!,
+      { all, containers: all, how: 'pause' },
+      undefined,
+    );
     const levels = plan.levels.map((level) =>
       level.map((step) => ({ ...step, how: 'freeze' as const, group })),
     );

@@ -11,7 +11,7 @@ import { namelessOn, saveOf, savedContent } from './still-save.ts';
 const paths = ['large', 'base/1/large', 'base/2/large', 'base/2/deep/large', 'base/3/small', 'wal/large'];
 
 test.each(['btrfs', 'xfs'] as const)(
-  'large files all over a tree are cloned on %s while it is still, and nobody waits for what is read afterwards',
+  'large files all over a tree are cloned on %s while it is still, and containers do not wait for what is read afterwards',
   async (type) => {
     await using disk = mountLoopFilesystem(type);
     await using opened = await openFreshRepository();

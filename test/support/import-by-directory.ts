@@ -4,11 +4,11 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { openDirectoryHost } from '../fixtures/directory-host.ts';
-import { openEngine } from '../../src/volumes/index.ts';
+import { openHostVolumes } from '../../src/volumes/index.ts';
 
 const [folder = '', action] = process.argv.slice(2);
 const host = openDirectoryHost(folder, 'direct');
-const engine = openEngine({ host, leases: undefined });
+const engine = openHostVolumes({ host, leases: undefined });
 const plain = { driver: '', labels: {}, options: {} };
 mkdirSync(join(folder, 'volumes'), { recursive: true });
 for (const name of ['from', 'to']) await host.createVolume({ ...plain, name });

@@ -8,7 +8,7 @@ import { changeOwner, removeDirectoryAt, statAt } from '../../lib/posix-at.ts';
 import { type ByteString, fromText, toPath, toText } from '../../model/byte-string.ts';
 import { AppError, errnoOf, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
-import type { VolumeEngine } from '../../volumes/index.ts';
+import type { HostVolumes } from '../../volumes/index.ts';
 import type { FolderStep, PreparePlan, PrepareStep } from './plan-prepare.ts';
 
 export interface PrepareOutcome {
@@ -20,7 +20,7 @@ export interface PrepareOutcome {
 }
 
 interface ApplyOptions {
-  readonly volumes: () => Promise<Pick<VolumeEngine, 'create'>>;
+  readonly volumes: () => Promise<Pick<HostVolumes, 'create'>>;
   readonly signal?: AbortSignal | undefined;
 }
 

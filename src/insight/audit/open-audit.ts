@@ -1,5 +1,5 @@
 import type { BackupReport } from '../../backup/index.ts';
-import type { VolumeEngine } from '../../volumes/index.ts';
+import type { HostVolumes } from '../../volumes/index.ts';
 import { auditSarif } from './as-sarif.ts';
 import { audit } from './audit.ts';
 import { type AuditReport, countBySeverity } from './audit-report.ts';
@@ -28,7 +28,7 @@ export interface Audit {
 /** What a fix works with, besides what an audit asks. */
 export interface FixMeans {
   readonly stateDir: string;
-  readonly volumes: () => Promise<Pick<VolumeEngine, 'clone'>>;
+  readonly volumes: () => Promise<Pick<HostVolumes, 'clone'>>;
   /** Saves volumes, each as a snapshot. */
   readonly backUp: (volumes: readonly string[], signal: AbortSignal | undefined) => Promise<BackupReport>;
 }

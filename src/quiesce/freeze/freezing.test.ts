@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { memoryContainers, type MemoryContainers } from '../../../test/fixtures/containers.ts';
 import type { JobOptions } from '../../activity/job-options.ts';
-import type { AppStep } from '../plan-still.ts';
+import type { AppStep } from '../plan-containers.ts';
 import { type Freezing, freezingWith } from './freezing.ts';
 
 let folder: string;

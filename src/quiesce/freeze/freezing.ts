@@ -5,7 +5,7 @@ import { findControlGroup, groupState, isToBeFrozen, startFreezing, thawAll } fr
 import { workerModule } from '../../lib/worker-module.ts';
 import { quote } from '../../model/quote.ts';
 import type { JobOptions } from '../../activity/index.ts';
-import type { AppStep } from '../plan-still.ts';
+import type { AppStep } from '../plan-containers.ts';
 import { type Guardian, startGuardian } from '../guardian.ts';
 
 /** The longest freeze: for longer ones, the engine's pause is used. */

@@ -1,6 +1,6 @@
 import type { Containers } from '../../hosts/containers.ts';
 import { groupState, isToBeFrozen, startFreezing, thaw } from './control-group.ts';
-import type { AppStep } from '../plan-still.ts';
+import type { AppStep } from '../plan-containers.ts';
 
 export interface Thawed {
   /** When it ran again, by `performance.now()`. */

@@ -5,7 +5,7 @@ import { AppError } from '../../model/errors.ts';
 import type { Hook, HookMoment } from '../../model/hook.ts';
 import type { Happening } from '../../activity/notify/notifier.ts';
 import { openAppJournal } from '../app-journal.ts';
-import { planStill } from '../plan-still.ts';
+import { planContainers } from '../plan-containers.ts';
 import { recoverAppsAtStart, recoverMore } from '../../restore/recover.ts';
 import { type StillWorld, stillWorld } from '../../../test/fixtures/still-world.ts';
 import { openHookRun, type HookRun } from './hook-run.ts';
@@ -118,7 +118,7 @@ test('channels report which container stays stopped, with the reason of the engi
 /** Leaves what a killed job leaves. */
 async function leaveStopped(name: string, reason: string): Promise<void> {
   const all = (await world.containers.list()).filter((container) => container.name === name);
-  const { levels } = await planStill(
+  const { levels } = await planContainers(
     world.containers,
     { all, containers: all, how: 'stop', stopsPaused: false },
     undefined,

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { memoryContainers } from '../../../test/fixtures/containers.ts';
 import type { Host } from '../../hosts/host.ts';
 import type { HookMeans } from '../hooks/hook-run.ts';
-import { openApplication } from './application.ts';
+import { openApplicationSession } from './application-session.ts';
 import { presetOf } from './find-presets.ts';
 import type { Hold } from './preset.ts';
 
@@ -21,7 +21,7 @@ test('locks are released at once, none waiting for another server', async () => 
     containers: all.slice(i, i + 1),
     disk: undefined,
   }));
-  const application = await openApplication(means, volumes, {});
+  const application = await openApplicationSession(means, volumes, {});
   const asked: string[] = [];
   const bothAsked = Promise.withResolvers<void>();
   const preset = presetOf('mariadb');

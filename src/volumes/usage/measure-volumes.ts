@@ -7,7 +7,7 @@ import { toPrintable } from '../../model/byte-string.ts';
 import { isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { findVolume } from '../find-volume.ts';
-import type { VolumeFailure, VolumeUsage, VolumeWorkOptions } from '../volume-engine.ts';
+import type { VolumeFailure, VolumeUsage, VolumeWorkOptions } from '../host-volumes.ts';
 import { WorkLog } from '../work-log.ts';
 
 const shownAtTop = 20;

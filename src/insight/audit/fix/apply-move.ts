@@ -11,7 +11,7 @@ import { fromText } from '../../../model/byte-string.ts';
 import { AppError, errnoOf, isAppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
 import { makeStill } from '../../../quiesce/index.ts';
-import type { VolumeEngine } from '../../../volumes/index.ts';
+import type { HostVolumes } from '../../../volumes/index.ts';
 import { readSmallFile } from '../read-small-file.ts';
 import type { ComposeProgram } from './compose-program.ts';
 import type { DataMove, LineEdit } from './plan-moves.ts';
@@ -20,7 +20,7 @@ import type { DataMove, LineEdit } from './plan-moves.ts';
 export interface MoveMeans {
   readonly stateDir: string;
   readonly host: () => Promise<Host>;
-  readonly volumes: () => Promise<Pick<VolumeEngine, 'clone'>>;
+  readonly volumes: () => Promise<Pick<HostVolumes, 'clone'>>;
   /** Saves volumes, each as a snapshot. */
   readonly backUp: (volumes: readonly string[], signal: AbortSignal | undefined) => Promise<BackupReport>;
   readonly compose: ComposeProgram;

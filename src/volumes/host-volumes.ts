@@ -208,7 +208,7 @@ export interface ImportReport extends WorkReport {
  * `create` create one. Where data is reached directly, everything is carried; over the streamed way, `limits`
  * says what is not. Nothing follows a symbolic link out of a volume.
  */
-export interface VolumeEngine {
+export interface HostVolumes {
   /**
    * As Docker does; an existing name that differs in driver, options or labels is a `conflict` that says how.
    */

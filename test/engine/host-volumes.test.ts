@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { openEngine, type VolumeEngine } from '../../src/volumes/index.ts';
+import { openHostVolumes, type HostVolumes } from '../../src/volumes/index.ts';
 import { openDockerHost } from '../../src/hosts/docker/docker-host.ts';
 import type { Host } from '../../src/hosts/host.ts';
 import { parseVolumeFilter } from '../../src/model/filter.ts';
@@ -40,12 +40,12 @@ describe.each(['auto', 'stream'] as const)(
   (dataWay) => {
     const way = dataWay === 'auto' ? 'direct' : 'stream';
     let host: Host;
-    let engine: VolumeEngine;
+    let engine: HostVolumes;
     let name: string;
 
     beforeAll(async () => {
       host = await openDockerHost({ env: { DOCKER_HOST: docker.dockerHost }, dataWay });
-      engine = openEngine({ host, leases: undefined });
+      engine = openHostVolumes({ host, leases: undefined });
     });
     afterAll(() => host[Symbol.asyncDispose]());
     beforeEach(() => {

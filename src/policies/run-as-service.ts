@@ -19,7 +19,7 @@ export interface DaemonRequest {
 const lookEveryMs = 60_000;
 
 /** Runs the daemon: takes its lock, notifies the service manager, and feeds the watchdog. */
-export async function serve(
+export async function runAsService(
   { stateDir, catalog, source, repository, env, open }: PoliciesAccess,
   request: DaemonRequest,
 ): Promise<void> {

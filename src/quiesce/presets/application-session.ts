@@ -18,7 +18,7 @@ import type { Hold, Preset, PresetServer } from './preset.ts';
 /**
  * What the applications on some volumes do for a backup of them, in call order:
  *
- *   await using application = await openApplication(means, volumes, options);
+ *   await using application = await openApplicationSession(means, volumes, options);
  *   await application.begin(options);                        hooks "before", checkpoints
  *   const dumps = await application.dump(repository, options);
  *   …                                                        a first pass over the live data
@@ -34,7 +34,7 @@ import type { Hold, Preset, PresetServer } from './preset.ts';
  * Disposing lets go, and if `finish` was not called, runs the due hooks as after a failed backup. Dispose what
  * holds the containers still before it.
  */
-export interface Application extends AsyncDisposable {
+export interface ApplicationSession extends AsyncDisposable {
   readonly plan: ApplicationPlan;
   /** How containers are to be made still, by id, where labels say so. */
   readonly stillness: ReadonlyMap<string, Stillness>;
@@ -58,11 +58,11 @@ export interface Application extends AsyncDisposable {
   failed(error: unknown): void;
 }
 
-export async function openApplication(
+export async function openApplicationSession(
   means: HookMeans,
   volumes: readonly ApplicationVolume[],
   options: JobOptions,
-): Promise<Application> {
+): Promise<ApplicationSession> {
   const { containers } = await means.host();
   const all = containers === undefined ? [] : await containers.list({ signal: options.signal });
   const plan = planApplication(volumes, all);
@@ -123,7 +123,7 @@ interface Held {
   readonly since: number;
 }
 
-class Running implements Application {
+class Running implements ApplicationSession {
   readonly plan: ApplicationPlan;
   readonly stillness: ReadonlyMap<string, Stillness>;
   readonly #hooks: HookRun;

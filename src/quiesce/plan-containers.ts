@@ -40,14 +40,14 @@ export interface Unstoppable {
   readonly instead: 'paused' | 'left';
 }
 
-export interface StillPlan {
+export interface ContainersPlan {
   /** In the order in which they are made still: dependants first. Steps in one level are independent. */
   readonly levels: readonly (readonly AppStep[])[];
   /** Those that should be stopped and are not. */
   readonly unstoppable: readonly Unstoppable[];
 }
 
-interface StillPlanRequest {
+interface ContainersPlanRequest {
   /** All containers of the host: dependencies also go through those that are not made still. */
   readonly all: readonly Container[];
   readonly containers: readonly ContainerIdentity[];
@@ -68,11 +68,11 @@ interface StillPlanRequest {
  * network, the processes or the memory of a stopped one would lose it, so it is stopped before and started
  * after it, requested or not. Asks the host for Swarm services only.
  */
-export async function planStill(
+export async function planContainers(
   host: Pick<Containers, 'serviceReplicas' | 'runningTasks'>,
-  request: StillPlanRequest,
+  request: ContainersPlanRequest,
   signal: AbortSignal | undefined,
-): Promise<StillPlan> {
+): Promise<ContainersPlan> {
   const { all } = request;
   const joiners = joinersOf(all);
   const { ways, unstoppable } = await chooseWays(host, { ...request, joiners }, signal);
@@ -119,7 +119,7 @@ async function chooseWays(
     own,
     stopsPaused,
     joiners,
-  }: StillPlanRequest & { readonly joiners: Joiners },
+  }: ContainersPlanRequest & { readonly joiners: Joiners },
   signal: AbortSignal | undefined,
 ): Promise<Ways> {
   const wanted = new Set(containers.map(({ id }) => id));

@@ -13,7 +13,7 @@ import { applyPrune, planPrune } from './prune.ts';
 import { readVolumeFile } from './read-file.ts';
 import { noneProtected, type ProtectedNames, removeVolumes } from './remove-volumes.ts';
 import { measureVolumes } from './usage/measure-volumes.ts';
-import type { CloneReport, VolumeEngine } from './volume-engine.ts';
+import type { CloneReport, HostVolumes } from './host-volumes.ts';
 
 export interface EngineOptions {
   readonly host: Host;
@@ -25,12 +25,12 @@ export interface EngineOptions {
 }
 
 /** The lifecycle of the volumes of one host. The caller closes the host. */
-export function openEngine({
+export function openHostVolumes({
   host,
   managed,
   protectedNames = noneProtected,
   leases,
-}: EngineOptions): VolumeEngine {
+}: EngineOptions): HostVolumes {
   const removal = { host, managed, protectedNames, leases };
   const leased = async <T>(
     {
