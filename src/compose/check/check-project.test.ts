@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { composeFolder, noFacts } from '../../../test/fixtures/compose-folder.ts';
 import { someVolume } from '../../../test/fixtures/some-volume.ts';
@@ -287,6 +289,14 @@ test('the worst comes first', async () => {
     'hygiene',
     'hygiene',
   ]);
+});
+
+test('every rule has its row in the guide, with its severity', () => {
+  const guide = readFileSync(join(import.meta.dirname, '../../../docs/guides/compose.md'), 'utf8');
+  const rows = Object.entries(checkRules).map(
+    ([rule, { id, severity }]) => `| ${id} | ${rule} | ${severity} | `,
+  );
+  expect(rows.filter((row) => !guide.includes(row))).toEqual([]);
 });
 
 test('every rule has an id of its own', () => {
