@@ -205,6 +205,14 @@ describe('through the engine only', () => {
     expect(safety).toHaveLength(1);
   });
 
+  test('a volume is not measured through the engine, and what that needs is said', async () => {
+    await on.engine.docker(['volume', 'create', 'far4']);
+    const refused = await on.attempt(['bench', 'far4', '--quick', '--profile', 'files'], throughEngine);
+    expect(refused.exit).toBe(1);
+    expect(refused.stderr).toContain('Cannot measure "far4" through its engine');
+    expect(refused.stderr).toContain('run it on the machine where the engine runs');
+  });
+
   test('one file goes back to where it came from', async () => {
     await on.engine.docker(['volume', 'create', 'far3']);
     const root = on.engine.volumePath('far3');

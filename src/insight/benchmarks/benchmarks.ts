@@ -161,7 +161,7 @@ async function measureData(
   refuseWithoutRoom(root, sizeBytes);
   using file = await openTestFile(root, { sizeBytes, signal });
   const version = await fioVersion(signal);
-  const disk = new DiskTest(file, { isQuick, sizeBytes, hasFio: version !== undefined, signal });
+  const disk = new DiskTest({ root, file }, { isQuick, sizeBytes, hasFio: version !== undefined, signal });
   const measures = await disk.run(profiles);
   const ddRate = await rateOfDd(root, { sizeBytes, signal });
   if (profiles.includes('files'))

@@ -20,7 +20,7 @@ const shapes: Readonly<Record<DiskMeasure, readonly string[]>> = {
   // One client that waits for each commit, as etcd's and PostgreSQL's own tests do.
   'commit-2300': ['--rw=write', '--bs=2300', '--ioengine=sync', '--fdatasync=1', '--time_based'],
   'commit-8k': ['--rw=write', '--bs=8k', '--ioengine=sync', '--fdatasync=1', '--time_based'],
-  'stream-write': ['--rw=write', '--bs=1m', '--iodepth=8', '--end_fsync=1'],
+  'stream-write': ['--rw=write', '--bs=1m', '--iodepth=8', '--end_fsync=1', '--time_based'],
   'stream-read': ['--rw=read', '--bs=1m', '--iodepth=8', '--time_based'],
   'random-write': ['--rw=randwrite', '--bs=4k', '--iodepth=32', '--time_based'],
   'random-read': ['--rw=randread', '--bs=4k', '--iodepth=32', '--time_based'],

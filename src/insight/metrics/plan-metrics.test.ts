@@ -199,3 +199,44 @@ test('a volume is protected, late, waiting, unprotected or left out', async () =
     { labels: { kind: 'volume', volume: 'waiting', state: 'waiting' }, value: 0 },
   ]);
 });
+
+test('sizes are the last known ones, and a disk that grows will be full at a time', async () => {
+  using catalog = openSqliteCatalog(':memory:');
+  const place = {
+    kind: 'volume',
+    lineage: undefined,
+    driver: 'local',
+    stack: undefined,
+    anonymous: false,
+    disk: '/',
+    files: 3,
+    capacityBytes: undefined,
+    freeBytes: undefined,
+    measuredAtMs: nowMs,
+    way: 'walked',
+    problem: undefined,
+    growthBytesPerDay: undefined,
+  } as const;
+  const disk = { kind: 'disk', name: '/', bytes: 90, capacityBytes: 100, freeBytes: 10 } as const;
+  catalog.usage.write({
+    host: { identity: 'h', kind: 'embedded', lookedAtMs: nowMs },
+    places: [
+      { ...place, name: 'pg', bytes: 40 },
+      { ...place, name: 'a', bytes: 20, anonymous: true },
+      { ...place, name: 'b', bytes: 30, anonymous: true },
+      { ...place, name: 'unmeasured', bytes: undefined, files: undefined, measuredAtMs: undefined },
+      { ...place, ...disk, growthBytesPerDay: 5 },
+    ],
+    gone: [],
+    samples: [],
+    kept: [],
+  });
+  const facts = await readFacts(catalog, { stateDir: '/nowhere', nowMs });
+  const text = formatMetrics(planMetrics({ look: undefined, facts, intervalMs: () => 0, nowMs }));
+  expect(text).toContain('holdfast_volume_size_bytes{kind="volume",volume="pg"} 40\n');
+  expect(text).toContain('holdfast_volume_size_bytes{kind="anonymous",volume=""} 50\n');
+  expect(text).toContain('holdfast_volume_files{kind="anonymous",volume=""} 6\n');
+  expect(text).not.toContain('unmeasured');
+  expect(text).toContain('holdfast_disk_free_bytes{disk="/"} 10\n');
+  expect(text).toContain(`holdfast_disk_full_timestamp_seconds{disk="/"} ${nowMs / 1000 + 2 * 86_400}\n`);
+});

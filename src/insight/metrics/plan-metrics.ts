@@ -1,6 +1,7 @@
 import { version } from '../../lib/version.ts';
 import type { PolicyAnswer, UsagePlace } from '../../catalog/catalog.ts';
 import type { PolicyLook } from '../../policies/index.ts';
+import { fullAt } from '../usage/history.ts';
 import { nextDueMs } from './next-due.ts';
 import type { RememberedFacts } from './read-facts.ts';
 import { type Combine, combineSamples, type Labels, type MetricFamily, type Sample } from './text-format.ts';
@@ -268,8 +269,6 @@ function proofMetrics(facts: RememberedFacts, look: PolicyLook): MetricFamily[] 
   ];
 }
 
-const dayMs = 24 * hourMs;
-
 function sizeMetrics({ places }: RememberedFacts): MetricFamily[] {
   const volumes = places.filter(({ kind }) => kind === 'volume');
   const disks = places.filter(({ kind }) => kind === 'disk');
@@ -324,16 +323,15 @@ function sizeMetrics({ places }: RememberedFacts): MetricFamily[] {
     ),
     gauge(
       'holdfast_disk_full_timestamp_seconds',
-      'When it will be full if it grows on as it did. Absent when it does not grow.',
+      'When it will be full if it grows on as it did. Absent when that is more than ten years away.',
       'least',
-      ofDisks(fullAt),
+      ofDisks(({ freeBytes, growthBytesPerDay, measuredAtMs }) => {
+        if (measuredAtMs === undefined) return undefined;
+        const full = fullAt(freeBytes, growthBytesPerDay, measuredAtMs);
+        return full && seconds(full.getTime());
+      }),
     ),
   ];
-}
-
-function fullAt({ freeBytes, growthBytesPerDay = 0, measuredAtMs }: UsagePlace): number | undefined {
-  if (freeBytes === undefined || measuredAtMs === undefined || growthBytesPerDay <= 0) return undefined;
-  return seconds(measuredAtMs + (freeBytes / growthBytesPerDay) * dayMs);
 }
 
 function journalMetrics({ journals }: RememberedFacts): MetricFamily[] {
