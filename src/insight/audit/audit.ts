@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { writeDurably } from '../../lib/durable-file.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { AppError } from '../../model/errors.ts';
@@ -17,7 +18,6 @@ import {
   suppressionFileName,
   suppressionOf,
 } from './suppressions.ts';
-import path from 'node:path';
 
 /** Looks at a stack, a file or the whole host, and says what is not well. Changes nothing but the baseline. */
 export async function audit(sources: AuditSources, request: AuditRequest): Promise<AuditReport> {

@@ -118,7 +118,7 @@ function inFiles(
   return entry && { by: 'file', reason: entry.reason, until: entry.until };
 }
 
-/** Remarks on entries whose end has come, and on comments that give no reason: neither silences anything. Pure. */
+/** Remarks on entries whose end has come: they silence nothing any more. Pure. */
 export function spentSuppressions(files: readonly SuppressionFile[], today: string): string[] {
   return files.flatMap(({ file, entries }) =>
     entries
