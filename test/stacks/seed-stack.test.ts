@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -351,5 +352,36 @@ exec docker-compose "$@"
   // What was copied is not taken for the data: which of the two counts is for people to say.
   const again = await cli.attempt(['audit', 'unlucky', '--fix', '--yes', '--fail-on', 'never'], { env });
   expect([again.exit, again.stderr]).toEqual([0, expect.stringContaining('holds data already')]);
+  await shop.compose('down', '-v');
+});
+
+test('a fix that is killed while the container is stopped leaves it to the next command, with its rows', async () => {
+  const file = `services:
+  db:
+    image: postgres:15
+    environment: { POSTGRES_HOST_AUTH_METHOD: trust }
+    volumes: ['pg:/var/lib/postgresql']
+volumes: { pg: }
+`;
+  const shop = await makeStack(engine, { name: 'killed', files: { 'compose.yaml': file } });
+  await shop.compose('up', '-d', '--wait');
+  const sql = (text: string) => shop.exec('db', 'psql', '-U', 'postgres', '-qAtc', text);
+  await sql('CREATE TABLE ledger (id int); INSERT INTO ledger SELECT generate_series(1, 1000)');
+  const running = () => engine.docker(['inspect', '-f', '{{.State.Running}}', 'killed-db-1']);
+
+  const env = { HOLDFAST_HOST: 'docker', DOCKER_HOST: engine.dockerHost };
+  let fixing: ChildProcess | undefined;
+  const ended = cli.attempt(['audit', 'killed', '--fix', '--yes'], {
+    env,
+    onStderr: (child) => void (fixing = child),
+  });
+  await expect.poll(running, { timeout: 90_000, interval: 20 }).toBe('false');
+  fixing?.kill('SIGKILL');
+  expect((await ended).exit).toBe(137);
+
+  await run('recover');
+  expect(await running()).toBe('true');
+  await shop.compose('up', '-d', '--wait', '--no-recreate');
+  expect(await sql('SELECT count(*) FROM ledger')).toBe('1000');
   await shop.compose('down', '-v');
 });
