@@ -13,6 +13,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openHostVolumes, type HostVolumes } from '../../src/volumes/index.ts';
+import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
+import { openUsage, type Usage } from '../../src/insight/index.ts';
 import { openDockerHost } from '../../src/hosts/docker/docker-host.ts';
 import type { Host } from '../../src/hosts/host.ts';
 import { parseVolumeFilter } from '../../src/model/filter.ts';
@@ -219,3 +221,120 @@ describe.each(['auto', 'stream'] as const)(
     });
   },
 );
+
+describe('sizes and I/O of volumes on a Docker Engine', () => {
+  let host: Host;
+  let usage: Usage;
+  const catalog = openSqliteCatalog(':memory:');
+  beforeAll(async () => {
+    host = await openDockerHost({ env: { DOCKER_HOST: docker.dockerHost }, dataWay: 'auto' });
+    const open = (): never =>
+      ({
+        host: async () => host,
+        recoverAtStart: async () => undefined,
+        [Symbol.asyncDispose]: async () => undefined,
+      }) as never;
+    usage = openUsage({ catalog: async () => catalog, host: async () => host, hostKind: undefined, open });
+  });
+  afterAll(async () => {
+    await host[Symbol.asyncDispose]();
+    catalog[Symbol.dispose]();
+  });
+
+  /** Of files, hard links once: `du` counts folders in its older versions only. */
+  function duOf(volume: string): number {
+    const empty = join(folder, `empty-${count++}`);
+    mkdirSync(empty);
+    const bytesOf = (of: readonly string[]): number =>
+      of.length === 0
+        ? 0
+        : Number(execFileSync('du', ['-s', '--apparent-size', '-B1', ...of], { encoding: 'utf8' }).split('\t')[0]);
+    const root = docker.volumePath(volume);
+    const sizes = execFileSync('find', [root, '-type', 'd', '-printf', '%s\n'], { encoding: 'utf8' });
+    const inFolders = sizes.trim().split('\n').reduce((sum, bytes) => sum + Number(bytes), 0);
+    return bytesOf([root]) - (bytesOf([empty]) === 0 ? 0 : inFolders);
+  }
+
+  const rowOf = async (name: string) =>
+    (await usage.df({ names: [], refresh: false })).volumes.find((volume) => volume.name === name);
+
+  test('sizes that are watched agree with du, follow changes, and go with the volume', async () => {
+    for (const name of ['watched', 'leaving']) await docker.docker(['volume', 'create', name]);
+    await docker.docker([
+      'volume',
+      'create',
+      '-o',
+      'type=nfs',
+      '-o',
+      'o=addr=192.0.2.1',
+      '-o',
+      'device=:/x',
+      'far',
+    ]);
+    const root = docker.volumePath('watched');
+    makeHostileTree(root);
+    const said: string[] = [];
+    await using watch = usage.openWatch((message) => void said.push(message));
+    const seen = async (name: string): Promise<number | undefined> => {
+      watch.onLook({ isHostSeen: true });
+      return (await rowOf(name))?.bytes;
+    };
+    await expect.poll(() => seen('watched')).toBe(duOf('watched'));
+    expect(await rowOf('watched')).toMatchObject({ way: 'watched', isCurrent: true, problem: undefined });
+    expect(await rowOf('far')).toMatchObject({ bytes: undefined, problem: 'it lies on a server' });
+    writeFileSync(join(root, 'new'), Buffer.alloc(123_456));
+    await expect.poll(() => seen('watched')).toBe(duOf('watched'));
+    await docker.docker(['volume', 'rm', 'leaving', 'far']);
+    await expect.poll(() => seen('leaving')).toBeUndefined();
+    await expect
+      .poll(async () => (await usage.df({ names: [], refresh: false })).volumes.map(({ name }) => name))
+      .not.toContain('leaving');
+    const refreshed = await usage.df({ names: ['watched'], refresh: true });
+    expect(refreshed.total).toMatchObject({ volumes: 1, bytes: duOf('watched') });
+    expect(refreshed.failures).toEqual([]);
+    expect(said).toEqual([]);
+    await expect(usage.df({ names: ['none'], refresh: true })).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  test('what a container writes is told as docker stats and /proc tell it', async () => {
+    const bytes = 8 << 20;
+    const script = `while [ ! -e /data/go ]; do sleep 0.1; done; dd if=/dev/zero of=/data/file bs=1M count=8 conv=fsync; touch /data/done; sleep 1000`;
+    await docker.docker([
+      'run',
+      '-d',
+      '--name',
+      'writer',
+      '-v',
+      'written:/data',
+      'busybox',
+      'sh',
+      '-c',
+      script,
+    ]);
+    const end = new AbortController();
+    const reports = usage.top({ intervalMs: 15_000, times: 1, signal: end.signal });
+    const first = reports.next();
+    const root = docker.volumePath('written');
+    // The first look has to be over: it takes milliseconds, and the interval is long.
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    writeFileSync(join(root, 'go'), '');
+    await expect.poll(() => readdirSync(root)).toContain('done');
+    const { value: report } = await first;
+    const writer = report?.containers.find(({ name }) => name === 'writer');
+    const volume = report?.volumes.find(({ name }) => name === 'written');
+    const written = (writer?.rates?.writtenBytes ?? 0) * (report?.seconds ?? 0);
+    expect(Math.round(written)).toBeGreaterThanOrEqual(bytes);
+    expect(written).toBeLessThan(bytes * 1.5);
+    expect(volume).toMatchObject({ rates: writer?.rates });
+    const pid = await docker.docker(['inspect', '-f', '{{.State.Pid}}', 'writer']);
+    const told = /^write_bytes: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'latin1'))?.[1];
+    const stats = await docker.docker(['stats', '--no-stream', '--format', '{{.BlockIO}}', 'writer']);
+    // Control groups of version 1 leave out what is written through the cache, and docker stats with them.
+    const inStats =
+      Number.parseFloat(stats.split('/')[1] ?? '') *
+      (stats.endsWith('MB') ? 1e6 : stats.endsWith('kB') ? 1e3 : 1);
+    const most = Math.max(Number(told), inStats);
+    expect(Math.abs(written - most) / most).toBeLessThan(0.1);
+    await docker.docker(['rm', '-f', 'writer']);
+  });
+});

@@ -76,34 +76,17 @@ test('a network mount is counted by itself', () => {
   expect(report.volumes[0]?.rates?.writtenBytes).toBe(9000);
 });
 
-test('processes that come count from their start, and those that go take nothing back', () => {
-  const io = (bytes: number) => ({ readBytes: 0, writtenBytes: bytes });
-  const of = (processes: [string, number][]): SeenContainer => ({
+test('where groups and processes count apart, the larger one is told, and a process that ends takes nothing back', () => {
+  const of = (bytes: number, processBytes: number): SeenContainer => ({
     ...web,
-    processes: new Map(processes.map(([key, bytes]) => [key, io(bytes)])),
+    devices: new Map([['8:0', written(bytes, 1)]]),
+    processes: { readBytes: 0, writtenBytes: processBytes },
   });
-  const report = planTop(
-    sample(0, {
-      containers: [
-        of([
-          ['1 5', 100],
-          ['2 5', 9000],
-        ]),
-      ],
-    }),
-    sample(1000, {
-      containers: [
-        of([
-          ['1 5', 150],
-          ['2 77', 30],
-        ]),
-      ],
-    }),
-  );
-  expect(report.containers[0]?.rates).toEqual({
-    ...{ readBytes: 0, writtenBytes: 80 },
-    ...{ reads: undefined, writes: undefined },
-  });
+  const rate = (before: SeenContainer, after: SeenContainer): number | undefined =>
+    planTop(sample(0, { containers: [before] }), sample(1000, { containers: [after] })).containers[0]?.rates
+      ?.writtenBytes;
+  expect(rate(of(0, 100), of(10, 180))).toBe(80);
+  expect(rate(of(0, 9000), of(10, 30))).toBe(10);
 });
 
 test('what has come or gone between two looks is left out, and counters that go back count as none', () => {

@@ -6,8 +6,8 @@ export interface SeenContainer {
   readonly name: string;
   /** Bytes and operations by device; undefined where no control group tells them. */
   readonly devices: ReadonlyMap<string, Counted> | undefined;
-  /** Of its processes, by process id and start; undefined where a group tells enough. */
-  readonly processes: ReadonlyMap<string, Pick<Counted, 'readBytes' | 'writtenBytes'>> | undefined;
+  /** The sum of its processes; undefined where a group tells enough. */
+  readonly processes: Pick<Counted, 'readBytes' | 'writtenBytes'> | undefined;
   /** How long some of its tasks waited for I/O. */
   readonly waitedMicroseconds: number | undefined;
   /** What cannot be told, and why. */
@@ -177,21 +177,23 @@ function ratesOf(last: Counted, now: Counted, seconds: number): Rates {
 const nothing: Counted = { readBytes: 0, writtenBytes: 0, reads: 0, writes: 0 };
 
 function containerRates(last: SeenContainer, now: SeenContainer, seconds: number): Rates | undefined {
-  // Version 1 charges buffered writes to nobody, so there the processes tell the bytes.
-  if (now.processes !== undefined) {
-    let [readBytes, writtenBytes] = [0, 0];
-    for (const [key, io] of now.processes) {
-      const known = last.processes?.get(key) ?? nothing;
-      readBytes += grown(known.readBytes, io.readBytes);
-      writtenBytes += grown(known.writtenBytes, io.writtenBytes);
-    }
-    const bytes = { readBytes: readBytes / seconds, writtenBytes: writtenBytes / seconds };
-    return { ...bytes, reads: undefined, writes: undefined };
-  }
-  if (now.devices === undefined) return undefined;
-  return sum(
-    [...now.devices].map(([device, io]) => ratesOf(last.devices?.get(device) ?? nothing, io, seconds)),
+  const devices =
+    now.devices &&
+    sum([...now.devices].map(([device, io]) => ratesOf(last.devices?.get(device) ?? nothing, io, seconds)));
+  if (now.processes === undefined || last.processes === undefined) return devices;
+  // Version 1 charges buffered writes to no group, and a process that ends takes its count along unless its
+  // parent is in the container too: neither tells too much, so the larger one is nearer.
+  const { readBytes, writtenBytes } = ratesOf(
+    { ...nothing, ...last.processes },
+    { ...nothing, ...now.processes },
+    seconds,
   );
+  return {
+    readBytes: Math.max(readBytes, devices?.readBytes ?? 0),
+    writtenBytes: Math.max(writtenBytes, devices?.writtenBytes ?? 0),
+    reads: devices?.reads,
+    writes: devices?.writes,
+  };
 }
 
 function sum(rates: readonly Rates[]): Rates {

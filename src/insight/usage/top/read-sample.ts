@@ -125,15 +125,16 @@ async function readProcesses(
   const listed = folder && (await text(path.join(folder, 'cgroup.procs')));
   const pids =
     listed === undefined ? [String(first)] : listed.split('\n').filter((line) => /^\d+$/.test(line));
-  const processes = new Map<string, Pick<Counted, 'readBytes' | 'writtenBytes'>>();
+  let seen = 0;
+  let [readBytes, writtenBytes] = [0, 0];
   for (const pid of pids.slice(0, mostProcesses)) {
     const io = parseProcessIo((await text(`${root}/proc/${pid}/io`)) ?? '');
-    // A number is given to another process once its own has ended: the start tells them apart.
-    const status = await text(`${root}/proc/${pid}/stat`);
-    const started = status?.slice(status.lastIndexOf(')') + 2).split(' ')[19];
-    if (io !== undefined && started !== undefined) processes.set(`${pid} ${started}`, io);
+    if (io === undefined) continue;
+    seen += 1;
+    readBytes += io.readBytes;
+    writtenBytes += io.writtenBytes;
   }
-  return processes.size === 0 ? undefined : processes;
+  return seen === 0 ? undefined : { readBytes, writtenBytes };
 }
 
 async function seeVolume(
