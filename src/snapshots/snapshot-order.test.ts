@@ -41,6 +41,12 @@ describe('orderSnapshots()', () => {
     );
   });
 
+  test('those of one moment go by the names of their volumes', () => {
+    const named = (id: string, name: string): Snapshot =>
+      someSnapshot({ id, name, time: '2026-06-01T00:00:00Z', identity: name });
+    expect(order([named('a', 'web'), named('c', 'pg'), named('b', 'redis')])).toBe('c b a');
+  });
+
   test('a time in the future is replaced by the evidence of its parents, and by when the store got it', () => {
     const future = { id: 'f', at: '2028-01-01T00:00:00', after: 'd2' };
     const later = { id: 'd3', at: '2026-06-03T03:00:00', after: 'f' };

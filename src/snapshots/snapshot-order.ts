@@ -71,10 +71,16 @@ export function orderSnapshots(snapshots: readonly Snapshot[], evidence: OrderEv
         ms(known, a) - ms(known, b) ||
         ms(depths, a) - ms(depths, b) ||
         ms(timeOf, a) - ms(timeOf, b) ||
-        (a.id < b.id ? -1 : 1),
+        // Those of one moment are listed by their volumes' names.
+        compareTexts(a.name, b.name) ||
+        compareTexts(a.id, b.id),
     ),
     doubts: new Map([...doubted].map(([one, doubt]) => [one.id, { ...doubt, knownMs: ms(known, one) }])),
   };
+}
+
+function compareTexts(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1;
 }
 
 function ms(times: ReadonlyMap<Snapshot, number>, snapshot: Snapshot): number {

@@ -143,7 +143,7 @@ function describeConfig({ saved, leftOut }: ConfigRecord): string[] {
   return [
     ...(saved.length === 0
       ? []
-      : [`  with what its containers need: ${saved.map(printableField).join(', ')}`]),
+      : [`  with what its containers need: ${saved.toSorted().map(printableField).join(', ')}`]),
     ...leftOut.map(({ path, reason }) => `  without "${printableField(path)}": ${printableField(reason)}`),
   ];
 }
