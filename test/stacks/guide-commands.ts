@@ -91,7 +91,7 @@ export async function runStep({ command }: GuideStep, place: GuideRun): Promise<
 
 /** How far a long work has come, which a fast machine does not print. */
 function isProgress(line: string): boolean {
-  return /^\w+: .*\d\/s(  |$)/.test(line);
+  return /^[A-Z]\w+: .*\/s( |$)/.test(line);
 }
 
 export function writeGuideFile({ name, content }: GuideFile, { folder, paths }: GuideRun): void {
