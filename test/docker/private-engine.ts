@@ -40,6 +40,8 @@ export interface PrivateEngineOptions {
   readonly usesMachineNetwork?: boolean;
   /** Looks for plugins in `pluginFolder` and not in the machine's, where every engine would see them; has shared mounts, too. */
   readonly hasPluginFolder?: boolean;
+  /** Sees its folder's `srv` as `/srv`, and has its data there, in a mount namespace of its own. */
+  readonly hasOwnSrv?: boolean;
   /** What is mounted in the engine's folder spreads to whoever sees it, as systemd has it for all of a machine. */
   readonly hasSharedMounts?: boolean;
 }
@@ -81,7 +83,8 @@ export async function startPrivateEngine(options: PrivateEngineOptions = {}): Pr
   const paths = {
     folder,
     socket: join(folder, 'docker.sock'),
-    dataRoot: join(folder, 'data'),
+    dataRoot: join(folder, options.hasOwnSrv === true ? 'srv/docker' : 'data'),
+    hasOwnSrv: options.hasOwnSrv === true,
     execRoot: join(folder, 'exec'),
     log: join(folder, 'dockerd.log'),
     cgroup: `holdfast-test-${process.pid}-${folder.slice(-6)}`,
@@ -91,6 +94,7 @@ export async function startPrivateEngine(options: PrivateEngineOptions = {}): Pr
     network,
   };
   await mkdir(paths.pluginFolder);
+  if (paths.hasOwnSrv) await mkdir(join(folder, 'srv'));
   // Without a file of our own, the machine's would be read.
   await writeFile(join(folder, 'daemon.json'), '{}');
   const daemon = startDaemon(paths, options.args ?? []);
@@ -112,6 +116,7 @@ interface EnginePaths {
   readonly log: string;
   readonly cgroup: string;
   readonly hasUnifiedGroups: boolean;
+  readonly hasOwnSrv: boolean;
   readonly pluginFolder: string;
   readonly hasPluginFolder: boolean;
   /** Holds the network namespace, also while dockerd is down; undefined: that of the machine. */
@@ -154,6 +159,11 @@ function withPlugins(folder: string): string[] {
   return ['unshare', '--mount', '--propagation', 'unchanged', 'sh', '-c', bindPlugins, folder];
 }
 
+function withSrv(folder: string): string[] {
+  const script = 'mount --bind "$0" /srv && exec "$@"';
+  return ['unshare', '--mount', '--propagation', 'slave', 'sh', '-c', script, folder];
+}
+
 function startDaemon(paths: EnginePaths, args: readonly string[]): ChildProcess {
   const log = openSync(paths.log, 'a');
   try {
@@ -161,6 +171,7 @@ function startDaemon(paths: EnginePaths, args: readonly string[]): ChildProcess 
       ...(paths.network === undefined ? [] : ['nsenter', ...enterNetwork(paths.network)]),
       ...(paths.hasUnifiedGroups ? withUnifiedGroups : []),
       ...(paths.hasPluginFolder ? withPlugins(paths.pluginFolder) : []),
+      ...(paths.hasOwnSrv ? withSrv(join(paths.folder, 'srv')) : []),
       'dockerd',
     ];
     return spawn(
@@ -169,7 +180,7 @@ function startDaemon(paths: EnginePaths, args: readonly string[]): ChildProcess 
         ...before,
         ...[
           '--data-root',
-          paths.dataRoot,
+          paths.hasOwnSrv ? '/srv/docker' : paths.dataRoot,
           '--exec-root',
           paths.execRoot,
           '--pidfile',

@@ -50,42 +50,34 @@ function stepsOf(block: readonly string[], { first, fails }: { first: number; fa
 }
 
 export interface GuideRun {
-  readonly folder: string;
+  /** The mount namespace of this process is that of the reader. */
+  readonly pid: number;
+  /** The reader's home, by its place there and here. */
+  readonly home: { readonly there: string; readonly here: string };
   readonly env: NodeJS.ProcessEnv;
-  /** What a path of the guide is on this machine: a test must not write to `/srv`. */
-  readonly paths: Readonly<Record<string, string>>;
 }
 
 export interface StepResult {
   readonly exitCode: number;
-  /** Standard output and error, as a terminal shows them, with the guide's paths. */
+  /** Standard output and error, as a terminal shows them. */
   readonly printed: string[];
 }
 
 /** Runs a step as its reader does: by a shell, which stays in the folder that it has gone to. */
-export async function runStep({ command }: GuideStep, place: GuideRun): Promise<StepResult> {
-  const { folder, env, paths } = place;
-  const here = join(folder, '../here');
-  const goOn = `cd "$(cat '${here}' 2>/dev/null || echo .)"\ntrap 'pwd > "${here}"' EXIT`;
-  const script = `${goOn}\n${withPaths(command, Object.entries(paths))}`;
-  const back = Object.entries({ ...paths, '~/guide': folder }).map(([from, to]): [string, string] => [
-    to,
-    from,
-  ]);
+export async function runStep({ command }: GuideStep, { pid, home, env }: GuideRun): Promise<StepResult> {
+  const memory = `${home.there}/.folder`;
+  const goOn = `cd "$(cat ${memory} 2>/dev/null || echo ${home.there})"\ntrap 'pwd > ${memory}' EXIT`;
+  const script = `exec 2>&1\n${goOn}\n${command}`;
+  const args = [`--mount=/proc/${pid}/ns/mnt`, '--', 'bash', '-euo', 'pipefail', '-c', script];
   return await new Promise((resolve) => {
-    execFile(
-      'bash',
-      ['-euo', 'pipefail', '-c', `exec 2>&1\n${script}`],
-      { cwd: folder, env, maxBuffer: 16 << 20 },
-      (error, stdout) => {
-        const printed = withPaths(stdout, back)
-          .split('\n')
-          .map((line) => line.trimEnd())
-          .filter((line) => !isProgress(line));
-        while (printed.at(-1) === '') printed.pop();
-        resolve({ exitCode: error === null ? 0 : Number(error.code ?? 1), printed });
-      },
-    );
+    execFile('nsenter', args, { env, maxBuffer: 16 << 20 }, (error, stdout) => {
+      const printed = stdout
+        .split('\n')
+        .map((line) => line.trimEnd())
+        .filter((line) => !isProgress(line));
+      while (printed.at(-1) === '') printed.pop();
+      resolve({ exitCode: error === null ? 0 : Number(error.code ?? 1), printed });
+    });
   });
 }
 
@@ -94,14 +86,10 @@ function isProgress(line: string): boolean {
   return /^[A-Z]\w+: .*\/s( |$)/.test(line);
 }
 
-export function writeGuideFile({ name, content }: GuideFile, { folder, paths }: GuideRun): void {
-  const path = join(folder, name);
+export function writeGuideFile({ name, content }: GuideFile, { home }: GuideRun): void {
+  const path = join(home.here, name);
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, withPaths(content, Object.entries(paths)));
-}
-
-function withPaths(text: string, pairs: readonly (readonly [string, string])[]): string {
-  return pairs.reduce((changed, [from, to]) => changed.replaceAll(from, to), text);
+  writeFileSync(path, content);
 }
 
 /** What two runs may print differently: ids, times, durations, amounts, and the room that these take. */

@@ -21,7 +21,7 @@ const isUpdating = process.env['UPDATE_GUIDES'] === '1';
 
 let engine: PrivateEngine;
 beforeAll(async () => {
-  engine = await startPrivateEngine();
+  engine = await startPrivateEngine({ hasOwnSrv: true });
   await engine.importBusybox();
   await importImages(engine);
   for (const tag of ['mon-application', 'mon-app', 'mon-app-secure'])
@@ -29,7 +29,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   // The place of a mount is immutable while nothing is mounted there.
-  if (engine !== undefined) await runCommand('chattr', ['-R', '-f', '-i', join(engine.folder, 'guides')]);
+  if (engine !== undefined) await runCommand('chattr', ['-R', '-f', '-i', join(engine.folder, 'srv')]);
   await engine?.[Symbol.asyncDispose]();
 });
 
@@ -41,27 +41,27 @@ async function busybox(): Promise<string> {
   return archive;
 }
 
-/** A folder, a state folder and paths of the guide's own. */
+/** A home and a state folder of the guide's own. */
 function placeFor(name: string): GuideRun {
-  const folder = join(engine.folder, 'guides', name, 'guide');
-  const srv = join(engine.folder, 'guides', name, 'srv');
-  for (const path of [folder, srv]) mkdirSync(path, { recursive: true });
+  const here = join(engine.folder, 'srv', name);
+  mkdirSync(here);
+  const there = `/srv/${name}`;
   const env = {
     ...engine.env,
     PATH: `${dirname(command)}:${engine.env['PATH']}`,
-    HOLDFAST_STATE_DIR: join(engine.folder, 'guides', name, 'state'),
-    DOCKER_HOST: engine.dockerHost,
+    HOME: there,
+    HOLDFAST_STATE_DIR: '/srv/holdfast',
     TZ: 'UTC',
     LC_ALL: 'C.UTF-8',
   };
-  return { folder, env, paths: { '/srv': srv, '/var/lib/holdfast': env.HOLDFAST_STATE_DIR } };
+  return { pid: engine.pid, home: { there, here }, env };
 }
 
 describe.each(['docs/fr/les-volumes.md'])('%s', (guide) => {
   test('each command prints what the guide shows', { retry: 0 }, async () => {
     const path = join(root, guide);
     const parts = readGuide(readFileSync(path, 'utf8'));
-    const place = placeFor(guide.replaceAll(/\W/g, '-'));
+    const place = placeFor('boutique');
     const results = new Map<number, StepResult>();
     for (const part of parts) {
       if ('name' in part) {
