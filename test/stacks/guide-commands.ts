@@ -8,6 +8,8 @@ export interface GuideStep {
   readonly shown: readonly string[];
   /** True for the last command of a block that begins with ```` ```console fails ````. */
   readonly fails: boolean;
+  /** True in a block that begins with ```` ```console varies ````: measurements, of which no two are alike. */
+  readonly varies: boolean;
   /** Of the command, from 1. */
   readonly line: number;
 }
@@ -28,14 +30,14 @@ export function readGuide(text: string): GuidePart[] {
     if (language === '') continue;
     const end = lines.indexOf('```', at + 1);
     const block = lines.slice(at + 1, end);
-    if (language === 'console') parts.push(...stepsOf(block, { first: at + 2, fails: rest === 'fails' }));
+    if (language === 'console') parts.push(...stepsOf(block, { first: at + 2, flag: rest }));
     else if (rest !== '') parts.push({ name: rest, content: `${block.join('\n')}\n` });
     at = end;
   }
   return parts;
 }
 
-function stepsOf(block: readonly string[], { first, fails }: { first: number; fails: boolean }): GuideStep[] {
+function stepsOf(block: readonly string[], { first, flag }: { first: number; flag: string }): GuideStep[] {
   const starts = block.flatMap((line, index) => (line.startsWith('$ ') ? [index] : []));
   return starts.map((start, index) => {
     const lines = block.slice(start, starts[index + 1]);
@@ -43,7 +45,8 @@ function stepsOf(block: readonly string[], { first, fails }: { first: number; fa
     return {
       command: lines.slice(0, commandLines).join('\n').slice(2),
       shown: lines.slice(commandLines),
-      fails: fails && index === starts.length - 1,
+      fails: flag === 'fails' && index === starts.length - 1,
+      varies: flag === 'varies',
       line: first + start,
     };
   });

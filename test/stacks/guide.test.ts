@@ -72,7 +72,9 @@ describe.each(['docs/fr/les-volumes.md'])('%s', (guide) => {
       results.set(part.line, result);
       const where = `${guide}:${part.line}: $ ${part.command}\n${result.printed.join('\n')}`;
       expect.soft(result.exitCode !== 0, where).toBe(part.fails);
-      if (!isUpdating) expect.soft(result.printed.map(comparable), where).toEqual(part.shown.map(comparable));
+      if (part.varies) expect.soft(result.printed, where).not.toEqual([]);
+      else if (!isUpdating)
+        expect.soft(result.printed.map(comparable), where).toEqual(part.shown.map(comparable));
     }
     expect(results.size).toBeGreaterThan(0);
     if (isUpdating) updateGuide(path, results);
