@@ -214,7 +214,20 @@ function scalarOf(node: unknown, at: Position): PlacedScalar {
   const text = typeof node.value === 'string' ? node.value : '';
   if (node.type !== 'PLAIN' || node.tag === '!!str' || node.tag === 'tag:yaml.org,2002:str')
     return scalarAt(text, at);
-  return scalarAt(plainScalar(text), at);
+  const value = plainScalar(text);
+  return typeof value === 'number' && !wholeNumber.test(text.replaceAll('_', ''))
+    ? { ...scalarAt(value, at), text: fractionText(value) }
+    : scalarAt(value, at);
+}
+
+/** As Go prints a fraction: the fewest digits, with an exponent of two digits from a million on. */
+function fractionText(value: number): string {
+  if (Number.isNaN(value)) return 'NaN';
+  if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf';
+  const short = value.toExponential();
+  const exponent = Number(short.slice(short.indexOf('e') + 1));
+  if (exponent >= -4 && exponent < 6) return Object.is(value, -0) ? '-0' : String(value);
+  return short.replace(/e([+-])(\d)$/, 'e$10$2');
 }
 
 const words: Readonly<Record<string, null | boolean | number>> = {
@@ -239,12 +252,14 @@ const words: Readonly<Record<string, null | boolean | number>> = {
   '-.inf': -Infinity,
 };
 
+const wholeNumber = /^([-+]?)(?:0x([\da-f]+)|0b([01]+)|0o?([0-7]+)|(0|[1-9]\d*))$/i;
+
 function plainScalar(text: string): string | number | boolean | null {
   const word = Object.hasOwn(words, text) ? words[text] : undefined;
   if (word !== undefined) return word;
   if (!/^[-+.\d]/.test(text)) return text;
   const digits = text.replaceAll('_', '');
-  const whole = /^([-+]?)(?:0x([\da-f]+)|0b([01]+)|0o?([0-7]+)|(0|[1-9]\d*))$/i.exec(digits);
+  const whole = wholeNumber.exec(digits);
   if (whole !== null) {
     const [, sign, hex, binary, octal, decimal] = whole;
     const size =

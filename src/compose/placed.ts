@@ -30,6 +30,8 @@ export interface PlacedScalar {
   readonly kind: 'scalar';
   readonly at: Position;
   readonly value: string | number | boolean | null;
+  /** How Compose writes a fraction into a text. */
+  readonly text?: string;
 }
 
 export function scalarAt(value: PlacedScalar['value'], at: Position): PlacedScalar {
@@ -127,14 +129,8 @@ export function isPlacedText(placed: Placed | undefined): placed is PlacedScalar
 }
 
 /** A scalar as Compose writes it into a text: `1.10` is `1.1`, an absent value nothing. */
-export function textOfScalar({ value }: PlacedScalar): string {
-  if (value === null) return '';
-  if (typeof value !== 'number' || Number.isInteger(value)) return String(value);
-  if (Number.isNaN(value)) return 'NaN';
-  if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf';
-  const exponent = Math.floor(Math.log10(Math.abs(value)));
-  if (exponent >= -4) return String(value);
-  return value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2');
+export function textOfScalar({ value, text }: PlacedScalar): string {
+  return text ?? (value === null ? '' : String(value));
 }
 
 export function entriesOf(value: Placed | undefined): Iterable<[string, PlacedEntry]> {

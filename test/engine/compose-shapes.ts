@@ -417,6 +417,12 @@ services:
       ZERO: 1.0
       SMALL: 0.00001
       BIG: 1e21
+      MILLION: 1.0e6
+      LESS: 99999.5
+      LONG: 1234567.25
+      WHOLE: 12345678
+      LARGE: 9007199254740993
+      NONE: -0.0
       YES: yes
       FLAG: True
       TEXT: 'true'
