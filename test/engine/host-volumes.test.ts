@@ -248,10 +248,15 @@ describe('sizes and I/O of volumes on a Docker Engine', () => {
     const bytesOf = (of: readonly string[]): number =>
       of.length === 0
         ? 0
-        : Number(execFileSync('du', ['-s', '--apparent-size', '-B1', ...of], { encoding: 'utf8' }).split('\t')[0]);
+        : Number(
+            execFileSync('du', ['-s', '--apparent-size', '-B1', ...of], { encoding: 'utf8' }).split('\t')[0],
+          );
     const root = docker.volumePath(volume);
     const sizes = execFileSync('find', [root, '-type', 'd', '-printf', '%s\n'], { encoding: 'utf8' });
-    const inFolders = sizes.trim().split('\n').reduce((sum, bytes) => sum + Number(bytes), 0);
+    const inFolders = sizes
+      .trim()
+      .split('\n')
+      .reduce((sum, bytes) => sum + Number(bytes), 0);
     return bytesOf([root]) - (bytesOf([empty]) === 0 ? 0 : inFolders);
   }
 
@@ -272,7 +277,7 @@ describe('sizes and I/O of volumes on a Docker Engine', () => {
       'far',
     ]);
     const root = docker.volumePath('watched');
-    makeHostileTree(root);
+    await makeHostileTree(root);
     const said: string[] = [];
     await using watch = usage.openWatch((message) => void said.push(message));
     const seen = async (name: string): Promise<number | undefined> => {
