@@ -13,6 +13,7 @@ import {
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { runProgram } from '../../src/lib/run-program.ts';
 import { runCommand } from '../../scripts/run-command.ts';
 import { command } from '../support/holdfast-command.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
@@ -289,6 +290,31 @@ test('a container that fails at a mount that was asked to be read-only is told o
   expect(await on.engine.docker(['wait', 'needs-write'])).toBe('0');
   expect(await findings('needs-write')).toEqual([]);
   await remove('needs-write');
+});
+
+test('a mount that hangs below what a container has is not waited for, and neither is it by the fix', async () => {
+  const source = join(on.engine.folder, 'with-nas');
+  const [cipher, nas] = [join(on.engine.folder, 'cipher'), join(source, 'nas')];
+  for (const path of [cipher, nas]) mkdirSync(path, { recursive: true });
+  await start('beside', '--user', '1000:1000', '-v', `${source}:/data`);
+  const password = ['-q', '-extpass', 'echo', '-extpass', 'secret'];
+  await runProgram('gocryptfs', ['-init', '-scryptn', '10', ...password, cipher]);
+  await runProgram('gocryptfs', [...password, cipher, nas]);
+  const signal = async (name: NodeJS.Signals): Promise<void> => {
+    const { stdout } = await runProgram('pgrep', ['-f', `^[^ ]*gocryptfs .*${nas}$`]);
+    for (const pid of stdout.split('\n').filter(Boolean)) process.kill(Number(pid), name);
+  };
+  try {
+    await signal('SIGSTOP');
+    expect((await findings()).map(({ id, subject }) => `${id} ${subject.name}`)).toEqual([`HF-D010 ${nas}`]);
+    expect(await findings('beside')).toMatchObject([{ id: 'HF-D001', fixable: true }]);
+    expect((await on.attempt(['doctor', 'beside', '--fix', '--yes'])).exit).toBe(0);
+    await inside('beside', 'touch', '/data/file');
+  } finally {
+    await signal('SIGCONT');
+    await runProgram('umount', [nas]);
+    await remove('beside');
+  }
 });
 
 test('a server of a volume whose name nothing knows, or whose port is closed, is told of', async () => {

@@ -1,5 +1,6 @@
 import { chmodSync, constants, mkdirSync, readdirSync } from 'node:fs';
 import { DirectoryHandle } from '../../lib/directory-handle.ts';
+import { type MountPoint, readMounts } from '../../lib/mountinfo.ts';
 import { openTrusted } from '../../lib/open-trusted.ts';
 import { nameOf, parentOf } from '../../lib/on-disk.ts';
 import {
@@ -15,6 +16,7 @@ import { runProgram } from '../../lib/run-program.ts';
 import { type ByteString, fromBytes, fromText, toPath } from '../../model/byte-string.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
+import { mountsBelow } from './refused-below.ts';
 import type { Fix, Identity } from './diagnosis.ts';
 
 /** What a fix did. */
@@ -31,7 +33,7 @@ export interface AppliedFix {
 export async function applyFix(fix: Fix, signal: AbortSignal | undefined): Promise<AppliedFix> {
   switch (fix.kind) {
     case 'owner':
-      return changeOwners(fix, signal);
+      return changeOwners(fix, await readMounts(), signal);
     case 'mode':
       return addToMode(fix);
     case 'folder':
@@ -43,19 +45,26 @@ export async function applyFix(fix: Fix, signal: AbortSignal | undefined): Promi
 
 type OwnerFix = Extract<Fix, { kind: 'owner' }>;
 
-function changeOwners(fix: OwnerFix, signal: AbortSignal | undefined): AppliedFix {
+function changeOwners(
+  fix: OwnerFix,
+  mounts: readonly MountPoint[],
+  signal: AbortSignal | undefined,
+): AppliedFix {
   using held = openPlace(fix);
   const mount = mountOf(held.fd);
   const done = { changed: 0, left: 0 };
   giveAway(held, fix, done);
   if (!statOpen(held.fd).isDirectory()) return done;
   using top = DirectoryHandle.open(`/proc/self/fd/${held.fd}`);
+  // One that hangs must not even be looked at.
+  const others = mountsBelow(top, mounts);
   const queue: ByteString[][] = [[]];
   for (let names = queue.shift(); names !== undefined; names = queue.shift()) {
     if (signal?.aborted === true)
       throw new AppError('cancelled', `Cancelled while giving ${quote(fix.path)} away`);
     using folder = top.openBelow(names);
     for (const name of readdirSync(toPath(folder.at('.')), { encoding: 'buffer' }).map(fromBytes)) {
+      if (others.has([...names, name].join('/'))) continue;
       using entry = openEntry(folder, name);
       if (mountOf(entry.fd) !== mount) continue;
       giveAway(entry, fix, done);

@@ -14,6 +14,8 @@ interface Held {
   readonly bytes: number;
   readonly files: number;
   readonly largest: string;
+  /** The largest was made without a name. */
+  readonly isNameless: boolean;
 }
 
 export interface DeletedRequest {
@@ -23,20 +25,26 @@ export interface DeletedRequest {
   readonly full: ReadonlySet<string>;
   /** Only these devices, when something was asked for. */
   readonly only: ReadonlySet<string> | undefined;
+  /** Containers that were asked for: of theirs, little counts too. */
+  readonly asked: readonly Container[];
 }
 
 const littleBytes = 1 << 20;
 const muchBytes = 1 << 30;
 
 /** Room that deleted files still take, and the process that holds them. */
-export function diagnoseDeleted({ processes, containers, full, only }: DeletedRequest): Diagnosis {
+export function diagnoseDeleted(request: DeletedRequest): Diagnosis {
+  const { processes, containers, full, only } = request;
+  const asked = new Set(request.asked.flatMap(({ id }) => processes.get(id) ?? []));
   const findings = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => heldBy(Number(name)))
     .filter(({ device }) => only === undefined || only.has(device))
-    .filter(
-      ({ device, bytes }) => bytes >= (full.has(device) || only !== undefined ? littleBytes : muchBytes),
-    )
+    .filter(({ device, bytes, isNameless, pid }) => {
+      if (full.has(device)) return bytes >= littleBytes;
+      // A file that never had a name is a program's scratch: it is there because it is wanted.
+      return !isNameless && bytes >= (asked.has(pid) ? littleBytes : muchBytes);
+    })
     .map((held) => findingOf(held, ownerOf(held.pid, processes, containers)));
   return { findings, notLookedAt: [] };
 }
@@ -59,12 +67,26 @@ function heldBy(pid: number): Held[] {
       const { major, minor } = unpackDevice(stat.dev);
       const device = `${major}:${minor}`;
       const bytes = Number(stat.blocks) * 512;
-      const known = byDevice.get(device) ?? { pid, device, bytes: 0, files: 0, largest: '', most: -1 };
+      const known = byDevice.get(device) ?? {
+        pid,
+        device,
+        bytes: 0,
+        files: 0,
+        largest: '',
+        isNameless: false,
+        most: -1,
+      };
       byDevice.set(device, {
         ...known,
         bytes: known.bytes + bytes,
         files: known.files + 1,
-        ...(bytes > known.most ? { largest: link.slice(0, -' (deleted)'.length), most: bytes } : {}),
+        ...(bytes > known.most
+          ? {
+              largest: link.slice(0, -' (deleted)'.length),
+              isNameless: /\/#\d+ \(deleted\)$/.test(link),
+              most: bytes,
+            }
+          : {}),
       });
     }
   } catch {

@@ -2,13 +2,14 @@ import type { HostAccess, HostInfo } from '../../hosts/host.ts';
 import type { Container, Containers } from '../../hosts/containers.ts';
 import type { JobOptions } from '../../activity/index.ts';
 import { knownError } from '../../lib/known-error.ts';
+import { isWithin } from '../../model/clean-path.ts';
 import { AppError, type ErrorCode } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { Volume } from '../../model/volume.ts';
 import { fromText, toText } from '../../model/byte-string.ts';
 import { type MountPoint, mountOver, readMounts } from '../../lib/mountinfo.ts';
 import { diagnoseDenials } from './denials.ts';
-import { diagnoseDevices } from './missing-device.ts';
+import { diagnoseDevices, placeInOptions } from './missing-device.ts';
 import { diagnoseDeleted } from './deleted-files.ts';
 import { diagnoseFull } from './full-disk.ts';
 import { diagnoseSources } from './missing-source.ts';
@@ -27,7 +28,7 @@ import { type AppliedFix, applyFix } from './apply-fix.ts';
 import { processesByContainer } from './credentials.ts';
 import type { Diagnosis, DoctorFinding, Remark } from './diagnosis.ts';
 import { askMounts, type MountAnswer } from './mount-answers.ts';
-import { choosePatients, type Patients } from './patients.ts';
+import { choosePatients, type PatientMount, type Patients } from './patients.ts';
 import { diagnosePermissions } from './permissions.ts';
 
 export interface DoctorRequest {
@@ -72,11 +73,15 @@ export function openDoctor(parts: DoctorParts): Doctor {
       const mounts = await readMounts();
       const repositories = await locationsOf(parts);
       const places = listPlaces(patients, { host: found.host, stateDir, mounts, repositories });
-      const answers = await askPlaces(places, mounts, signal);
+      const answers = await askPlaces(
+        places,
+        { mounts, around: patients.around, volumes: patients.volumes },
+        signal,
+      );
       const { isAsked } = patients;
       const processes = processesByContainer();
       const users = await lookUpUsers(found.engine, patients.containers, signal);
-      const answering = patients.mounts.filter(({ hostPath }) => doesAnswer(answers, hostPath));
+      const answering = patients.mounts.filter((mount) => doesAnswer(answers, mount, patients.around));
       const full = diagnoseFull(places, answers, mounts);
       const isSmall = (mount: MountPoint): boolean =>
         full.findings.some(({ subject: { name } }) => name === toText(mount.path));
@@ -84,10 +89,15 @@ export function openDoctor(parts: DoctorParts): Doctor {
         { findings: [], notLookedAt: found.notLookedAt },
         diagnoseSilence(places, answers, mounts),
         await diagnoseServers(patients.volumes, isAsked ? over(places, mounts) : mounts, signal),
-        diagnoseDevices(patients.volumes),
+        diagnoseDevices(patients.volumes, answers),
         diagnoseSources(answering, isAsked),
         await diagnoseDenials(answering, parts.now(), signal),
-        diagnosePermissions(answering, processes, { isAsked, mapBase: mapBaseOf(found.host), users }),
+        diagnosePermissions(answering, processes, {
+          isAsked,
+          mapBase: mapBaseOf(found.host),
+          users,
+          machine: mounts,
+        }),
         diagnoseReadOnly(answering, mounts, isAsked),
         full,
         diagnoseDeleted({
@@ -95,6 +105,7 @@ export function openDoctor(parts: DoctorParts): Doctor {
           containers: found.containers,
           full: devicesOf(mounts.filter(isSmall)),
           only: isAsked ? devicesOf(over(places, mounts)) : undefined,
+          asked: isAsked ? patients.containers : [],
         }),
         await lookAtManaged(parts.managed, answers, patients),
         await diagnosePressure(
@@ -221,14 +232,26 @@ function refuseUnknown(subject: string, { containers, volumes, path }: Patients)
   });
 }
 
-/** The mounts that places lie on are asked too: their room shows which place has a limit of its own. */
+/**
+ * Besides the places, those are asked that are gone through on the way: the mounts that places lie on, whose room
+ * also shows which place has a limit of its own; all mounts of the containers; and what options name.
+ */
 async function askPlaces(
   places: readonly Place[],
-  mounts: readonly MountPoint[],
+  on: {
+    readonly mounts: readonly MountPoint[];
+    readonly around: readonly PatientMount[];
+    readonly volumes: readonly Volume[];
+  },
   signal: AbortSignal | undefined,
 ): Promise<ReadonlyMap<string, MountAnswer>> {
-  const paths = places.map(({ path }) => path);
-  return await askMounts([...paths, ...over(places, mounts).map((mount) => toText(mount.path))], signal);
+  const paths = [
+    ...places.map(({ path }) => path),
+    ...over(places, on.mounts).map((mount) => toText(mount.path)),
+    ...on.around.flatMap(({ hostPath }) => hostPath ?? []),
+    ...on.volumes.flatMap((volume) => placeInOptions(volume)?.path ?? []),
+  ];
+  return await askMounts(paths, signal);
 }
 
 function over(places: readonly Place[], mounts: readonly MountPoint[]): MountPoint[] {
@@ -239,8 +262,19 @@ function devicesOf(mounts: readonly MountPoint[]): ReadonlySet<string> {
   return new Set(mounts.map(({ device }) => device));
 }
 
-function doesAnswer(answers: ReadonlyMap<string, MountAnswer>, path: string | undefined): boolean {
-  return path === undefined || answers.get(path)?.kind !== 'silent';
+/** The way to a mount in a container may lead over another one of its mounts. */
+function doesAnswer(
+  answers: ReadonlyMap<string, MountAnswer>,
+  { container, mount }: PatientMount,
+  around: readonly PatientMount[],
+): boolean {
+  return !around.some(
+    (other) =>
+      other.container === container &&
+      isWithin(mount.destination, other.mount.destination) &&
+      other.hostPath !== undefined &&
+      answers.get(other.hostPath)?.kind === 'silent',
+  );
 }
 
 function reportAsJson(

@@ -3,13 +3,18 @@ import { errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { Volume } from '../../model/volume.ts';
 import type { Diagnosis, DoctorFinding } from './diagnosis.ts';
+import type { MountAnswer } from './mount-answers.ts';
 import { wayTo } from './way.ts';
 
 /** Volumes whose options name a device or a folder of this machine that is not there. */
-export function diagnoseDevices(volumes: readonly Volume[]): Diagnosis {
+export function diagnoseDevices(
+  volumes: readonly Volume[],
+  answers: ReadonlyMap<string, MountAnswer>,
+): Diagnosis {
   const findings = volumes.flatMap((volume) => {
     const place = placeInOptions(volume);
-    return place === undefined || isThere(place.path) ? [] : [findingOf(volume, place)];
+    if (place === undefined || answers.get(place.path)?.kind === 'silent') return [];
+    return isThere(place.path) ? [] : [findingOf(volume, place)];
   });
   return { findings, notLookedAt: [] };
 }

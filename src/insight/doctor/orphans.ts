@@ -21,7 +21,7 @@ export function diagnoseOrphans(
   return {
     findings: [
       ...lost.map(folderGone),
-      ...(dangling.length > 0 ? [anonymousLeft(dangling)] : []),
+      ...(dangling.length > 0 ? [anonymousLeft(dangling, answers)] : []),
       ...(unknown.length > 0 ? [foldersUnknown(unknown)] : []),
     ],
     notLookedAt: [],
@@ -53,7 +53,7 @@ function folderGone({ name, mountpoint = '' }: Volume): DoctorFinding {
   };
 }
 
-function anonymousLeft(volumes: readonly Volume[]): DoctorFinding {
+function anonymousLeft(volumes: readonly Volume[], answers: ReadonlyMap<string, MountAnswer>): DoctorFinding {
   return {
     id: 'HF-D084',
     rule: 'anonymous-left',
@@ -62,7 +62,7 @@ function anonymousLeft(volumes: readonly Volume[]): DoctorFinding {
     message: `${volumes.length === 1 ? 'An anonymous volume is' : `${volumes.length} anonymous volumes are`} used by nothing`,
     meaning:
       'A container that had no name for its data was removed or made anew. Where an image declares a volume that no mount covers, this may be data that is missed elsewhere.',
-    evidence: volumes.slice(0, 20).map(describe),
+    evidence: volumes.slice(0, 20).map((volume) => describe(volume, answers)),
     remedy: 'Look into those that hold data, then remove what is not needed.',
     commands: volumes.slice(0, 20).map(({ name }) => ['docker', 'volume', 'rm', name]),
     position: undefined,
@@ -70,19 +70,22 @@ function anonymousLeft(volumes: readonly Volume[]): DoctorFinding {
   };
 }
 
-function describe({ name, createdAt, labels, mountpoint, stack }: Volume): string {
+function describe(
+  { name, createdAt, labels, mountpoint = '', stack }: Volume,
+  answers: ReadonlyMap<string, MountAnswer>,
+): string {
   const from = labels['com.docker.compose.volume'] ?? labels['com.docker.swarm.service.name'];
   return [
     `${quote(name.slice(0, 12))}, made ${createdAt ?? 'at an unknown time'}`,
     ...(stack === undefined ? [] : [`for stack ${quote(stack)}`]),
     ...(from === undefined ? [] : [`as ${quote(from)}`]),
-    contentOf(mountpoint),
+    answers.get(mountpoint)?.kind === 'room' ? contentOf(mountpoint) : 'and cannot be looked into',
   ].join(', ');
 }
 
-function contentOf(mountpoint: string | undefined): string {
+function contentOf(mountpoint: string): string {
   try {
-    const names = readdirSync(mountpoint ?? '');
+    const names = readdirSync(mountpoint);
     if (names.length === 0) return 'empty';
     return `holds ${names
       .slice(0, 4)

@@ -24,6 +24,8 @@ export interface Patients {
   readonly containers: readonly Container[];
   readonly volumes: readonly Volume[];
   readonly mounts: readonly PatientMount[];
+  /** All mounts of these containers. */
+  readonly around: readonly PatientMount[];
   /** A path of this machine that was asked for. */
   readonly path: string | undefined;
   /** Something was asked for by its name: what is uncertain is told then, too. */
@@ -43,20 +45,23 @@ export function choosePatients(
   const mounts = containers.flatMap((container) =>
     container.mounts.map((mount) => patientMount(container, mount, all)),
   );
-  if (asked === undefined) return { host, containers, volumes, mounts, path: undefined, isAsked: false };
+  if (asked === undefined)
+    return { host, containers, volumes, mounts, around: mounts, path: undefined, isAsked: false };
   if (/[/.]/.test(asked[0] ?? '')) return ofPath({ host, volumes, mounts }, path.resolve(asked));
   const named = containers.filter(({ name, id }) => name === asked || isShortId(asked, id));
   const ofVolume = mounts.filter(
     ({ volume, container }) => volume?.name === asked || named.includes(container),
   );
+  const chosen = unique([...named, ...ofVolume.map(({ container }) => container)]);
   return {
     host,
-    containers: unique([...named, ...ofVolume.map(({ container }) => container)]),
+    containers: chosen,
     volumes: unique([
       ...volumes.filter(({ name }) => name === asked),
       ...ofVolume.flatMap(({ volume }) => volume ?? []),
     ]),
     mounts: ofVolume,
+    around: mounts.filter(({ container }) => chosen.includes(container)),
     path: undefined,
     isAsked: true,
   };
@@ -72,14 +77,16 @@ function ofPath(
     if (isWithin(asked, mount.hostPath)) return [{ ...mount, below: path.relative(mount.hostPath, asked) }];
     return isWithin(mount.hostPath, asked) ? [mount] : [];
   });
+  const containers = unique(chosen.map(({ container }) => container));
   return {
     host,
-    containers: unique(chosen.map(({ container }) => container)),
+    containers,
     volumes: volumes.filter(
       ({ mountpoint }) =>
         mountpoint !== undefined && (isWithin(asked, mountpoint) || isWithin(mountpoint, asked)),
     ),
     mounts: chosen,
+    around: mounts.filter(({ container }) => containers.includes(container)),
     path: asked,
     isAsked: true,
   };

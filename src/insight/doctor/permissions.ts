@@ -1,3 +1,4 @@
+import type { MountPoint } from '../../lib/mountinfo.ts';
 import { readUserNames, type UserNames } from '../../lib/user-names.ts';
 import { fromText, toText } from '../../model/byte-string.ts';
 import { isWithin } from '../../model/clean-path.ts';
@@ -19,11 +20,14 @@ export function diagnosePermissions(
     isAsked,
     mapBase,
     users,
+    machine,
   }: {
     readonly isAsked: boolean;
     readonly mapBase: number;
     /** Of containers that do not run. */
     readonly users: ReadonlyMap<string, UserNumbers>;
+    /** The mounts of this machine. */
+    readonly machine: readonly MountPoint[];
   },
 ): Diagnosis {
   const findings: DoctorFinding[] = [];
@@ -37,7 +41,7 @@ export function diagnosePermissions(
       continue;
     }
     try {
-      const refusal = findRefusal(mount, runners, isAsked);
+      const refusal = findRefusal(mount, runners, { isAsked, machine });
       if (refusal !== undefined) findings.push(findingOf(mount, refusal, names));
     } catch (error) {
       // What is missing is found by another diagnosis; what vanished meanwhile is healthy.
@@ -86,7 +90,7 @@ interface Refusal {
 function findRefusal(
   patient: PatientMount,
   runners: readonly Runner[],
-  isAsked: boolean,
+  { isAsked, machine }: { readonly isAsked: boolean; readonly machine: readonly MountPoint[] },
 ): Refusal | undefined {
   const steps = stepsTo(patient);
   const last = steps.at(-1);
@@ -108,7 +112,10 @@ function findRefusal(
       return { runner, step, steps, refused, hostPath, below: undefined };
     }
   }
-  return refusedFurtherDown({ ...patient, hostPath: hostRoot }, { runners, steps, mountStep, isAsked });
+  return refusedFurtherDown(
+    { ...patient, hostPath: hostRoot },
+    { runners, steps, mountStep, isAsked, machine },
+  );
 }
 
 /** Through the container's own root where it runs: what the container planted on the way leads nowhere else. */
@@ -179,9 +186,10 @@ function refusedFurtherDown(
     readonly steps: readonly Step[];
     readonly mountStep: Step;
     readonly isAsked: boolean;
+    readonly machine: readonly MountPoint[];
   },
 ): Refusal | undefined {
-  const { runners, steps, mountStep, isAsked } = seen;
+  const { runners, steps, mountStep, isAsked, machine } = seen;
   const last = steps.at(-1);
   const [runner] = relevant(runners).filter(
     ({ credentials }) => !credentials.overrides || isMapped(credentials),
@@ -190,7 +198,7 @@ function refusedFurtherDown(
     return undefined;
   if (!isAsked && !isUnwell({ container })) return undefined;
   const root = hostPath + toText(last.path.slice(mountStep.path.length));
-  const found = findRefusedBelow(root, runner.credentials, mount.readOnly);
+  const found = findRefusedBelow(root, runner.credentials, { isReadOnly: mount.readOnly, mounts: machine });
   if (found === undefined) return undefined;
   const step = { ...last, path: `${last.path}/${found.first}`, guard: found.guard };
   return {

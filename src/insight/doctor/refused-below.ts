@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { type DirectoryHandle } from '../../lib/directory-handle.ts';
-import { openTrusted } from '../../lib/open-trusted.ts';
+import type { MountPoint } from '../../lib/mountinfo.ts';
+import { openTrusted, realPathOf } from '../../lib/open-trusted.ts';
 import { mountOf, statAt } from '../../lib/posix-at.ts';
 import { type ByteString, fromBytes, fromText, toPath } from '../../model/byte-string.ts';
 import { type Guard, refusedRights, right } from './access.ts';
@@ -26,19 +27,22 @@ const mostEntries = 20_000;
 export function findRefusedBelow(
   root: string,
   who: Credentials,
-  isReadOnly: boolean,
+  { isReadOnly, mounts }: { readonly isReadOnly: boolean; readonly mounts: readonly MountPoint[] },
 ): RefusedBelow | undefined {
   using top = openTrusted(fromText(root));
   const mount = mountOf(top.fd);
+  const others = mountsBelow(top, mounts);
   let first: Omit<RefusedBelow, 'count'> | undefined;
   let [count, entries] = [0, 0];
   const queue: ByteString[][] = [[]];
   for (let names = queue.shift(); names !== undefined && entries < mostEntries; names = queue.shift()) {
     using folder = openOrNothing(top, names);
-    // Another mount is looked at by itself.
     if (folder === undefined || mountOf(folder.fd) !== mount) continue;
     for (const name of namesIn(folder)) {
       if (++entries > mostEntries) break;
+      const below = [...names, name].join('/');
+      // Another mount is looked at by itself, and may hang.
+      if (others.has(below)) continue;
       const found = lookAt(folder, name);
       if (found === undefined || (names.length === 0 && name === 'lost+found')) continue;
       const wanted =
@@ -47,12 +51,21 @@ export function findRefusedBelow(
       // What can be read is left alone: a program's own files are often root's.
       if ((refused & ~right.write) !== 0) {
         count++;
-        first ??= { first: [...names, name].join('/'), guard: found, refused };
+        first ??= { first: below, guard: found, refused };
       }
       if (found.isDirectory) queue.push([...names, name]);
     }
   }
   return first === undefined ? undefined : { ...first, count };
+}
+
+/** Where other file systems are mounted below a folder, relative to it. */
+export function mountsBelow(top: DirectoryHandle, mounts: readonly MountPoint[]): ReadonlySet<ByteString> {
+  const root = realPathOf(top);
+  const prefix = root === '/' ? '/' : `${root}/`;
+  return new Set(
+    mounts.filter(({ path }) => path.startsWith(prefix)).map(({ path }) => path.slice(prefix.length)),
+  );
 }
 
 /** Undefined for what vanished meanwhile, or was replaced by a link. */
