@@ -22,9 +22,9 @@ async function audit(...args: string[]): Promise<CliResult> {
   return await cli.attempt(['audit', ...args], { cwd: folder, env });
 }
 
-test('audit tells people the worst first, with the place, and ends with 3', async () => {
+test('audit tells people the worst first, with the place, and ends with 1', async () => {
   const { exit, stdout, stderr } = await audit();
-  expect(exit).toBe(3);
+  expect(exit).toBe(1);
   expect(stdout.match(/^HF-\S+/gm)).toEqual(['HF-V001', 'HF-S006']);
   expect(stdout).toContain('\n  At compose.yaml:5:15\n  See docs/guides/audit.md#hf-v001-shadowed-data\n');
   expect(stdout).toContain('Looked at 1 file, 0 containers, 1 volume: 2 findings.');

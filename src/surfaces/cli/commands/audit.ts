@@ -1,4 +1,4 @@
-import type { AuditFinding, AuditReport, AuditRequest, DataMove } from '../../../app/app.ts';
+import type { AuditReport, AuditRequest, DataMove } from '../../../app/app.ts';
 import { AppError } from '../../../model/errors.ts';
 import { severities, type Severity } from '../../../model/finding.ts';
 import { printableJson, quote } from '../../../model/quote.ts';
@@ -43,13 +43,13 @@ export async function runAudit(
   printer.print({
     json: () => app.audit.asJson.run(report),
     forms: { sarif: () => printableJson(JSON.stringify(app.audit.asSarif(report, directory), undefined, 2)) },
-    text: () => describeReport(report, directory),
+    text: () => describeReport(report),
     colours: { Good: 'green' },
     quiet: () => report.findings.map(({ id, subject: { name } }) => `${id} ${name}`),
   });
   const bad = report.findings.filter(({ severity }) => failing.includes(severity));
   if (bad.length > 0)
-    throw new AppError('partial', `The audit found ${amount(bad.length, 'thing')} to mend`, {
+    throw new AppError('failed', `The audit found ${amount(bad.length, 'thing')} to mend`, {
       hint: 'Write "# holdfast ignore=ID REASON" beside a line that is as it should be; see docs/guides/audit.md.',
     });
 }
@@ -100,9 +100,9 @@ function parseFailOn(text = 'loss'): readonly Severity[] {
   return severities.slice(0, last + 1);
 }
 
-function describeReport(report: AuditReport, directory: string): string {
+function describeReport(report: AuditReport): string {
   const { findings, known, suppressed, files, containers, volumes, baselineWritten } = report;
-  const parts = findings.map((finding) => describeFinding(finding, furtherLines(finding, directory)));
+  const parts = findings.map((finding) => describeFinding(finding, [`See ${finding.guide}`]));
   if (findings.length === 0) parts.push('Good: nothing to mend.');
   const aside = [
     ...(known.length === 0 ? [] : [`${known.length} in the baseline`]),
@@ -114,16 +114,4 @@ function describeReport(report: AuditReport, directory: string): string {
   );
   if (baselineWritten !== undefined) parts.push(`The baseline ${quote(baselineWritten)} was written.`);
   return parts.join('\n');
-}
-
-function furtherLines({ position, guide }: AuditFinding, directory: string): string[] {
-  const place =
-    position === undefined
-      ? []
-      : [`At ${shown(position.file, directory)}:${position.line}:${position.column}`];
-  return [...place, `See ${guide}`];
-}
-
-function shown(file: string, directory: string): string {
-  return file.startsWith(`${directory}/`) ? file.slice(directory.length + 1) : file;
 }

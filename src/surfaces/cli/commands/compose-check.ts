@@ -1,10 +1,10 @@
 import path from 'node:path';
 import type { ComposeCheckReport } from '../../../app/app.ts';
 import { AppError } from '../../../model/errors.ts';
-import type { Finding, Position } from '../../../model/finding.ts';
-import { quote, shellLine } from '../../../model/quote.ts';
+import { quote } from '../../../model/quote.ts';
 import { amount } from '../../../model/size.ts';
 import { type ComposeFlags, composeRequestOf, warnOfUnseen } from '../compose-request.ts';
+import { describeFinding, placeOf } from '../describe-finding.ts';
 import type { Session } from '../session.ts';
 
 export interface ComposeCheckFlags extends ComposeFlags {
@@ -19,8 +19,9 @@ export async function runComposeCheck(session: Session, flags: ComposeCheckFlags
   printer.print({
     json: () => report,
     text: () => describe(report),
-    colours: { loss: 'red', leak: 'red', downtime: 'yellow', Good: 'green' },
-    quiet: () => findings.map(({ id, position }) => `${id} ${placeOf(position)}`),
+    colours: { Good: 'green' },
+    quiet: () =>
+      findings.map(({ id, position }) => `${id} ${position === undefined ? '-' : placeOf(position)}`),
   });
   warnOfUnseen(session, report.unseen);
   if (counted.length === 0) return;
@@ -30,24 +31,7 @@ export async function runComposeCheck(session: Session, flags: ComposeCheckFlags
 function describe({ project, files, findings }: ComposeCheckReport): string {
   const names = files.map((file) => shortPath(file)).join(', ');
   if (findings.length === 0) return `Good: the project ${quote(project)} (${names}) has no fault.`;
-  return findings.map(describeFinding).join('\n');
-}
-
-function describeFinding(finding: Finding): string {
-  const { id, rule, severity, message, meaning, evidence, remedy, commands, position } = finding;
-  return [
-    `${severity}  ${placeOf(position)}  ${id} ${rule}`,
-    `  ${message}.`,
-    ...evidence.map((line) => `    - ${line}`),
-    `  ${meaning}`,
-    `  ${remedy}`,
-    ...commands.map((command) => `    $ ${shellLine(command)}`),
-    '',
-  ].join('\n');
-}
-
-function placeOf(position: Position | undefined): string {
-  return position === undefined ? '-' : `${shortPath(position.file)}:${position.line}:${position.column}`;
+  return findings.map((finding) => describeFinding(finding)).join('\n');
 }
 
 /** From here, where that is shorter. */

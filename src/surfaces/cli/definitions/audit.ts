@@ -5,7 +5,7 @@ const audit = defineCommand<AuditFlags>({
   onlyReads: true,
   brief: 'Find what is set up so that it costs data one day',
   description:
-    'Looks at a stack, a Compose file, or with --all at the whole host: joins the file, the containers that run, and what their images declare. Worst first: loss of data, leaks, downtime. Changes nothing, unless with --fix: that shows its plan and asks. Ends with 3 when a finding is as bad as --fail-on. Write "# holdfast ignore=HF-V001 REASON" beside a line that is as it should be.',
+    'Looks at a stack, a Compose file, or with --all at the whole host: joins the file, the containers that run, and what their images declare. Worst first: loss of data, leaks, downtime. Changes nothing, unless with --fix: that shows its plan and asks. Ends with 1 when a finding is as bad as --fail-on. Write "# holdfast ignore=HF-V001 REASON" beside a line that is as it should be.',
   usage: [
     '',
     'STACK',
