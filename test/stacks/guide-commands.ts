@@ -67,7 +67,10 @@ export interface StepResult {
 }
 
 /** Runs a step as its reader does: by a shell, which stays in the folder that it has gone to. */
-export async function runStep({ command }: GuideStep, { pid, home, env }: GuideRun): Promise<StepResult> {
+export async function runStep(
+  { command }: Pick<GuideStep, 'command'>,
+  { pid, home, env }: GuideRun,
+): Promise<StepResult> {
   const memory = `${home.there}/.folder`;
   const goOn = `cd "$(cat ${memory} 2>/dev/null || echo ${home.there})"\ntrap 'pwd > ${memory}' EXIT`;
   const script = `exec 2>&1\n${goOn}\n${command}`;

@@ -24,7 +24,7 @@ beforeAll(async () => {
   engine = await startPrivateEngine({ hasOwnSrv: true });
   await engine.importBusybox();
   await importImages(engine);
-  for (const tag of ['mon-application', 'mon-app', 'mon-app-secure'])
+  for (const tag of ['mon-application', 'mon-app', 'mon-app-secure', 'shop-app'])
     await engine.docker(['import', '-c', 'CMD ["sleep", "100000"]', await busybox(), `${tag}:latest`]);
 });
 afterAll(async () => {
@@ -41,8 +41,8 @@ async function busybox(): Promise<string> {
   return archive;
 }
 
-/** A home and a state folder of the guide's own. */
-function placeFor(name: string): GuideRun {
+/** A home and a state folder of a guide's own. */
+function placeFor({ name, stateDir }: Guide): GuideRun {
   const here = join(engine.folder, 'srv', name);
   mkdirSync(here);
   const there = `/srv/${name}`;
@@ -50,18 +50,47 @@ function placeFor(name: string): GuideRun {
     ...engine.env,
     PATH: `${dirname(command)}:${engine.env['PATH']}`,
     HOME: there,
-    HOLDFAST_STATE_DIR: '/srv/holdfast',
+    HOLDFAST_STATE_DIR: stateDir,
     TZ: 'UTC',
     LC_ALL: 'C.UTF-8',
   };
   return { pid: engine.pid, home: { there, here }, env };
 }
 
-describe.each(['docs/fr/les-volumes.md'])('%s', (guide) => {
-  test('each command prints what the guide shows', { retry: 0 }, async () => {
-    const path = join(root, guide);
+interface Guide {
+  readonly path: string;
+  /** The folder where its reader is, below `/srv`. */
+  readonly name: string;
+  readonly stateDir: string;
+  /** What its reader has done before, which the guide does not show. */
+  readonly before: readonly string[];
+}
+
+const guides: readonly Guide[] = [
+  { path: 'docs/fr/les-volumes.md', name: 'boutique', stateDir: '/srv/holdfast', before: [] },
+  {
+    path: 'README.md',
+    name: 'shop',
+    stateDir: '/srv/holdfast-shop',
+    before: [
+      // A disk of its own.
+      'mkdir /srv/backup && mount -t tmpfs none /srv/backup && holdfast init --repo /srv/backup/holdfast',
+      "echo 'policies: { nightly: { everything: true } }' > /srv/holdfast-shop/holdfast.yaml",
+      // What other guides have left.
+      'docker ps -aq | xargs -r docker rm -f; docker volume ls -q | xargs -r docker volume rm',
+    ],
+  },
+];
+
+describe.each(guides)('$path', (guide) => {
+  test('each command prints what the guide shows', { retry: 0, timeout: 900_000 }, async () => {
+    const path = join(root, guide.path);
     const parts = readGuide(readFileSync(path, 'utf8'));
-    const place = placeFor('boutique');
+    const place = placeFor(guide);
+    for (const command of guide.before) {
+      const { exitCode, printed } = await runStep({ command }, place);
+      if (exitCode !== 0) throw new Error(`"${command}" failed: ${printed.join('\n')}`);
+    }
     const results = new Map<number, StepResult>();
     for (const part of parts) {
       if ('name' in part) {
@@ -70,7 +99,7 @@ describe.each(['docs/fr/les-volumes.md'])('%s', (guide) => {
       }
       const result = await runStep(part, place);
       results.set(part.line, result);
-      const where = `${guide}:${part.line}: $ ${part.command}\n${result.printed.join('\n')}`;
+      const where = `${guide.path}:${part.line}: $ ${part.command}\n${result.printed.join('\n')}`;
       expect.soft(result.exitCode !== 0, where).toBe(part.fails);
       if (part.varies) expect.soft(result.printed, where).not.toEqual([]);
       else if (!isUpdating)
