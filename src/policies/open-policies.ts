@@ -21,7 +21,7 @@ import { type PolicyBackup, type PolicyRunReport, runPolicy, type RunPolicyReque
 import { type DaemonRequest, runAsService } from './run-as-service.ts';
 import type { VolumeScope } from '../leases/index.ts';
 import { openPolicyWork } from './policy-work.ts';
-import { knownError } from '../lib/known-error.ts';
+import { errorInWords, knownError } from '../lib/known-error.ts';
 import { happeningOfRun } from './tell-of-look.ts';
 import type { PolicyMemory } from '../catalog/catalog.ts';
 import { AppError } from '../model/errors.ts';
@@ -120,6 +120,8 @@ export function openPolicies(access: PoliciesAccess): Policies {
     },
     async look(options = {}) {
       const { subjects, tasks, hostFailure } = await viewAnyway(options);
+      if (hostFailure !== undefined)
+        options.onNote?.(`The volumes cannot be listed: ${errorInWords(hostFailure)}.`);
       return { atMs: Date.now(), isHostSeen: hostFailure === undefined, subjects, tasks };
     },
     async coverage(options = {}) {

@@ -48,6 +48,16 @@ test('a directory whose name ends like a version is thinned out as any other', a
   expect(list.filter((one) => one.name === path)).toHaveLength(2);
 });
 
+test('metrics without a daemon show a volume that was never saved', async () => {
+  await cli.run('volume', 'create', 'pg');
+  configure(`policies: { often: { volumes: '*', schedule: '* * * * *' } }`);
+  const series = /^holdfast_policy_next_due_timestamp_seconds\{.*volume="pg".*\} (.*)$/m;
+  const due = async (): Promise<number> => Number(series.exec(await cli.run('metrics'))?.[1]);
+  expect(await due()).toBeGreaterThan(0);
+  await cli.run('policy', 'run', 'often');
+  expect(await due()).toBeGreaterThan(Date.now() / 1000 - 60);
+});
+
 test('a policy run that cannot begin is notified, since nobody reads a timer’s messages', async () => {
   await using server = await startWebhookServer();
   const notify = `notify: { chat: { type: webhook, url: '${server.origin}' } }\n`;

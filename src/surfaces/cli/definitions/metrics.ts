@@ -2,7 +2,6 @@ import { defineCommand, textFlag } from '../define-command.ts';
 import type { MetricsFlags } from '../commands/metrics.ts';
 
 const metrics = defineCommand<MetricsFlags>({
-  recovers: [],
   onlyReads: true,
   brief: 'Print metrics for Prometheus',
   description:
