@@ -6,7 +6,10 @@ import { number, oneOf, optionalText, text } from './row-fields.ts';
 /** Longer than the gap of any useful schedule; after that the task is gone, or its volume is. */
 const keptMs = 3 * 366 * 86_400_000;
 
-/** Inside a transaction. A run by hand has no schedule, and leaves the known one. */
+/**
+ * Inside a transaction. A run by hand has no schedule, and leaves the known one. A time that lies more
+ * than an hour ahead of the run was written by a wrong clock.
+ */
 export function notePolicyBegun(database: DatabaseSync, run: PolicyRun, schedule: string | undefined): void {
   const { policy, action, repository, subject, scheduledAt, startedAt } = run;
   database
@@ -14,7 +17,9 @@ export function notePolicyBegun(database: DatabaseSync, run: PolicyRun, schedule
       `INSERT INTO policy_answer (policy, action, repository, subject, schedule, since, tried_at)
        VALUES (?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET
-         since = CASE WHEN excluded.schedule IS NULL OR schedule IS excluded.schedule THEN since ELSE excluded.since END,
+         since = CASE WHEN julianday(since) <= julianday(excluded.tried_at, '+1 hour')
+           AND (excluded.schedule IS NULL OR schedule IS excluded.schedule)
+           THEN since ELSE excluded.since END,
          schedule = coalesce(excluded.schedule, schedule),
          tried_at = excluded.tried_at`,
     )
@@ -28,7 +33,8 @@ export function notePolicyGood(database: DatabaseSync, run: number): void {
   database
     .prepare(
       `UPDATE policy_answer SET
-         scheduled_at = max(coalesce(policy_answer.scheduled_at, ''), run.scheduled_at),
+         scheduled_at = CASE WHEN julianday(policy_answer.scheduled_at) > julianday(run.ended_at, '+1 hour') THEN run.scheduled_at
+           ELSE max(coalesce(policy_answer.scheduled_at, ''), run.scheduled_at) END,
          ended_at = run.ended_at, snapshot_id = run.snapshot_id
        FROM (SELECT * FROM policy_run WHERE number = ?) AS run
        WHERE policy_answer.policy = run.policy AND policy_answer.action = run.action
