@@ -9,4 +9,5 @@ export type { CoverageReport } from './coverage.ts';
 export type * from './open-policies.ts';
 export { openPolicies } from './open-policies.ts';
 export type { PolicyLook } from './daemon.ts';
+export { findDaemon } from './daemon-lock.ts';
 export type { OpenedApp } from './policy-app.ts';

@@ -133,6 +133,7 @@ function describeSubject(
       kind: 'volume',
       name,
       isAnonymous: volume.anonymous,
+      createdAt: volume.createdAt,
       identity,
       stack,
       containers: [...new Set(volume.consumers.map((consumer) => consumer.name))],

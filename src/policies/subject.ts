@@ -9,6 +9,8 @@ export interface Subject {
   readonly name: string;
   /** A volume that was made without a name. */
   readonly isAnonymous?: boolean | undefined;
+  /** RFC 3339, where its engine knows. */
+  readonly createdAt?: string | undefined;
   readonly identity: string;
   readonly stack: string | undefined;
   /** Names of the containers that mount it, running or not. */

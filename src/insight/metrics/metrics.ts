@@ -1,7 +1,7 @@
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { JobOptions } from '../../activity/index.ts';
 import { longestGapMs } from '../../lib/schedule.ts';
-import type { Policies, PolicyLook } from '../../policies/index.ts';
+import { findDaemon, type Policies, type PolicyLook } from '../../policies/index.ts';
 import { planMetrics } from './plan-metrics.ts';
 import { readFacts, type RememberedFacts } from './read-facts.ts';
 import { formatMetrics, metricsContentType, type MetricFamily } from './text-format.ts';
@@ -45,7 +45,8 @@ export function openMetrics(access: MetricsAccess, policies: Pick<Policies, 'loo
       const look = await policies.look(options);
       const nowMs = Date.now();
       const facts = await readFacts(await access.catalog(), { stateDir: access.stateDir, nowMs });
-      const families = planMetrics({ look, facts, intervalMs: intervals(nowMs), nowMs });
+      const isDaemonThere = (await findDaemon(access.stateDir)) !== undefined;
+      const families = planMetrics({ look, facts, isDaemonThere, intervalMs: intervals(nowMs), nowMs });
       return { families, text: formatMetrics(families) };
     },
     openExporter: () => openExporter(access),
@@ -79,7 +80,7 @@ function openExporter({ catalog, stateDir }: MetricsAccess): MetricsExporter {
         reading ??= read().finally(() => (reading = undefined));
         await reading;
       }
-      return formatMetrics(planMetrics({ look, facts, intervalMs, nowMs: Date.now() }));
+      return formatMetrics(planMetrics({ look, facts, isDaemonThere: true, intervalMs, nowMs: Date.now() }));
     },
   };
 }

@@ -41,7 +41,11 @@ interface Run {
 }
 
 /** The metrics, by a real catalog in memory in which these runs were recorded. */
-async function metricsOf(tasks: readonly Task[], runs: Readonly<Record<string, readonly Run[]>>) {
+async function metricsOf(
+  tasks: readonly Task[],
+  runs: Readonly<Record<string, readonly Run[]>>,
+  isDaemonThere = true,
+) {
   using catalog = openSqliteCatalog(':memory:');
   for (const task of tasks)
     for (const { scheduledMs, outcome, schedule = task.schedule } of runs[task.subject?.name ?? ''] ?? []) {
@@ -70,7 +74,7 @@ async function metricsOf(tasks: readonly Task[], runs: Readonly<Record<string, r
   const facts = await readFacts(catalog, { stateDir: '/nowhere', nowMs });
   const subjects = tasks.flatMap((task) => task.subject ?? []);
   const look = { atMs: nowMs, isHostSeen: true, subjects, tasks };
-  return planMetrics({ look, facts, intervalMs: () => hourMs, nowMs });
+  return planMetrics({ look, facts, isDaemonThere, intervalMs: () => hourMs, nowMs });
 }
 
 function valueOf(families: Awaited<ReturnType<typeof metricsOf>>, name: string, volume: string) {
@@ -117,6 +121,23 @@ describe('the next due time', () => {
       ],
       noon - hourMs,
     ],
+    [
+      'is by the next good run after a wrong clock’s',
+      [
+        { scheduledMs: noon + 1000 * hourMs, outcome: 'good' },
+        { scheduledMs: noon, outcome: 'good' },
+      ],
+      noon + hourMs,
+    ],
+    [
+      'stays at what fails after a wrong clock has begun the first run',
+      [
+        { scheduledMs: noon + 1000 * hourMs, outcome: 'failed' },
+        { scheduledMs: noon - hourMs, outcome: 'failed' },
+        { scheduledMs: noon, outcome: 'failed' },
+      ],
+      noon - hourMs,
+    ],
   ])('%s', async (_, runs, expected) => {
     const families = await metricsOf([backupOf(pg, hourly)], { pg: runs });
     expect(valueOf(families, due, 'pg')).toEqual([expected / 1000]);
@@ -124,6 +145,27 @@ describe('the next due time', () => {
 
   test('of a new volume is to come', async () => {
     expect(valueOf(await metricsOf([backupOf(pg, hourly)], {}), due, 'pg')).toEqual([(noon + hourMs) / 1000]);
+  });
+
+  test('of a volume that was never saved has passed when there is no daemon', async () => {
+    const [old, young] = [noon - hourMs, noon + 60_000].map((ms) => subject('pg', { createdAt: at(ms) }));
+    const dueOf = async (of: Subject) =>
+      valueOf(await metricsOf([backupOf(of, hourly)], {}, false), due, 'pg');
+    expect(await dueOf(pg)).toEqual([noon / 1000]);
+    expect(await dueOf(old!)).toEqual([noon / 1000]);
+    expect(await dueOf(young!)).toEqual([(noon + hourMs) / 1000]);
+  });
+
+  test('is by the last good run of a policy that is only run by hand', async () => {
+    using catalog = openSqliteCatalog(':memory:');
+    const run = { policy: 'p', action: 'backup', repository: 'r', subject: 'id-pg', name: 'pg' } as const;
+    const times = { scheduledAt: at(noon - 3 * hourMs), startedAt: at(noon - 3 * hourMs) };
+    const end = { endedAt: at(noon), outcome: 'good', snapshotId: undefined, message: undefined } as const;
+    catalog.policies.endRun(catalog.policies.beginRun({ ...run, ...times }, undefined), end, undefined);
+    const facts = await readFacts(catalog, { stateDir: '/nowhere', nowMs });
+    const look = { atMs: nowMs, isHostSeen: true, subjects: [pg], tasks: [backupOf(pg, hourly)] };
+    const families = planMetrics({ look, facts, isDaemonThere: true, intervalMs: () => hourMs, nowMs });
+    expect(valueOf(families, due, 'pg')).toEqual([(noon - 2 * hourMs) / 1000]);
   });
 });
 
@@ -232,7 +274,9 @@ test('sizes are the last known ones, and a disk that grows will be full at a tim
     kept: [],
   });
   const facts = await readFacts(catalog, { stateDir: '/nowhere', nowMs });
-  const text = formatMetrics(planMetrics({ look: undefined, facts, intervalMs: () => 0, nowMs }));
+  const text = formatMetrics(
+    planMetrics({ look: undefined, facts, isDaemonThere: true, intervalMs: () => 0, nowMs }),
+  );
   expect(text).toContain('holdfast_volume_size_bytes{kind="volume",volume="pg"} 40\n');
   expect(text).toContain('holdfast_volume_size_bytes{kind="anonymous",volume=""} 50\n');
   expect(text).toContain('holdfast_volume_files{kind="anonymous",volume=""} 6\n');

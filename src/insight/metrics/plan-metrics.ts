@@ -11,6 +11,8 @@ export interface MetricsView {
   readonly look: PolicyLook | undefined;
   /** Undefined before the catalog was first read. */
   readonly facts: RememberedFacts | undefined;
+  /** It takes in what is new at its next look; without it, nothing does. */
+  readonly isDaemonThere: boolean;
   /** The longest gap of a task's schedule. */
   readonly intervalMs: (task: Task) => number;
   readonly nowMs: number;
@@ -139,7 +141,7 @@ function isUpkeep({ action }: Task): boolean {
   return action !== 'backup' && action !== 'drill';
 }
 
-function judgeTasks({ look, facts, intervalMs, nowMs }: WholeView): JudgedTask[] {
+function judgeTasks({ look, facts, isDaemonThere, intervalMs, nowMs }: WholeView): JudgedTask[] {
   const answers = new Map(facts.answers.map((answer) => [keyOf(answer), answer]));
   const running = new Map(facts.running.map((run) => [keyOf(run), Date.parse(run.startedAt)]));
   const cursors = new Map(facts.cursors.map((cursor) => [cursor.task, cursor]));
@@ -157,7 +159,7 @@ function judgeTasks({ look, facts, intervalMs, nowMs }: WholeView): JudgedTask[]
       answer,
       labels: labelsOf(task),
       intervalMs: intervalMs(task),
-      dueMs: nextDueMs(task, { answer, cursor }, nowMs),
+      dueMs: nextDueMs(task, { answer, cursor, isDaemonThere }, nowMs),
       attempts: cursor?.attempts ?? 0,
       runningSinceMs: running.get(key),
     };
