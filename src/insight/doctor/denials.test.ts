@@ -14,7 +14,7 @@ type=AVC msg=audit(1764400001.5:47): avc:  denied  { read } for  pid=12 comm="ss
 function mountOf(name: string, command: readonly string[], hostPath: string): PatientMount {
   const mount = { type: 'bind', source: hostPath, destination: '/data', readOnly: false } as const;
   const container = memoryContainers().add({ name, command, entrypoint: [], mounts: [mount] });
-  return { container, mount, hostPath, volume: undefined, others: [], below: '' };
+  return { container, mount, hostPath, volume: undefined, others: [], affected: [], below: '' };
 }
 
 test('denials are read from the logs of both, and those of other programs are left out', () => {

@@ -14,6 +14,8 @@ export interface PatientMount {
   readonly volume: Volume | undefined;
   /** Other containers that mount the same. */
   readonly others: readonly Container[];
+  /** Other containers that mount this, or something below it. */
+  readonly affected: readonly Container[];
   /** A path below the mount that was asked for; '' for the mount itself. */
   readonly below: string;
 }
@@ -42,9 +44,14 @@ export function choosePatients(
   asked: string | undefined,
 ): Patients {
   const { host, containers, volumes } = all;
-  const mounts = containers.flatMap((container) =>
-    container.mounts.map((mount) => patientMount(container, mount, all)),
+  const placed = containers.flatMap((container) =>
+    container.mounts.map((mount) => placeMount(container, mount, all)),
   );
+  const mounts = placed.map((mount): PatientMount => ({
+    ...mount,
+    affected: mount.hostPath === undefined ? mount.others : affectedBelow(mount.hostPath, mount, placed),
+    below: '',
+  }));
   if (asked === undefined)
     return { host, containers, volumes, mounts, around: mounts, path: undefined, isAsked: false };
   if (/[/.]/.test(asked[0] ?? '')) return ofPath({ host, volumes, mounts }, path.resolve(asked));
@@ -92,11 +99,27 @@ function ofPath(
   };
 }
 
-function patientMount(
+type PlacedMount = Omit<PatientMount, 'affected' | 'below'>;
+
+function affectedBelow(
+  place: string,
+  { container }: PlacedMount,
+  placed: readonly PlacedMount[],
+): readonly Container[] {
+  return unique(
+    placed.flatMap((other) =>
+      other.container !== container && other.hostPath !== undefined && isWithin(other.hostPath, place)
+        ? [other.container]
+        : [],
+    ),
+  );
+}
+
+function placeMount(
   container: Container,
   mount: ContainerMount,
   { host, containers, volumes }: Pick<Patients, 'host' | 'containers' | 'volumes'>,
-): PatientMount {
+): PlacedMount {
   const volume = mount.type === 'volume' ? volumes.find(({ name }) => name === mount.source) : undefined;
   const place =
     mount.type === 'volume' ? volume?.mountpoint : mount.type === 'bind' ? mount.source : undefined;
@@ -116,7 +139,6 @@ function patientMount(
               other.id !== container.id &&
               other.mounts.some(({ type, source }) => type === mount.type && source === mount.source),
           ),
-    below: '',
   };
 }
 
@@ -138,6 +160,22 @@ export function isOfMachine({ hostPath, mount }: Pick<PatientMount, 'hostPath' |
   return (
     mount.type === 'bind' && /^\/(?:proc|sys|dev|run|var\/run|boot|usr|lib|etc)(?:\/|$)/.test(hostPath ?? '')
   );
+}
+
+/** Whole trees of the machine, and folders in which those of many programs and users lie. */
+const ofSystem = [
+  /^\/(?:bin|boot|dev|etc|lib\d*|proc|root\/\.ssh|run|sbin|sys|usr)(?:\/|$)/,
+  /^\/var\/(?:run|spool)(?:\/|$)/,
+  /^\/var\/lib\/(?:apt|dbus|dpkg|machines|pam|private|rpm|snapd|sudo|systemd)(?:\/|$)/,
+  // An engine's own folders, but for the data of a volume.
+  /^\/var\/lib\/(?:containerd|containers|docker|kubelet)(?:\/(?!(?:storage\/)?volumes\/[^/]+\/)|$)/,
+  /^(?:\/|\/(?:home|media|mnt|opt|root|srv|tmp|var)|\/var\/(?:cache|db|lib|log|mail|tmp)|\/home\/[^/]+)$/,
+];
+
+/** Changing who may do what there changes the machine, whichever container has it mounted. Pure. */
+export function isOfSystem(place: string): boolean {
+  const clean = path.normalize(`${place}/.`);
+  return ofSystem.some((pattern) => pattern.test(clean));
 }
 
 /** It fails, by what the engine says. */

@@ -9,7 +9,7 @@ import { isMapped, numberInside, plannedRunner, readRunners, type Runner } from 
 import type { Diagnosis, DoctorFinding, Fix, Identity, Remark } from './diagnosis.ts';
 import type { UserNumbers } from './image-users.ts';
 import { findRefusedBelow, type RefusedBelow } from './refused-below.ts';
-import { isOfMachine, isUnwell, type PatientMount, subjectOf } from './patients.ts';
+import { isOfMachine, isOfSystem, isUnwell, type PatientMount, subjectOf } from './patients.ts';
 import { type Step, wayTo } from './way.ts';
 
 /** Refusals for the user that a container really runs as, and the component of the path that refuses. */
@@ -219,6 +219,7 @@ function findingOf(patient: PatientMount, refusal: Refusal, names: UserNames): D
   const who = describeUser(runner);
   const place = quote(toText(step.path));
   const fix = planFix(patient, refusal);
+  const isSystem = hostPath !== undefined && isOfSystemMount(mount, refusal.tree?.path ?? hostPath);
   const rights = describeRights(refused, guard.isDirectory);
   return {
     id: 'HF-D001',
@@ -237,27 +238,39 @@ function findingOf(patient: PatientMount, refusal: Refusal, names: UserNames): D
       ...refusal.steps.map((each) => describeStep(each, each === step)),
       ...(hostPath === undefined ? [] : [`on this machine it is ${quote(hostPath)}`]),
     ],
-    remedy: remedyOf(fix, hostPath, runner),
-    commands: commandsOf(fix, { refusal, container: container.name }),
+    remedy: isSystem
+      ? 'It is the machine’s own: run the container as a user, or in a group, that may, or mount only what it needs.'
+      : remedyOf(fix, hostPath, runner),
+    commands: isSystem ? [] : commandsOf(fix, { refusal, container: container.name }),
     position: undefined,
     fix,
   };
 }
 
-/** Gives the data to the user where root or no user has it; adds to the mode where it is the user's own. */
+/**
+ * Gives the data to the user where root or no user has it; adds to the mode where it is the user's own. Nothing
+ * is given away of the machine's own folders, or where a container of another user works with it as well.
+ */
 function planFix(
-  { others }: PatientMount,
+  { affected, container, mount }: PatientMount,
   { runner, step, refused, hostPath, tree }: Refusal,
 ): Fix | undefined {
   const { guard } = step;
   const { credentials } = runner;
   if (hostPath === undefined) return undefined;
   const { path, identity } = tree ?? { path: hostPath, identity: step };
+  if (isOfSystemMount(mount, path)) return undefined;
   if (guard.uid === credentials.uid) return { kind: 'mode', path, identity, add: refused << 6 };
   const isForeign = guard.uid === 0 || numberInside(credentials.uidMap, guard.uid) === undefined;
   // Other containers may work with it as it is.
-  if (!isForeign && others.length > 0) return undefined;
+  if (!isForeign && affected.length > 0) return undefined;
+  if (affected.some(({ user }) => user !== container.user)) return undefined;
   return { kind: 'owner', path, identity, from: guard.uid, uid: credentials.uid, gid: credentials.gid };
+}
+
+/** A volume's data is no system's, wherever its engine keeps it. */
+function isOfSystemMount({ type }: PatientMount['mount'], place: string): boolean {
+  return type === 'bind' && isOfSystem(place);
 }
 
 function remedyOf(fix: Fix | undefined, hostPath: string | undefined, runner: Runner): string {

@@ -1,0 +1,77 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { memoryContainers } from '../../../test/fixtures/containers.ts';
+import type { Container } from '../../hosts/containers.ts';
+import { choosePatients, isOfSystem } from './patients.ts';
+import { diagnosePermissions } from './permissions.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'permissions-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function failing(name: string, user: string, source: string): Container {
+  const mount = { type: 'bind', source, destination: '/data', readOnly: false } as const;
+  return memoryContainers().add({
+    name,
+    user,
+    state: 'exited',
+    exitCode: 1,
+    pid: undefined,
+    mounts: [mount],
+  });
+}
+
+/** What is found for the first of these containers. */
+function findingOf(...containers: readonly Container[]) {
+  const { mounts } = choosePatients({ host: undefined, containers, volumes: [] }, undefined);
+  const options = { isAsked: false, mapBase: 0, users: new Map(), machine: [] };
+  return diagnosePermissions(mounts, new Map(), options).findings.find(
+    ({ subject }) => subject.name === containers[0]?.name,
+  );
+}
+
+// Only root's files are given away.
+test.skipIf(process.getuid?.() !== 0)(
+  'data that another user’s container works with, also below, is not given away',
+  () => {
+    const below = join(folder, 'below');
+    mkdirSync(below);
+    chmodSync(folder, 0o700);
+    const app = failing('app', '4242:4242', folder);
+    expect(findingOf(app)?.fix).toMatchObject({ kind: 'owner', path: folder, from: 0, uid: 4242 });
+    expect(findingOf(app, failing('same', '4242:4242', below))?.fix).toMatchObject({ kind: 'owner' });
+    const shared = findingOf(app, failing('other', '0', below));
+    expect(shared).toMatchObject({ rule: 'permission-denied', fix: undefined });
+    expect(shared?.commands[0]?.[0]).toBe('setfacl');
+  },
+);
+
+test('the machine’s own folders are not given away to a container that has them mounted', () => {
+  const found = findingOf(failing('exporter', '65534:65534', '/'));
+  expect(found).toMatchObject({ rule: 'permission-denied', fix: undefined, commands: [] });
+});
+
+test.each([
+  ['/', true],
+  ['/var/lib/', true],
+  ['/home/me', true],
+  ['/home/me/app', false],
+  ['/bin', true],
+  ['/var/log', true],
+  ['/var/log/nginx', false],
+  ['/var/lib/docker', true],
+  ['/var/lib/docker/containers', true],
+  ['/var/lib/docker/volumes', true],
+  ['/var/lib/docker/volumes/pg/_data', false],
+  ['/var/lib/containers/storage/volumes/pg/_data', false],
+  ['/var/lib/postgresql', false],
+  ['/srv/../etc/x', true],
+  ['/srv/data', false],
+  ['/libraries', false],
+])('%s is the machine’s own: %s', (place, expected) => {
+  expect(isOfSystem(place)).toBe(expected);
+});
