@@ -3,10 +3,10 @@ import { totalmem } from 'node:os';
 import type { JobOptions } from '../../activity/index.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { Host, VolumeData } from '../../hosts/host.ts';
-import type { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { filesystemType } from '../../lib/filesystem-type.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { openTrusted } from '../../lib/open-trusted.ts';
+import { requireAnswer } from '../../lib/require-answer.ts';
 import { runProgram } from '../../lib/run-program.ts';
 import { takeLeases, volumeIdentity } from '../../leases/index.ts';
 import { toPath } from '../../model/byte-string.ts';
@@ -25,6 +25,7 @@ import {
   measureFacts,
   type MeasureName,
 } from '../../model/benchmark.ts';
+import { roomOf } from './room.ts';
 import { measureSmallFiles } from './small-files.ts';
 import { openTestFile, removeLeftovers } from './test-file.ts';
 
@@ -154,11 +155,13 @@ async function measureData(
     throw new AppError('unsupported', `Cannot measure ${quote(volume.name)} through its engine`, {
       hint: 'A benchmark needs the volume as a directory: run it on the machine where the engine runs, as root.',
     });
+  // A server that does not answer would hold this process, and with it the lease.
+  await requireAnswer(data.root, { name: volume.name, signal });
   using root = openTrusted(data.root);
   await removeLeftovers(root);
   const { isQuick, profiles } = request;
   const sizeBytes = request.sizeBytes ?? (isQuick ? defaultSizeBytes.quick : defaultSizeBytes.full);
-  refuseWithoutRoom(root, sizeBytes);
+  refuseWithoutRoom(await roomOf(root, { name: volume.name, signal }), sizeBytes);
   using file = await openTestFile(root, { sizeBytes, signal });
   const version = await fioVersion(signal);
   const disk = new DiskTest({ root, file }, { isQuick, sizeBytes, hasFio: version !== undefined, signal });
@@ -184,9 +187,7 @@ async function measureData(
 
 const roomTimes = 3;
 
-function refuseWithoutRoom(root: DirectoryHandle, sizeBytes: number): void {
-  const { bavail, bsize } = statfsSync(toPath(root.self));
-  const room = bavail * bsize;
+function refuseWithoutRoom(room: number, sizeBytes: number): void {
   if (room >= roomTimes * sizeBytes) return;
   throw new AppError(
     'full',
