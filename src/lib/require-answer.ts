@@ -89,7 +89,9 @@ async function linkAt(path: ByteString): Promise<ByteString | undefined> {
   return await readlink(toPath(path), { encoding: 'latin1' }).catch(() => undefined);
 }
 
-const servers = /^(?:nfs|cifs|smb|fuse|9p|ceph|afs|lustre|glusterfs|gfs2|ocfs2|virtiofs|beegfs|orangefs)/;
+/** An automount asks its server at the first look. */
+const servers =
+  /^(?:autofs|nfs|cifs|smb|fuse|9p|ceph|afs|lustre|glusterfs|gfs2|ocfs2|virtiofs|beegfs|orangefs)/;
 
 /** Decides by the mount that a path lies on; pure. */
 export function mayHang(mounts: readonly MountPoint[], path: ByteString): boolean {

@@ -6,6 +6,8 @@ const mounts = parseMountinfo(`1 0 8:1 / / rw - ext4 /dev/sda1 rw
 2 1 8:2 / /var rw - xfs /dev/sda2 rw
 3 2 8:1 /srv/x /var/lib/docker/volumes/bound/_data rw - ext4 /dev/sda1 rw
 4 2 0:50 / /var/lib/docker/volumes/far/_data rw - nfs4 server:/x rw
+6 2 0:51 / /var/lib/docker/volumes/around/_data/nas rw - nfs4 server:/y rw
+7 2 0:52 / /var/lib/docker/volumes/auto/_data rw - autofs systemd-1 rw
 5 2 7:0 / /var/lib/docker/volumes/image/_data rw - ext4 /dev/loop0 rw
 `);
 
@@ -43,6 +45,8 @@ test('a server is never touched, whether it is mounted now or not', () => {
   expect(place('far', { type: 'nfs', device: ':/x' })).toMatchObject({ isFar: true });
   expect(place('away', { type: 'cifs', device: '//s/x' })).toMatchObject({ isFar: true });
   expect(place('far', {}, 'other/plugin')).toMatchObject({ isFar: true });
+  expect(place('auto', {}, 'other/plugin')).toMatchObject({ isFar: true });
+  expect(place('around')).toEqual({ problem: 'a server is mounted in it', isFar: true });
 });
 
 test('an engine that says nothing, or no path, gives no place', () => {

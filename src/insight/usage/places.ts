@@ -1,4 +1,4 @@
-import { type MountPoint, mountAt } from '../../lib/mountinfo.ts';
+import { type MountPoint, mountAt, mountsWithin } from '../../lib/mountinfo.ts';
 import { mayHang } from '../../lib/require-answer.ts';
 import { type ByteString, fromText } from '../../model/byte-string.ts';
 import { isWithin } from '../../model/clean-path.ts';
@@ -34,6 +34,9 @@ export function placeOf(
     return near('the engine does not say where its data is');
   const path = fromText(volume.mountpoint);
   if (mayHang(mounts, path)) return far;
+  // A walk would look at what is mounted in it, and the daemon with it would wait for that server.
+  if (mountsWithin(mounts, path).some((mount) => mayHang([mount], mount.path)))
+    return { problem: 'a server is mounted in it', isFar: true };
   const mounted = mountAt(mounts, path);
   if (mounted === undefined && !isPlain(volume, kind, host)) return near('it is not mounted now');
   return { path, mountId: mounted?.id, disk: diskOf(mounts, path) };
