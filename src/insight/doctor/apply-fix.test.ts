@@ -83,6 +83,13 @@ test('a missing folder is made with those above it', async () => {
   expect(statSync(path)).toMatchObject({ uid: to, gid: to });
 });
 
+test('a folder that has come meanwhile, perhaps with a mount, is left as it is', async () => {
+  const { uid } = statSync(data);
+  const fix = { kind: 'folder', path: data, uid: 4242, gid: 4242 } as const;
+  await expect(applyFix(fix, undefined)).rejects.toMatchObject({ code: 'conflict' });
+  expect(statSync(data)).toMatchObject({ uid });
+});
+
 test('a program that fails is told of with what it says', async () => {
   const fix = { kind: 'program', command: ['ls', join(folder, 'nothing')] } as const;
   await expect(applyFix(fix, undefined)).rejects.toMatchObject({ code: 'failed' });

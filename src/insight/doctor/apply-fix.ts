@@ -102,7 +102,15 @@ function addToMode(fix: Extract<Fix, { kind: 'mode' }>): AppliedFix {
 }
 
 function makeFolder({ path, uid, gid }: Extract<Fix, { kind: 'folder' }>): AppliedFix {
-  using folder = openOrMake(fromText(path));
+  const place = fromText(path);
+  using above = openOrMake(parentOf(place));
+  try {
+    mkdirSync(toPath(above.at(nameOf(place))), 0o755);
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+    throw new AppError('conflict', `${quote(path)} has come since it was looked at, and is left as it is`);
+  }
+  using folder = above.openChild(nameOf(place));
   changeOwner(folder.fd, { uid, gid });
   return { changed: 1, left: 0 };
 }

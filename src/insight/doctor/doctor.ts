@@ -89,8 +89,8 @@ export function openDoctor(parts: DoctorParts): Doctor {
         { findings: [], notLookedAt: found.notLookedAt },
         diagnoseSilence(places, answers, mounts),
         await diagnoseServers(patients.volumes, isAsked ? over(places, mounts) : mounts, signal),
-        diagnoseDevices(patients.volumes, answers),
-        diagnoseSources(answering, isAsked),
+        diagnoseDevices(patients.volumes, answers, mounts),
+        diagnoseSources(answering, { isAsked, machine: mounts }),
         await diagnoseDenials(answering, parts.now(), signal),
         diagnosePermissions(answering, processes, {
           isAsked,

@@ -1,20 +1,23 @@
+import type { MountPoint } from '../../lib/mountinfo.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { Volume } from '../../model/volume.ts';
 import type { Diagnosis, DoctorFinding } from './diagnosis.ts';
 import type { MountAnswer } from './mount-answers.ts';
+import { unmountedOver } from './unmounted.ts';
 import { wayTo } from './way.ts';
 
 /** Volumes whose options name a device or a folder of this machine that is not there. */
 export function diagnoseDevices(
   volumes: readonly Volume[],
   answers: ReadonlyMap<string, MountAnswer>,
+  machine: readonly MountPoint[],
 ): Diagnosis {
   const findings = volumes.flatMap((volume) => {
     const place = placeInOptions(volume);
     if (place === undefined || answers.get(place.path)?.kind === 'silent') return [];
-    return isThere(place.path) ? [] : [findingOf(volume, place)];
+    return isThere(place.path) ? [] : [findingOf(volume, place, unmountedOver(place.path, machine))];
   });
   return { findings, notLookedAt: [] };
 }
@@ -49,7 +52,12 @@ function isThere(path: string): boolean {
   }
 }
 
-function findingOf({ name, consumers }: Volume, { path, isFolder }: NamedPlace): DoctorFinding {
+/** `away` is the file system that it would lie on, if that is not mounted. */
+function findingOf(
+  { name, consumers }: Volume,
+  { path, isFolder }: NamedPlace,
+  away: string | undefined,
+): DoctorFinding {
   return {
     id: 'HF-D016',
     rule: 'device-missing',
@@ -57,12 +65,19 @@ function findingOf({ name, consumers }: Volume, { path, isFolder }: NamedPlace):
     subject: { kind: 'volume', name },
     message: `Volume ${quote(name)} lies on ${quote(path)}, which is not there`,
     meaning: 'No container that uses it can start.',
-    evidence: consumers.map((consumer) => `${quote(consumer.name)} uses it`),
-    remedy: isFolder
-      ? 'Bring the folder back, or make it where it was empty.'
-      : 'Connect the disk, open its encryption, or correct the name: one by /dev/disk/by-uuid does not change with the order of disks.',
-    commands: isFolder ? [['install', '-d', path]] : [['lsblk', '-f']],
+    evidence: [
+      ...consumers.map((consumer) => `${quote(consumer.name)} uses it`),
+      ...(away === undefined ? [] : [`${quote(away)} of /etc/fstab is not mounted`]),
+    ],
+    remedy:
+      away !== undefined
+        ? 'Mount the file system that it lies on.'
+        : isFolder
+          ? 'Bring the folder back, or make it where it was empty.'
+          : 'Connect the disk, open its encryption, or correct the name: one by /dev/disk/by-uuid does not change with the order of disks.',
+    commands:
+      away !== undefined ? [['mount', away]] : isFolder ? [['install', '-d', path]] : [['lsblk', '-f']],
     position: undefined,
-    fix: isFolder ? { kind: 'folder', path, uid: 0, gid: 0 } : undefined,
+    fix: isFolder && away === undefined ? { kind: 'folder', path, uid: 0, gid: 0 } : undefined,
   };
 }

@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import type { MountPoint } from '../../lib/mountinfo.ts';
 import { openTrusted } from '../../lib/open-trusted.ts';
 import { fromText, toPath } from '../../model/byte-string.ts';
 import { errnoOf } from '../../model/errors.ts';
@@ -6,17 +7,21 @@ import { quote } from '../../model/quote.ts';
 import { plannedRunner } from './credentials.ts';
 import type { Diagnosis, DoctorFinding, Fix } from './diagnosis.ts';
 import type { PatientMount } from './patients.ts';
+import { unmountedOver } from './unmounted.ts';
 import { wayTo, type Step } from './way.ts';
 
 /** Sources of mounts that are not there, are not those that the container has, or are a folder where a file is meant. */
-export function diagnoseSources(mounts: readonly PatientMount[], isAsked: boolean): Diagnosis {
+export function diagnoseSources(
+  mounts: readonly PatientMount[],
+  { isAsked, machine }: { readonly isAsked: boolean; readonly machine: readonly MountPoint[] },
+): Diagnosis {
   const findings: DoctorFinding[] = [];
   for (const patient of mounts) {
     const { hostPath } = patient;
     if (hostPath === undefined) continue;
     const source = lastStep('/', hostPath);
     if (source === 'unknown') continue;
-    if (source === undefined) findings.push(missing(patient, hostPath));
+    if (source === undefined) findings.push(missing(patient, hostPath, unmountedOver(hostPath, machine)));
     else if (isFolderForFile(patient, hostPath, source)) findings.push(folderForFile(patient, hostPath));
     // An editor replaces files, and the container keeps the former one: told to those who ask.
     else if (isReplaced(patient, source) && (source.guard.isDirectory || isAsked))
@@ -34,13 +39,20 @@ function lastStep(root: string, path: string): Step | undefined | 'unknown' {
   }
 }
 
-function missing({ container, mount }: PatientMount, hostPath: string): DoctorFinding {
+/** `away` is the file system that it would lie on, if that is not mounted. */
+function missing(
+  { container, mount }: PatientMount,
+  hostPath: string,
+  away: string | undefined,
+): DoctorFinding {
   const runs = container.pid !== undefined;
   const what = mount.type === 'volume' ? `the folder of volume ${quote(mount.source ?? '')}` : 'the source';
-  // A source that looks like a file cannot be made up.
+  // A source that looks like a file cannot be made up. An empty folder in the place of lost data would hide the loss.
   const { uid = 0, gid = 0 } = plannedRunner(container)?.credentials ?? {};
   const fix: Fix | undefined =
-    runs || looksLikeFile(hostPath) ? undefined : { kind: 'folder', path: hostPath, uid, gid };
+    runs || away !== undefined || mount.type === 'volume' || looksLikeFile(hostPath)
+      ? undefined
+      : { kind: 'folder', path: hostPath, uid, gid };
   return {
     id: 'HF-D012',
     rule: 'source-missing',
@@ -50,16 +62,26 @@ function missing({ container, mount }: PatientMount, hostPath: string): DoctorFi
     meaning: runs
       ? 'It was removed or renamed while the container runs: what the container writes is lost when it ends.'
       : 'The container cannot start, or starts on an empty folder that the engine makes for root.',
-    evidence: [`${quote(container.name)} is ${container.state}`],
+    evidence: [
+      `${quote(container.name)} is ${container.state}`,
+      ...(away === undefined ? [] : [`${quote(away)} of /etc/fstab is not mounted`]),
+    ],
     remedy: runs
       ? 'Copy the data out of the container while it still runs, then put it back at its place and restart the container.'
-      : 'Bring the data back from a backup; or, where it was empty, make the folder.',
+      : away === undefined
+        ? 'Bring the data back from a backup; or, where it was empty, make the folder.'
+        : 'Mount the file system that it lies on.',
     commands: runs
       ? [['docker', 'cp', `${container.name}:${mount.destination}/.`, `${hostPath}.saved`]]
-      : [
-          ['install', '-d', '-o', String(uid), '-g', String(gid), hostPath],
-          ['docker', 'start', container.name],
-        ],
+      : away !== undefined
+        ? [
+            ['mount', away],
+            ['docker', 'start', container.name],
+          ]
+        : [
+            ['install', '-d', '-o', String(uid), '-g', String(gid), hostPath],
+            ['docker', 'start', container.name],
+          ],
     position: undefined,
     fix,
   };

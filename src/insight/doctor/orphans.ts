@@ -49,7 +49,8 @@ function folderGone({ name, mountpoint = '' }: Volume): DoctorFinding {
       ['install', '-d', mountpoint],
     ],
     position: undefined,
-    fix: { kind: 'folder', path: mountpoint, uid: 0, gid: 0 },
+    // An empty folder would hide the loss, and the next container would begin anew in it.
+    fix: undefined,
   };
 }
 
