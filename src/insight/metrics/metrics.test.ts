@@ -31,7 +31,7 @@ test('a host that does not show its volumes does not count as seen', async () =>
   const parts = { stateDir: '/nowhere', catalog: async () => catalog };
   const exporter = openMetrics(parts, { look: async () => look }).openExporter();
   exporter.onLook({ ...look, isHostSeen: false });
-  expect(await exporter.text()).not.toContain('holdfast_look_timestamp_seconds');
+  expect(await exporter.text()).toContain('holdfast_look_timestamp_seconds 0\n');
   exporter.onLook(look);
   exporter.onLook({ ...look, atMs: 2_000_000, isHostSeen: false });
   expect(await exporter.text()).toContain('holdfast_look_timestamp_seconds 1000\n');

@@ -29,9 +29,10 @@ export function planMetrics(view: MetricsView): MetricFamily[] {
     gauge('holdfast_build_info', 'The version that runs.', 'greatest', [{ labels: { version }, value: 1 }]),
     gauge(
       'holdfast_look_timestamp_seconds',
-      'When the policies and the volumes were last seen whole.',
+      'When the policies and the volumes were last seen whole; 0 before that.',
       'least',
-      look === undefined || !look.isHostSeen ? [] : [{ labels: {}, value: seconds(look.atMs) }],
+      // Absent, it would be missed only where no other machine is watched.
+      [{ labels: {}, value: look?.isHostSeen === true ? seconds(look.atMs) : 0 }],
     ),
     gauge(
       'holdfast_catalog_read_timestamp_seconds',
