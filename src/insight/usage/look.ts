@@ -3,11 +3,13 @@ import { setImmediate as breathe } from 'node:timers/promises';
 import type { Catalog, UsageMemory, UsagePlaceName } from '../../catalog/catalog.ts';
 import type { Host, HostInfo } from '../../hosts/host.ts';
 import { volumeIdentity } from '../../leases/index.ts';
+import { knownError } from '../../lib/known-error.ts';
 import { measureTree } from '../../lib/measure-tree.ts';
 import { type MountPoint, readMounts } from '../../lib/mountinfo.ts';
 import { mayHang } from '../../lib/require-answer.ts';
 import { type ByteString, toPath, toPrintable } from '../../model/byte-string.ts';
-import { errnoOf } from '../../model/errors.ts';
+import { type AppError, errnoOf, isAppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
 import type { Volume } from '../../model/volume.ts';
 import { type TreeSize, type Unwatched, WatchedSizes } from '../../volumes/index.ts';
 import { growthPerDay, growthWindow, hasNewHour } from './history.ts';
@@ -67,14 +69,24 @@ export class SizeWatch implements AsyncDisposable {
     if (this.#here?.identity === info.identity && this.#here.untilMs > performance.now())
       return this.#here.isHere;
     // Opening the data proves it. A local volume without options lies in its folder all the time.
-    const plain = volumes.find(
+    const plain = volumes.filter(
       ({ driver, options }) => driver === 'local' && Object.keys(options).length === 0,
     );
-    if (plain === undefined) return false;
-    await using data = await host.openData(plain.name, { signal });
-    const isHere = data.way === 'direct';
-    this.#here = { identity: info.identity, isHere, untilMs: performance.now() + provenForMs };
-    return isHere;
+    let failure: AppError | undefined;
+    for (const { name } of plain.slice(0, triedAtMost)) {
+      try {
+        await using data = await host.openData(name, { signal });
+        const isHere = data.way === 'direct';
+        this.#here = { identity: info.identity, isHere, untilMs: performance.now() + provenForMs };
+        return isHere;
+      } catch (error) {
+        if (signal.aborted || isAppError(error, 'cancelled')) throw error;
+        // One that has lost its folder must not hide the others.
+        failure = knownError(error, `Cannot find out where ${quote(name)} lies`);
+      }
+    }
+    if (failure !== undefined) throw failure;
+    return false;
   }
 
   async #measure(placed: readonly PlacedVolume[], signal: AbortSignal): Promise<Map<string, SizeNow>> {
@@ -106,6 +118,7 @@ export class SizeWatch implements AsyncDisposable {
 }
 
 const provenForMs = 3_600_000;
+const triedAtMost = 10;
 const notMounted = 'it is not mounted now';
 const elsewhere: NoPlace = { problem: 'its data is on another machine', isFar: true };
 
