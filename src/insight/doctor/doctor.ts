@@ -282,7 +282,8 @@ function reportAsJson(
   fixes?: readonly FixOutcome[],
 ): object {
   return {
-    healthy: findings.length === 0,
+    // What could not be looked at may be anything.
+    healthy: findings.length === 0 && notLookedAt.length === 0,
     findings: findings.map(({ fix, ...finding }) => ({ ...finding, fixable: fix !== undefined })),
     notLookedAt,
     looked,

@@ -57,7 +57,7 @@ function describeReport(report: DoctorReport, fixes: readonly FixOutcome[]): str
   ];
   if (findings.length === 0)
     parts.push(
-      `Healthy: ${amount(looked.containers, 'container')}, ${amount(looked.volumes, 'volume')}, ${amount(looked.mounts, 'mount')}.`,
+      `${notLookedAt.length === 0 ? 'Healthy' : 'No fault in what was looked at'}: ${amount(looked.containers, 'container')}, ${amount(looked.volumes, 'volume')}, ${amount(looked.mounts, 'mount')}.`,
     );
   return parts.join('\n');
 }
