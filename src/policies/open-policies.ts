@@ -30,6 +30,8 @@ import { AppError } from '../model/errors.ts';
 export interface Policies {
   /** The content of `holdfast.yaml`. `usage` when it is not usable. */
   configuration(): Promise<LoadedConfiguration>;
+  /** What a daemon that starts now puts in force: where the file is not usable, what was before. */
+  upcomingConfiguration(): Promise<LoadedConfiguration>;
   /** `usage` when this content of a configuration file would not be usable. */
   checkConfiguration(wanted: { readonly file: string; readonly content: string }): Promise<void>;
   /** All policies with what they cover, their last runs and their next. */
@@ -81,6 +83,7 @@ export function openPolicies(access: PoliciesAccess): Policies {
   };
   return {
     configuration: load,
+    upcomingConfiguration: async () => await source.upcoming(),
     async checkConfiguration(wanted) {
       await parseConfiguration(wanted);
     },

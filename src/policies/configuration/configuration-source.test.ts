@@ -47,6 +47,7 @@ test('an unusable file leaves the earlier configuration in force, in later progr
     if (content === undefined) rmSync(file);
     else writeFileSync(file, content);
     const source = open();
+    expect(names(await source.upcoming())).toEqual(['one']);
     const { configuration, problem } = await source.reload();
     expect(names(configuration)).toEqual(['one']);
     expect(problem?.message).toContain(message);
@@ -81,6 +82,7 @@ test('without one before, a file that cannot be used is an error, and none is as
   expect(names((await open().reload()).configuration)).toEqual([]);
   writeFileSync(file, 'policies: [');
   await expect(open().reload()).rejects.toMatchObject({ code: 'usage' });
+  await expect(open().upcoming()).rejects.toMatchObject({ code: 'usage' });
   await expect(open().lastUsable()).rejects.toMatchObject({ code: 'usage' });
 });
 

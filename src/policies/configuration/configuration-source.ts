@@ -24,6 +24,8 @@ export interface ConfigurationSource {
    * none before.
    */
   reload(): Promise<ReloadedConfiguration>;
+  /** What `reload` would put in force now; changes nothing. */
+  upcoming(): Promise<LoadedConfiguration>;
   /** Why the file as it is now could not be put in force. */
   problem(): Promise<AppError | undefined>;
   /** The configuration in force, or the last usable one: its channels report that there is none now. */
@@ -59,9 +61,18 @@ class FileSource implements ConfigurationSource {
     return (this.#current = await loadConfiguration(this.#place));
   }
 
+  async upcoming(): Promise<LoadedConfiguration> {
+    const before = await this.#before();
+    try {
+      return await this.#read(before);
+    } catch (error) {
+      if (before === undefined) throw error;
+      return before;
+    }
+  }
+
   async reload(): Promise<ReloadedConfiguration> {
-    // What was only read was not in force: it may be the empty file that a power cut has left.
-    const before = this.#isInForce ? this.#current : await readKept(this.#place);
+    const before = await this.#before();
     try {
       const configuration = await this.#read(before);
       this.#current = configuration;
@@ -105,6 +116,11 @@ class FileSource implements ConfigurationSource {
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
     }
+  }
+
+  /** What was only read was not in force: it may be the empty file that a power cut has left. */
+  async #before(): Promise<LoadedConfiguration | undefined> {
+    return this.#isInForce ? this.#current : await readKept(this.#place);
   }
 
   async #read(before: LoadedConfiguration | undefined): Promise<LoadedConfiguration> {

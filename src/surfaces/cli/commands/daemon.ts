@@ -73,7 +73,7 @@ async function openMetricsService(
 
 /** As the command line says, or else holdfast.yaml. */
 async function metricsAddress(session: Session, flags: DaemonFlags): Promise<ListenAddress | undefined> {
-  const configured = (await session.app.policies.configuration()).metrics;
+  const configured = (await session.app.policies.upcomingConfiguration()).metrics;
   const address = flags.metrics === undefined ? configured?.listen : parseAddress(flags.metrics);
   if (address === undefined || isLoopback(address)) return address;
   if ((flags.metricsForAll ?? configured?.forAll) === true) return address;
