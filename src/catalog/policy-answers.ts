@@ -5,6 +5,8 @@ import { number, oneOf, optionalText, text } from './row-fields.ts';
 
 /** Longer than the gap of any useful schedule; after that the task is gone, or its volume is. */
 const keptMs = 3 * 366 * 86_400_000;
+/** So many are kept whatever their age: a clock that jumps ahead for a moment wipes nothing. */
+const keptAlways = 10_000;
 
 /**
  * Inside a transaction. A run by hand has no schedule, and leaves the known one. A time that lies more
@@ -25,7 +27,9 @@ export function notePolicyBegun(database: DatabaseSync, run: PolicyRun, schedule
     )
     .run(policy, action, repository, subject, schedule ?? null, scheduledAt, startedAt);
   const oldest = new Date(Date.parse(startedAt) - keptMs).toISOString();
-  database.prepare('DELETE FROM policy_answer WHERE tried_at < ?').run(oldest);
+  database
+    .prepare('DELETE FROM policy_answer WHERE tried_at < ? AND (SELECT count(*) FROM policy_answer) > ?')
+    .run(oldest, keptAlways);
 }
 
 /** Inside the transaction in which that run ended well. */

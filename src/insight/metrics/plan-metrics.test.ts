@@ -194,6 +194,16 @@ test('the catalog keeps the last good run longer than the history of runs', asyn
   ]);
 });
 
+test('a clock that jumps ahead by years leaves what is known of other volumes', async () => {
+  const other = subject('other');
+  const families = await metricsOf([backupOf(pg, hourly), backupOf(other, hourly)], {
+    pg: [{ scheduledMs: noon, outcome: 'good' }],
+    other: [{ scheduledMs: noon + 100_000 * hourMs, outcome: 'good' }],
+  });
+  const good = 'holdfast_snapshot_last_success_timestamp_seconds';
+  expect(valueOf(families, good, 'pg')).toEqual([noon / 1000 + 60]);
+});
+
 test('anonymous volumes share one series, which tells the worst of them', async () => {
   const [a, b] = ['a', 'b'].map((name) => backupOf(subject(name, { isAnonymous: true }), hourly));
   const families = await metricsOf([a!, b!], {
