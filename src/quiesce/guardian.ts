@@ -64,6 +64,8 @@ export async function startGuardian(
     ended.promise.then(() => false),
   ]);
   if (isReady) return guardian;
+  // One that has just become ready must not take the end of its pipe for this process's.
+  guardian.dismiss();
   await guardian[Symbol.asyncDispose]();
   signal?.throwIfAborted();
   throw new AppError('failed', 'The process that is to watch over the containers cannot be started');

@@ -1,5 +1,6 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Container } from '../hosts/containers.ts';
 import { AppError } from '../model/errors.ts';
@@ -388,4 +389,26 @@ test('a cancelled stop brings back what was stopped before', async () => {
   await expect(makeStill(world.access, request, { signal: controller.signal })).rejects.toThrow();
   for (const { state } of await world.containers.list()) expect(state).toBe('running');
   expect(await journals()).toEqual([]);
+});
+
+test('a backup that is cancelled while its guardian starts leaves no journal', async () => {
+  const { containers, access, stateDir } = world;
+  const program = path.join(stateDir, 'never-ready.mjs');
+  await writeFile(program, "process.stdin.on('end', () => process.exit()).resume();");
+  const host = { ...(await access.host()), putBackProgram: { module: pathToFileURL(program), args: [] } };
+  const scope = { ...access, host: async () => host };
+  containers.add({ name: 'db' });
+  const request: StillRequest = {
+    containers: await containers.list(),
+    how: 'pause',
+    reason: 'back up "data"',
+    isPutBackAtOnce: true,
+  };
+  const controller = new AbortController();
+  const made = makeStill(scope, request, { signal: controller.signal });
+  await expect.poll(journals).toHaveLength(1);
+  controller.abort();
+  await expect(made).rejects.toThrow();
+  expect(containers.calls).toEqual([]);
+  expect(await readdir(path.join(stateDir, 'journal-apps'))).toEqual([]);
 });

@@ -149,10 +149,12 @@ export async function makeStill(
   const since = new Date().toISOString();
   const about = { hostIdentity, reason, restoreId, how, since, levels };
   const journal = await openAppJournal(stateDir, about);
-  const guardian = await startAppGuardian(
-    { host, stateDir, request, levels, journal: journal.name },
-    options,
-  );
+  const toGuard = { host, stateDir, request, levels, journal: journal.name };
+  const guardian = await startAppGuardian(toGuard, options).catch(async (error: unknown) => {
+    // Nothing was touched: no command has to tell of this job later.
+    await journal.remove().catch(() => undefined);
+    throw error;
+  });
   if (guardian !== undefined) {
     opened.use(guardian);
     // Whatever is not back by then, this process has tried with patience.
