@@ -87,20 +87,25 @@ async function writeNew(held: HeldJournal, text: string): Promise<void> {
   await syncDirectory(path.dirname(held.file('json')));
 }
 
-/**
- * Holds the journals of processes that have ended, not those of live ones; waits for another process that recovers from
- * one. Reports those that it does not get: they are damaged, or another process takes its time.
- */
+export interface TakeLeftOptions {
+  /** How long to wait for another process that recovers from one. */
+  readonly patienceMs?: number | undefined;
+  /** Called for a journal that is damaged. */
+  readonly onRefused: (error: AppError) => void;
+  /** Called for a journal that another process still recovers from after that time. */
+  readonly onBusy?: ((journal: AppJournal) => void) | undefined;
+}
+
+/** Holds the journals of processes that have ended, not those of live ones. */
 export async function takeLeftJournals(
   stateDir: string,
-  onRefused: (error: AppError) => void,
-  { patienceMs }: { readonly patienceMs?: number | undefined } = {},
+  { patienceMs, onRefused, onBusy }: TakeLeftOptions,
 ): Promise<readonly OpenAppJournal[]> {
   await using left = new AsyncDisposableStack();
+  const place = placeOf(stateDir);
   const journals: OpenAppJournal[] = [];
-  const onBusy = (): void =>
-    onRefused(new AppError('locked', 'Another process brings back what it stopped', { hint: 'Try again.' }));
-  for await (const held of holdLeftJournals(placeOf(stateDir), { patienceMs, onBusy })) {
+  const busy: string[] = [];
+  for await (const held of holdLeftJournals(place, { patienceMs, onBusy: (name) => busy.push(name) })) {
     try {
       const opened = await openLeft(held);
       if (opened !== undefined) journals.push(left.use(opened));
@@ -109,6 +114,11 @@ export async function takeLeftJournals(
       if (!isAppError(error, 'integrity')) throw error;
       onRefused(error);
     }
+  }
+  for (const name of busy) {
+    // Gone where the other process is done by now.
+    const journal = await readAppJournal(path.join(place.folder, `${name}.json`)).catch(() => undefined);
+    if (journal !== undefined) onBusy?.(journal);
   }
   left.move();
   return journals;
@@ -127,7 +137,7 @@ export async function takeLeftJournal(
 
 /** Undefined, and removed, when its process was killed before it was written or after it was removed. */
 async function openLeft(held: HeldJournal): Promise<OpenAppJournal | undefined> {
-  const journal = await readAppJournal(held);
+  const journal = await readAppJournal(held.file('json'));
   if (journal !== undefined)
     return openHeld(held, { ...journal, levels: await touchedLevels(held, journal) });
   await held.remove();
@@ -181,8 +191,7 @@ async function readText(file: string): Promise<string | undefined> {
   }
 }
 
-async function readAppJournal(held: HeldJournal): Promise<AppJournal | undefined> {
-  const file = held.file('json');
+async function readAppJournal(file: string): Promise<AppJournal | undefined> {
   const text = await readText(file);
   if (text === undefined) return undefined;
   const journal = parseJson(text);

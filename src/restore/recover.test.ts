@@ -1,11 +1,12 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Notifier } from '../activity/index.ts';
 import { AppError } from '../model/errors.ts';
 import { writeJournal } from './restore-journal.ts';
-import { openAppJournal } from '../quiesce/app-journal.ts';
+import { openAppJournal, takeLeftJournal } from '../quiesce/app-journal.ts';
 import { planContainers } from '../quiesce/plan-containers.ts';
-import { recoverApps } from './recover.ts';
+import { recoverApps, recoverAppsAtStart } from './recover.ts';
 import { type StillWorld, stillWorld } from '../../test/fixtures/still-world.ts';
 
 let world: StillWorld;
@@ -372,3 +373,30 @@ test('leaves the journal of another engine alone, and says so', async () => {
   expect(await recover()).toEqual({ jobs: [], elsewhere: 1 });
   expect(await filesLeft()).not.toEqual([]);
 });
+
+test(
+  'names the job that another process is bringing back, and reports no failure of it',
+  {
+    timeout: 30_000,
+  },
+  async () => {
+    world.containers.add({ name: 'db' });
+    await leaveJournal('stop');
+    await world.containers.stop('db', {});
+    const [name = ''] = (await filesLeft()).map((file) => path.parse(file).name);
+    const guardian = await takeLeftJournal(world.stateDir, name, { patienceMs: 0 });
+    const told: unknown[] = [];
+    const notes: string[] = [];
+    const notifier = { tell: (happenings: readonly unknown[]) => void told.push(...happenings) };
+    const means = { ...world.access, notifier: async () => notifier as Notifier };
+    const { jobs } = await recoverAppsAtStart(means, { onNote: (note) => notes.push(note) });
+    expect(jobs).toMatchObject([{ reason: 'back up "data"', containers: ['db'], apps: [] }]);
+    expect(notes).toEqual([
+      expect.stringMatching(/to back up "data" was interrupted .*: another process is bringing back/),
+    ]);
+    expect(told).toEqual([]);
+    expect(world.containers.get('db').state).toBe('exited');
+    await guardian?.[Symbol.asyncDispose]();
+    expect((await recover()).jobs).toMatchObject([{ apps: ['db'] }]);
+  },
+);

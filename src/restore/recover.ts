@@ -35,6 +35,9 @@ export interface RecoveredJob {
   readonly error: string | undefined;
 }
 
+/** Why a job is not recovered here: its guardian, or another command, is at it. */
+const isUnderWay = 'another process is bringing back what it stopped: look again in a moment';
+
 export interface RecoverReport {
   readonly jobs: readonly RecoveredJob[];
   /** Hooks that a backup left due and that could not be run now either. */
@@ -61,9 +64,9 @@ export async function recoverApps(
     jobs.push(job);
     options.onJob?.(job, restoreId);
   };
-  const left = await takeLeftJournals(
-    stateDir,
-    ({ message, hint }) =>
+  const left = await takeLeftJournals(stateDir, {
+    patienceMs: options.patienceMs ?? 60_000,
+    onRefused: ({ message, hint }) =>
       add({
         reason: 'do what cannot be read',
         since: '',
@@ -72,8 +75,8 @@ export async function recoverApps(
         left: [],
         error: `${message}. ${hint ?? ''}`,
       }),
-    { patienceMs: options.patienceMs ?? 60_000 },
-  );
+    onBusy: (journal) => add({ ...aboutJob(journal), apps: [], left: [], error: isUnderWay }),
+  });
   let elsewhere = 0;
   try {
     const host = await openHost();
@@ -166,8 +169,7 @@ async function recoverJob(
   opened: OpenAppJournal,
   options: RecoverOptions,
 ): Promise<RecoveredJob> {
-  const { reason, since, levels } = opened.journal;
-  const told = { reason, since, containers: levels.flat().map((step) => step.identity.name) };
+  const told = aboutJob(opened.journal);
   const unsettled = await whyUnsettled(stateDir, opened.journal);
   if (unsettled !== undefined) return { ...told, apps: [], left: [], error: unsettled };
   try {
@@ -178,6 +180,14 @@ async function recoverJob(
     if (isAppError(error, 'cancelled') || options.signal?.aborted === true) throw error;
     return { ...told, apps: [], left: [], error: errorInWords(error) };
   }
+}
+
+function aboutJob({
+  reason,
+  since,
+  levels,
+}: AppJournal): Pick<RecoveredJob, 'reason' | 'since' | 'containers'> {
+  return { reason, since, containers: levels.flat().map((step) => step.identity.name) };
 }
 
 /** An app must not start on half restored data; once that is settled, the next recovery starts it. */
@@ -207,9 +217,11 @@ function rethrow(error: unknown): never {
 
 /** Notifies which containers stay stopped, and when they are back. Never throws: it is noted as well. */
 async function tellOfRecovery(notifier: HookMeans['notifier'], jobs: readonly RecoveredJob[]): Promise<void> {
-  if (jobs.length === 0) return;
+  // What is being brought back has not failed.
+  const told = jobs.filter(({ error }) => error !== isUnderWay);
+  if (told.length === 0) return;
   try {
-    (await notifier()).tell(jobs.map(happeningOf));
+    (await notifier()).tell(told.map(happeningOf));
   } catch {
     // Usually a configuration that cannot be read.
   }
