@@ -17,7 +17,13 @@ import { lookIntoVolume } from './look-into-volume.ts';
 import { readSmallFile } from './read-small-file.ts';
 import type { Alarm } from './rule.ts';
 import { findShadows } from './rules/shadowed-data.ts';
-import { envFilesOf, type HostFacts, serviceOfContainer, volumesOfHost } from './view-of-host.ts';
+import {
+  composeFilesOf,
+  envFilesOf,
+  type HostFacts,
+  serviceOfContainer,
+  volumesOfHost,
+} from './view-of-host.ts';
 import { imageOf, servicesOfProject, volumesOfProject } from './view-of-project.ts';
 
 export interface GatheredView {
@@ -152,7 +158,7 @@ async function projectsOfHost(
   for (const container of containers) {
     const labels = ownLabels(container);
     const name = labels['com.docker.compose.project'];
-    const files = labels['com.docker.compose.project.config_files']?.split(',') ?? [];
+    const files = composeFilesOf(container);
     if (name === undefined || (stack !== undefined && name !== stack)) continue;
     if (files.length === 0 || !files.every((file) => path.isAbsolute(file))) continue;
     const directory = labels['com.docker.compose.project.working_dir'];

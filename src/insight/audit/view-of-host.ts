@@ -104,3 +104,8 @@ export function envFilesOf(container: Container): string[] {
   const noted = ownLabels(container)['com.docker.compose.project.environment_file'] ?? '';
   return noted.split(',').filter((file) => file.startsWith('/'));
 }
+
+/** The files that Compose made a container from; none where another program did. Pure. */
+export function composeFilesOf(container: Container): string[] {
+  return ownLabels(container)['com.docker.compose.project.config_files']?.split(',') ?? [];
+}

@@ -37,21 +37,28 @@ interface World {
   readonly pg?: Partial<Volume>;
   readonly contents?: Readonly<Record<string, VolumeContent>>;
   readonly hasFile?: boolean;
+  /** Instead of the usual file. */
+  readonly content?: string;
+  /** Another stack that was made from the same file. */
+  readonly sibling?: string;
 }
 
 async function plan(world: World): Promise<FixPlan & { readonly file: string }> {
   const { mount = 'pg:/var/lib/postgresql', hasFile = true } = world;
   const folder = await mkdtemp(join(tmpdir(), 'moves-'));
   const file = join(folder, 'compose.yaml');
-  const content = `name: shop\nservices:\n  db:\n    image: postgres:15\n    volumes:\n      - ${mount}\nvolumes: { pg: }\n`;
+  const usual = `name: shop\nservices:\n  db:\n    image: postgres:15\n    volumes:\n      - ${mount}\nvolumes: { pg: }\n`;
+  const { content = usual, sibling } = world;
   await writeFile(file, content);
   const project = await loadProject({ files: [file], env: {} });
   await rm(folder, { recursive: true });
   const lineAt: AuditedProject['lineAt'] = ({ line }) => content.split('\n')[line - 1];
   const audited: AuditedProject = { project, lineAt, secretFiles: new Map() };
-  const container = memoryContainers().add({ ...db, ...world.container });
+  const inMemory = memoryContainers();
+  const container = inMemory.add({ ...db, ...world.container });
+  const others = sibling === undefined ? [] : [inMemory.add(ofStack(sibling, file))];
   const facts = {
-    containers: [container],
+    containers: [container, ...others],
     volumes: [
       someVolume('shop_pg', { stack: 'shop', ...world.pg }),
       someVolume(anonymous, { anonymous: true }),
@@ -66,10 +73,23 @@ async function plan(world: World): Promise<FixPlan & { readonly file: string }> 
     ...serviceOfContainer(container, facts, volumes),
     ...(ofFile[0] && { place: ofFile[0].place }),
   };
-  const services = [...ofFile, ofHost];
+  const services = [
+    ...ofFile,
+    ofHost,
+    ...others.map((other) => serviceOfContainer(other, facts, volumes)),
+  ];
   const backups = { repositories: [], deviceOf: new Map() };
   const view = { services, volumes, projects: hasFile ? [audited] : [], places: [], backups };
   return { ...planMoves(view, 'shop'), file };
+}
+
+function ofStack(stack: string, file: string): Partial<Container> & { readonly name: string } {
+  const ofFile = {
+    'com.docker.compose.project': stack,
+    'com.docker.compose.service': 'db',
+    'com.docker.compose.project.config_files': file,
+  };
+  return { name: `${stack}-db-1`, stack, service: 'db', labels: ofFile, image: 'postgres:15' };
 }
 
 test.each([
@@ -128,6 +148,43 @@ test.each<[string, World, RegExp]>([
     /not plain enough/,
   ],
   ['a line that takes the place from a variable', { mount: 'pg:${AT:-/var/lib/postgresql}x' }, /./],
+  [
+    'a line that another service reads by an anchor',
+    {
+      content: `name: shop
+services:
+  db:
+    image: postgres:15
+    volumes: &rows
+      - pg:/var/lib/postgresql
+  later:
+    image: postgres:15
+    profiles: [later]
+    volumes: *rows
+volumes: { pg: }
+`,
+    },
+    /that of "later" too/,
+  ],
+  [
+    'a line of a service that another extends',
+    {
+      content: `name: shop
+services:
+  base:
+    image: postgres:15
+    profiles: [none]
+    volumes:
+      - pg:/var/lib/postgresql
+  db:
+    extends: base
+    profiles: !reset []
+volumes: { pg: }
+`,
+    },
+    /that of "base" too/,
+  ],
+  ['a file of another stack too', { sibling: 'staging' }, /that of stack "staging" too/],
   [
     'a folder of the machine',
     {

@@ -1,7 +1,8 @@
+import type { ComposePath } from '../../../compose/index.ts';
 import { isWithin } from '../../../model/clean-path.ts';
 import { quote } from '../../../model/quote.ts';
 import type { AuditedMount, AuditedProject, AuditedService, AuditView } from '../audit-view.ts';
-import { envFilesOf } from '../view-of-host.ts';
+import { composeFilesOf, envFilesOf, keyOf } from '../view-of-host.ts';
 import { findShadows, type Shadow } from '../rules/shadowed-data.ts';
 
 /** Moves data from an anonymous volume to the volume that was meant for it, and the mount to where it belongs. */
@@ -78,6 +79,8 @@ function planMove(
     return 'Its Compose file was not found: change the mount by hand where the container is made.';
   const edit = editOf(place.project, inFile, { meant, belongsAt });
   if (typeof edit === 'string') return edit;
+  const shared = edit === null ? undefined : sharedReason(view, place.project, { key: service.key, edit });
+  if (shared !== undefined) return shared;
   return {
     stack,
     service: container.service,
@@ -123,6 +126,32 @@ function editOf(
   const target = new RegExp(`(?<![\\w/.-])${escape(mount.target)}/?(?![\\w/.-])`, 'g');
   if (before?.match(target)?.length !== 1) return 'The line of the mount is not plain enough to be changed.';
   return { file: position.file, line: position.line, before, after: before.replace(target, () => belongsAt) };
+}
+
+/**
+ * A line that others read too, by an anchor, by `extends` or in another project of the same file, would move their mounts
+ * without their data.
+ */
+function sharedReason(
+  { services }: AuditView,
+  { project }: AuditedProject,
+  { key, edit: { file, line } }: { readonly key: string; readonly edit: LineEdit },
+): string | undefined {
+  if (!project.files.includes(file)) return `The mount is written in ${quote(file)}, which others may use too.`;
+  const isThere = (path: ComposePath): boolean => {
+    const position = project.positionOf([...path, 'target']);
+    return position.file === file && position.line === line;
+  };
+  const ofProject = [...project.services, ...project.inactiveServices].find(
+    ([name, service]) =>
+      keyOf(project.name, name, name) !== key && service.mounts.some(({ path }) => isThere(path)),
+  );
+  if (ofProject !== undefined) return `The line of the mount is that of ${quote(ofProject[0])} too.`;
+  const elsewhere = services.find(
+    ({ container, stack }) =>
+      container !== undefined && stack !== project.name && composeFilesOf(container).includes(file),
+  );
+  return elsewhere && `The file of the mount is that of stack ${quote(elsewhere.stack ?? '')} too.`;
 }
 
 function escape(text: string): string {
