@@ -10,7 +10,7 @@ import { removeDirectoryAt } from '../../../lib/posix-at.ts';
 import { fromText } from '../../../model/byte-string.ts';
 import { AppError, errnoOf, isAppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
-import { makeStill } from '../../../quiesce/index.ts';
+import { isUp, makeStill } from '../../../quiesce/index.ts';
 import type { HostVolumes } from '../../../volumes/index.ts';
 import { readSmallFile } from '../read-small-file.ts';
 import type { ComposeProgram } from './compose-program.ts';
@@ -45,9 +45,11 @@ export async function applyMove(
   signal: AbortSignal | undefined,
 ): Promise<MoveReport> {
   const { host, containers } = await readyHost(means);
+  await refuseOtherChanges(means, move, await stillTheSame(containers, move, signal), signal);
+  const snapshotId = await save(means, move, signal);
+  // To save it may have taken hours.
   const container = await stillTheSame(containers, move, signal);
   await refuseOtherChanges(means, move, container, signal);
-  const snapshotId = await save(means, move, signal);
   const reason = `move ${quote(move.from)} into ${quote(move.to)}`;
   const still = await makeStill(
     { host: () => Promise.resolve(host), stateDir: means.stateDir },
@@ -60,6 +62,7 @@ export async function applyMove(
     still.unstoppable.map(({ name }) => name),
     move,
   );
+  await refuseUse(containers, move, { container, signal });
   await removeLeftover(host, move, signal);
   const { problems } = await (await means.volumes()).clone({ from: move.from, to: move.to }, { signal });
   const [problem] = problems;
@@ -68,6 +71,7 @@ export async function applyMove(
       detail: `${problem.path}: ${problem.message}`,
       hint: 'The container runs on as before. Empty the named volume before you try again.',
     });
+  await refuseUse(containers, move, { container, signal });
   const undoEdit = move.edit && (await changeLine(move.edit));
   try {
     await means.compose.up(move, signal);
@@ -151,6 +155,26 @@ function refusePaused(unstoppable: readonly string[], { from }: DataMove): void 
     {
       hint: 'Stop it by hand, and try again.',
     },
+  );
+}
+
+/** A container that another program has started, or made anew, since would write while its data is copied. */
+async function refuseUse(
+  containers: Containers,
+  move: DataMove,
+  { container, signal }: { readonly container: Container; readonly signal: AbortSignal | undefined },
+): Promise<void> {
+  const volumes = [move.from, move.to];
+  const users = (await containers.list({ signal })).filter(({ mounts }) =>
+    mounts.some(({ source }) => source !== undefined && volumes.includes(source)),
+  );
+  const same = users.find(({ id }) => id === container.id);
+  const active = users.find(isUp);
+  if (active === undefined && same !== undefined && same.startedAt === container.startedAt) return;
+  throw new AppError(
+    'conflict',
+    `Cannot move ${quote(move.from)}: ${quote((active ?? container).name)} was started or replaced meanwhile`,
+    { hint: `Audit again. Empty ${quote(move.to)} before, if it holds a copy by now.` },
   );
 }
 
@@ -242,12 +266,21 @@ async function untilUp(
 ): Promise<string> {
   const deadline = performance.now() + upWithinMs;
   for (;;) {
-    const now = (await containers.list({ signal })).find(
-      ({ stack, service, mounts }) =>
-        stack === move.stack && service === move.service && mounts.some(({ source }) => source === move.to),
+    const all = await containers.list().catch((error: unknown) => {
+      if (!isAppError(error, 'unavailable')) throw error;
+      return [];
+    });
+    // The old one mounts the volume as well.
+    const now = all.find(
+      ({ id, stack, service, mounts }) =>
+        id !== move.containerId &&
+        stack === move.stack &&
+        service === move.service &&
+        mounts.some(({ source }) => source === move.to),
     );
     if (now?.state === 'running' && (now.health === 'healthy' || now.health === 'none')) return now.name;
-    if (performance.now() > deadline)
+    // Whatever ends the wait: the data has been moved, and that is said.
+    if (performance.now() > deadline || signal?.aborted === true)
       throw new AppError(
         'partial',
         `The data is in ${quote(move.to)}, and ${quote(move.service)} is not healthy on it yet`,
@@ -255,6 +288,6 @@ async function untilUp(
           hint: `Look at "docker compose logs ${move.service}". ${quote(move.from)} still has all of it.`,
         },
       );
-    await sleep(250, undefined, { signal });
+    await sleep(250, undefined, { signal }).catch(() => undefined);
   }
 }
