@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fsync, openSync } from 'node:fs';
+import { closeSync, existsSync, fsync, openSync, type Stats } from 'node:fs';
 import { type FileHandle, link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
@@ -8,6 +8,8 @@ import { errnoOf } from '../model/errors.ts';
 interface DurableFileOptions {
   /** Default 0o600. */
   readonly mode?: number;
+  /** Instead of `mode`: a file whose mode it gets, whatever the umask, and as root its owner, before it has its name. */
+  readonly like?: Pick<Stats, 'mode' | 'uid' | 'gid'> | undefined;
   /** The folder of the temporary file; by default that of the file. Must be on the same file system. */
   readonly temporaryDir?: string;
   /** False for a file that need not survive a power cut: complete or absent, but not synced. */
@@ -59,10 +61,14 @@ export function temporaryIn(folder: string): string {
 async function writeNew(
   path: string,
   content: Uint8Array | string,
-  { mode = 0o600, sync = true }: DurableFileOptions,
+  { mode = 0o600, like, sync = true }: DurableFileOptions,
 ): Promise<void> {
-  await using file = await open(path, 'wx', mode);
+  await using file = await open(path, 'wx', like === undefined ? mode : 0o600);
   await file.writeFile(content);
+  if (like !== undefined) {
+    if (process.geteuid?.() === 0) await file.chown(like.uid, like.gid);
+    await file.chmod(like.mode & 0o7777);
+  }
   if (sync) await file.sync();
 }
 

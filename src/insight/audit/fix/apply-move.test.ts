@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type StillWorld, stillWorld } from '../../../../test/fixtures/still-world.ts';
@@ -32,7 +32,9 @@ beforeEach(async () => {
   const folder = path.join(world.stateDir, 'stack');
   await mkdir(folder);
   file = path.join(folder, 'compose.yaml');
-  await writeFile(file, `${before}\n`, { mode: 0o664 });
+  await writeFile(file, `${before}\n`);
+  // Whatever the umask of the one that changes it.
+  await chmod(file, 0o666);
 });
 afterEach(async () => rm(world.stateDir, { recursive: true }));
 
@@ -94,6 +96,7 @@ test('stops the container, copies, changes the line and has the container made a
   const report = await move({ copy: () => void seen.push(state()) });
   expect(report).toMatchObject({ snapshotId: 'saved', container: db.name });
   expect([seen, state(), await line()]).toEqual([['exited'], 'running', after]);
+  expect((await stat(file)).mode & 0o777).toBe(0o666);
 });
 
 test('copies nothing of a container that was made anew while its data was saved', async () => {
@@ -119,6 +122,18 @@ test.each<[string, () => Promise<void>]>([
     message: expect.stringContaining('was started or replaced meanwhile') as string,
   });
   expect(await line()).toBe(before);
+});
+
+test('says that a change stays in the file when another program has written to it since', async () => {
+  const up = async (): Promise<void> => {
+    await writeFile(file, `${after}\n# and more\n`);
+    throw new Error('no room for it');
+  };
+  await expect(move({ up })).rejects.toMatchObject({
+    code: 'failed',
+    hint: expect.stringContaining(`change line 1 of "${file}" back to "${before}"`) as string,
+  });
+  expect(state()).toBe('running');
 });
 
 test('does not take the old container, started again, for the new one', async () => {

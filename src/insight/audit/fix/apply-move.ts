@@ -1,4 +1,4 @@
-import { chown, realpath, stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BackupReport } from '../../../backup/index.ts';
 import type { Container, Containers } from '../../../hosts/containers.ts';
@@ -200,8 +200,11 @@ async function removeLeftover(
   }
 }
 
+/** True when the change is taken back, false when another program has written to the file since. */
+type UndoEdit = () => Promise<boolean>;
+
 /** Changes one line of a file that is as it was planned; returns what takes the change back. */
-async function changeLine({ file, line, before, after }: LineEdit): Promise<() => Promise<void>> {
+async function changeLine({ file, line, before, after }: LineEdit): Promise<UndoEdit> {
   const real = await realpath(file);
   const content = (await readSmallFile(real)) ?? '';
   const lines = content.split('\n');
@@ -213,15 +216,15 @@ async function changeLine({ file, line, before, after }: LineEdit): Promise<() =
   await replace(real, changed);
   return async () => {
     // What another program has written since is not ours to take back.
-    if ((await readSmallFile(real)) === changed) await replace(real, content);
+    if ((await readSmallFile(real)) !== changed) return false;
+    await replace(real, content);
+    return true;
   };
 }
 
 async function replace(file: string, content: string): Promise<void> {
   try {
-    const { mode, uid, gid } = await stat(file);
-    await writeDurably(file, content, { mode: mode & 0o7777 });
-    if (process.geteuid?.() === 0) await chown(file, uid, gid);
+    await writeDurably(file, content, { like: await stat(file) });
   } catch (error) {
     throw knownError(error, `Cannot change ${quote(file)}`);
   }
@@ -229,7 +232,7 @@ async function replace(file: string, content: string): Promise<void> {
 
 interface Failure {
   readonly error: unknown;
-  readonly undoEdit: (() => Promise<void>) | undefined;
+  readonly undoEdit: UndoEdit | undefined;
 }
 
 /**
@@ -250,9 +253,12 @@ async function takeBack(
       hint: `Its data is in ${quote(move.to)}, the Compose file names it, and ${quote(move.from)} has it too: mend the cause, then run "docker compose up -d ${move.service}".`,
       cause: error,
     });
-  await undoEdit?.();
+  const isBack = undoEdit === undefined || (await undoEdit().catch(() => false));
+  const { file = '', line = 0, before = '' } = move.edit ?? {};
   return new AppError('failed', `Cannot make ${quote(move.service)} anew: ${why}`, {
-    hint: `It runs on as before. ${quote(move.to)} holds a copy by now: empty it before you try again.`,
+    hint: isBack
+      ? `It runs on as before. ${quote(move.to)} holds a copy by now: empty it before you try again.`
+      : `It runs on as before, and ${quote(move.to)} holds a copy that gets old. The next "docker compose up" would take that: change line ${line} of ${quote(file)} back to ${quote(before.trim())} first.`,
     cause: error,
   });
 }
