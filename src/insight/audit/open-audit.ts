@@ -41,7 +41,11 @@ export function openAudit(sources: AuditSources, means: FixMeans): Audit {
       return planMoves(view, stack);
     },
     applyFix: (move, { signal } = {}) =>
-      applyMove({ ...means, host: sources.host, compose: composeProgram(sources.env) }, move, signal),
+      applyMove(
+        { ...means, host: sources.host, compose: composeProgram(sources.env, sources.host) },
+        move,
+        signal,
+      ),
     asJson: {
       run: ({ findings, known, suppressed, files, containers, volumes, notes }) => ({
         counts: countBySeverity(findings),

@@ -1,3 +1,4 @@
+import type { Host } from '../../../hosts/host.ts';
 import { runProgram } from '../../../lib/run-program.ts';
 import { AppError, isAppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
@@ -19,7 +20,11 @@ const forms: readonly (readonly [string, ...string[]])[] = [['docker', 'compose'
 
 const upWithinMs = 10 * 60_000;
 
-export function composeProgram(env: Readonly<Record<string, string | undefined>>): ComposeProgram {
+/** Compose for the engine of this host, which need not be the one that Docker's own settings name. */
+export function composeProgram(
+  env: Readonly<Record<string, string | undefined>>,
+  host: () => Promise<Pick<Host, 'info'>>,
+): ComposeProgram {
   const variables = Object.fromEntries(
     ['DOCKER_HOST', 'DOCKER_CONTEXT', 'DOCKER_CONFIG'].flatMap((name) => {
       const value = env[name];
@@ -52,9 +57,13 @@ export function composeProgram(env: Readonly<Record<string, string | undefined>>
       ...files.flatMap((file) => ['--file', file]),
       ...envFiles.flatMap((file) => ['--env-file', file]),
     ];
+    const { endpoint } = await (await host()).info({ signal });
+    // Over TLS or ssh it is those settings that have led to it.
+    const engine = endpoint.startsWith('unix://') ? { DOCKER_HOST: endpoint } : undefined;
     const args = [...words, ...named, '--project-name', stack, '--project-directory', directory, ...steps];
     const { status, stdout, stderr } = await runProgram(program, args, {
       ...options,
+      env: { ...variables, ...engine },
       signal,
       timeoutMs: upWithinMs,
     });
