@@ -41,6 +41,8 @@ interface World {
   readonly content?: string;
   /** Another stack that was made from the same file. */
   readonly sibling?: string;
+  /** A container in the network of the one with the data. */
+  readonly joiner?: string;
 }
 
 async function plan(world: World): Promise<FixPlan & { readonly file: string }> {
@@ -48,7 +50,7 @@ async function plan(world: World): Promise<FixPlan & { readonly file: string }> 
   const folder = await mkdtemp(join(tmpdir(), 'moves-'));
   const file = join(folder, 'compose.yaml');
   const usual = `name: shop\nservices:\n  db:\n    image: postgres:15\n    volumes:\n      - ${mount}\nvolumes: { pg: }\n`;
-  const { content = usual, sibling } = world;
+  const { content = usual, sibling, joiner } = world;
   await writeFile(file, content);
   const project = await loadProject({ files: [file], env: {} });
   await rm(folder, { recursive: true });
@@ -56,7 +58,10 @@ async function plan(world: World): Promise<FixPlan & { readonly file: string }> 
   const audited: AuditedProject = { project, lineAt, secretFiles: new Map() };
   const inMemory = memoryContainers();
   const container = inMemory.add({ ...db, ...world.container });
-  const others = sibling === undefined ? [] : [inMemory.add(ofStack(sibling, file))];
+  const others = [
+    ...(sibling === undefined ? [] : [inMemory.add(ofStack(sibling, file))]),
+    ...(joiner === undefined ? [] : [inMemory.add({ name: joiner, joins: [container.id] })]),
+  ];
   const facts = {
     containers: [container, ...others],
     volumes: [
@@ -73,11 +78,7 @@ async function plan(world: World): Promise<FixPlan & { readonly file: string }> 
     ...serviceOfContainer(container, facts, volumes),
     ...(ofFile[0] && { place: ofFile[0].place }),
   };
-  const services = [
-    ...ofFile,
-    ofHost,
-    ...others.map((other) => serviceOfContainer(other, facts, volumes)),
-  ];
+  const services = [...ofFile, ofHost, ...others.map((other) => serviceOfContainer(other, facts, volumes))];
   const backups = { repositories: [], deviceOf: new Map() };
   const view = { services, volumes, projects: hasFile ? [audited] : [], places: [], backups };
   return { ...planMoves(view, 'shop'), file };
@@ -108,10 +109,13 @@ test.each([
   ]);
 });
 
-test('changes no file that says it already', async () => {
-  const { moves } = await plan({ mount: 'pg:/var/lib/postgresql/data' });
-  expect(moves).toMatchObject([{ from: anonymous, to: 'shop_pg', edit: undefined }]);
-});
+test.each(['postgres:15', 'docker.io/library/postgres:15'])(
+  'changes no file that says it already (%s)',
+  async (image) => {
+    const { moves } = await plan({ mount: 'pg:/var/lib/postgresql/data', container: { image } });
+    expect(moves).toMatchObject([{ from: anonymous, to: 'shop_pg', edit: undefined }]);
+  },
+);
 
 test.each<[string, World, RegExp]>([
   ['a volume that holds data', { contents: { shop_pg: full, [anonymous]: full } }, /holds data already/],
@@ -184,6 +188,12 @@ volumes: { pg: }
     },
     /that of "base" too/,
   ],
+  [
+    'a file with another image than the container',
+    { mount: 'pg:/var/lib/postgresql/data', container: { image: 'postgres:14' } },
+    /names the image "postgres:15" by now/,
+  ],
+  ['a container whose network another has', { joiner: 'proxy' }, /"proxy" shares its network/],
   ['a file of another stack too', { sibling: 'staging' }, /that of stack "staging" too/],
   [
     'a folder of the machine',

@@ -1,6 +1,7 @@
 import type { ComposePath } from '../../../compose/index.ts';
 import { isWithin } from '../../../model/clean-path.ts';
 import { quote } from '../../../model/quote.ts';
+import { parseImageName } from '../../../quiesce/index.ts';
 import type { AuditedMount, AuditedProject, AuditedService, AuditView } from '../audit-view.ts';
 import { composeFilesOf, envFilesOf, keyOf } from '../view-of-host.ts';
 import { findShadows, type Shadow } from '../rules/shadowed-data.ts';
@@ -69,6 +70,9 @@ function planMove(
   if (reason !== undefined) return reason;
   const others = (meant.volume?.consumers ?? []).filter((name) => name !== container?.name);
   if (others.length > 0) return `${quote(meant.source)} is used by ${others.map(quote).join(', ')} too.`;
+  const joiner = joinerOf(view, container);
+  if (joiner !== undefined)
+    return `${quote(joiner)} shares its network, processes or memory, and would have to be made anew with it.`;
   const inFile = view.services.find((one) => one.key === service.key && one.container === undefined);
   if (
     container?.service === undefined ||
@@ -79,6 +83,9 @@ function planMove(
     return 'Its Compose file was not found: change the mount by hand where the container is made.';
   const edit = editOf(place.project, inFile, { meant, belongsAt });
   if (typeof edit === 'string') return edit;
+  // An older file than this one cannot be had, so Compose cannot say what else it would change.
+  if (edit === null && bareName(inFile.image) !== bareName(service.image))
+    return `The Compose file names the image ${quote(inFile.image)} by now, and the container is of ${quote(service.image)}.`;
   const shared = edit === null ? undefined : sharedReason(view, place.project, { key: service.key, edit });
   if (shared !== undefined) return shared;
   return {
@@ -99,6 +106,13 @@ function planMove(
     envFiles: envFilesOf(container),
     directory: place.project.project.directory,
   };
+}
+
+/** One that has joined a container could not start again when that has been replaced. */
+function joinerOf({ services }: AuditView, joined: AuditedService['container']): string | undefined {
+  return services.find(({ container }) =>
+    container?.joins?.some((one) => one === joined?.id || one === joined?.name),
+  )?.container?.name;
 }
 
 function contentReason(hidden: AuditedMount, meant: AuditedMount): string | undefined {
@@ -137,7 +151,8 @@ function sharedReason(
   { project }: AuditedProject,
   { key, edit: { file, line } }: { readonly key: string; readonly edit: LineEdit },
 ): string | undefined {
-  if (!project.files.includes(file)) return `The mount is written in ${quote(file)}, which others may use too.`;
+  if (!project.files.includes(file))
+    return `The mount is written in ${quote(file)}, which others may use too.`;
   const isThere = (path: ComposePath): boolean => {
     const position = project.positionOf([...path, 'target']);
     return position.file === file && position.line === line;
@@ -152,6 +167,12 @@ function sharedReason(
       container !== undefined && stack !== project.name && composeFilesOf(container).includes(file),
   );
   return elsewhere && `The file of the mount is that of stack ${quote(elsewhere.stack ?? '')} too.`;
+}
+
+/** With its tag; without its registry, which Podman adds. */
+function bareName(image: string): string {
+  const [, tag = 'latest'] = /:([^/:@]+)(?:@|$)/.exec(image) ?? [];
+  return `${parseImageName(image).path}:${tag}`;
 }
 
 function escape(text: string): string {
