@@ -41,6 +41,12 @@ export interface OpenAppJournal extends AsyncDisposable {
   freeReserve(): Promise<void>;
   /** Records that an engine refused to start what has to run. */
   readonly refusal: StartRefusal;
+  /**
+   * Records durably what is to be done by hand, where starting the same containers again would do harm; with undefined,
+   * that it would not.
+   */
+  noteByHand(what: string | undefined): Promise<void>;
+  readByHand(): Promise<string | undefined>;
   /** All is back, and the next recovery has only to tell of the job. */
   noteBack(): Promise<void>;
   /** Everything is back. */
@@ -58,7 +64,7 @@ export async function openAppJournal(stateDir: string, journal: AppJournal): Pro
       await using reserve = await open(held.file('reserve'), 'wx', 0o600);
       await reserve.writeFile(Buffer.alloc(reserveBytes));
     }
-    await writeNew(held, JSON.stringify({ version: 1, ...journal }));
+    await writeNew(held, 'json', JSON.stringify({ version: 1, ...journal }));
     return openHeld(held, journal);
   } catch (error) {
     // The user must see why it could not be written.
@@ -77,14 +83,14 @@ export async function openAppJournal(stateDir: string, journal: AppJournal): Pro
 }
 
 /** Whole and durable, or absent; what a kill leaves of it has the journal's name, and is removed with it. */
-async function writeNew(held: HeldJournal, text: string): Promise<void> {
+async function writeNew(held: HeldJournal, ending: string, text: string): Promise<void> {
   {
     await using part = await open(held.file('part'), 'wx', 0o600);
     await part.writeFile(text);
     await part.sync();
   }
-  await rename(held.file('part'), held.file('json'));
-  await syncDirectory(path.dirname(held.file('json')));
+  await rename(held.file('part'), held.file(ending));
+  await syncDirectory(path.dirname(held.file(ending)));
 }
 
 export interface TakeLeftOptions {
@@ -156,6 +162,12 @@ function openHeld(held: HeldJournal, journal: AppJournal): OpenAppJournal {
       if (index === 0) await syncDirectory(path.dirname(held.file('touched')));
     },
     freeReserve: () => rm(held.file('reserve'), { force: true }),
+    async noteByHand(what) {
+      if (what !== undefined) return await writeNew(held, 'byhand', what);
+      await rm(held.file('byhand'), { force: true });
+      await syncDirectory(path.dirname(held.file('byhand')));
+    },
+    readByHand: () => readText(held.file('byhand')),
     async noteBack() {
       await rm(held.file('touched'), { force: true });
       await syncDirectory(path.dirname(held.file('touched')));
@@ -208,5 +220,8 @@ function isJournal(value: unknown): value is AppJournal {
 }
 
 function placeOf(stateDir: string): JournalPlace {
-  return { folder: path.join(stateDir, 'journal-apps'), endings: ['touched', 'part', 'reserve', 'refused'] };
+  return {
+    folder: path.join(stateDir, 'journal-apps'),
+    endings: ['touched', 'byhand', 'part', 'reserve', 'refused'],
+  };
 }

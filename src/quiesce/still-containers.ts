@@ -107,6 +107,11 @@ export interface StillContainers extends AsyncDisposable {
    */
   release(options?: ReleaseOptions): Promise<ReleaseReport>;
   /**
+   * Records durably what is to be done by hand if this process is killed from here on, where starting these containers
+   * again would do harm; with undefined, that it would not. `release` starts them all the same.
+   */
+  noteByHand(what: string | undefined): Promise<void>;
+  /**
    * Leaves them as they are: `recover` brings them back, even while this process runs. `why` is the failure
    * to bring them back with patience: the next command does not wait for it again.
    */
@@ -355,6 +360,10 @@ class Still implements StillContainers {
     }
   }
 
+  async noteByHand(what: string | undefined): Promise<void> {
+    await this.#work.journal.noteByHand(what);
+  }
+
   async leave(why?: unknown): Promise<void> {
     if (why !== undefined) await noteRefusal(this.#work.journal.refusal, why);
     await this.#work.journal[Symbol.asyncDispose]();
@@ -470,6 +479,7 @@ function nothingStill(sinceMs: number, unstoppable: readonly Unstoppable[]): Sti
     isStopped: () => false,
     stillForMs: () => 0,
     release: async () => ({ stillMs: 0, unhealthy: [], apps: [], disturbed: [] }),
+    async noteByHand() {},
     async leave() {},
     async [Symbol.asyncDispose]() {},
   };

@@ -173,6 +173,9 @@ async function recoverJob(
   const unsettled = await whyUnsettled(stateDir, opened.journal);
   if (unsettled !== undefined) return { ...told, apps: [], left: [], error: unsettled };
   try {
+    const byHand = await opened.readByHand();
+    if (byHand !== undefined && (await isAnyStopped(host, opened.journal)))
+      return { ...told, apps: [], left: [], error: byHand };
     const { changed, left } = await putBackLeft({ host, stateDir, opened }, options);
     await opened.remove();
     return { ...told, apps: changed, left, error: undefined };
@@ -188,6 +191,15 @@ function aboutJob({
   levels,
 }: AppJournal): Pick<RecoveredJob, 'reason' | 'since' | 'containers'> {
   return { reason, since, containers: levels.flat().map((step) => step.identity.name) };
+}
+
+/** True where one of the same containers is still stopped: they were not started or made anew since. */
+async function isAnyStopped({ containers }: Host, { levels }: AppJournal): Promise<boolean> {
+  for (const { identity } of levels.flat()) {
+    const found = await containers?.find(identity.id);
+    if (found?.id === identity.id && (found.state === 'exited' || found.state === 'created')) return true;
+  }
+  return false;
 }
 
 /** An app must not start on half restored data; once that is settled, the next recovery starts it. */

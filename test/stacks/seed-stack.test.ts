@@ -367,6 +367,8 @@ volumes: { pg: }
   await shop.compose('up', '-d', '--wait');
   const sql = (text: string) => shop.exec('db', 'psql', '-U', 'postgres', '-qAtc', text);
   await sql('CREATE TABLE ledger (id int); INSERT INTO ledger SELECT generate_series(1, 1000)');
+  // The kill has to come before all of it is copied.
+  await sql('CREATE TABLE bulk AS SELECT generate_series(1, 3000000) AS n');
   const running = () => engine.docker(['inspect', '-f', '{{.State.Running}}', 'killed-db-1']);
 
   const env = { HOLDFAST_HOST: 'docker', DOCKER_HOST: engine.dockerHost };

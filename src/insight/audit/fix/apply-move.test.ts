@@ -1,8 +1,9 @@
-import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type StillWorld, stillWorld } from '../../../../test/fixtures/still-world.ts';
 import type { BackupReport } from '../../../backup/index.ts';
+import { recoverApps } from '../../../restore/recover.ts';
 import type { Container } from '../../../hosts/containers.ts';
 import { applyMove, type MoveMeans, type MoveReport } from './apply-move.ts';
 
@@ -88,6 +89,14 @@ async function replace(mounts: Container['mounts'] = fixed): Promise<void> {
   world.containers.add({ ...db, mounts });
 }
 
+const copied = (): string => path.join(world.stateDir, 'copied');
+
+/** What a kill leaves now: the journal, which nothing holds. */
+async function copyState(): Promise<void> {
+  const journals = 'journal-apps';
+  await cp(path.join(world.stateDir, journals), path.join(copied(), journals), { recursive: true });
+}
+
 const state = (): string => world.containers.get(db.name).state;
 const line = async (): Promise<string> => (await readFile(file, 'utf8')).trim();
 
@@ -157,4 +166,27 @@ test('says where the data is when the wait for the new container is cancelled', 
     message: 'The data is in "shop_pg", and "db" is not healthy on it yet',
   });
   expect(await line()).toBe(after);
+});
+
+test('a fix that is killed once its line is changed leaves the old container stopped, and says what to do', async () => {
+  const [begun, over] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const ended = move({
+    async up() {
+      await copyState();
+      begun.resolve();
+      await over.promise;
+    },
+  });
+  await begun.promise;
+  const recover = async () => (await recoverApps({ ...world, stateDir: copied() }, { patienceMs: 300 })).jobs;
+  expect(await recover()).toMatchObject([
+    { apps: [], error: expect.stringContaining('run "docker compose up -d db"') as string },
+  ]);
+  expect(state()).toBe('exited');
+  // As its user is told to.
+  await replace();
+  expect(await recover()).toMatchObject([{ left: [db.name], error: undefined }]);
+  expect(await recover()).toEqual([]);
+  over.resolve();
+  await ended;
 });

@@ -72,14 +72,34 @@ export async function applyMove(
       hint: 'The container runs on as before. Empty the named volume before you try again.',
     });
   await refuseUse(containers, move, { container, signal });
-  const undoEdit = move.edit && (await changeLine(move.edit));
+  // Started again after a kill, the old container would write where the next "up" does not look.
+  await still.noteByHand(
+    `its data is in ${quote(move.to)}, and ${quote(move.containerName)} stays stopped: run "docker compose up -d ${move.service}" in ${quote(move.directory)}`,
+  );
   try {
-    await means.compose.up(move, signal);
+    await makeAnew(means, { containers, move, signal });
   } catch (error) {
-    throw await takeBack(containers, move, { error, undoEdit });
+    // As before, or said by the error.
+    await still.noteByHand(undefined).catch(() => undefined);
+    throw error;
   }
   const replaced = await untilUp(containers, move, signal);
   return { move, snapshotId, container: replaced };
+}
+
+interface ToMakeAnew {
+  readonly containers: Containers;
+  readonly move: DataMove;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function makeAnew({ compose }: MoveMeans, { containers, move, signal }: ToMakeAnew): Promise<void> {
+  const undoEdit = move.edit && (await changeLine(move.edit));
+  try {
+    await compose.up(move, signal);
+  } catch (error) {
+    throw await takeBack(containers, move, { error, undoEdit });
+  }
 }
 
 async function readyHost({
@@ -253,14 +273,18 @@ async function takeBack(
       hint: `Its data is in ${quote(move.to)}, the Compose file names it, and ${quote(move.from)} has it too: mend the cause, then run "docker compose up -d ${move.service}".`,
       cause: error,
     });
-  const isBack = undoEdit === undefined || (await undoEdit().catch(() => false));
-  const { file = '', line = 0, before = '' } = move.edit ?? {};
+  const isBack = (await undoEdit?.().catch(() => false)) === true;
   return new AppError('failed', `Cannot make ${quote(move.service)} anew: ${why}`, {
     hint: isBack
       ? `It runs on as before. ${quote(move.to)} holds a copy by now: empty it before you try again.`
-      : `It runs on as before, and ${quote(move.to)} holds a copy that gets old. The next "docker compose up" would take that: change line ${line} of ${quote(file)} back to ${quote(before.trim())} first.`,
+      : `It runs on as before, and ${quote(move.to)} holds a copy that gets old. The next "docker compose up" takes that: ${insteadOfCopy(move)} first.`,
     cause: error,
   });
+}
+
+function insteadOfCopy({ to, edit }: DataMove): string {
+  if (edit === undefined) return `empty ${quote(to)}, and try again`;
+  return `change line ${edit.line} of ${quote(edit.file)} back to ${quote(edit.before.trim())}`;
 }
 
 const upWithinMs = 120_000;
