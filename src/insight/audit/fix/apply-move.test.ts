@@ -108,6 +108,16 @@ test('stops the container, copies, changes the line and has the container made a
   expect((await stat(file)).mode & 0o777).toBe(0o666);
 });
 
+test('moves the data of a container in a restart loop', async () => {
+  let starts = 0;
+  world.containers.change(db.name, { state: 'restarting' });
+  world.containers.onCall((call) => {
+    const isLooping = call === 'list' && world.containers.get(db.name).state === 'restarting';
+    if (isLooping) world.containers.change(db.name, { startedAt: new Date(++starts).toISOString() });
+  });
+  expect(await move()).toMatchObject({ container: db.name });
+});
+
 test('copies nothing of a container that was made anew while its data was saved', async () => {
   const copied: string[] = [];
   const steps = { save: () => void replace(db.mounts), copy: () => void copied.push('') };

@@ -62,7 +62,7 @@ export async function applyMove(
     still.unstoppable.map(({ name }) => name),
     move,
   );
-  await refuseUse(containers, move, { container, signal });
+  const stopped = await findStopped(containers, move, signal);
   await removeLeftover(host, move, signal);
   const { problems } = await (await means.volumes()).clone({ from: move.from, to: move.to }, { signal });
   const [problem] = problems;
@@ -71,7 +71,8 @@ export async function applyMove(
       detail: `${problem.path}: ${problem.message}`,
       hint: 'The container runs on as before. Empty the named volume before you try again.',
     });
-  await refuseUse(containers, move, { container, signal });
+  const { startedAt } = await findStopped(containers, move, signal);
+  if (startedAt !== stopped.startedAt) throw usedMeanwhile(move, move.containerName);
   // Started again after a kill, the old container would write where the next "up" does not look.
   await still.noteByHand(
     `its data is in ${quote(move.to)}, and ${quote(move.containerName)} stays stopped: run "docker compose up -d ${move.service}" in ${quote(move.directory)}`,
@@ -178,23 +179,27 @@ function refusePaused(unstoppable: readonly string[], { from }: DataMove): void 
   );
 }
 
-/** A container that another program has started, or made anew, since would write while its data is copied. */
-async function refuseUse(
+/** The container, while nothing runs on its data: one that another program has started, or made anew, would write. */
+async function findStopped(
   containers: Containers,
   move: DataMove,
-  { container, signal }: { readonly container: Container; readonly signal: AbortSignal | undefined },
-): Promise<void> {
+  signal: AbortSignal | undefined,
+): Promise<Container> {
   const volumes = [move.from, move.to];
   const users = (await containers.list({ signal })).filter(({ mounts }) =>
     mounts.some(({ source }) => source !== undefined && volumes.includes(source)),
   );
-  const same = users.find(({ id }) => id === container.id);
   const active = users.find(isUp);
-  if (active === undefined && same !== undefined && same.startedAt === container.startedAt) return;
-  throw new AppError(
+  const same = users.find(({ id }) => id === move.containerId);
+  if (active === undefined && same !== undefined) return same;
+  throw usedMeanwhile(move, active?.name ?? move.containerName);
+}
+
+function usedMeanwhile({ from, to }: DataMove, name: string): AppError {
+  return new AppError(
     'conflict',
-    `Cannot move ${quote(move.from)}: ${quote((active ?? container).name)} was started or replaced meanwhile`,
-    { hint: `Audit again. Empty ${quote(move.to)} before, if it holds a copy by now.` },
+    `Cannot move ${quote(from)}: ${quote(name)} was started or replaced meanwhile`,
+    { hint: `Audit again. Empty ${quote(to)} before, if it holds a copy by now.` },
   );
 }
 
