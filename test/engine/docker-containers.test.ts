@@ -119,8 +119,8 @@ describe('what a container is', () => {
     expect(Object.getOwnPropertyDescriptor(found?.environment, '__proto__')?.value).toBe('x');
     expect(found?.mounts.toSorted((a, b) => (a.destination < b.destination ? -1 : 1))).toEqual([
       { type: 'volume', source: 'shop_pg', destination: '/data', readOnly: false },
-      { type: 'bind', source: '/etc', destination: '/host-etc', readOnly: true },
-      { type: 'tmpfs', source: undefined, destination: '/scratch', readOnly: false },
+      { type: 'bind', source: '/etc', destination: '/host-etc', readOnly: true, propagation: 'rprivate' },
+      { type: 'tmpfs', source: undefined, destination: '/scratch', readOnly: false, memoryOptions: '' },
     ]);
     expect(existsSync(`/proc/${found?.pid}`)).toBe(true);
     const joining = ['--network', 'container:shop-web-1', '--pid', 'container:shop-web-1'];
