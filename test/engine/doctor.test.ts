@@ -457,3 +457,12 @@ test('what is healthy is left alone', async () => {
 test('a name that nothing has is not found', async () => {
   expect((await on.attempt(['doctor', 'nothing'])).exit).toBe(4);
 });
+
+test('without its engine, no name is called missing and nothing is called healthy', async () => {
+  const env = { DOCKER_HOST: `unix://${join(on.engine.folder, 'no-engine.sock')}` };
+  const named = await on.attempt(['doctor', 'nothing'], { env });
+  expect(named).toMatchObject({ exit: 1, stderr: expect.stringContaining('no-engine.sock') });
+  const all = await on.attempt(['doctor'], { env });
+  expect(all.stdout).toContain('Not looked at: containers and volumes');
+  expect(all.stdout).not.toContain('Healthy');
+});

@@ -69,7 +69,7 @@ export function openDoctor(parts: DoctorParts): Doctor {
     async examine({ subject }, { signal } = {}) {
       const found = await lookAround(parts.host, signal);
       const patients = choosePatients(found, subject);
-      if (subject !== undefined) refuseUnknown(subject, patients);
+      if (subject !== undefined) refuseUnknown(subject, patients, found.failure);
       const mounts = await readMounts();
       const repositories = await locationsOf(parts);
       const places = listPlaces(patients, { host: found.host, stateDir, mounts, repositories });
@@ -165,6 +165,8 @@ interface Surroundings {
   readonly volumes: readonly Volume[];
   readonly engine: Containers | undefined;
   readonly notLookedAt: readonly Remark[];
+  /** Why the engine was not looked at. */
+  readonly failure: Error | undefined;
 }
 
 /** An engine that does not answer leaves what can be looked at without it. */
@@ -186,12 +188,13 @@ async function lookAround(open: HostAccess['host'], signal: AbortSignal | undefi
       volumes,
       engine: host.containers,
       notLookedAt: info.isRemote === true ? [remote] : [],
+      failure: undefined,
     };
   } catch (error) {
-    const { code, message } = knownError(error);
-    if (code === 'cancelled') throw error;
-    const notLookedAt = [{ subject: 'containers and volumes', reason: message }];
-    return { host: undefined, containers: [], volumes: [], engine: undefined, notLookedAt };
+    const failure = knownError(error);
+    if (failure.code === 'cancelled') throw error;
+    const notLookedAt = [{ subject: 'containers and volumes', reason: failure.message }];
+    return { host: undefined, containers: [], volumes: [], engine: undefined, notLookedAt, failure };
   }
 }
 
@@ -225,8 +228,14 @@ function mapBaseOf(host: HostInfo | undefined): number {
   return Number(/\/(\d+)\.\d+\/?$/.exec(host?.dataRoot ?? '')?.[1] ?? 0);
 }
 
-function refuseUnknown(subject: string, { containers, volumes, path }: Patients): void {
+/** Without its engine, nothing can be said of a name. */
+function refuseUnknown(
+  subject: string,
+  { containers, volumes, path }: Patients,
+  failure: Error | undefined,
+): void {
   if (path !== undefined || containers.length + volumes.length > 0) return;
+  if (failure !== undefined) throw failure;
   throw new AppError('not-found', `There is no volume and no container ${quote(subject)}`, {
     hint: 'See "holdfast volume ls". A path of this machine begins with "/" or ".".',
   });
