@@ -458,6 +458,12 @@ test('a name that nothing has is not found', async () => {
   expect((await on.attempt(['doctor', 'nothing'])).exit).toBe(4);
 });
 
+test('a path at which there is nothing is not found', async () => {
+  const { exit, stderr } = await on.attempt(['doctor', join(on.engine.folder, 'no-folder')]);
+  expect(exit).toBe(4);
+  expect(stderr).toContain('There is nothing at');
+});
+
 test('without its engine, no name is called missing and nothing is called healthy', async () => {
   const env = { DOCKER_HOST: `unix://${join(on.engine.folder, 'no-engine.sock')}` };
   const named = await on.attempt(['doctor', 'nothing'], { env });

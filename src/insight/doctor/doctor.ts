@@ -78,6 +78,7 @@ export function openDoctor(parts: DoctorParts): Doctor {
         { mounts, around: patients.around, volumes: patients.volumes },
         signal,
       );
+      refuseMissing(patients, answers);
       const { isAsked } = patients;
       const processes = processesByContainer();
       const users = await lookUpUsers(found.engine, patients.containers, signal);
@@ -238,6 +239,19 @@ function refuseUnknown(
   if (failure !== undefined) throw failure;
   throw new AppError('not-found', `There is no volume and no container ${quote(subject)}`, {
     hint: 'See "holdfast volume ls". A path of this machine begins with "/" or ".".',
+  });
+}
+
+/** A path that is missing is a finding where a container mounts it, and a typing error elsewhere. */
+function refuseMissing(
+  { containers, volumes, path }: Patients,
+  answers: ReadonlyMap<string, MountAnswer>,
+): void {
+  if (path === undefined || containers.length + volumes.length > 0) return;
+  const answer = answers.get(path);
+  if (answer?.kind !== 'error' || !/No such file|Not a directory/.test(answer.message)) return;
+  throw new AppError('not-found', `There is nothing at ${quote(path)}`, {
+    hint: 'A volume or a container is asked for by its name, without "/" or "." before it.',
   });
 }
 
