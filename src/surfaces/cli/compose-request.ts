@@ -23,5 +23,5 @@ export function composeRequestOf({ config }: Session, flags: ComposeFlags): Comp
 
 /** What could not be looked at is said on standard error. */
 export function warnOfUnseen(session: Session, unseen: readonly string[]): void {
-  for (const sentence of unseen) session.note(`Not looked at: ${sentence}`);
+  for (const sentence of unseen) session.note(sentence);
 }
