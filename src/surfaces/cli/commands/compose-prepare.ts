@@ -41,10 +41,14 @@ function describePlan({ project, steps, missingFiles, notes }: PreparePlan): str
     ...(nothing ? [`There is nothing to prepare: the project ${quote(project)} has what it needs.`] : []),
     ...steps.map(describeStep),
     ...missingFiles.map(
-      ({ path, usedBy }) => `missing  file ${quote(path)}, for ${usedBy.join(', ')}: put it there`,
+      ({ path, usedBy }) => `missing  file ${quote(path)}, for ${usedBy.join(', ')}: ${whatToDo(path)}`,
     ),
     ...notes.map((note) => `note     ${note}`),
   ].join('\n');
+}
+
+function whatToDo(file: string): string {
+  return file.endsWith('.sock') ? 'start what listens on it' : 'put it there';
 }
 
 function describeStep(step: PrepareStep): string {
