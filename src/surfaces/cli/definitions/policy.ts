@@ -83,7 +83,10 @@ const daemon = defineCommand<DaemonFlags>({
       'DURATION',
     ),
     printUnit: switchFlag('Print a unit for systemd, and stop'),
-    metrics: textFlag('Serve metrics for Prometheus there: 127.0.0.1:9464', 'ADDRESS:PORT'),
+    metrics: textFlag(
+      'Serve metrics for Prometheus at an address and port, such as 127.0.0.1:9464',
+      'ADDRESS:PORT',
+    ),
     metricsForAll: switchFlag('Let --metrics be an address that other machines reach'),
   },
   args: [],
