@@ -32,7 +32,7 @@ const check = defineCommand<ComposeCheckFlags>({
 const prepare = defineCommand<ComposePrepareFlags>({
   brief: 'Make what a Compose file needs before "up": folders and volumes',
   description:
-    'Makes the missing folders of bind mounts and of volumes that bind one, with the owner that the service wants, and the missing external volumes; one whose "x-holdfast" has "storage" is made by the driver of Holdfast, encrypted for example. Shows its plan and asks. Never changes what exists; files that are missing are named and not made. Can be repeated.',
+    'Makes the missing folders of bind mounts and of volumes that bind one, with the owner that the service wants, and the missing external volumes; one whose "x-holdfast" has "storage" is made by the driver of Holdfast, encrypted for example. Shows its plan and asks. Never changes what exists; files that are missing are named and not made, and it ends with 3 then. Can be repeated.',
   usage: ['', '--dry-run', '--yes'],
   flags: { ...composeFlags, dryRun: switchFlag('Show the plan only') },
   aliases,
