@@ -100,7 +100,7 @@ function describer(title: string, now: () => number): (progress: Progress) => st
       total: progress.filesTotal,
       form: grouped,
     });
-    parts.push(`${files} files`);
+    parts.push(`${files} ${(progress.filesTotal ?? progress.filesDone) === 1 ? 'file' : 'files'}`);
     const seconds = (now() - startedMs) / 1000;
     if (seconds >= 1 && progress.bytesDone > 0) parts.push(`${formatSize(progress.bytesDone / seconds)}/s`);
     const leftMs = timeLeftMs(progress, now() - startedMs);

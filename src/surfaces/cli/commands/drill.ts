@@ -1,7 +1,7 @@
 import type { DrilledServer, DrillReport } from '../../../app/app.ts';
 import { formatDuration, parseDuration } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
-import { formatSize } from '../../../model/size.ts';
+import { amount, formatSize } from '../../../model/size.ts';
 import { printableField, splitWords } from '../../../model/quote.ts';
 import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';
@@ -56,7 +56,7 @@ function describe(report: DrillReport): string[] {
   return [
     ...volumes.map(
       ({ name, snapshotId, snapshotTime, files, bytes }) =>
-        `${printableField(name)}: ${snapshotId.slice(0, 8)} of ${localTime(snapshotTime)} restored (${files} files, ${formatSize(bytes)})`,
+        `${printableField(name)}: ${snapshotId.slice(0, 8)} of ${localTime(snapshotTime)} restored (${amount(files, 'file')}, ${formatSize(bytes)})`,
     ),
     ...servers.flatMap(describeServer),
     ...unasked.map(

@@ -2,7 +2,7 @@ import type { MigrationPlan, MigrationReport } from '../../../app/app.ts';
 import { printableField } from '../../../model/quote.ts';
 import { formatDuration } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
-import { formatSize } from '../../../model/size.ts';
+import { amount, formatSize } from '../../../model/size.ts';
 import { localTime } from '../../../model/local-time.ts';
 import { parsePairs } from '../parse-pairs.ts';
 import type { Session } from '../session.ts';
@@ -76,7 +76,7 @@ function describePlan(plan: MigrationPlan): string {
   } else lines.push('What it is now stays in the trash for a while: --undo brings it back.');
   if (size !== undefined) {
     const room = freeBytes === undefined ? '' : `; ${formatSize(freeBytes)} are free`;
-    lines.push(`${size.files} files, ${formatSize(size.bytes)}, are copied while it is in use${room}.`);
+    lines.push(`Copied while it is in use: ${amount(size.files, 'file')}, ${formatSize(size.bytes)}${room}.`);
   }
   if (stops.length > 0) {
     const names = stops.map((one) => `"${printableField(one)}"`).join(', ');
@@ -100,7 +100,7 @@ function describeReport(report: MigrationReport): string {
   const lines = [`"${printableField(name)}" is on ${kind}${way === 'back' ? ' again' : ''}.`];
   if (way === 'forth')
     lines.push(
-      `  Copied in ${passes + 1} passes: ${files} files, ${formatSize(bytes)}; then compared byte for byte.`,
+      `  Copied in ${passes + 1} passes: ${amount(files, 'file')}, ${formatSize(bytes)}; then compared byte for byte.`,
     );
   if (stopped.length > 0)
     lines.push(`  Stopped for ${formatDuration(stillMs)}: ${stopped.map(printableField).join(', ')}.`);
