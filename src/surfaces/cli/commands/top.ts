@@ -1,4 +1,5 @@
 import type { Rates, TopContainer, TopReport, TopVolume } from '../../../app/app.ts';
+import { formatLatency } from '../../../model/benchmark.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { parseDuration } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
@@ -54,7 +55,7 @@ function describe({ volumes, containers, pressure, notes, seconds }: TopReport):
       ...rateColumns<TopVolume>(({ how }) => (how === 'shared' ? '~' : '')),
       {
         title: 'LATENCY',
-        value: ({ latencyMs }) => (latencyMs === undefined ? '' : `${latencyMs.toFixed(1)}ms`),
+        value: ({ latencyMs }) => (latencyMs === undefined ? '' : formatLatency(latencyMs)),
         align: 'right',
       },
       { title: 'BUSY', value: ({ busy }) => percent(busy), align: 'right' },
