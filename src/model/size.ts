@@ -44,6 +44,18 @@ export function formatSize(bytes: number): string {
   return `${value.toFixed(1)} ${decimalUnits[unit]}`;
 }
 
+const wholeUnits = [
+  ['GiB', 2 ** 30],
+  ['MiB', 2 ** 20],
+  ['KiB', 2 ** 10],
+] as const;
+
+/** As people write what they ask for, where it is whole: `256 MiB`, `1 GiB`; else as `formatSize()`. */
+export function formatWholeSize(bytes: number): string {
+  const [unit, size] = wholeUnits.find(([, each]) => bytes > 0 && bytes % each === 0) ?? [];
+  return unit === undefined || size === undefined ? formatSize(bytes) : `${bytes / size} ${unit}`;
+}
+
 /** `1 table`, `2,000 rows`. */
 export function amount(count: number, singular: string, plural = `${singular}s`): string {
   return `${grouped(count)} ${count === 1 ? singular : plural}`;

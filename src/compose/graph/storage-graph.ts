@@ -1,6 +1,6 @@
 import { relative } from 'node:path';
 import { cleanPath, isWithin } from '../../model/clean-path.ts';
-import { formatSize } from '../../model/size.ts';
+import { formatWholeSize } from '../../model/size.ts';
 import type { ComposeProject, ComposeService } from '../compose-project.ts';
 import type { ComposeVolume } from '../compose-volume.ts';
 import type { ProjectFacts } from '../project-facts.ts';
@@ -161,7 +161,7 @@ function placeOfVolume(volume: ComposeVolume, project: ComposeProject, facts: Pr
 
 function placeOfMount({ mount }: ProjectMount, project: ComposeProject, facts: ProjectFacts): Place {
   if (mount.type === 'tmpfs') {
-    const size = mount.sizeBytes === undefined ? '' : `, at most ${binarySize(mount.sizeBytes)}`;
+    const size = mount.sizeBytes === undefined ? '' : `, at most ${formatWholeSize(mount.sizeBytes)}`;
     return { kind: 'memory', label: `memory${size}`, isMissing: false };
   }
   if (mount.type === 'bind') return folderPlace(mount.source, project, facts);
@@ -172,18 +172,6 @@ function placeOfMount({ mount }: ProjectMount, project: ComposeProject, facts: P
     isMissing: false,
   };
 }
-
-/** As it was written, where it is whole: `size: 1G` is 1 GiB. */
-function binarySize(bytes: number): string {
-  const [unit, size] = units.find(([, each]) => bytes > 0 && bytes % each === 0) ?? [];
-  return unit === undefined || size === undefined ? formatSize(bytes) : `${bytes / size} ${unit}`;
-}
-
-const units = [
-  ['GiB', 1024 ** 3],
-  ['MiB', 1024 ** 2],
-  ['KiB', 1024],
-] as const;
 
 /** Folders of the project are shown as they are written: `./config/app.yml`. */
 function folderPlace(path: string, { directory }: ComposeProject, { paths }: ProjectFacts): Place {

@@ -3,7 +3,7 @@ import { benchProfiles, formatLatency, measureFacts, type MeasureName } from '..
 import { formatAge } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
 import { printableField, quote } from '../../../model/quote.ts';
-import { amount, formatSize, grouped, parseSize } from '../../../model/size.ts';
+import { amount, formatSize, formatWholeSize, grouped, parseSize } from '../../../model/size.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 
@@ -73,7 +73,7 @@ function describeOne(benchmark: VolumeBenchmark): string {
   const { volume, driver, tool, sizeBytes, isDirect, measures, verdict, past, ddRate } = benchmark;
   const changes = new Map(past?.changes.map(({ name, percent }) => [name, percent]));
   const way = isDirect ? 'past the page cache' : 'through the page cache';
-  const head = `${printableField(volume)} (${printableField(driver)}), by ${printableField(tool)}, ${formatSize(sizeBytes)}, ${way}`;
+  const head = `${printableField(volume)} (${printableField(driver)}), by ${printableField(tool)}, ${formatWholeSize(sizeBytes)}, ${way}`;
   const table = formatTable(measures, [
     { title: 'TEST', value: ({ name }) => measureFacts[name].title },
     { title: 'RATE', value: ({ name, rate }) => formatRate(name, rate), align: 'right' },
