@@ -1,5 +1,6 @@
 import { writeDurably } from '../../../lib/durable-file.ts';
 import { knownError } from '../../../lib/known-error.ts';
+import { AppError, errnoOf } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
 import type { Session } from '../session.ts';
 
@@ -23,6 +24,8 @@ export async function runMetrics(session: Session, { output }: MetricsFlags): Pr
     // Readable for node_exporter, which runs as another user.
     await writeDurably(output, text, { mode: 0o644 });
   } catch (error) {
+    if (errnoOf(error) === 'ENOENT')
+      throw new AppError('not-found', `The folder of ${quote(output)} does not exist`, { cause: error });
     throw knownError(error, `Cannot write ${quote(output)}`);
   }
 }
