@@ -180,6 +180,8 @@ test('promtool finds nothing wrong with the metrics, served or printed', async (
   startDaemon(cli, port);
   await expect.poll(() => scrape(port), { timeout: 120_000 }).toContain('volume="pg"');
   const written = readFileSync(file, 'utf8');
+  expect(written).toMatch(/^holdfast_look_timestamp_seconds \d/m);
+  expect(written).toMatch(/^holdfast_policy_next_due_timestamp_seconds\{action="backup".*volume="pg"/m);
   for (const text of [written, await scrape(port)]) {
     for (const word of ['_expected_interval_', '_last_success_', '_last_verified_', '_grade', '_protected'])
       expect(text).toContain(word);
