@@ -28,7 +28,7 @@ test.each<[Partial<ExplainedMount>, string, string]>([
   [
     { ...path, kind: 'folder', name: '/srv/x', where: '/srv/x', writers: [], isMissing: true },
     '"/var/lib/postgresql/data" in "postgres" is the folder "/srv/x" of this machine (not there yet); no service may write to it; it survives "down" and "down -v".',
-    '« /var/lib/postgresql/data » dans « postgres » est le dossier « /srv/x » de cette machine (encore absent) ; aucun service ne peut y écrire ; les données survivent à « down » et à « down -v ».',
+    '« /var/lib/postgresql/data » dans « postgres » est le dossier « /srv/x » de cette machine (pas encore créé) ; aucun service ne peut y écrire ; les données survivent à « down » et à « down -v ».',
   ],
   [
     {

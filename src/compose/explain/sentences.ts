@@ -102,7 +102,7 @@ function french(mount: ExplainedMount): Parts {
   };
   return {
     what: `${cited(mount.target)} dans ${cited(mount.service)} est ${kinds[kind]}`,
-    where: places[place] + (mount.isMissing ? ' (encore absent)' : ''),
+    where: places[place] + (mount.isMissing ? ' (pas encore créé)' : ''),
     writers: frenchWriters(mount.writers),
     life: frenchLife(mount),
     protection: frenchProtection(mount),
