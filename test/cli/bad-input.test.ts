@@ -397,3 +397,16 @@ test('a server that takes the connection and closes it is named, and the command
   });
   await cli.run('volume', 'rm', 'far', '--permanent');
 });
+
+test('a file of variables for Compose sets no options of Node.js, and a missing one is named', async () => {
+  const shop = cli.mkdir('shop');
+  writeFileSync(join(shop, 'compose.yaml'), 'services: { web: { image: busybox } }\n');
+  const option = '--import=data:text/javascript,process.exit(77)';
+  writeFileSync(join(shop, 'prod.env'), `NODE_OPTIONS=${option}\n`);
+  const check = ['compose', 'check', '--env-file'];
+  expect((await cli.attempt([...check, 'prod.env'], { cwd: shop })).exit).toBe(0);
+  expectRefusal(await cli.attempt([...check, 'missing.env'], { cwd: shop }), {
+    exit: 4,
+    message: /Cannot read ".*missing.env": it does not exist/,
+  });
+});
