@@ -93,9 +93,10 @@ export function layOut(graph: StorageGraph): Layout {
   return place(graph, columns, links);
 }
 
+/** The first text is bold. In DejaVu Sans, the widest of the fonts, few texts take more for a character than this. */
 function item(id: string, texts: readonly string[], height: number): Item {
-  const widestText = Math.max(...texts.map((text) => textWidth(shortened(text))));
-  return { id, height, width: Math.max(leastWidth, Math.ceil(widestText * 7.7) + 30), isSlot: false };
+  const widths = texts.map((text, index) => textWidth(shortened(text)) * (index === 0 ? 9.2 : 7.7));
+  return { id, height, width: Math.max(leastWidth, Math.ceil(Math.max(...widths)) + 30), isSlot: false };
 }
 
 function headOf(image: string | undefined): number {
