@@ -4,6 +4,7 @@ import type { JobOptions } from '../../activity/index.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { isWithin } from '../../model/clean-path.ts';
 import { AppError, type ErrorCode } from '../../model/errors.ts';
+import { severities } from '../../model/finding.ts';
 import { quote } from '../../model/quote.ts';
 import type { Volume } from '../../model/volume.ts';
 import { fromText, toText } from '../../model/byte-string.ts';
@@ -133,7 +134,7 @@ export function openDoctor(parts: DoctorParts): Doctor {
           volumes: patients.volumes.length,
           mounts: patients.mounts.length,
         },
-        findings: diagnoses.flatMap(({ findings }) => findings),
+        findings: diagnoses.flatMap(({ findings }) => findings).toSorted(worstFirst),
         notLookedAt: diagnoses.flatMap(({ notLookedAt }) => notLookedAt),
       };
     },
@@ -298,6 +299,10 @@ function doesAnswer(
       other.hostPath !== undefined &&
       answers.get(other.hostPath)?.kind === 'silent',
   );
+}
+
+function worstFirst(a: DoctorFinding, b: DoctorFinding): number {
+  return severities.indexOf(a.severity) - severities.indexOf(b.severity);
 }
 
 function reportAsJson(

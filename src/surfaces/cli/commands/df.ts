@@ -28,7 +28,7 @@ export async function runDf(session: Session, flags: DfFlags, names: readonly st
     json: () => usage.asJson.df({ ...report, volumes }),
     text: () =>
       volumes.length === 0 ? 'There are no volumes.' : describe({ ...report, volumes }, new Date()),
-    quiet: () => volumes.map(({ bytes }) => (bytes === undefined ? '' : String(bytes))),
+    quiet: () => volumes.map(({ name }) => name),
   });
   if (volumes.length === 0) await noteNoEngine(session);
   else if (!report.isCurrent && !refresh)
