@@ -233,6 +233,40 @@ describe('what is as it should be', () => {
     expect(report.notes.join()).toContain('silences HF-S001 until 2026-06-30');
   });
 
+  test('the file of one project silences nothing of another when the whole host is asked for', async () => {
+    await using world = await auditedWorld();
+    const user = (stack: string): Partial<Container> & { readonly name: string } => ({
+      name: `${stack}-web-1`,
+      stack,
+      service: 'web',
+      labels: compose(stack, 'web', {
+        'com.docker.compose.project.config_files': join(world.folder, stack, 'compose.yaml'),
+        'com.docker.compose.project.working_dir': join(world.folder, stack),
+      }),
+      mounts: [{ type: 'bind', source: '/run/docker.sock', destination: '/s', readOnly: false }],
+    });
+    await using host = await auditedWorld({
+      containers: [user('one'), user('two')],
+      volumes: [
+        { name: 'one_v', stack: 'one' },
+        { name: 'two_v', stack: 'two' },
+      ],
+      places: [{ name: 'one_v' }, { name: 'two_v' }],
+    });
+    for (const stack of ['one', 'two'])
+      await world.write(`${stack}/compose.yaml`, socket.replace('name: app', `name: ${stack}`));
+    await world.write(
+      'one/.holdfast-audit.yaml',
+      'ignore: [{ rule: HF-S001, reason: x }, { rule: HF-B001, reason: x }]\n',
+    );
+    const { findings, suppressed } = await host.run({ target: undefined });
+    const told = ({ id, message }: { readonly id: string; readonly message: string }) =>
+      `${id} ${message.match(/one|two|web/)?.[0]}`;
+    expect(findings.map(told)).toEqual(['HF-B001 two', 'HF-S001 web']);
+    expect(findings[1]?.position?.file).toBe(join(world.folder, 'two/compose.yaml'));
+    expect(suppressed.map(told)).toEqual(['HF-B001 one', 'HF-S001 web']);
+  });
+
   test.each([
     ['ignore: { rule: HF-S001 }', '"ignore" must be a list'],
     ['ignore: [{ rule: HF-S001 }]', '"reason" must say why'],

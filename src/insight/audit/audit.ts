@@ -12,6 +12,7 @@ import { gatherView } from './gather-view.ts';
 import { readSmallFile } from './read-small-file.ts';
 import { rules } from './rules.ts';
 import {
+  coverageOf,
   parseSuppressions,
   spentSuppressions,
   type SuppressionFile,
@@ -62,17 +63,23 @@ function withoutSuppressed(
 
 /** Those that were named must be there; those of projects may be. */
 async function loadSuppressions(
-  { projects }: AuditView,
-  { suppressionFiles = [], directory }: AuditRequest,
+  view: AuditView,
+  { suppressionFiles = [], directory, target }: AuditRequest,
 ): Promise<SuppressionFile[]> {
-  const named = suppressionFiles.map((file) => path.resolve(directory, file));
-  const folders = projects.map(({ project }) => path.join(project.directory, suppressionFileName));
   const files: SuppressionFile[] = [];
-  for (const file of new Set([...named, ...folders])) {
+  for (const file of new Set(suppressionFiles.map((name) => path.resolve(directory, name)))) {
     const content = await readSmallFile(file);
-    if (content !== undefined) files.push(parseSuppressions(content, file));
-    else if (named.includes(file))
+    if (content === undefined)
       throw new AppError('not-found', `Cannot read the suppressions ${quote(file)}: there is no such file`);
+    files.push(parseSuppressions(content, file));
+  }
+  for (const { project } of view.projects) {
+    const file = path.join(project.directory, suppressionFileName);
+    if (files.some((other) => other.file === file && other.covers === undefined)) continue;
+    const content = await readSmallFile(file);
+    if (content === undefined) continue;
+    const parsed = parseSuppressions(content, file);
+    files.push(target === undefined ? { ...parsed, covers: coverageOf(view, project.name) } : parsed);
   }
   return files;
 }

@@ -2,6 +2,7 @@ import { parse } from 'yaml';
 import { AppError, errorMessage } from '../../model/errors.ts';
 import { compileGlob, type Glob, matchesGlob } from '../../model/glob.ts';
 import { quote } from '../../model/quote.ts';
+import type { AuditView } from './audit-view.ts';
 import type { Alarm, Rule } from './rule.ts';
 
 /** Why a finding does not count. */
@@ -16,6 +17,8 @@ export interface Suppression {
 export interface SuppressionFile {
   readonly file: string;
   readonly entries: readonly SuppressionEntry[];
+  /** False for an alarm of which the file has no say; a file without it has a say of all. */
+  readonly covers?: (alarm: Alarm) => boolean;
 }
 
 interface SuppressionEntry {
@@ -78,6 +81,24 @@ function unusable(where: string, problem: string): AppError {
   });
 }
 
+/**
+ * What the file in a project's folder has a say of when the whole host is asked for: services of the project, its
+ * volumes and what it mounts, unless another stack made the volume. Repositories belong to the host. Pure.
+ */
+export function coverageOf({ services, volumes }: AuditView, stack: string): (alarm: Alarm) => boolean {
+  const own = services.filter((service) => service.stack === stack);
+  const ownKeys = new Set(own.map(({ key }) => key));
+  const mounted = new Set(own.flatMap(({ mounts }) => mounts.map(({ source }) => source)));
+  const owners = new Map(volumes.map((volume) => [volume.name, volume.stack]));
+  return ({ subject: { kind, name }, key, place }) => {
+    const isPlacedHere = place.project?.project.name === stack;
+    if (kind === 'repository') return false;
+    const owner = owners.get(name);
+    if (kind === 'volume') return owner === undefined ? isPlacedHere || mounted.has(name) : owner === stack;
+    return isPlacedHere || ownKeys.has(key.split(' ')[0] ?? '') || (kind === 'path' && mounted.has(name));
+  };
+}
+
 /** Why an alarm does not count, or undefined when it does. Pure. */
 export function suppressionOf(
   rule: Pick<Rule, 'id'>,
@@ -103,11 +124,13 @@ function besideLine({ id }: Pick<Rule, 'id'>, { place: { project, path } }: Alar
 
 function inFiles(
   { id }: Pick<Rule, 'id'>,
-  { subject }: Alarm,
+  alarm: Alarm,
   files: readonly SuppressionFile[],
   today: string,
 ): Suppression | undefined {
+  const { subject } = alarm;
   const entry = files
+    .filter(({ covers }) => covers?.(alarm) !== false)
     .flatMap(({ entries }) => entries)
     .find(
       ({ rule, subject: pattern, until }) =>
