@@ -1,4 +1,3 @@
-import { quote } from '../model/quote.ts';
 import type { LoadLimits } from './load-limits.ts';
 
 /** What a variable is; undefined when it is not set. */
@@ -46,7 +45,7 @@ export function fillIn(text: string, options: FillInOptions, depth = 0): string 
     else if (name !== undefined) add(valueOf(name, options));
     else {
       const end = braced === undefined || after === undefined ? -1 : closingBrace(text, at);
-      if (end === -1) throw invalid(text);
+      if (end === -1) throw invalid();
       add(choose(braced ?? '', { operator: after ?? '', rest: text.slice(from, end), depth }, options));
       from = end + 1;
     }
@@ -97,9 +96,7 @@ function choose(name: string, { operator, rest, depth }: Choice, options: FillIn
   throw new CannotFillIn(`required variable ${name} is missing a value${reason}`);
 }
 
-function invalid(text: string): CannotFillIn {
-  const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text;
-  return new CannotFillIn(
-    `invalid interpolation format: ${quote(shown)}. You may need to escape any $ with another $`,
-  );
+/** Without the text: a password that holds a dollar is what this is about as a rule, and messages end up in logs. */
+function invalid(): CannotFillIn {
+  return new CannotFillIn('invalid interpolation format. You may need to escape any $ with another $');
 }

@@ -224,3 +224,15 @@ test('no file at all is "not-found", and a named one that is missing too', async
   });
   await expect(load({}, { files: ['gone.yaml'] })).rejects.toMatchObject({ code: 'not-found' });
 });
+
+test('a password that cannot be filled in is not in the message, nor is one of an env_file', async () => {
+  const { problems } = await load({
+    'compose.yaml':
+      'services:\n  db:\n    image: x\n    env_file: db.env\n    environment:\n      PASSWORD: "in${the!file"\n',
+    'db.env': 'TOKEN=in${another!file\n',
+  });
+  expect(problems.map(({ message }) => message.replaceAll(folder, ''))).toEqual([
+    'error while interpolating services.db.environment.PASSWORD: invalid interpolation format. You may need to escape any $ with another $',
+    'env file: /db.env:1:1: invalid interpolation format. You may need to escape any $ with another $',
+  ]);
+});
