@@ -47,3 +47,12 @@ test('a label named like a property of JavaScript’s objects is not found where
     'label "toString" is not set, but "x" was asked for',
   ]);
 });
+
+test('an option that is a password is not shown', () => {
+  expect(
+    differences({ options: { ...volume.options, Password: 'new' }, labels: { 'api-token': 't' } }),
+  ).toEqual([
+    'option "Password" is not set, but *** was asked for',
+    'label "api-token" is not set, but *** was asked for',
+  ]);
+});

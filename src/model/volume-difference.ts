@@ -18,12 +18,14 @@ export function volumeDifferences(spec: VolumeSpec, volume: Volume): string[] {
     options.length === 0 ? [] : Object.keys(volume.options).filter((key) => !options.includes(key));
   for (const key of [...options, ...unasked]) {
     addDifference(lines, `option ${quote(key)}`, {
+      isSecret: secretName.test(key),
       found: own(volume.options, key),
       asked: own(spec.options, key),
     });
   }
   for (const key of Object.keys(spec.labels)) {
     addDifference(lines, `label ${quote(key)}`, {
+      isSecret: secretName.test(key),
       found: own(volume.labels, key),
       asked: own(spec.labels, key),
     });
@@ -31,20 +33,25 @@ export function volumeDifferences(spec: VolumeSpec, volume: Volume): string[] {
   return lines;
 }
 
+/** Options of drivers that are a password as a whole (`password: p`). */
+const secretName = /(?:pass(?:word|wd|phrase)?|secret|token)\d?$/i;
+
 interface Values {
+  readonly isSecret: boolean;
   readonly found: string | undefined;
   readonly asked: string | undefined;
 }
 
-function addDifference(lines: string[], subject: string, { found, asked }: Values): void {
+function addDifference(lines: string[], subject: string, { isSecret, found, asked }: Values): void {
   if (found === asked) return;
+  const shown = (value: string): string => (isSecret ? '***' : withoutPasswords(value));
   if (found === undefined) lines.push(`${subject} is not set, but ${shown(asked ?? '')} was asked for`);
   else if (asked === undefined) lines.push(`${subject} is ${shown(found)}, but was not asked for`);
   else lines.push(`${subject} is ${shown(found)}, not ${shown(asked)}`);
 }
 
 /** Mount options carry passwords (`o=username=u,password=p`), and messages end up in logs. */
-function shown(value: string): string {
+function withoutPasswords(value: string): string {
   return quote(value.replace(/(^|,)((?:password|pass)\d?=)[^,]*/gi, '$1$2***'));
 }
 
