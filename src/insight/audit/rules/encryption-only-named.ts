@@ -16,12 +16,14 @@ export const encryptionOnlyNamed: Rule = {
         /^(?:encrypt|encrypted|encryption|luks|crypt|crypto)(?:=|$)/i.test(one),
       );
       if (word === undefined) continue;
+      // What follows may be a passphrase.
+      const [option = ''] = word.split('=');
       yield {
         subject: { kind: 'volume', name },
         key: name,
-        message: `The volume ${quote(name)} asks for ${quote(word)}, which encrypts nothing`,
+        message: `The volume ${quote(name)} asks for ${quote(option)}, which encrypts nothing`,
         evidence: [
-          `Its options are type=${options['type'] ?? ''}, o=${word}, device=${options['device'] ?? ''}.`,
+          `Its options are type=${options['type'] ?? ''}, o=${option}, device=${options['device'] ?? ''}.`,
         ],
         remedy:
           'Name an opened LUKS device ("/dev/mapper/…"), or let Holdfast keep the volume on its luks or gocryptfs driver',
