@@ -16,7 +16,7 @@ import {
   type PlacedMap,
   withField,
 } from './placed.ts';
-import { isUnreadable, type ProjectFiles } from './project-files.ts';
+import { isUnusable, type ProjectFiles } from './project-files.ts';
 import { isRemote, pathFrom, resolvePaths } from './resolve-paths.ts';
 
 /** Longer chains are made to hurt. */
@@ -93,7 +93,7 @@ async function extend(
         files,
       );
     } catch (error) {
-      if (!isUnreadable(error)) throw error;
+      if (!isUnusable(error)) throw error;
       return refuse(`cannot extend service ${quote(name)}: ${errorMessage(error)}`, from.at);
     }
   }

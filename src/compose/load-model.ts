@@ -17,7 +17,7 @@ import {
   scalarAt,
   withField,
 } from './placed.ts';
-import { isUnreadable, type ProjectFiles } from './project-files.ts';
+import { isUnreadable, isUnusable, type ProjectFiles } from './project-files.ts';
 import { readEnvFile } from './read-env-file.ts';
 import { isRemote, pathFrom, resolvePaths } from './resolve-paths.ts';
 
@@ -86,7 +86,7 @@ async function includeAll(model: PlacedMap, { scope, files, includedBy }: Includ
       const inner = await scopeOfInclude(entry, { paths, scope, files });
       whole = imported(whole, await loadModel(paths, inner, files, includedBy), files);
     } catch (error) {
-      if (!isUnreadable(error)) throw error;
+      if (!isUnusable(error)) throw error;
       refuse(errorMessage(error));
     }
   }
@@ -103,6 +103,8 @@ interface IncludedPaths {
 async function scopeOfInclude(entry: Placed, { paths, scope, files }: IncludedPaths): Promise<ModelScope> {
   const [folder] = textsOf(fieldOf(entry, 'project_directory'));
   const directory = folder === undefined || folder === '' ? dirname(paths[0] ?? '') : pathFrom(folder, scope);
+  // No variable is looked up.
+  if (!scope.interpolate) return { ...scope, directory };
   const named = textsOf(fieldOf(entry, 'env_file')).map((file) => pathFrom(file, scope));
   const values = await readVariables(named, { directory, lookup: scope.lookup, files });
   return { ...scope, directory, lookup: (name) => scope.lookup(name) ?? values.get(name) };

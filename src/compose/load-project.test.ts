@@ -236,3 +236,16 @@ test('a password that cannot be filled in is not in the message, nor is one of a
     'env file: /db.env:1:1: invalid interpolation format. You may need to escape any $ with another $',
   ]);
 });
+
+test('a broken file that is included or extended is a problem, and the rest is told', async () => {
+  const { problems, services } = await load({
+    'compose.yaml':
+      'include: [inner.yaml]\nservices:\n  a: { image: x }\n  b: { image: y, extends: { file: inner.yaml, service: c } }\n',
+    'inner.yaml': 'services: { c: [}\n',
+  });
+  expect([...services.keys()]).toEqual(['a', 'b']);
+  expect(problems.map(({ kind, message, position }) => `${kind} ${position.line} ${message}`)).toEqual([
+    expect.stringMatching(/^error 4 cannot extend service "b": .*inner\.yaml:1:17: /),
+    expect.stringMatching(/^error 1 .*inner\.yaml:1:17: /),
+  ]);
+});

@@ -30,7 +30,7 @@ import { extensionsOf, readService } from './service-fields.ts';
 
 /**
  * Reads a project. Throws `not-found` when there is no Compose file, `usage` for YAML that is broken (with
- * `FILE:LINE:COLUMN` at the start of the message), for too much of anything, and for a project without a valid
+ * `FILE:LINE:COLUMN` at the start of the message) in a file that is not merely included or extended, for too much of anything, and for a project without a valid
  * name, `denied` or `failed` for a file named by the caller that cannot be read. All else that Compose refuses
  * is in `problems`. Starts no program, fetches nothing, and reads regular files only, each of a mebibyte at
  * most.

@@ -122,8 +122,16 @@ export function formatPosition({ file, line, column }: Position): string {
   return `${file}:${line}:${column}`;
 }
 
+/** A file that tells nothing, as far as it is one of several. */
+class BrokenFile extends AppError {}
+
 export function broken(position: Position, reason: string): AppError {
-  return new AppError('usage', `${formatPosition(position)}: ${reason}`);
+  return new BrokenFile('usage', `${formatPosition(position)}: ${reason}`);
+}
+
+/** True for what `broken` has made: one file is at fault, and not the whole project too much. */
+export function isBroken(error: unknown): boolean {
+  return error instanceof BrokenFile;
 }
 
 interface DocumentReading {

@@ -6,7 +6,7 @@ import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { ComposeComment, ComposePath, ComposeProblem } from './compose-project.ts';
 import { type LoadLimits, mostFileBytes } from './load-limits.ts';
-import { parseYaml, type YamlFile } from './parse-yaml.ts';
+import { isBroken, parseYaml, type YamlFile } from './parse-yaml.ts';
 
 /** The files of one load: each is opened and parsed once. */
 export class ProjectFiles {
@@ -111,6 +111,11 @@ function asAppError(error: unknown, path: string): unknown {
   if (code === 'EACCES' || code === 'EPERM')
     return new AppError('denied', `Cannot read ${quote(path)}: permission denied`, options);
   return new AppError('failed', `Cannot read ${quote(path)}: ${code}`, options);
+}
+
+/** A file that is included or extended and cannot be used: the rest of the project can still be told. */
+export function isUnusable(error: unknown): boolean {
+  return isUnreadable(error) || isBroken(error);
 }
 
 /** A file that is not there or no file: Compose says so, and the rest of the project can still be told. */

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { isScalar } from 'yaml';
-import { formatPosition, loadProject } from '../../compose/index.ts';
+import { type ComposeProject, formatPosition, loadProject } from '../../compose/index.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Hook } from '../../model/hook.ts';
 import {
@@ -184,9 +184,22 @@ async function readComposeFile(file: string, projectDirectory: string | undefine
     stack: read([], project.raw) ?? noComposeSetting,
     services: below('services'),
     volumes: below('volumes'),
-    warnings: [],
+    warnings: brokenFiles(project),
   };
 }
+
+/** Files that are included or extended and broken: what they say of backups is not known. */
+function brokenFiles({ problems }: ComposeProject): string[] {
+  return problems
+    .filter(
+      ({ path, message }) =>
+        path.includes(path[0] === 'include' ? 'include' : 'extends') && place.test(message),
+    )
+    .map(({ message }) => message);
+}
+
+/** `FILE:LINE:COLUMN: `, which stands before what is wrong in a file. */
+const place = /\/.*:\d+:\d+: /s;
 
 /** The weaker layer supplies what the stronger does not set. */
 export function layeredSetting(stronger: ComposeSetting, weaker: ComposeSetting): ComposeSetting {

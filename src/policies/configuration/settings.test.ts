@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -127,6 +127,27 @@ services:
 `);
     expect(services.get('db')?.settings.consistency).toBe('stop');
     expect(volumes.get('kept')?.backup).toBe(true);
+  });
+
+  test.each(['include: [inner.yaml]', 'services: { a: { extends: { file: inner.yaml, service: b } } }'])(
+    'counts beside %j of a broken file, which is told',
+    async (line) => {
+      writeFileSync(join(folder, 'inner.yaml'), 'services: { b: [}\n');
+      const { stack, volumes, warnings } = await settingsOf(
+        `${line}\nx-holdfast: { policy: databases }\nvolumes: { cache: { x-holdfast: { backup: false } } }\n`,
+      );
+      expect(stack.policies).toEqual(['databases']);
+      expect(volumes.get('cache')?.backup).toBe(false);
+      expect(warnings).toEqual([expect.stringContaining('/inner.yaml:1:')]);
+    },
+  );
+
+  test('counts where an included folder has a broken ".env"', async () => {
+    mkdirSync(join(folder, 'sub'));
+    writeFileSync(join(folder, 'sub/.env'), 'A B\n');
+    writeFileSync(join(folder, 'sub/c.yaml'), 'volumes: { v: { x-holdfast: { backup: false } } }\n');
+    const { stack, volumes } = await settingsOf('include: [sub/c.yaml]\nx-holdfast: { policy: p }\n');
+    expect([stack.policies, volumes.get('v')?.backup]).toEqual([['p'], false]);
   });
 
   test('keeps the dollars of a hook', async () => {
