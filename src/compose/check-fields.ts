@@ -1,6 +1,7 @@
 import { quote } from '../model/quote.ts';
 import type { Report } from './check-project.ts';
-import { entriesOf, fieldOf, type Placed, type PlacedMap, plainOf } from './placed.ts';
+import { checkValues } from './check-values.ts';
+import { entriesOf, fieldOf, isPlacedText, type Placed, type PlacedMap, plainOf } from './placed.ts';
 
 /** What Compose's schema refuses of a merged model in the long syntax: unknown keys, and values of another kind. */
 export function checkFields(model: PlacedMap, report: Report): void {
@@ -9,8 +10,7 @@ export function checkFields(model: PlacedMap, report: Report): void {
       report(`Additional property ${key} is not allowed`, [key]);
   for (const section of ['services', 'volumes', 'networks', 'configs', 'secrets']) {
     const value = fieldOf(model, section);
-    if (value !== undefined && value.kind !== 'map' && plainOf(value) !== null)
-      report(`${section} must be a mapping`, [section]);
+    if (value !== undefined && value.kind !== 'map') report(`${section} must be a mapping`, [section]);
     for (const [name] of entriesOf(value))
       if (!/^[a-zA-Z0-9._-]+$/.test(name))
         report(`${section}: the name ${quote(name)} is not allowed`, [section, name]);
@@ -20,8 +20,10 @@ export function checkFields(model: PlacedMap, report: Report): void {
     else for (const [key, entry] of value.entries) checkField(name, key, { value: entry.value, report });
   }
   const written = fieldOf(model, 'name');
-  if (written?.kind === 'scalar' && !/^[a-z0-9][a-z0-9_-]*$/.test(String(written.value)))
-    report("name Does not match pattern '^[a-z0-9][a-z0-9_-]*$'", ['name']);
+  // Compose makes a valid name of any text.
+  if (written !== undefined && !isPlacedText(written)) report('name must be a string', ['name']);
+  if (model.entries.size === 0) report('empty compose file', []);
+  checkValues(model, report);
 }
 
 const topKeys = [

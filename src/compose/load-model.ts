@@ -59,6 +59,7 @@ async function includeAll(model: PlacedMap, { scope, files, includedBy }: Includ
   const list = fieldOf(model, 'include');
   if (list === undefined) return model;
   let whole = withField(model, 'include', undefined);
+  if (list.kind === 'scalar' && list.value === null) return whole;
   if (list.kind !== 'list') {
     files.report('error', 'include must be a list', ['include'], list.at);
     return whole;

@@ -249,3 +249,17 @@ test('a broken file that is included or extended is a problem, and the rest is t
     expect.stringMatching(/^error 1 .*inner\.yaml:1:17: /),
   ]);
 });
+
+test('what Compose refuses below the fields of a service is a problem; a name is made a valid one', async () => {
+  const { name, problems } = await load({
+    'compose.yaml':
+      'name: My App\nservices:\n  a: { image: x, ports: ["99999:80"], build: { contxt: . }, healthcheck: { interval: 5 } }\nvolumes:\n',
+  });
+  expect(name).toBe('myapp');
+  expect(problems.map(({ message }) => message)).toEqual([
+    'volumes must be a mapping',
+    'services.a.ports.0: Invalid hostPort: "99999"',
+    'services.a.build Additional property contxt is not allowed',
+    'services.a.healthcheck.interval: must be a string',
+  ]);
+});

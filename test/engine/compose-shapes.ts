@@ -563,6 +563,29 @@ services: { a: { logging: { driver: syslog }, ulimits: { nproc: 7 }, sysctls: { 
 `,
     },
   },
+  'a name that is made a valid one': {
+    files: { 'compose.yaml': 'name: My App\ninclude:\nservices: { a: { image: a } }\n' },
+  },
+  'all kinds of ports, durations and sizes': {
+    files: {
+      'compose.yaml': yaml`
+services:
+  a:
+    image: a
+    ports: [80, '127.0.0.1::81', '[::1]:82:82/udp', '8000-8010:83', '8020-8021:84-85', ':86', '3000-3005']
+    healthcheck: { test: a, interval: 1.5s, timeout: '0', start_interval: 500ms, retries: 3, x-a: 1 }
+    mem_limit: 1.5G
+    mem_reservation: 5 MB
+    memswap_limit: -1
+    shm_size: 1073741824
+    extra_hosts: ['a:::1', 'host=host-gateway']
+    devices: ['/dev/b:/c:rw', 'vendor.com/class=x']
+    deploy: { restart_policy: { delay: 5s, window: 2m }, update_config: { order: start-first } }
+    networks: { default: { aliases: [b] } }
+    ulimits: { memlock: -1, nofile: { soft: 1, hard: 2 } }
+`,
+    },
+  },
   'names beyond ASCII and odd keys': {
     files: {
       'compose.yaml': yaml`
@@ -737,5 +760,45 @@ export const badShapes: Readonly<
     files: { 'compose.yaml': 'services:\n  a: { image: a, user: 1000 }\n' },
     says: /services\.a\.user must be a string/,
     at: 'compose.yaml:2:18',
+  },
+  'an unknown key below a field': {
+    files: { 'compose.yaml': 'services:\n  a: { image: a, healthcheck: { tests: [CMD, a] } }\n' },
+    says: /healthcheck Additional property tests is not allowed/,
+    at: 'compose.yaml:2:33',
+  },
+  'a duration without a unit': {
+    files: { 'compose.yaml': 'services:\n  a: { image: a, stop_grace_period: "10" }\n' },
+    says: /stop_grace_period: invalid duration: "10"/,
+    at: 'compose.yaml:2:18',
+  },
+  'a size that is none': {
+    files: { 'compose.yaml': 'services:\n  a: { image: a, mem_limit: 5zz }\n' },
+    says: /mem_limit: invalid size: "5zz"/,
+    at: 'compose.yaml:2:18',
+  },
+  'a port that is none': {
+    files: { 'compose.yaml': 'services:\n  a: { image: a, ports: ["80:80", "localhost:80:80"] }\n' },
+    says: /Invalid ip address: "localhost"/,
+    at: 'compose.yaml:2:35',
+  },
+  'ranges of ports that differ': {
+    files: { 'compose.yaml': 'services:\n  a: { image: a, ports: ["8000-8001:80-85"] }\n' },
+    says: /Invalid ranges specified for container and host Ports/,
+    at: 'compose.yaml:2:26',
+  },
+  'a flag in a command': {
+    files: { 'compose.yaml': 'services:\n  a: { image: a, command: [a, true] }\n' },
+    says: /services\.a\.command\.1 must be a string/,
+    at: 'compose.yaml:2:31',
+  },
+  'a section without content': {
+    files: { 'compose.yaml': 'services: { a: { image: a } }\nvolumes:\n' },
+    says: /volumes must be a mapping/,
+    at: 'compose.yaml:2:1',
+  },
+  'a file without content': {
+    files: { 'compose.yaml': '# nothing\n' },
+    says: /empty compose file/,
+    at: 'compose.yaml:1:1',
   },
 };
