@@ -305,6 +305,22 @@ describe('what is as it should be', () => {
     expect((await world.run({ baseline })).findings).toEqual([]);
   });
 
+  test('counts for one secret of a command line, and not for the next', async () => {
+    const withCommand = (words: string): string =>
+      `name: app\nservices:\n  web:\n    image: x\n    command: [run, ${words}]\n`;
+    await using world = await auditedWorld({
+      hasEngine: false,
+      files: { 'compose.yaml': withCommand('--password=hunter2') },
+    });
+    await world.run({ baseline: 'audit.json' });
+    await world.write('compose.yaml', withCommand('--password=hunter2, --api-token, hunter3'));
+    const { findings, known } = await world.run({ baseline: 'audit.json' });
+    expect(findings.map(({ id, evidence }) => `${id} ${evidence.join()}`)).toEqual([
+      expect.stringMatching(/^HF-S006 The option "--api-token" has it/),
+    ]);
+    expect(known).toHaveLength(1);
+  });
+
   test('refuses a baseline that is none', async () => {
     await using world = await auditedWorld({
       hasEngine: false,

@@ -207,6 +207,7 @@ const cases: readonly Case[] = [
       ),
       'a label': service('{ image: x, labels: { app.api_key: hunter2 } }'),
       'the command line': service("{ image: x, command: ['serve', '--password=hunter2'] }"),
+      'the password of Redis': service("{ image: x, command: 'redis-server --requirepass hunter2' }"),
       'the options of a volume': withVolume(
         'image: x',
         "{ type: cifs, o: 'username=a,password=hunter2', device: '//nas/x' }",

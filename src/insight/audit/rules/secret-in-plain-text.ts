@@ -60,27 +60,29 @@ function* inLabels({ subject, key, labels, place }: AuditedService): Generator<A
 }
 
 function* inCommand({ subject, key, command, place }: AuditedService): Generator<Alarm> {
-  const found = command.findIndex((word, index) => {
-    const [flag = '', value = command[index + 1] ?? ''] = word.split(/=(.*)/s);
-    return (
-      (/^--?[a-z][\w-]*$/i.test(flag) && holdsSecret(flag.replace(/^-+/, ''), value)) ||
-      hasPasswordInUrl(word)
-    );
-  });
-  if (found === -1) return;
   const at = place.project === undefined ? place : below(place, 'command');
-  const value = command[found]?.split(/=(.*)/s)[1] ?? command[found + 1] ?? '';
-  if (at.position !== undefined && !isWrittenThere(at, value)) return;
-  yield {
-    subject,
-    key: `${key} command`,
-    message: `${quote(subject.name)} has a secret in its command line`,
-    evidence: [
-      `The option ${quote(command[found]?.split('=')[0]?.replace(/:\/\/.*/, '://…') ?? '')} has it: every user of the machine can read the command lines of processes.`,
-    ],
-    remedy,
-    place: at,
-  };
+  let told = -1;
+  for (const [index, word] of command.entries()) {
+    // It was told as the value of the option before it.
+    if (index === told) continue;
+    const [flag = '', own] = word.split(/=(.*)/s);
+    const value = own ?? command[index + 1] ?? '';
+    const isOption = /^--?[a-z][\w-]*$/i.test(flag) && holdsSecret(flag.replace(/^-+/, ''), value);
+    if (!isOption && !hasPasswordInUrl(word)) continue;
+    if (isOption && own === undefined) told = index + 1;
+    if (at.position !== undefined && !isWrittenThere(at, isOption ? value : word)) continue;
+    const option = flag.replace(/:\/\/.*/s, '://…');
+    yield {
+      subject,
+      key: `${key} command ${option}`,
+      message: `${quote(subject.name)} has a secret in its command line`,
+      evidence: [
+        `The option ${quote(option)} has it: every user of the machine can read the command lines of processes.`,
+      ],
+      remedy,
+      place: at,
+    };
+  }
 }
 
 function* inOptions({ volumes }: AuditView): Generator<Alarm> {
