@@ -265,6 +265,11 @@ describe('what is as it should be', () => {
     expect(findings.map(told)).toEqual(['HF-B001 two', 'HF-S001 web']);
     expect(findings[1]?.position?.file).toBe(join(world.folder, 'two/compose.yaml'));
     expect(suppressed.map(told)).toEqual(['HF-B001 one', 'HF-S001 web']);
+    // Nor does a broken one keep the others from being looked at.
+    await world.write('one/.holdfast-audit.yaml', 'ignore: [\n');
+    const report = await host.run({ target: undefined });
+    expect(report.findings).toHaveLength(4);
+    expect(report.notes).toEqual([expect.stringContaining('one/.holdfast-audit.yaml" cannot be used')]);
   });
 
   test.each([

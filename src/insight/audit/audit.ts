@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { writeDurably } from '../../lib/durable-file.ts';
 import { knownError } from '../../lib/known-error.ts';
-import { AppError } from '../../model/errors.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { AuditRequest, AuditSources } from './audit-request.ts';
 import type { AuditReport } from './audit-report.ts';
@@ -23,7 +23,7 @@ import {
 /** Looks at a stack, a file or the whole host, and says what is not well. Changes nothing but the baseline. */
 export async function audit(sources: AuditSources, request: AuditRequest): Promise<AuditReport> {
   const { view, isMeant, notes } = await gatherView(sources, request);
-  const files = await loadSuppressions(view, request);
+  const { files, unused } = await loadSuppressions(view, request);
   const today = new Date(sources.now()).toISOString().slice(0, 'YYYY-MM-DD'.length);
   const asked = rules.filter(({ onRequest }) => request.allRules === true || onRequest !== true);
   const found = find(view, asked).filter(({ alarm }) => isMeant(alarm));
@@ -39,7 +39,7 @@ export async function audit(sources: AuditSources, request: AuditRequest): Promi
     files: view.projects.flatMap(({ project }) => project.files),
     containers: view.services.filter(({ container }) => container !== undefined).length,
     volumes: view.volumes.length,
-    notes: [...notes, ...spentSuppressions(files, today)],
+    notes: [...notes, ...unused, ...spentSuppressions(files, today)],
     baselineWritten: isWritten ? request.baseline : undefined,
   };
 }
@@ -61,12 +61,16 @@ function withoutSuppressed(
   };
 }
 
-/** Those that were named must be there; those of projects may be. */
+/**
+ * Those that were named must be there; those of projects may be. One of a project that cannot be used silences
+ * nothing, and does not keep the other projects of the host from being looked at.
+ */
 async function loadSuppressions(
   view: AuditView,
   { suppressionFiles = [], directory, target }: AuditRequest,
-): Promise<SuppressionFile[]> {
+): Promise<{ readonly files: readonly SuppressionFile[]; readonly unused: readonly string[] }> {
   const files: SuppressionFile[] = [];
+  const unused: string[] = [];
   for (const file of new Set(suppressionFiles.map((name) => path.resolve(directory, name)))) {
     const content = await readSmallFile(file);
     if (content === undefined)
@@ -76,12 +80,17 @@ async function loadSuppressions(
   for (const { project } of view.projects) {
     const file = path.join(project.directory, suppressionFileName);
     if (files.some((other) => other.file === file && other.covers === undefined)) continue;
-    const content = await readSmallFile(file);
-    if (content === undefined) continue;
-    const parsed = parseSuppressions(content, file);
-    files.push(target === undefined ? { ...parsed, covers: coverageOf(view, project.name) } : parsed);
+    try {
+      const content = await readSmallFile(file);
+      if (content === undefined) continue;
+      const parsed = parseSuppressions(content, file);
+      files.push(target === undefined ? { ...parsed, covers: coverageOf(view, project.name) } : parsed);
+    } catch (error) {
+      if (target !== undefined || !isAppError(error)) throw error;
+      unused.push(error.message);
+    }
   }
-  return files;
+  return { files, unused };
 }
 
 async function loadBaseline(request: AuditRequest): Promise<ReadonlySet<string> | undefined> {
