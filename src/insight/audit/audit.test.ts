@@ -171,6 +171,20 @@ describe('on a host', () => {
     expect(notes).toEqual([expect.stringContaining('The file of stack "app" was not looked at')]);
   });
 
+  test('leaves out a container of another stack that has the name of a service', async () => {
+    await using world = await auditedWorld({
+      containers: [
+        {
+          name: 'web',
+          mounts: [{ type: 'bind', source: '/run/docker.sock', destination: '/s', readOnly: true }],
+        },
+      ],
+      files: { 'compose.yaml': 'name: app\nservices: { web: { image: x } }\n' },
+    });
+    expect((await world.run()).findings).toEqual([]);
+    expect((await world.run({ target: undefined })).findings).toMatchObject([{ id: 'HF-S001' }]);
+  });
+
   test('refuses a stack that is not there', async () => {
     await using world = await auditedWorld();
     await expect(world.run({ target: 'nothing' })).rejects.toMatchObject({ code: 'not-found' });

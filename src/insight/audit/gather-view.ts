@@ -381,6 +381,7 @@ function scopeOf({ services, volumes }: AuditView, stack: string): (alarm: Alarm
     if (place.project?.project.name === stack) return true;
     if (subject.kind === 'volume') return names.has(subject.name);
     if (subject.kind === 'repository') return true;
-    return keys.has(key.split(' ')[0] ?? '') || own.some((service) => service.subject.name === subject.name);
+    // A container of another stack may have the name of a service.
+    return keys.has(key.split(' ')[0] ?? '');
   };
 }
