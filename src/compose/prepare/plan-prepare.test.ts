@@ -57,6 +57,21 @@ test('a folder inside of another that is missing comes after it', async () => {
   expect(steps).toMatchObject([{ path: join(folder.path, 'a') }, { path: join(folder.path, 'a/b') }]);
 });
 
+test('a folder for configuration or first scripts stays with the people who fill it', async () => {
+  using folder = composeFolder({
+    'compose.yaml': `services:
+  db:
+    image: postgres:16
+    volumes: ['./conf:/etc/postgresql', './data:/var/lib/postgresql/data', './init:/docker-entrypoint-initdb.d']
+`,
+  });
+  expect((await planOf(folder)).steps).toMatchObject([
+    { path: join(folder.path, 'conf'), owner: undefined, mode: 0o755 },
+    { path: join(folder.path, 'data'), owner: { uid: 999, gid: 999 }, mode: 0o700 },
+    { path: join(folder.path, 'init'), owner: undefined, mode: 0o755 },
+  ]);
+});
+
 test('services that write as different users get no owner by guess, and it is said', async () => {
   using folder = composeFolder({
     'compose.yaml': `services:

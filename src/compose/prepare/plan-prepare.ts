@@ -106,7 +106,9 @@ function usersOf(mounts: readonly ProjectMount[]): string[] {
 
 /** The owner is the user of the services that write; where these differ, that of the folder above. */
 function folderStep({ path, mounts, position }: Need, { images }: ProjectFacts): FolderStep {
-  const writing = mounts.filter(({ mount }) => !mount.readOnly);
+  const writing = mounts.filter(
+    ({ mount, destination }) => !mount.readOnly && !isForPeople.test(destination),
+  );
   const owners = writing.map(({ service }) => wantedOwner(service, images.get(service.name)));
   // What runs as root can write everywhere, so the others count.
   const others = owners.filter(({ owner, doubt }) => (owner ?? root).uid !== 0 || doubt !== undefined);
@@ -120,6 +122,9 @@ function folderStep({ path, mounts, position }: Need, { images }: ProjectFacts):
     ...(isAgreed ? first : disagreed(others)),
   };
 }
+
+/** Configuration and scripts for the first start: people put files there, and containers read them. */
+const isForPeople = /^\/(?:etc|docker-entrypoint-initdb\.d|docker-entrypoint\.d)(?:\/|$)/;
 
 const root = { uid: 0, gid: 0 };
 
