@@ -14,6 +14,7 @@ import { drawSvg } from './graph/draw-svg.ts';
 import { drawText } from './graph/draw-text.ts';
 import { buildGraph, type StorageGraph } from './graph/storage-graph.ts';
 import { loadProject } from './load-project.ts';
+import { formatPosition } from './parse-yaml.ts';
 import { applyPrepare, type PrepareOutcome } from './prepare/apply-prepare.ts';
 import { planPrepare, type PreparePlan } from './prepare/plan-prepare.ts';
 import { lookAtProject, type ProjectFacts } from './project-facts.ts';
@@ -110,11 +111,22 @@ export function openCompose(knowledge: ComposeKnowledge): Compose {
 
     async planPrepare(request, options = {}) {
       const { project, facts } = await load(request, options);
+      const hint = 'See "holdfast compose check".';
       const refusal = project.problems.find(({ kind }) => kind === 'error');
-      if (refusal === undefined) return planPrepare(project, facts);
-      throw new AppError('usage', `Compose refuses the project ${quote(project.name)}: ${refusal.message}`, {
-        hint: 'See "holdfast compose check".',
-      });
+      if (refusal !== undefined)
+        throw new AppError(
+          'usage',
+          `Compose refuses the project ${quote(project.name)}: ${refusal.message}`,
+          {
+            hint,
+          },
+        );
+      // A volume whose "storage" is misspelt would be made in the clear.
+      const { problems } = await knowledge.readSettings(project.files);
+      const [problem] = problems;
+      if (problem !== undefined)
+        throw new AppError('usage', `${formatPosition(problem)}: ${problem.message}`, { hint });
+      return planPrepare(project, facts);
     },
 
     prepare: (plan, { signal } = {}) => applyPrepare(plan, { volumes, signal }),
