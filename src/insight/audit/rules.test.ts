@@ -206,6 +206,9 @@ const cases: readonly Case[] = [
         "{ image: x, environment: { DATABASE_URL: 'postgres://u:hunter2@db/x' } }",
       ),
       'a label': service('{ image: x, labels: { app.api_key: hunter2 } }'),
+      'the hash of a label': service(
+        "{ image: x, labels: ['traefik.http.middlewares.a.basicauth.users=admin:$$apr1$$hunter2'] }",
+      ),
       'the command line': service("{ image: x, command: ['serve', '--password=hunter2'] }"),
       'the password of Redis': service("{ image: x, command: 'redis-server --requirepass hunter2' }"),
       'the options of a volume': withVolume(

@@ -122,10 +122,12 @@ function isWrittenThere({ project, position }: Place, value: string): boolean {
   if (project === undefined || position === undefined) return false;
   if (!project.project.files.includes(position.file) && !/\.ya?ml$/i.test(position.file)) return false;
   // A block of several lines begins somewhere above: there the value itself has to be looked for.
-  const line = project.lineAt(position);
+  const raw = project.lineAt(position);
+  // "$$" is a dollar, as in a hash of Traefik's basic authentication.
+  const line = raw?.replaceAll('$$', '$');
   return (
     line === undefined ||
-    !/\$\{?[A-Za-z_]/.test(line) ||
+    !/\$\{?[A-Za-z_]/.test(raw?.replaceAll('$$', '') ?? '') ||
     (value.length > 3 && line.includes(value) && !line.includes(`-${value}`))
   );
 }
