@@ -72,8 +72,7 @@ export function readEnvFile(
     const value = inner.slice(1, -1).replaceAll(`\\${quoted}`, quoted);
     found.set(name, { value: quoted === '"' ? expand(unescaped(value), here) : value, at: here });
   }
-  // Compose leaves out what no shell could name.
-  return new Map([...found].filter(([name]) => !/^\d/.test(name)));
+  return found;
 }
 
 const blanks = /\s*/y;

@@ -563,6 +563,12 @@ services: { a: { logging: { driver: syslog }, ulimits: { nproc: 7 }, sysctls: { 
 `,
     },
   },
+  'variables of an env_file that no shell could name': {
+    files: {
+      'compose.yaml': 'services: { a: { image: a, env_file: f.env } }\n',
+      'f.env': '1A=x\n9: y\n2B\nA.b-c=z\n',
+    },
+  },
   'a name that is made a valid one': {
     files: { 'compose.yaml': 'name: My App\ninclude:\nservices: { a: { image: a } }\n' },
   },
