@@ -57,8 +57,11 @@ export async function drill(
     problem = snapshotProblem(error, options);
   }
   const restoreMs = performance.now() - started;
-  if (problem !== undefined)
-    return remembered(catalog, choice, report(blank, { restoreMs, started, problems: [problem] }));
+  const told = (drilled: DrillReport): DrillReport => {
+    rememberDrill(catalog, { choice, drilled }, options);
+    return drilled;
+  };
+  if (problem !== undefined) return told(report(blank, { restoreMs, started, problems: [problem] }));
   const plans = await planServers(host, { choice, restored, request }, options);
   const servers = await startAndAsk({ host, repository }, { plans, trial, request }, options);
   if (request.keep) trial.keep();
@@ -70,29 +73,37 @@ export async function drill(
     unasked: plans.unasked,
   };
   const readyAt = servers.map((server) => server.readyAt);
-  const measured = { restoreMs, started, readyAt, problems: [], keep: request.keep };
-  return remembered(catalog, choice, report(found, measured));
+  return told(report(found, { restoreMs, started, readyAt, problems: [], keep: request.keep }));
+}
+
+interface Drilled {
+  readonly choice: Pick<DrillChoice, 'snapshots'>;
+  readonly drilled: Pick<DrillReport, 'outcome' | 'recoverMs'>;
 }
 
 /** For "df" and the like; the log has it as well. */
-function remembered(
+export function rememberDrill(
   { usage }: Pick<Catalog, 'usage'>,
-  { snapshots }: DrillChoice,
-  drilled: DrillReport,
-): DrillReport {
-  const { outcome, recoverMs } = drilled;
+  { choice: { snapshots }, drilled: { outcome, recoverMs } }: Drilled,
+  { onNote }: JobOptions,
+): void {
   const drilledAt = new Date().toISOString();
-  for (const { id, time, volume } of snapshots)
-    if (volume !== undefined)
-      usage.noteDrill({
-        volumeIdentity: volume.identity,
-        outcome,
-        snapshotId: id,
-        snapshotTime: time,
-        drilledAt,
-        recoverMs,
-      });
-  return drilled;
+  try {
+    for (const { id, time, volume } of snapshots)
+      if (volume !== undefined)
+        usage.noteDrill({
+          volumeIdentity: volume.identity,
+          outcome,
+          snapshotId: id,
+          snapshotTime: time,
+          drilledAt,
+          recoverMs,
+        });
+  } catch (error) {
+    // The result matters more than recording it.
+    if (!isAppError(error)) throw error;
+    onNote?.(`The result of this drill is not remembered: ${error.message}.`);
+  }
 }
 
 async function restoreBeside(
