@@ -22,7 +22,7 @@ import {
 
 /** Looks at a stack, a file or the whole host, and says what is not well. Changes nothing but the baseline. */
 export async function audit(sources: AuditSources, request: AuditRequest): Promise<AuditReport> {
-  const { view, isMeant, notes } = await gatherView(sources, request);
+  const { view, isMeant, looked, notes } = await gatherView(sources, request);
   const { files, unused } = await loadSuppressions(view, request);
   const today = new Date(sources.now()).toISOString().slice(0, 'YYYY-MM-DD'.length);
   const asked = rules.filter(({ onRequest }) => request.allRules === true || onRequest !== true);
@@ -37,8 +37,7 @@ export async function audit(sources: AuditSources, request: AuditRequest): Promi
     known: counting.filter((one) => isWritten || !isNew(one)).map(({ finding }) => finding),
     suppressed,
     files: view.projects.flatMap(({ project }) => project.files),
-    containers: view.services.filter(({ container }) => container !== undefined).length,
-    volumes: view.volumes.length,
+    ...looked,
     notes: [...notes, ...unused, ...spentSuppressions(files, today)],
     baselineWritten: isWritten ? request.baseline : undefined,
   };

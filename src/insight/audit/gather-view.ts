@@ -32,6 +32,8 @@ export interface GatheredView {
   readonly stack: string | undefined;
   /** False for an alarm about something else than what was asked for. */
   readonly isMeant: (alarm: Alarm) => boolean;
+  /** How many of what was asked for were looked at. */
+  readonly looked: { readonly containers: number; readonly volumes: number };
   readonly notes: readonly string[];
 }
 
@@ -54,14 +56,38 @@ export async function gatherView(sources: AuditSources, request: AuditRequest): 
   const contents = await lookInto(engine, shallow, signal);
   const { services, volumes } = join(projects, { ...facts, contents });
   const coverage = await askCoverage(sources, engine, { notes, signal });
+  const meant = stack === undefined ? undefined : volumesOf(stack, { services, volumes });
   const view: AuditView = {
     services,
     volumes,
     projects,
     places: coverage,
-    backups: await findDevices(sources, engine, signal),
+    backups: await findDevices(sources, engine, { meant, signal }),
   };
-  return { view, stack, isMeant: stack === undefined ? () => true : scopeOf(view, stack), notes };
+  return {
+    view,
+    isMeant: stack === undefined || meant === undefined ? () => true : scopeOf(view, stack, meant),
+    stack,
+    looked: {
+      containers: services.filter(
+        (service) => service.container !== undefined && (stack === undefined || service.stack === stack),
+      ).length,
+      volumes: volumes.filter(({ name }) => meant === undefined || meant.has(name)).length,
+    },
+    notes,
+  };
+}
+
+/** The volumes that a stack declares or mounts. */
+function volumesOf(
+  stack: string,
+  { services, volumes }: Pick<AuditView, 'services' | 'volumes'>,
+): Set<string> {
+  const mounts = services.filter((service) => service.stack === stack).flatMap((service) => service.mounts);
+  return new Set([
+    ...volumes.filter((volume) => volume.stack === stack).map(({ name }) => name),
+    ...mounts.flatMap(({ source }) => source ?? []),
+  ]);
 }
 
 /** A project that the target names as a file or folder; undefined for a stack or the whole host. */
@@ -337,7 +363,10 @@ async function askCoverage(
 async function findDevices(
   { repositories }: AuditSources,
   { volumes, info }: Engine,
-  signal: AbortSignal | undefined,
+  {
+    meant,
+    signal,
+  }: { readonly meant: ReadonlySet<string> | undefined; readonly signal: AbortSignal | undefined },
 ): Promise<AuditView['backups']> {
   const deviceOf = new Map<string, number>();
   if (info === undefined || info.isRemote === true) return { repositories: [], deviceOf };
@@ -350,7 +379,7 @@ async function findDevices(
   if (found.length === 0) return { repositories: [], deviceOf };
   for (const { name, mountpoint, driver, options } of volumes) {
     const isMounted = driver !== 'local' || options['device'] !== undefined;
-    if (mountpoint === undefined || isMounted) continue;
+    if (mountpoint === undefined || isMounted || meant?.has(name) === false) continue;
     const device = await deviceAt(mountpoint, signal);
     if (device !== undefined) deviceOf.set(name, device);
   }
@@ -369,17 +398,16 @@ async function deviceAt(place: string, signal: AbortSignal | undefined): Promise
 }
 
 /** What belongs to a stack: its services, its volumes and those that it mounts. */
-function scopeOf({ services, volumes }: AuditView, stack: string): (alarm: Alarm) => boolean {
+function scopeOf(
+  { services }: AuditView,
+  stack: string,
+  meant: ReadonlySet<string>,
+): (alarm: Alarm) => boolean {
   const own = services.filter((service) => service.stack === stack);
-  const mounted = new Set(own.flatMap(({ mounts }) => mounts.map(({ source }) => source)));
-  const names = new Set([
-    ...volumes.filter((volume) => volume.stack === stack).map(({ name }) => name),
-    ...mounted,
-  ]);
   const keys = new Set(own.map(({ key }) => key));
   return ({ subject, key, place }) => {
     if (place.project?.project.name === stack) return true;
-    if (subject.kind === 'volume') return names.has(subject.name);
+    if (subject.kind === 'volume') return meant.has(subject.name);
     if (subject.kind === 'repository') return true;
     // A container of another stack may have the name of a service.
     return keys.has(key.split(' ')[0] ?? '');

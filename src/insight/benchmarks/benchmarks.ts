@@ -10,7 +10,7 @@ import { requireAnswer } from '../../lib/require-answer.ts';
 import { runProgram } from '../../lib/run-program.ts';
 import { takeLeases, volumeIdentity } from '../../leases/index.ts';
 import { toPath } from '../../model/byte-string.ts';
-import { AppError, isAppError } from '../../model/errors.ts';
+import { AppError, errorMessage, isAppError } from '../../model/errors.ts';
 import { parseJson } from '../../model/parse-json.ts';
 import { quote } from '../../model/quote.ts';
 import { formatSize } from '../../model/size.ts';
@@ -122,15 +122,21 @@ async function benchmark(
     const past = pastOf(measured, (profile) =>
       catalog.listBenchmarks({ volumeIdentity: identity, profile, limit: rememberedRuns }),
     );
-    for (const profile of request.profiles) {
-      const result = { ...meansOf(measured), measures: ofProfile(measured.measures, profile) };
-      catalog.recordBenchmark({
-        volumeIdentity: identity,
-        volumeName: name,
-        profile,
-        ranAt: measured.ranAt,
-        result: JSON.stringify(result),
-      });
+    try {
+      for (const profile of request.profiles) {
+        const result = { ...meansOf(measured), measures: ofProfile(measured.measures, profile) };
+        catalog.recordBenchmark({
+          volumeIdentity: identity,
+          volumeName: name,
+          profile,
+          ranAt: measured.ranAt,
+          result: JSON.stringify(result),
+        });
+      }
+    } catch (error) {
+      // What was measured is worth more than its memory.
+      if (!isAppError(error)) throw error;
+      options.onNote?.(`The figures of ${quote(name)} could not be remembered: ${errorMessage(error)}`);
     }
     return { ...measured, past };
   } catch (error) {

@@ -1,6 +1,6 @@
 import { quote } from '../../../model/quote.ts';
+import { nowhere } from '../audit-view.ts';
 import type { Rule } from '../rule.ts';
-import { placeOfVolume } from './unprotected-place.ts';
 
 export const backupBesideData: Rule = {
   id: 'HF-B002',
@@ -24,7 +24,7 @@ export const backupBesideData: Rule = {
         ],
         remedy: 'Add a repository on another disk or another machine, and let the policy save to both',
         commands: [['holdfast', 'repo', 'add', '--help']],
-        place: placeOfVolume(view, first),
+        place: nowhere,
       };
     }
   },

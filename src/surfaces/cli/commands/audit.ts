@@ -49,9 +49,13 @@ export async function runAudit(
   });
   const bad = report.findings.filter(({ severity }) => failing.includes(severity));
   if (bad.length > 0)
-    throw new AppError('failed', `The audit found ${amount(bad.length, 'thing')} to mend`, {
-      hint: 'Write "# holdfast ignore=ID REASON" beside a line that is as it should be; see docs/guides/audit.md.',
-    });
+    throw new AppError(
+      'failed',
+      `${bad.length} of ${amount(report.findings.length, 'finding')} at or above ${quote(flags.failOn ?? 'loss')}`,
+      {
+        hint: 'Write "# holdfast ignore=ID REASON" beside a line that is as it should be; see docs/guides/audit.md.',
+      },
+    );
 }
 
 /** Shows what can be mended, asks, and mends it. */
@@ -101,9 +105,14 @@ function parseFailOn(text = 'loss'): readonly Severity[] {
 }
 
 function describeReport(report: AuditReport): string {
-  const { findings, known, suppressed, files, containers, volumes, baselineWritten } = report;
+  const { findings, known, suppressed, files, containers, volumes, notes, baselineWritten } = report;
   const parts = findings.map((finding) => describeFinding(finding, [`See ${finding.guide}`]));
-  if (findings.length === 0) parts.push('Good: nothing to mend.');
+  if (findings.length === 0)
+    parts.push(
+      notes.length === 0
+        ? 'Good: nothing to mend.'
+        : 'Nothing to mend in what was looked at: the warnings say what was not.',
+    );
   const aside = [
     ...(known.length === 0 ? [] : [`${known.length} in the baseline`]),
     ...(suppressed.length === 0 ? [] : [`${suppressed.length} suppressed`]),
