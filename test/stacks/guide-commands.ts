@@ -104,7 +104,6 @@ export function comparable(line: string): string {
     .replaceAll(/\b[0-9a-f]{8,64}\b/g, 'ID')
     .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, 'TIME')
     .replaceAll(/\b(\d+ (seconds?|minutes?)( ago)?|just now)/g, 'AGE')
-    .replaceAll(/\bin \d+ (hours?|days?)/g, 'SOON')
     .replaceAll(/\b\d[\d,.]*\s?(ms|s|min|[kMG]i?B|B|%)(?!\w)/g, 'N')
     .replaceAll(/\d[\d,.]*/g, 'N')
     .replaceAll(/[─-]{2,}/g, '-')
