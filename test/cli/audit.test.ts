@@ -26,7 +26,8 @@ test('audit tells people the worst first, with the place, and ends with 1', asyn
   const { exit, stdout, stderr } = await audit();
   expect(exit).toBe(1);
   expect(stdout.match(/^HF-\S+/gm)).toEqual(['HF-V001', 'HF-S006']);
-  expect(stdout).toContain('\n  At compose.yaml:5:15\n  See docs/guides/audit.md#hf-v001-shadowed-data\n');
+  expect(stdout).toContain('HF-V001 shadowed-data (loss)  service "db"  compose.yaml:5:15\n');
+  expect(stdout).toContain('\n  See docs/guides/audit.md#hf-v001-shadowed-data\n');
   expect(stdout).toContain('Looked at 1 file, 0 containers, 1 volume: 2 findings.');
   expect(stdout + stderr).not.toContain('hunter2');
   expect(stderr).toContain('Only the file was looked at: ');
@@ -34,8 +35,8 @@ test('audit tells people the worst first, with the place, and ends with 1', asyn
 
 test.each([
   [['--fail-on', 'never'], 0],
-  [['--fail-on', 'loss'], 3],
-  [['--fail-on', 'hygiene'], 3],
+  [['--fail-on', 'loss'], 1],
+  [['--fail-on', 'hygiene'], 1],
   [['--fail-on', 'worst'], 2],
   [['--all', 'shop'], 2],
   [['--update-baseline'], 2],
@@ -43,6 +44,17 @@ test.each([
   [['./missing.yaml'], 4],
 ])('audit %j ends with %i', async (args, exit) => {
   expect((await audit(...args)).exit).toBe(exit);
+});
+
+test('audit of a file that Compose refuses in part looks at the rest, and ends with 3', async () => {
+  const half = join(cli.folder, 'half');
+  mkdirSync(half);
+  writeFileSync(join(half, 'compose.yaml'), 'services: { a: { image: x }, b: { image: x, restart: [1] } }\n');
+  const { exit, stdout, stderr } = await audit(half);
+  expect([exit, stdout]).toEqual([3, expect.stringContaining('Nothing to mend in what was looked at')]);
+  expect(stderr).toContain('Compose refuses');
+  const sarif = JSON.parse((await audit(half, '--format', 'sarif')).stdout) as object;
+  expect(sarif).toMatchObject({ runs: [{ invocations: [{ executionSuccessful: false }] }] });
 });
 
 test('audit prints one document as JSON and one as SARIF, and names alone when quiet', async () => {

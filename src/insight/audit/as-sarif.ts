@@ -40,6 +40,15 @@ export function auditSarif(report: AuditReport, directory: string): object {
             })),
           },
         },
+        invocations: [
+          {
+            executionSuccessful: report.refused.length === 0,
+            toolExecutionNotifications: [...report.refused, ...report.notes].map((text) => ({
+              level: 'warning',
+              message: { text },
+            })),
+          },
+        ],
         columnKind: 'unicodeCodePoints',
         originalUriBaseIds: { SRCROOT: { uri: `${pathToFileURL(base).href.replace(/\/$/, '')}/` } },
         results: [

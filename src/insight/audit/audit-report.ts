@@ -22,6 +22,8 @@ export interface AuditReport {
   readonly files: readonly string[];
   readonly containers: number;
   readonly volumes: number;
+  /** What Compose refuses of the files: services and volumes that no rule could look at. */
+  readonly refused: readonly string[];
   /** What could not be looked at, and what else people should know. */
   readonly notes: readonly string[];
   /** The baseline that was written by this audit. */

@@ -434,9 +434,9 @@ describe('bad input', () => {
   test('says what Compose refuses, and audits the rest', async () => {
     const wrong = `${socket}  odd:\n    image: x\n    volumes: [{ type: volume }]\n`;
     await using world = await auditedWorld({ files: { 'compose.yaml': wrong } });
-    const { findings, notes } = await world.run();
+    const { findings, refused } = await world.run();
     expect(findings.map(({ id }) => id)).toEqual(['HF-S001']);
-    expect(notes).toEqual([expect.stringMatching(/^Compose refuses ".*compose\.yaml", line 9: /)]);
+    expect(refused).toEqual([expect.stringMatching(/^Compose refuses ".*compose\.yaml", line 9: /)]);
   });
 
   test.each([

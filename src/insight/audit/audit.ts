@@ -22,7 +22,7 @@ import {
 
 /** Looks at a stack, a file or the whole host, and says what is not well. Changes nothing but the baseline. */
 export async function audit(sources: AuditSources, request: AuditRequest): Promise<AuditReport> {
-  const { view, isMeant, looked, notes } = await gatherView(sources, request);
+  const { view, isMeant, looked, refused, notes } = await gatherView(sources, request);
   const { files, unused } = await loadSuppressions(view, request);
   const today = new Date(sources.now()).toISOString().slice(0, 'YYYY-MM-DD'.length);
   const asked = rules.filter(({ onRequest }) => request.allRules === true || onRequest !== true);
@@ -38,6 +38,7 @@ export async function audit(sources: AuditSources, request: AuditRequest): Promi
     suppressed,
     files: view.projects.flatMap(({ project }) => project.files),
     ...looked,
+    refused,
     notes: [...notes, ...unused, ...spentSuppressions(files, today)],
     baselineWritten: isWritten ? request.baseline : undefined,
   };

@@ -34,6 +34,8 @@ export interface GatheredView {
   readonly isMeant: (alarm: Alarm) => boolean;
   /** How many of what was asked for were looked at. */
   readonly looked: { readonly containers: number; readonly volumes: number };
+  /** What Compose refuses of the files. */
+  readonly refused: readonly string[];
   readonly notes: readonly string[];
 }
 
@@ -48,7 +50,7 @@ export async function gatherView(sources: AuditSources, request: AuditRequest): 
     named === undefined ? await projectsOfHost(sources, engine, { stack, notes, signal }) : [named];
   if (stack !== undefined && named === undefined && found.length === 0 && !isStackOnHost(engine, stack))
     throw noSuchTarget(stack);
-  notes.push(...found.flatMap(refusals));
+  const refused = found.flatMap(refusals);
   const projects = await Promise.all(found.map(examine));
   const images = await askImages(engine, found, notes, signal);
   const facts: HostFacts = { ...engine, images, contents: new Map() };
@@ -74,6 +76,7 @@ export async function gatherView(sources: AuditSources, request: AuditRequest): 
       ).length,
       volumes: volumes.filter(({ name }) => meant === undefined || meant.has(name)).length,
     },
+    refused,
     notes,
   };
 }

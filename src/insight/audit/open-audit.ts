@@ -47,12 +47,13 @@ export function openAudit(sources: AuditSources, means: FixMeans): Audit {
         signal,
       ),
     asJson: {
-      run: ({ findings, known, suppressed, files, containers, volumes, notes }) => ({
+      run: ({ findings, known, suppressed, files, containers, volumes, refused, notes }) => ({
         counts: countBySeverity(findings),
         findings,
         known,
         suppressed,
         looked: { files, containers, volumes },
+        refused,
         notes,
       }),
     },

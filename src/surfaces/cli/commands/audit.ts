@@ -39,7 +39,7 @@ export async function runAudit(
   };
   if (flags.fix === true) await mend(session, request);
   const report = await app.audit.run(request);
-  for (const note of report.notes) session.warn(`Warning: ${note}`);
+  for (const note of [...report.refused, ...report.notes]) session.warn(`Warning: ${note}`);
   printer.print({
     json: () => app.audit.asJson.run(report),
     forms: { sarif: () => printableJson(JSON.stringify(app.audit.asSarif(report, directory), undefined, 2)) },
@@ -56,6 +56,10 @@ export async function runAudit(
         hint: 'Write "# holdfast ignore=ID REASON" beside a line that is as it should be; see docs/guides/audit.md.',
       },
     );
+  if (report.refused.length > 0)
+    throw new AppError('partial', 'Not all could be audited: Compose refuses a part of it', {
+      hint: '"holdfast compose check" says what is wrong with the file.',
+    });
 }
 
 /** Shows what can be mended, asks, and mends it. */
@@ -105,11 +109,11 @@ function parseFailOn(text = 'loss'): readonly Severity[] {
 }
 
 function describeReport(report: AuditReport): string {
-  const { findings, known, suppressed, files, containers, volumes, notes, baselineWritten } = report;
+  const { findings, known, suppressed, files, containers, volumes, refused, notes, baselineWritten } = report;
   const parts = findings.map((finding) => describeFinding(finding, [`See ${finding.guide}`]));
   if (findings.length === 0)
     parts.push(
-      notes.length === 0
+      refused.length + notes.length === 0
         ? 'Good: nothing to mend.'
         : 'Nothing to mend in what was looked at: the warnings say what was not.',
     );
