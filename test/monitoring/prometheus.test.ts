@@ -190,7 +190,8 @@ test('promtool finds nothing wrong with the metrics, served or printed', async (
     expect(checked).toMatchObject({ exitCode: 0, output: '' });
   }
   // A scrape does not wait for what another process writes.
-  using other = new DatabaseSync(join(cli.stateDir, 'catalog.db'));
+  // The daemon may be writing just then.
+  using other = new DatabaseSync(join(cli.stateDir, 'catalog.db'), { timeout: 30_000 });
   other.exec('BEGIN EXCLUSIVE');
   expect(await scrape(port)).toContain('volume="pg"');
   other.exec('ROLLBACK');
