@@ -51,39 +51,6 @@ async function stateOf(name: string): Promise<string | undefined> {
   return (await containers.find(name))?.state;
 }
 
-test('reports what an image declares, and nothing for one that the engine does not have', async () => {
-  await engine.docker(['create', '--name', 'declares', 'busybox', 'true']);
-  const changes = ['USER 999:0', 'VOLUME /data', 'ENV PGDATA=/data/a=b'].flatMap((line) => ['-c', line]);
-  const id = await engine.docker(['commit', ...changes, 'declares', 'shop/declares:1']);
-  expect(await containers.findImage('shop/declares:1')).toEqual({
-    id,
-    user: '999:0',
-    volumes: ['/data'],
-    environment: expect.objectContaining({ PGDATA: '/data/a=b' }),
-  });
-  expect(await containers.findImage('busybox')).toMatchObject({ user: '', volumes: [] });
-  expect(await containers.findImage('shop/absent:1')).toBeUndefined();
-});
-
-test('a small file of a container is read, running or not, and nothing else', async () => {
-  await start(
-    'has-files',
-    [],
-    ['sh', '-c', 'mkdir /etc/d; echo content > /etc/f; ln -s f /etc/l; sleep 1000'],
-  );
-  const { id } = (await containers.find('has-files'))!;
-  const read = async (path: string): Promise<string | undefined> => {
-    const content = await containers.readFile(id, path);
-    return content === undefined ? undefined : Buffer.from(content).toString();
-  };
-  await expect.poll(() => read('/etc/f')).toBe('content\n');
-  expect(await read('/etc/d')).toBeUndefined();
-  expect(await read('/etc/l')).toBeUndefined();
-  expect(await read('/etc/absent')).toBeUndefined();
-  await engine.docker(['kill', 'has-files']);
-  expect(await read('/etc/f')).toBe('content\n');
-});
-
 describe('what a container is', () => {
   test('reports everything that a container has', async () => {
     await start('shop-web-1', [
@@ -657,3 +624,36 @@ async function forbidForwarding(): Promise<AsyncDisposable> {
   await change('-I');
   return { [Symbol.asyncDispose]: () => change('-D') };
 }
+
+test('reports what an image declares, and nothing for one that the engine does not have', async () => {
+  await engine.docker(['create', '--name', 'declares', 'busybox', 'true']);
+  const changes = ['USER 999:0', 'VOLUME /data', 'ENV PGDATA=/data/a=b'].flatMap((line) => ['-c', line]);
+  const id = await engine.docker(['commit', ...changes, 'declares', 'shop/declares:1']);
+  expect(await containers.findImage('shop/declares:1')).toEqual({
+    id,
+    user: '999:0',
+    volumes: ['/data'],
+    environment: expect.objectContaining({ PGDATA: '/data/a=b' }),
+  });
+  expect(await containers.findImage('busybox')).toMatchObject({ user: '', volumes: [] });
+  expect(await containers.findImage('shop/absent:1')).toBeUndefined();
+});
+
+test('a small file of a container is read, running or not, and nothing else', async () => {
+  await start(
+    'has-files',
+    [],
+    ['sh', '-c', 'mkdir /etc/d; echo content > /etc/f; ln -s f /etc/l; sleep 1000'],
+  );
+  const { id } = (await containers.find('has-files'))!;
+  const read = async (path: string): Promise<string | undefined> => {
+    const content = await containers.readFile(id, path);
+    return content === undefined ? undefined : Buffer.from(content).toString();
+  };
+  await expect.poll(() => read('/etc/f')).toBe('content\n');
+  expect(await read('/etc/d')).toBeUndefined();
+  expect(await read('/etc/l')).toBeUndefined();
+  expect(await read('/etc/absent')).toBeUndefined();
+  await engine.docker(['kill', 'has-files']);
+  expect(await read('/etc/f')).toBe('content\n');
+});
