@@ -106,6 +106,7 @@ export function comparable(line: string): string {
     .replaceAll(/\b(\d+ (seconds?|minutes?)( ago)?|just now)/g, 'AGE')
     .replaceAll(/\b\d[\d,.]*\s?(ms|s|min|[kMG]i?B|B|%)(?!\w)/g, 'N')
     .replaceAll(/\d[\d,.]*/g, 'N')
+    .replaceAll(/\bN (\w+?)s?\b/g, 'N $1')
     .replaceAll(/[─-]{2,}/g, '-')
     .replaceAll(/\s+/g, ' ')
     .trim();
