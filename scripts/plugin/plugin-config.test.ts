@@ -17,7 +17,7 @@ const config = pluginConfig({ version: '1.2.3', extras: [] }) as Config;
 test('the plugin starts Node.js with the flags of the command', () => {
   const command = readFileSync(join(root, 'bin/holdfast'), 'utf8');
   const [, flags = ''] = /^exec "\$node" (--.*?) "\$entry"/m.exec(command) ?? [];
-  expect(flags.split(' ')).toEqual(config.entrypoint.slice(1, 3));
+  expect([...flags.split(' '), '/opt/holdfast/dist/main.js']).toEqual(config.entrypoint.slice(1, 4));
 });
 
 test('the state folder is the host’s, and is used where the engine sees what is mounted in it', () => {

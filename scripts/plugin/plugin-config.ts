@@ -25,6 +25,7 @@ export function pluginConfig({
       places.node,
       // As in bin/holdfast.
       '--max-semi-space-size=1',
+      '--',
       `${places.package}/dist/main.js`,
       ...['plugin', '--state-dir', places.state, '--state-from', places.host],
     ],
