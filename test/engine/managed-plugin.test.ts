@@ -28,7 +28,12 @@ afterAll(async () => {
 });
 let name: string;
 let volume: PluginVolume;
-beforeEach(() => {
+beforeEach(async ({ task }) => {
+  // A plugin that an attempt has left without its state folder would fail all tests after it.
+  if ((task.result?.retryCount ?? 0) > 0) {
+    await plugin.disable();
+    await plugin.enable();
+  }
   name = `v${randomBytes(4).toString('hex')}`;
   volume = new PluginVolume(docker, { name, driver: plugin.driver });
 });
