@@ -19,7 +19,7 @@ type Change = (value: Placed) => Placed;
 
 /**
  * One file's model with everything in the long syntax, so that files can be merged field by field. A value of
- * no known syntax stays as it is: whoever reads it says what is wrong with it.
+ * no known syntax stays as it is: its reader says what is wrong with it.
  */
 export function toLongSyntax(top: PlacedMap): PlacedMap {
   return mapValues(top, (section, key) => {

@@ -279,10 +279,12 @@ async function takeBack(
       cause: error,
     });
   const isBack = (await undoEdit?.().catch(() => false)) === true;
+  const now =
+    old === 'unknown' ? 'Whether it runs is not known: the engine does not answer' : 'It runs on as before';
   return new AppError('failed', `Cannot make ${quote(move.service)} anew: ${why}`, {
     hint: isBack
-      ? `It runs on as before. ${quote(move.to)} holds a copy by now: empty it before you try again.`
-      : `It runs on as before, and ${quote(move.to)} holds a copy that gets old. The next "docker compose up" takes that: ${insteadOfCopy(move)} first.`,
+      ? `${now}. ${quote(move.to)} holds a copy by now: empty it before you try again.`
+      : `${now}. ${quote(move.to)} holds a copy that gets old. The next "docker compose up" takes that: ${insteadOfCopy(move)} first.`,
     cause: error,
   });
 }
