@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -54,8 +55,10 @@ export function mountLoopFilesystem(
     remount: (mountOptions) =>
       void execFileSync('mount', ['-o', `remount,${mountOptions}`, path], { stdio: 'pipe' }),
     cutPower: () => {
-      copyAtOneMoment(path, image);
+      const device = deviceOf(path);
+      copyAtOneMoment(device, image);
       unmount(path);
+      waitUntilFree(device);
       renameSync(`${image}.cut`, image);
       execFileSync('mount', ['-o', 'loop', image, path], { stdio: 'pipe' });
     },
@@ -66,15 +69,30 @@ export function mountLoopFilesystem(
   };
 }
 
+function deviceOf(path: string): string {
+  return execFileSync('findmnt', ['-n', '-o', 'SOURCE', path], { encoding: 'utf8' }).trim();
+}
+
+/**
+ * Waits until no other mount namespace has the file system any more: a sandbox of another test may have been
+ * made while it was mounted. XFS refuses a second file system of one UUID, and btrfs would show the first.
+ */
+function waitUntilFree(device: string): void {
+  const loop = `/sys/class/block/${basename(device)}/loop`;
+  for (let attempt = 1; existsSync(loop); attempt += 1) {
+    if (attempt === 600) throw new Error(`${device} is still mounted in another mount namespace`);
+    sleepSync(100);
+  }
+}
+
 /** Copies again if the kernel wrote to the device meanwhile, since a power cut happens at one moment. */
-function copyAtOneMoment(path: string, image: string): void {
-  const source = execFileSync('findmnt', ['-n', '-o', 'SOURCE', path], { encoding: 'utf8' }).trim();
+function copyAtOneMoment(device: string, image: string): void {
   for (let attempt = 1; ; attempt += 1) {
-    const before = writesTo(source);
+    const before = writesTo(device);
     execFileSync('cp', ['--sparse=always', image, `${image}.cut`]);
-    const after = writesTo(source);
+    const after = writesTo(device);
     if (before.underWay === 0 && after.underWay === 0 && before.done === after.done) return;
-    if (attempt === 20) throw new Error(`${source} is written to all the time`);
+    if (attempt === 20) throw new Error(`${device} is written to all the time`);
   }
 }
 
@@ -93,8 +111,12 @@ function unmount(path: string): void {
       execFileSync('umount', [path], { stdio: 'pipe' });
       return;
     } catch (error) {
-      if (attempt === 10) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+      if (attempt === 100) throw error;
+      sleepSync(100);
     }
   }
+}
+
+function sleepSync(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
