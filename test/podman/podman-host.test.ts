@@ -99,6 +99,17 @@ describe('the Podman host', () => {
     expect((await second.info()).identity).toBe(identity);
   });
 
+  test('gives each of four creations at once the same volume, twenty times', async () => {
+    await using host = await open('auto')();
+    const at = Array.from({ length: 4 }, () => ({ driver: 'local', labels: {}, options: {} }));
+    for (let turn = 0; turn < 20; turn += 1) {
+      const name = `raced-${turn}`;
+      const made = await Promise.all(at.map(async (spec) => await host.createVolume({ ...spec, name })));
+      expect(new Set(made.map((volume) => volume.name))).toEqual(new Set([name]));
+      await host.removeVolume(name);
+    }
+  }, 60_000);
+
   test('is known for Podman behind the socket where Docker is looked for', async () => {
     const env = { DOCKER_HOST: address(), HOME: folder };
     for (const openHost of [openAtDockersPlace, probeDocker]) {

@@ -116,22 +116,14 @@ class DockerHost implements Host {
     // The engine reports "created" for an existing name, whatever was requested.
     const existing = spec.name === undefined ? undefined : await this.findVolume(spec.name, options);
     if (existing !== undefined) return agreeing(spec, existing);
-    const created = await this.#client.json<EngineVolume>({
-      method: 'POST',
-      path: '/volumes/create',
-      action: spec.name === undefined ? 'Cannot create a volume' : `Cannot create volume "${spec.name}"`,
-      json: {
-        ...(spec.name === undefined ? {} : { Name: spec.name }),
-        Driver: spec.driver,
-        DriverOpts: spec.options,
-        Labels: spec.labels,
-      },
-      signal,
-      deadlineMs: slowDeadlineMs,
+    const made = await this.#requestVolume(spec, signal).catch(async (error: unknown) => {
+      // Another program was faster: Docker's engine responds with its volume, and Podman refuses.
+      if (spec.name === undefined || !isAppError(error, 'conflict')) throw error;
+      const theirs = await this.findVolume(spec.name, options);
+      if (theirs === undefined) throw error;
+      return theirs;
     });
-    // Another program may have been faster, and then the volume is theirs.
-    const [volume] = joinVolumes([created], []);
-    return agreeing(spec, volume as Volume);
+    return agreeing(spec, made);
   }
 
   async removeVolume(name: string, options: CallOptions = {}): Promise<void> {
@@ -199,6 +191,24 @@ class DockerHost implements Host {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client[Symbol.asyncDispose]();
+  }
+
+  async #requestVolume(spec: VolumeSpec, signal: AbortSignal | undefined): Promise<Volume> {
+    const created = await this.#client.json<EngineVolume>({
+      method: 'POST',
+      path: '/volumes/create',
+      action: spec.name === undefined ? 'Cannot create a volume' : `Cannot create volume "${spec.name}"`,
+      json: {
+        ...(spec.name === undefined ? {} : { Name: spec.name }),
+        Driver: spec.driver,
+        DriverOpts: spec.options,
+        Labels: spec.labels,
+      },
+      signal,
+      deadlineMs: slowDeadlineMs,
+    });
+    const [volume] = joinVolumes([created], []);
+    return volume as Volume;
   }
 
   async #openStream(

@@ -25,6 +25,8 @@ function codeOfRefusal({ status, message }: EngineRefusal): ErrorCode {
   if (/volume is in use|volume has active mounts/i.test(message)) return 'in-use';
   // Podman's message; Docker's engine responds with 404.
   if (/no volume plugin with name/i.test(message)) return 'unsupported';
+  // Podman's as well, for the slower one of two creations; its status is 500.
+  if (/volume already exists/i.test(message)) return 'conflict';
   switch (status) {
     case 400:
       return 'usage';
