@@ -10,6 +10,7 @@ import {
 } from '@stricli/core';
 import { version } from '../../lib/version.ts';
 import { paintFor, paintMessage } from './colour.ts';
+import { kebab } from './command-help.ts';
 import type { CliContext } from './context.ts';
 import { globalFlagsHelp } from './global-flags.ts';
 import { auditRoutes } from './definitions/audit.ts';
@@ -91,6 +92,10 @@ const settings: PartialApplicationConfiguration = {
   localization: {
     text: {
       ...text_en,
+      briefs: {
+        ...text_en.briefs,
+        argumentEscapeSequence: 'What follows is arguments, and no flags',
+      },
       noCommandRegisteredForInput: ({ input, corrections }) =>
         usageError(
           `There is no command "${input}"`,
@@ -132,8 +137,4 @@ const argumentErrors: Parameters<typeof formatMessageForArgumentScannerError>[1]
 function usageError(message: string, near: readonly string[]): string {
   const hint = near.length > 0 ? `Did you mean ${near.join(' or ')}?` : 'See "holdfast --help".';
   return `holdfast: ${message}\nHint: ${hint}`;
-}
-
-function kebab(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

@@ -6,6 +6,7 @@ import {
   buildCommand,
 } from '@stricli/core';
 import type { RecoveryPlace } from '../../app/app.ts';
+import { withPlaceholders, wrapText } from './command-help.ts';
 import type { CliContext } from './context.ts';
 import { globalAliases, globalFlagParameters } from './global-flags.ts';
 import { type Session, withSession } from './session.ts';
@@ -49,7 +50,7 @@ export function defineCommand<Flags extends object = object>(spec: CommandSpec<F
     aliases: { ...globalAliases, ...spec.aliases },
     positional: positionalParameters(spec.args),
   };
-  return buildCommand<BaseFlags, readonly string[], CliContext>({
+  const command = buildCommand<BaseFlags, readonly string[], CliContext>({
     // The library's types follow one command's flags; here they are combined with the global ones, so the
     // spec above is what is type-checked.
     parameters: parameters as never,
@@ -70,6 +71,7 @@ export function defineCommand<Flags extends object = object>(spec: CommandSpec<F
       };
     },
   });
+  return withPlaceholders(command, parameters.flags, parameters.aliases);
 }
 
 function positionalParameters(args: readonly ArgumentSpec[]): object {
@@ -115,25 +117,4 @@ export function listFlag(brief: string, placeholder: string) {
 
 export function switchFlag(brief: string) {
   return { kind: 'boolean', optional: true, withNegated: false, brief } as const;
-}
-
-const widest = 80;
-
-/**
- * Breaks paragraphs at blanks so that no line is longer than eighty characters; keeps existing line breaks.
- */
-function wrapText(text: string): string {
-  return text.split('\n').map(wrapLine).join('\n');
-}
-
-function wrapLine(line: string): string {
-  const lines: string[] = [];
-  let current = '';
-  for (const word of line.split(' ')) {
-    if (current !== '' && current.length + 1 + word.length > widest) {
-      lines.push(current);
-      current = word;
-    } else current = current === '' ? word : `${current} ${word}`;
-  }
-  return [...lines, current].join('\n');
 }
