@@ -10,9 +10,13 @@ export interface ComposePrepareFlags extends ComposeFlags {
   readonly dryRun?: boolean;
 }
 
-export async function runComposePrepare(session: Session, flags: ComposePrepareFlags): Promise<void> {
+export async function runComposePrepare(
+  session: Session,
+  flags: ComposePrepareFlags,
+  args: readonly string[],
+): Promise<void> {
   const { app, signal, printer } = session;
-  const plan = await app.compose.planPrepare(composeRequestOf(session, flags), { signal });
+  const plan = await app.compose.planPrepare(await composeRequestOf(session, flags, args), { signal });
   const { steps } = plan;
   const isDry = flags.dryRun === true || steps.length === 0;
   if (!isDry) {

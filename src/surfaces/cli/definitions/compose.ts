@@ -1,10 +1,9 @@
 import { buildRouteMap } from '@stricli/core';
-import type { ComposeCheckFlags } from '../commands/compose-check.ts';
-import type { ComposeExplainFlags } from '../commands/compose-explain.ts';
+import type { ComposeCheckFlags, ComposeExplainFlags } from '../commands/compose.ts';
 import type { ComposePrepareFlags } from '../commands/compose-prepare.ts';
 import type { ComposeFlags } from '../compose-request.ts';
 import type { CliContext } from '../context.ts';
-import { defineCommand, listFlag, switchFlag, textFlag } from '../define-command.ts';
+import { type ArgumentSpec, defineCommand, listFlag, switchFlag, textFlag } from '../define-command.ts';
 
 /** As `docker compose` has them. */
 const composeFlags = {
@@ -15,6 +14,13 @@ const composeFlags = {
   envFile: listFlag('File with variables, instead of .env', 'FILE'),
 } as const;
 
+const file: ArgumentSpec = {
+  placeholder: 'FILE',
+  brief: 'A Compose file as with --file, or a folder; looked for here and above unless given',
+  kind: 'any',
+  completes: 'path',
+};
+
 const aliases = { f: 'file', p: 'projectName' } as const;
 
 const check = defineCommand<ComposeCheckFlags>({
@@ -22,21 +28,21 @@ const check = defineCommand<ComposeCheckFlags>({
   brief: 'Say what is wrong with a Compose file on this machine',
   description:
     'Finds what Compose refuses, and what "docker compose up" would do that hurts: folders that it makes for root, files that it makes as folders, volumes that it makes anew, mounts over each other. Each finding has its file, line and column, what it means and what to do. Works without an engine, and says what it could not look at. Ends with 0 when nothing is found that costs data, secrets or time, and with 1 otherwise; --strict counts hygiene too.',
-  usage: ['', '--file compose.yaml --file compose.prod.yaml', '--strict'],
+  usage: ['', 'FILE...', 'FOLDER', '--strict'],
   flags: { ...composeFlags, strict: switchFlag('Findings of hygiene count as well') },
   aliases,
-  args: [],
-  load: async () => (await import('../commands/compose-check.ts')).runComposeCheck,
+  args: [file],
+  load: async () => (await import('../commands/compose.ts')).runComposeCheck,
 });
 
 const prepare = defineCommand<ComposePrepareFlags>({
   brief: 'Make what a Compose file needs before "up": folders and volumes',
   description:
     'Makes the missing folders of bind mounts and of volumes that bind one, with the owner that the service wants, and the missing external volumes; one whose "x-holdfast" has "storage" is made by the driver of Holdfast, encrypted for example. Shows its plan and asks. Never changes what exists; files that are missing are named and not made, and it ends with 3 then. Can be repeated.',
-  usage: ['', '--dry-run', '--yes'],
+  usage: ['', 'FILE...', 'FOLDER', '--dry-run'],
   flags: { ...composeFlags, dryRun: switchFlag('Show the plan only') },
   aliases,
-  args: [],
+  args: [file],
   load: async () => (await import('../commands/compose-prepare.ts')).runComposePrepare,
 });
 
@@ -46,11 +52,11 @@ const graph = defineCommand<ComposeFlags>({
   brief: 'Draw where the data of a Compose file lies: host, volumes, containers',
   description:
     'Draws on the terminal; with --format mermaid for Markdown, with --format svg as an image, with --format json as data. Folders that are not there are marked. With an engine that has the images, the anonymous volumes are drawn that their VOLUME lines make.',
-  usage: ['', '--format mermaid', '--format svg > stack.svg'],
+  usage: ['', 'FILE...', 'FOLDER', '--format mermaid', '--format svg > stack.svg'],
   flags: composeFlags,
   aliases,
-  args: [],
-  load: async () => (await import('../commands/compose-graph.ts')).runComposeGraph,
+  args: [file],
+  load: async () => (await import('../commands/compose.ts')).runComposeGraph,
 });
 
 const explain = defineCommand<ComposeExplainFlags>({
@@ -58,11 +64,11 @@ const explain = defineCommand<ComposeExplainFlags>({
   brief: 'Explain each mount of a Compose file in one sentence',
   description:
     'What it is, where the data lies, which services may write to it, whether it survives "down" and "down -v", and whether a policy covers it, where that is known. In English or French, by LC_ALL, LC_MESSAGES and LANG.',
-  usage: ['', '--lang fr'],
+  usage: ['', 'FILE...', 'FOLDER', '--lang fr'],
   flags: { ...composeFlags, lang: textFlag('en or fr', 'LANG') },
   aliases,
-  args: [],
-  load: async () => (await import('../commands/compose-explain.ts')).runComposeExplain,
+  args: [file],
+  load: async () => (await import('../commands/compose.ts')).runComposeExplain,
 });
 
 export const composeRoutes = buildRouteMap<string, CliContext>({
