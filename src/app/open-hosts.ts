@@ -3,6 +3,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { Host } from '../hosts/host.ts';
 import { knownError } from '../lib/known-error.ts';
 import { AppError } from '../model/errors.ts';
+import { removeLeftBenchmarks } from '../insight/index.ts';
 import { removeLeftTrials } from '../proof/index.ts';
 import {
   isAnythingLeft,
@@ -136,6 +137,7 @@ async function recoverPlace(
       return await recoverHost(access, {
         managed,
         removeTrials: removeLeftTrials,
+        removeBenchmarks: removeLeftBenchmarks,
         onNote,
       });
     await recoverOwnVolumes(access, { managed, onNote });

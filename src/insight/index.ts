@@ -11,6 +11,7 @@ export type { DataMove, FixPlan } from './audit/fix/plan-moves.ts';
 export { openAudit, type Audit } from './audit/open-audit.ts';
 export type { DoctorFinding } from './doctor/diagnosis.ts';
 export { openDoctor, type Doctor, type DoctorReport, type FixOutcome } from './doctor/doctor.ts';
+export { removeLeftBenchmarks } from './benchmarks/bench-folder.ts';
 export {
   openBenchmarks,
   type Benchmarks,

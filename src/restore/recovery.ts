@@ -11,27 +11,32 @@ export const nothingRecovered: RecoverReport = { jobs: [], hooks: [], elsewhere:
 
 /** True where killed work may have left something. Asks no engine, and opens nothing. */
 export async function isAnythingLeft(stateDir: string): Promise<boolean> {
-  return await isAnythingIn(stateDir, ['journal', 'undo', 'trials', 'journal-apps', 'journal-hooks']);
+  return await isAnythingIn(stateDir, [
+    ...['journal', 'undo', 'trials', 'journal-bench', 'journal-apps', 'journal-hooks'],
+  ]);
 }
 
 export interface HostRecovery extends Pick<SettleOptions, 'onNote' | 'managed'> {
   /** Removes what drills have left. */
   readonly removeTrials: (scope: HostScope, options: JobOptions) => Promise<unknown>;
+  /** Removes what benchmarks have left. */
+  readonly removeBenchmarks: (scope: HostScope, options: JobOptions) => Promise<unknown>;
 }
 
 /**
  * Recovers a host from killed work: first settles restores, so that nothing reads or starts on half restored
- * data; then removes drills' trials; then brings back containers that were left stopped or paused, and runs
+ * data; then removes what drills and benchmarks have left; then brings back containers that were left stopped or paused, and runs
  * their hooks. What cannot be done now is reported, and tried again by the next recovery. Throws only where
  * the state folder cannot be read or written.
  */
 export async function recoverHost(
   access: VolumeAccess & HookMeans,
-  { managed, removeTrials, onNote }: HostRecovery,
+  { managed, removeTrials, removeBenchmarks, onNote }: HostRecovery,
 ): Promise<RecoverReport> {
   const { stateDir } = access;
   if (await isAnythingIn(stateDir, ['journal', 'undo'])) await settleAll(access, { managed, onNote });
   if (await isAnythingIn(stateDir, ['trials'])) await removeTrials(access, { onNote });
+  if (await isAnythingIn(stateDir, ['journal-bench'])) await removeBenchmarks(access, { onNote });
   if (!(await isAnythingIn(stateDir, ['journal-apps', 'journal-hooks']))) return nothingRecovered;
   return await recoverAppsAtStart(access, { onNote });
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { command } from '../support/holdfast-command.ts';
@@ -103,26 +103,44 @@ test('what is asked wrongly, or wants too much room, is refused', async () => {
   expect(readdirSync(root)).toEqual(['data']);
 });
 
-test('a kill leaves nothing that the next benchmark does not remove, and a cancel nothing', async () => {
-  const args = ['bench', 'pg', '--quick', '--size', '1MiB', '--profile', 'files'];
-  const env = { ...process.env, HOLDFAST_STATE_DIR: cli.stateDir, HOLDFAST_HOST: 'embedded' };
-  mkdirSync(join(root, '.holdfast-bench-0123456789abcdef'));
-  for (const signal of ['SIGKILL', 'SIGINT'] as const) {
-    const before = new Set(readdirSync(root));
-    const child = spawn(command, args, { env, stdio: 'ignore' });
-    const ended = once(child, 'exit');
-    const isOwn = (name: string): boolean => !before.has(name);
-    await Promise.race([expect.poll(() => readdirSync(root).some(isOwn), { interval: 1 }).toBe(true), ended]);
-    child.kill(signal);
-    await ended;
-    if (signal === 'SIGINT') expect(readdirSync(root)).toEqual(['data']);
-    // A backup does not save what is left.
-    else {
-      await cli.init();
-      await cli.run('backup', 'pg');
-      expect(await cli.run('ls', 'pg')).not.toContain('holdfast-bench');
-    }
-  }
-  await cli.run(...args);
+test.each(['recover', 'doctor'])('what a killed benchmark has left is removed by %s', async (name) => {
+  await benchAndSignal('SIGKILL');
+  expect(leftIn(root)).toHaveLength(1);
+  if (name === 'recover') {
+    const { stderr } = await cli.attempt([name]);
+    expect(stderr).toContain('What a killed benchmark has left in "pg" was removed.');
+  } else await cli.attempt([name]);
   expect(readdirSync(root)).toEqual(['data']);
 });
+
+test('a backup leaves out what a killed benchmark has left, and a cancelled one leaves nothing', async () => {
+  mkdirSync(join(root, '.holdfast-bench-0123456789abcdef'));
+  await cli.init();
+  await cli.run('backup', 'pg');
+  expect(await cli.run('ls', 'pg')).not.toContain('holdfast-bench');
+  await benchAndSignal('SIGINT');
+  expect(readdirSync(root)).toEqual(['data']);
+});
+
+function leftIn(folder: string): string[] {
+  return readdirSync(folder).filter((name) => name.startsWith('.holdfast-bench-'));
+}
+
+/** Signals a benchmark once its small files are being made. */
+async function benchAndSignal(signal: NodeJS.Signals): Promise<void> {
+  const env = { ...process.env, HOLDFAST_STATE_DIR: cli.stateDir, HOLDFAST_HOST: 'embedded' };
+  const args = ['bench', 'pg', '--quick', '--size', '1MiB', '--profile', 'files'];
+  const before = new Set(leftIn(root));
+  const isMeasuring = (): boolean =>
+    leftIn(root).some((name) => !before.has(name) && existsSync(join(root, name, 'f0')));
+  // One that comes too late is made again.
+  for (let tries = 0; tries < 10; tries += 1) {
+    const child = spawn(command, args, { env, stdio: 'ignore' });
+    const ended = once(child, 'exit');
+    await Promise.race([expect.poll(isMeasuring, { interval: 1 }).toBe(true), ended]);
+    child.kill(signal);
+    const [code, by] = (await ended) as [number | null, NodeJS.Signals | null];
+    if (signal === 'SIGKILL' ? by === signal && leftIn(root).length > 0 : code !== 0) return;
+  }
+  throw new Error('No benchmark was caught at work');
+}

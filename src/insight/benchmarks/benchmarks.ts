@@ -16,6 +16,7 @@ import { quote } from '../../model/quote.ts';
 import { formatSize } from '../../model/size.ts';
 import type { Volume } from '../../model/volume.ts';
 import { findVolume } from '../../volumes/index.ts';
+import { makeBenchFolder } from './bench-folder.ts';
 import { DiskTest, rateOfDd } from './disk-test.ts';
 import { type BenchMeans, type Change, compareRates, usualRates, verdictOf, warningsOf } from './judge.ts';
 import {
@@ -27,7 +28,7 @@ import {
 } from '../../model/benchmark.ts';
 import { roomOf } from './room.ts';
 import { measureSmallFiles } from './small-files.ts';
-import { openTestFile, removeLeftovers } from './test-file.ts';
+import { measuresNameless, openTestFile, removeLeftovers } from './test-file.ts';
 
 export interface BenchRequest {
   /** One volume, or two to see side by side. */
@@ -70,7 +71,7 @@ export interface BenchReport {
 export interface Benchmarks {
   /**
    * Measures volumes one after the other, and remembers the figures. Leaves nothing in them, even when it
-   * is killed: what it writes has no name, and small files lie in a hidden folder that the next run removes.
+   * is killed: what it writes has no name, or lies in a hidden folder that the next recovery removes.
    * `full` when a volume has less room than three times the size, `unsupported` where its data cannot be
    * reached as a directory.
    */
@@ -118,7 +119,8 @@ async function benchmark(
   const hostIdentity = (await host.info({ signal })).identity;
   const identity = volumeIdentity(catalog, { hostIdentity, name });
   try {
-    const measured = await measureData(data, { volume, request }, options);
+    const where = { stateDir: access.stateDir, hostIdentity, volume: name };
+    const measured = await measureData(data, { volume, request, where }, options);
     const past = pastOf(measured, (profile) =>
       catalog.listBenchmarks({ volumeIdentity: identity, profile, limit: rememberedRuns }),
     );
@@ -147,13 +149,15 @@ async function benchmark(
 interface Target {
   readonly volume: Volume;
   readonly request: BenchRequest;
+  /** For the journal of what it makes. */
+  readonly where: Parameters<typeof makeBenchFolder>[1];
 }
 
 type Measured = Omit<VolumeBenchmark, 'past'>;
 
 async function measureData(
   data: VolumeData,
-  { volume, request }: Target,
+  { volume, request, where }: Target,
   options: JobOptions,
 ): Promise<Measured> {
   const { signal } = options;
@@ -168,13 +172,16 @@ async function measureData(
   const { isQuick, profiles } = request;
   const sizeBytes = request.sizeBytes ?? (isQuick ? defaultSizeBytes.quick : defaultSizeBytes.full);
   refuseWithoutRoom(await roomOf(root, { name: volume.name, signal }), sizeBytes);
-  using file = await openTestFile(root, { sizeBytes, signal });
+  const isNamed = !measuresNameless(root);
+  await using own = isNamed || profiles.includes('files') ? await makeBenchFolder(root, where) : undefined;
+  const place = { folder: (isNamed ? own?.directory : undefined) ?? root, isNamed };
+  using file = await openTestFile(place, { sizeBytes, signal });
   const version = await fioVersion(signal);
-  const disk = new DiskTest({ root, file }, { isQuick, sizeBytes, hasFio: version !== undefined, signal });
+  const disk = new DiskTest({ place, file }, { isQuick, sizeBytes, hasFio: version !== undefined, signal });
   const measures = await disk.run(profiles);
-  const ddRate = await rateOfDd(root, { sizeBytes, signal });
-  if (profiles.includes('files'))
-    measures.push(...(await measureSmallFiles(root, { count: isQuick ? 1000 : 5000, signal })));
+  const ddRate = await rateOfDd(place, { sizeBytes, signal });
+  if (own !== undefined && profiles.includes('files'))
+    measures.push(...(await measureSmallFiles(own.directory, { count: isQuick ? 1000 : 5000, signal })));
   const isMemory = statfsSync(toPath(root.self)).type === filesystemType.tmpfs;
   const means = { tool: version ?? 'built-in', isQuick, isDirect: file.isDirect, sizeBytes };
   const facts = { ...means, isMemory, memoryBytes: totalmem(), idlePercent: disk.idlePercent };

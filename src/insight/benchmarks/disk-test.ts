@@ -2,10 +2,9 @@ import { cpus } from 'node:os';
 import { runProgram } from '../../lib/run-program.ts';
 import { type BenchProfile, type Measure, measureFacts, type MeasureName } from '../../model/benchmark.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
-import type { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { type DiskMeasure, fioArguments, readFioResult } from './fio-jobs.ts';
 import { simpleMeasures, simpleTest } from './simple-test.ts';
-import { openTestFile, type TestFile } from './test-file.ts';
+import { openTestFile, type TestFile, type TestPlace } from './test-file.ts';
 
 interface DiskTestOptions {
   readonly isQuick: boolean;
@@ -22,7 +21,7 @@ const patienceMs = 120_000;
 
 /** The measurements of one file, one after the other: by fio, or by our own simple test. */
 export class DiskTest {
-  readonly #root: DirectoryHandle;
+  readonly #place: TestPlace;
   /** Written and then read; commits have new ones of their own. */
   readonly #file: TestFile;
   /** As much of it as was written: the rest would come from no disk. */
@@ -33,10 +32,10 @@ export class DiskTest {
   idlePercent = 100;
 
   constructor(
-    { root, file }: { readonly root: DirectoryHandle; readonly file: TestFile },
+    { place, file }: { readonly place: TestPlace; readonly file: TestFile },
     options: DiskTestOptions,
   ) {
-    this.#root = root;
+    this.#place = place;
     this.#file = file;
     this.#options = options;
   }
@@ -65,7 +64,7 @@ export class DiskTest {
     const { sizeBytes, signal, hasFio } = this.#options;
     // A log grows into new blocks: fio by hand measures a new file, too.
     using own = name.startsWith('commit-')
-      ? await openTestFile(this.#root, { sizeBytes, signal })
+      ? await openTestFile(this.#place, { sizeBytes, signal })
       : undefined;
     const file = own ?? this.#file;
     const measured = hasFio ? await this.#byFio(name, file) : await this.#simply(name, file);
@@ -119,10 +118,10 @@ const ddAtMost = 256 << 20;
 
 /** The usual speed test: zeros into the page cache. Shown beside the others, because it is so wrong. */
 export async function rateOfDd(
-  root: DirectoryHandle,
+  place: TestPlace,
   { sizeBytes, signal }: { readonly sizeBytes: number; readonly signal: AbortSignal | undefined },
 ): Promise<number | undefined> {
-  using file = await openTestFile(root, { sizeBytes: 0, signal });
+  using file = await openTestFile(place, { sizeBytes: 0, signal });
   const count = Math.max(1, Math.floor(Math.min(sizeBytes, ddAtMost) / (1 << 20)));
   const args = ['if=/dev/zero', 'of=/proc/self/fd/3', 'bs=1M', `count=${count}`];
   const started = performance.now();

@@ -39,8 +39,8 @@ export function fioArguments({ measure, sizeBytes, seconds, isDirect, engine }: 
     ...(isCommit ? [] : [`--ioengine=${engine}`, `--direct=${isDirect ? 1 : 0}`]),
     `--size=${sizeBytes}`,
     `--runtime=${seconds}`,
-    // New data each time: a file system that compresses or finds what it has would win.
-    '--refill_buffers',
+    // Not --refill_buffers: it makes 2.5 GB of random data a second, half the speed of a fast disk. What fio writes
+    // by itself is random too, and it changes a part of it each time.
     '--randrepeat=0',
     '--unlink=0',
     // One process, which ends with its group.

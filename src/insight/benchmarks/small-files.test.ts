@@ -1,18 +1,24 @@
 import {
+  fstatSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { fromText } from '../../model/byte-string.ts';
+import { AppError } from '../../model/errors.ts';
+import type { Host } from '../../hosts/host.ts';
+import { makeBenchFolder, removeLeftBenchmarks } from './bench-folder.ts';
 import { measureSmallFiles } from './small-files.ts';
 import { openTestFile, removeLeftovers } from './test-file.ts';
 
@@ -30,8 +36,18 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
+/** Small files in a folder of a benchmark, as a benchmark measures them. */
+async function measure(count: number, signal?: AbortSignal) {
+  await using own = await makeBenchFolder(root, where());
+  return await measureSmallFiles(own.directory, { count, signal });
+}
+
+function where() {
+  return { stateDir: join(folder, 'state'), hostIdentity: 'host', volume: 'pg' };
+}
+
 test('small files are made, looked at, read and removed, and their folder is gone', async () => {
-  const measures = await measureSmallFiles(root, { count: 100, signal: undefined });
+  const measures = await measure(100);
   expect(measures.map(({ name }) => name)).toEqual([
     'files-create',
     'files-stat',
@@ -48,7 +64,7 @@ test('small files are made, looked at, read and removed, and their folder is gon
 test('a link that a container puts there is not written through, and all is removed', async () => {
   const victim = join(folder, 'victim');
   writeFileSync(victim, 'mine');
-  const measuring = measureSmallFiles(root, { count: 400, signal: undefined });
+  const measuring = measure(400);
   const refused = expect(measuring).rejects.toMatchObject({ code: 'EEXIST' });
   let own = '';
   while (own === '') {
@@ -63,7 +79,7 @@ test('a link that a container puts there is not written through, and all is remo
 
 test('a cancelled measurement leaves nothing', async () => {
   const cancel = new AbortController();
-  const measuring = measureSmallFiles(root, { count: 100_000, signal: cancel.signal });
+  const measuring = measure(100_000, cancel.signal);
   const cancelled = expect(measuring).rejects.toMatchObject({ code: 'cancelled' });
   while (readdirSync(volume).length === 0) await setImmediate();
   cancel.abort();
@@ -88,7 +104,96 @@ test('what a kill has left is removed, and nothing else', async () => {
 });
 
 test('the file that is measured has no name', async () => {
-  using file = await openTestFile(root, { sizeBytes: 1 << 20, signal: undefined });
+  using file = await openTestFile(
+    { folder: root, isNamed: false },
+    { sizeBytes: 1 << 20, signal: undefined },
+  );
   expect(file.fd).toBeGreaterThan(2);
   expect(readdirSync(volume)).toEqual([]);
+});
+
+test('a file with a name lies in the folder of the benchmark, and takes no room when it is closed', async () => {
+  await using own = await makeBenchFolder(root, where());
+  const inFolder = (): string[] => readdirSync(join(volume, readdirSync(volume)[0] ?? ''));
+  const other = join(volume, 'other');
+  {
+    const place = { folder: own.directory, isNamed: true };
+    using file = await openTestFile(place, { sizeBytes: 1 << 20, signal: undefined });
+    expect(inFolder().length).toBe(1);
+    expect(fstatSync(file.fd).size).toBe(1 << 20);
+    linkSync(join(volume, readdirSync(volume)[0] ?? '', inFolder()[0] ?? ''), other);
+  }
+  expect(inFolder()).toEqual([]);
+  expect(statSync(other).size).toBe(0);
+});
+
+describe('a recovery', () => {
+  const notes: string[] = [];
+  const recover = async (identity: string, openData: Host['openData']): Promise<void> => {
+    const host = { info: async () => ({ identity }), openData } as unknown as Host;
+    const scope = { stateDir: where().stateDir, host: async () => host };
+    await removeLeftBenchmarks(scope, { onNote: (note) => notes.push(note) });
+  };
+  const here = async () => ({
+    way: 'direct' as const,
+    root: fromText(volume),
+    [Symbol.asyncDispose]: async () => undefined,
+  });
+  const journals = (): string[] => readdirSync(join(where().stateDir, 'journal-bench'));
+  /** What a kill leaves: the folder and its journal, without its lock. */
+  const kill = async (): Promise<string> => {
+    const made = await makeBenchFolder(root, where());
+    const [name = ''] = readdirSync(volume).filter((one) => one.startsWith('.holdfast-bench-'));
+    const [journal = ''] = journals().filter((one) => one.endsWith('.json'));
+    const text = readFileSync(join(where().stateDir, 'journal-bench', journal), 'utf8');
+    await made[Symbol.asyncDispose]();
+    mkdirSync(join(volume, name));
+    writeFileSync(join(volume, name, 'f1'), 'x');
+    writeFileSync(join(where().stateDir, 'journal-bench', journal), text);
+    return name;
+  };
+  afterEach(() => notes.splice(0));
+
+  test('leaves the folder of a benchmark that is under way', async () => {
+    await using _own = await makeBenchFolder(root, where());
+    await recover('host', here);
+    expect(readdirSync(volume).length).toBe(1);
+    expect(notes).toEqual([]);
+  });
+
+  test('removes what a killed one has left, and forgets it', async () => {
+    await kill();
+    await recover('host', here);
+    expect(readdirSync(volume)).toEqual([]);
+    expect(journals()).toEqual([]);
+    expect(notes).toEqual(['What a killed benchmark has left in "pg" was removed.']);
+  });
+
+  test('leaves what belongs to another host, and tells what it cannot reach', async () => {
+    const name = await kill();
+    await recover('elsewhere', here);
+    await recover('host', async () => {
+      throw new AppError('unavailable', 'The server does not answer');
+    });
+    expect(readdirSync(volume)).toEqual([name]);
+    expect(notes).toEqual([
+      'What a killed benchmark has left in "pg" cannot be removed: The server does not answer',
+    ]);
+    await recover('host', async () => {
+      throw new AppError('not-found', 'There is no volume "pg"');
+    });
+    expect(journals()).toEqual([]);
+  });
+
+  test('removes no other name that a journal holds', async () => {
+    await kill();
+    const [journal = ''] = journals();
+    mkdirSync(join(volume, 'data'));
+    writeFileSync(
+      join(where().stateDir, 'journal-bench', journal),
+      JSON.stringify({ hostIdentity: 'host', volume: 'pg', name: '../volume/data' }),
+    );
+    await recover('host', here);
+    expect(readdirSync(volume)).toContain('data');
+  });
 });

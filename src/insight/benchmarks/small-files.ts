@@ -1,9 +1,7 @@
 import { constants, readSync, writeSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import type { DirectoryHandle } from '../../lib/directory-handle.ts';
-import { makeOwnDirectory, removeOwnDirectory } from '../../lib/own-directory.ts';
 import { closeQuickly, openAt, statAt, unlinkAt } from '../../lib/posix-at.ts';
-import { newBenchName } from '../../lib/stage-names.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Measure, MeasureName } from '../../model/benchmark.ts';
 import { percentiles } from './simple-test.ts';
@@ -11,44 +9,38 @@ import { percentiles } from './simple-test.ts';
 const fileBytes = 4096;
 
 /**
- * Makes, looks at, reads and removes small files in a hidden folder of its own, each by its name in the open
- * folder: a link that a container puts there is refused. The folder is gone at the end, also after an error.
+ * Makes, looks at, reads and removes small files in a folder of the benchmark's own, each by its name in the
+ * open folder: a link that a container puts there is refused.
  */
 export async function measureSmallFiles(
-  root: DirectoryHandle,
+  folder: DirectoryHandle,
   { count, signal }: { readonly count: number; readonly signal: AbortSignal | undefined },
 ): Promise<Measure[]> {
-  const name = newBenchName();
   const { O_CREAT, O_EXCL, O_WRONLY, O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   const content = Buffer.alloc(fileBytes, 'holdfast');
-  using folder = makeOwnDirectory(root, name);
-  try {
-    const each = async (measure: MeasureName, act: (file: string) => void): Promise<Measure> =>
-      await timed(measure, { count, signal, act });
-    return [
-      await each('files-create', (file) => {
-        const fd = openAt(folder.fd, file, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW);
-        try {
-          writeSync(fd, content);
-        } finally {
-          closeQuickly(fd);
-        }
-      }),
-      await each('files-stat', (file) => void statAt(folder.fd, file)),
-      await each('files-read', (file) => {
-        // Not blocking: a container may have put a pipe there.
-        const fd = openAt(folder.fd, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-        try {
-          readSync(fd, content, 0, fileBytes, 0);
-        } finally {
-          closeQuickly(fd);
-        }
-      }),
-      await each('files-remove', (file) => unlinkAt(folder.fd, file)),
-    ];
-  } finally {
-    await removeOwnDirectory(root, { name, made: folder });
-  }
+  const each = async (measure: MeasureName, act: (file: string) => void): Promise<Measure> =>
+    await timed(measure, { count, signal, act });
+  return [
+    await each('files-create', (file) => {
+      const fd = openAt(folder.fd, file, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW);
+      try {
+        writeSync(fd, content);
+      } finally {
+        closeQuickly(fd);
+      }
+    }),
+    await each('files-stat', (file) => void statAt(folder.fd, file)),
+    await each('files-read', (file) => {
+      // Not blocking: a container may have put a pipe there.
+      const fd = openAt(folder.fd, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+      try {
+        readSync(fd, content, 0, fileBytes, 0);
+      } finally {
+        closeQuickly(fd);
+      }
+    }),
+    await each('files-remove', (file) => unlinkAt(folder.fd, file)),
+  ];
 }
 
 interface TimedWork {

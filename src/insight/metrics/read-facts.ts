@@ -31,6 +31,7 @@ const journalFolders = {
   containers: 'journal-apps',
   hooks: 'journal-hooks',
   drill: 'trials',
+  benchmark: 'journal-bench',
   trash: 'journal-trash',
   'trash-of-engine': 'journal-foreign',
 } as const;
