@@ -83,3 +83,30 @@ test('a first audit with a baseline is good, and a later one counts what is new'
   ]);
   expect((await audit(...baseline)).stdout).toContain('0 findings, 2 in the baseline.');
 });
+
+test('audit tells many findings of one rule as one, with a line for each place; other forms keep them apart', async () => {
+  const many = join(cli.folder, 'many');
+  mkdirSync(many);
+  const of = (name: string): string => `  ${name}: { image: x, volumes: ['/run/docker.sock:/s'] }\n`;
+  const suppressed = `  odd: { image: x, volumes: ['/run/docker.sock:/s'] } # holdfast ignore=HF-S001 meant\n`;
+  writeFileSync(
+    join(many, 'compose.yaml'),
+    `services:\n${['a', 'b', 'c', 'd'].map(of).join('')}${suppressed}`,
+  );
+  const { stdout } = await audit(many);
+  expect(stdout).toMatch(/^HF-S001 engine-socket \(leak\) {2}4 services\n/);
+  expect(stdout.match(/^ {4}- .*compose\.yaml:\d+:\d+: "\w" has the engine’s socket\.$/gm)).toHaveLength(4);
+  expect(stdout).toContain('4 findings, 1 suppressed.');
+  const { findings } = JSON.parse((await audit(many, '--format', 'json')).stdout) as {
+    readonly findings: readonly {
+      readonly fingerprint: string;
+      readonly subject: { readonly name: string };
+    }[];
+  };
+  expect(findings.map(({ subject }) => subject.name)).toEqual(['a', 'b', 'c', 'd']);
+  // A baseline keeps each, so that one more counts alone.
+  const baseline = join(many, 'audit.json');
+  await audit(many, '--baseline', baseline);
+  writeFileSync(join(many, 'compose.yaml'), `services:\n${['a', 'b', 'c', 'd', 'e'].map(of).join('')}`);
+  expect((await audit(many, '--baseline', baseline, '--quiet')).stdout).toBe('HF-S001 e\n');
+});

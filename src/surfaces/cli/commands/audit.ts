@@ -3,7 +3,7 @@ import { AppError } from '../../../model/errors.ts';
 import { severities, type Severity } from '../../../model/finding.ts';
 import { printableJson, quote } from '../../../model/quote.ts';
 import { amount } from '../../../model/size.ts';
-import { describeFinding } from '../describe-finding.ts';
+import { describeFindings } from '../describe-findings.ts';
 import type { Session } from '../session.ts';
 
 export interface AuditFlags {
@@ -110,7 +110,7 @@ function parseFailOn(text = 'loss'): readonly Severity[] {
 
 function describeReport(report: AuditReport): string {
   const { findings, known, suppressed, files, containers, volumes, refused, notes, baselineWritten } = report;
-  const parts = findings.map((finding) => describeFinding(finding, [`See ${finding.guide}`]));
+  const parts = describeFindings(findings);
   if (findings.length === 0)
     parts.push(
       refused.length + notes.length === 0
