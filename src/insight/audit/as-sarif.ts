@@ -14,7 +14,8 @@ const levels: Readonly<Record<Severity, 'error' | 'warning' | 'note'>> = {
 
 /**
  * The report as SARIF 2.1.0. Files are relative to `directory`, or to the folder around all of them where one
- * lies outside of it; what only the host has is a logical location. Pure.
+ * lies outside of it. What only the host has is at `host/KIND/NAME`, a file that does not exist: GitHub's code
+ * scanning refuses the whole document when one result has no physical location. Pure.
  */
 export function auditSarif(report: AuditReport, directory: string): object {
   const { findings, suppressed, known } = report;
@@ -34,7 +35,7 @@ export function auditSarif(report: AuditReport, directory: string): object {
               name: pascal(name),
               shortDescription: { text: `${title}.` },
               fullDescription: { text: meaning },
-              help: { text: `See docs/guides/audit.md#${id.toLowerCase()}-${name}` },
+              help: { text: `${title}. ${meaning}\nSee docs/guides/audit.md#${id.toLowerCase()}-${name}` },
               defaultConfiguration: { level: levels[severity] },
               properties: { tags: [severity] },
             })),
@@ -91,25 +92,37 @@ function resultOf(finding: AuditFinding, base: string, baselineState: string | u
     message: { text: lines.join('\n') },
     locations: [
       {
-        ...(position === undefined
-          ? {}
-          : {
-              physicalLocation: {
-                artifactLocation: {
-                  uri: path.relative(base, position.file).split('/').map(encodeURIComponent).join('/'),
-                  uriBaseId: 'SRCROOT',
-                },
-                region: { startLine: position.line, startColumn: position.column },
-              },
-            }),
+        physicalLocation: physicalLocation(finding, base),
         logicalLocations: [
           { name: subject.name, kind: subject.kind, fullyQualifiedName: `${subject.kind}/${subject.name}` },
         ],
       },
     ],
-    partialFingerprints: { 'holdfast/v1': fingerprint },
+    partialFingerprints: {
+      'holdfast/v1': fingerprint,
+      // GitHub tells alerts apart by this one alone, and makes it itself from the lines of files that it has.
+      ...(position === undefined && { primaryLocationLineHash: fingerprint }),
+    },
     ...(baselineState === undefined ? {} : { baselineState }),
   };
+}
+
+function physicalLocation({ position, subject }: AuditFinding, base: string): object {
+  if (position === undefined)
+    return {
+      artifactLocation: { uri: asUri(['host', subject.kind, subject.name]) },
+      region: { startLine: 1, startColumn: 1, endLine: 1, endColumn: 1 },
+    };
+  const { file, line, column } = position;
+  return {
+    artifactLocation: { uri: asUri(path.relative(base, file).split('/')), uriBaseId: 'SRCROOT' },
+    region: { startLine: line, startColumn: column },
+  };
+}
+
+/** A name with a slash in it, as of a path, is one part. */
+function asUri(parts: readonly string[]): string {
+  return parts.map((part) => encodeURIComponent(part.toWellFormed())).join('/');
 }
 
 /** SARIF's own form of a rule's name. */

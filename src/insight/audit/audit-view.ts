@@ -31,6 +31,15 @@ export interface BackupPlaces {
   /** Local repositories, with the device of their file system. */
   readonly repositories: readonly { readonly name: string; readonly path: string; readonly device: number }[];
   readonly deviceOf: ReadonlyMap<string, number>;
+  /** There is no repository at all, on this machine or elsewhere; undefined where there is one, or no engine answers. */
+  readonly missing?: MissingRepository | undefined;
+}
+
+export interface MissingRepository {
+  /** Of the machine whose engine answers. */
+  readonly machine: string;
+  /** Why none could be opened, a sentence each. */
+  readonly reasons: readonly string[];
 }
 
 /** Where a value stands in a Compose file; all undefined for what only the host knows. */

@@ -132,6 +132,43 @@ describe('on a host', () => {
     ]);
   });
 
+  test('says that there is no repository, where an engine answers and there is something to be saved', async () => {
+    const lost = { volumes: [{ name: 'pg' }], hasRepository: false };
+    await using world = await auditedWorld(lost);
+    expect(await world.run({ target: undefined })).toMatchObject({
+      findings: [
+        {
+          ...{ id: 'HF-B004', severity: 'loss', subject: { kind: 'host', name: 'here' } },
+          evidence: ['There is no repository yet.'],
+        },
+      ],
+      notes: [],
+    });
+    await using without = await auditedWorld({
+      ...lost,
+      hasEngine: false,
+      files: { 'compose.yaml': socket },
+    });
+    expect((await without.run()).findings.map(({ id }) => id)).toEqual(['HF-S001']);
+    await using bare = await auditedWorld({ hasRepository: false });
+    expect((await bare.run({ target: undefined })).findings).toEqual([]);
+  });
+
+  test('the file of a project does not silence that there is no repository', async () => {
+    await using world = await auditedWorld();
+    const labels = compose('one', 'web', {
+      'com.docker.compose.project.config_files': join(world.folder, 'compose.yaml'),
+      'com.docker.compose.project.working_dir': world.folder,
+    });
+    await world.write('compose.yaml', 'name: one\nservices: { web: { image: x } }\n');
+    await world.write('.holdfast-audit.yaml', 'ignore: [{ rule: HF-B004, reason: not mine }]\n');
+    await using host = await auditedWorld({
+      ...{ containers: [{ name: 'one-web-1', stack: 'one', service: 'web', labels }] },
+      ...{ volumes: [{ name: 'pg' }], hasRepository: false },
+    });
+    expect((await host.run({ target: undefined })).findings.map(({ id }) => id)).toEqual(['HF-B004']);
+  });
+
   test('says where an orphan came from, when all rules are asked for', async () => {
     await using world = await auditedWorld({
       volumes: [
@@ -245,6 +282,26 @@ describe('what is as it should be', () => {
     const report = await after.run();
     expect(report.findings).toHaveLength(1);
     expect(report.notes.join()).toContain('silences HF-S001 until 2026-06-30');
+  });
+
+  test.each([
+    ['# holdfast ignore=HF-S001', 'line 6, silences nothing: it gives no reason'],
+    ['# holdfast ignore=HF-S099,HF-S001 mine', 'line 6, silences nothing: no rule is called "HF-S099"'],
+    ['# holdfast ignore=HF-H004 mine', 'line 6, silences nothing: "HF-H004" is "HF-C018" by now'],
+  ])('is told of when it silences nothing (%s)', async (comment, why) => {
+    await using world = await auditedWorld(ignoring(comment));
+    expect((await world.run()).notes).toContainEqual(expect.stringContaining(why));
+  });
+
+  test('is told of when the file of suppressions names a rule that is none', async () => {
+    const ignore = 'ignore: [{ rule: HF-V999, reason: x }, { rule: HF-S001, reason: x }]\n';
+    const files = { 'compose.yaml': socket, '.holdfast-audit.yaml': ignore };
+    await using world = await auditedWorld({ hasEngine: false, files });
+    const { findings, notes } = await world.run();
+    expect(findings).toEqual([]);
+    expect(notes.filter((note) => note.includes('silences nothing'))).toEqual([
+      expect.stringMatching(/holdfast-audit\.yaml" silences nothing: no rule is called "HF-V999"$/),
+    ]);
   });
 
   test('the file of one project silences nothing of another when the whole host is asked for', async () => {
@@ -384,9 +441,18 @@ describe('SARIF', () => {
       },
       { ruleId: 'HF-S001', suppressions: [{ kind: 'inSource', justification: 'the proxy needs it' }] },
     ]);
+    for (const { results } of [...log.runs, ...(auditSarif(host, world.folder) as Log).runs])
+      for (const { locations } of results)
+        expect(locations).toMatchObject([
+          { physicalLocation: { artifactLocation: { uri: expect.stringMatching(/^[^/].*$/) } } },
+        ]);
     const onHost = (auditSarif(host, world.folder) as Log).runs[0]?.results[0];
     expect(onHost?.locations).toEqual([
       {
+        physicalLocation: {
+          artifactLocation: { uri: 'host/container/app-db-1' },
+          region: { startLine: 1, startColumn: 1, endLine: 1, endColumn: 1 },
+        },
         logicalLocations: [{ name: 'app-db-1', kind: 'container', fullyQualifiedName: 'container/app-db-1' }],
       },
     ]);

@@ -2,17 +2,18 @@ import path from 'node:path';
 import { writeDurably } from '../../lib/durable-file.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
+import { parseJson } from '../../model/parse-json.ts';
 import { quote } from '../../model/quote.ts';
 import type { AuditRequest, AuditSources } from './audit-request.ts';
-import type { AuditReport } from './audit-report.ts';
+import type { AuditFinding, AuditReport } from './audit-report.ts';
 import type { AuditView } from './audit-view.ts';
-import { formatBaseline, parseBaseline } from './baseline.ts';
 import { find, type Found } from './find.ts';
 import { gatherView } from './gather-view.ts';
 import { readSmallFile } from './read-small-file.ts';
 import { rules } from './rules.ts';
 import {
   coverageOf,
+  idleSuppressions,
   parseSuppressions,
   spentSuppressions,
   type SuppressionFile,
@@ -39,7 +40,12 @@ export async function audit(sources: AuditSources, request: AuditRequest): Promi
     files: view.projects.flatMap(({ project }) => project.files),
     ...looked,
     refused,
-    notes: [...notes, ...unused, ...spentSuppressions(files, today)],
+    notes: [
+      ...notes,
+      ...unused,
+      ...spentSuppressions(files, today),
+      ...idleSuppressions(files, view.projects),
+    ],
     baselineWritten: isWritten ? request.baseline : undefined,
   };
 }
@@ -110,4 +116,29 @@ async function writeBaseline(
   } catch (error) {
     throw knownError(error, `Cannot write the baseline ${quote(file)}`);
   }
+}
+
+const baselineFormat = 'holdfast-audit-baseline';
+
+/** The document of a baseline: what was known at a time, so that only what is new counts. Pure. */
+function formatBaseline(findings: readonly AuditFinding[]): string {
+  const known = findings
+    .map(({ fingerprint, id, subject }) => ({ fingerprint, id, subject: `${subject.kind} ${subject.name}` }))
+    .toSorted((a, b) => (a.id + a.subject + a.fingerprint < b.id + b.subject + b.fingerprint ? -1 : 1));
+  return `${JSON.stringify({ format: baselineFormat, version: 1, findings: known }, undefined, 2)}\n`;
+}
+
+/** The fingerprints in a baseline. Throws `usage` for another file: everything would be new, or nothing. Pure. */
+function parseBaseline(content: string, file: string): ReadonlySet<string> {
+  const document = parseJson(content) as Readonly<Record<string, unknown>> | undefined;
+  const { findings } = document ?? {};
+  if (document?.['format'] !== baselineFormat || document['version'] !== 1 || !Array.isArray(findings))
+    throw new AppError('usage', `Cannot use the baseline ${quote(file)}: it is none of this program’s`, {
+      hint: 'Name a file that does not exist yet, and it is written.',
+    });
+  return new Set(
+    findings.flatMap((one: { readonly fingerprint?: unknown } | null) =>
+      typeof one?.fingerprint === 'string' ? [one.fingerprint] : [],
+    ),
+  );
 }

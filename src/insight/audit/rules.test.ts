@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { checkRules } from '../../compose/check/rules.ts';
 import { memoryContainers } from '../../../test/fixtures/containers.ts';
 import { auditedWorld, type WorldRequest } from '../../../test/fixtures/audited-world.ts';
 import { type AuditedVolume, type AuditView, nowhere } from './audit-view.ts';
@@ -308,7 +309,7 @@ const cases: readonly Case[] = [
     },
   },
   {
-    id: 'HF-H004',
+    id: 'HF-C018',
     finds: { version: `version: '3.8'\n${service('{ image: x }')}` },
     leaves: { 'a file without it': service('{ image: x }') },
   },
@@ -340,10 +341,18 @@ test('a rule has an id of its own, and a name', () => {
   expect(new Set(ids).size).toBe(ids.length);
   expect(new Set(rules.map(({ name }) => name)).size).toBe(ids.length);
   for (const { id, name, title, meaning } of rules) {
-    expect(id).toMatch(/^HF-[VSBH]\d{3}$/);
+    expect(id).toMatch(/^HF-[VSBHC]\d{3}$/);
     expect(name).toMatch(/^[a-z]+(?:-[a-z]+)*$/);
     expect(`${title}${meaning}`).not.toContain('\n');
   }
+});
+
+test('a fault that "compose check" tells too has one id, one name and one severity', () => {
+  const told = Object.entries(checkRules).map(([name, { id, severity, meaning }]) => ({
+    ...{ id, name, severity, meaning },
+  }));
+  for (const { id, name, severity, meaning } of rules.filter((rule) => rule.id.startsWith('HF-C')))
+    expect(told).toContainEqual({ id, name, severity, meaning });
 });
 
 test('a rule has its section in the guide, with what it says', () => {

@@ -9,6 +9,7 @@ import { databaseShared } from './rules/database-shared.ts';
 import { unprotectedPlace } from './rules/unprotected-place.ts';
 import { backupBesideData } from './rules/backup-beside-data.ts';
 import { backupTooOld } from './rules/backup-too-old.ts';
+import { noRepository } from './rules/no-repository.ts';
 import { dockerSocket } from './rules/docker-socket.ts';
 import { systemFolderWritable } from './rules/system-folder-writable.ts';
 import { writableConfiguration } from './rules/writable-configuration.ts';
@@ -25,9 +26,12 @@ import { secretFileReadable } from './rules/secret-file-readable.ts';
 import { orphanVolume } from './rules/orphan-volume.ts';
 import { anonymousVolume } from './rules/anonymous-volume.ts';
 import { nfsWithoutVersion } from './rules/nfs-without-version.ts';
-import { obsoleteKey } from './rules/obsolete-key.ts';
+import { obsoleteVersion } from './rules/obsolete-version.ts';
 
-/** All rules, in the order of their ids. A rule that goes leaves its id behind: no other takes it. */
+/** Ids of rules that are gone, with the one that tells their fault now. No other rule takes such an id. */
+export const retiredIds: Readonly<Record<string, string>> = { 'HF-H004': 'HF-C018' };
+
+/** All rules. A rule that goes leaves its id behind. */
 export const rules: readonly Rule[] = [
   shadowedData,
   databaseInMemory,
@@ -39,6 +43,7 @@ export const rules: readonly Rule[] = [
   unprotectedPlace,
   backupBesideData,
   backupTooOld,
+  noRepository,
   dockerSocket,
   systemFolderWritable,
   writableConfiguration,
@@ -55,5 +60,5 @@ export const rules: readonly Rule[] = [
   orphanVolume,
   anonymousVolume,
   nfsWithoutVersion,
-  obsoleteKey,
+  obsoleteVersion,
 ];

@@ -2,8 +2,9 @@ import { parse } from 'yaml';
 import { AppError, errorMessage } from '../../model/errors.ts';
 import { compileGlob, type Glob, matchesGlob } from '../../model/glob.ts';
 import { quote } from '../../model/quote.ts';
-import type { AuditView } from './audit-view.ts';
+import type { AuditedProject, AuditView } from './audit-view.ts';
 import type { Alarm, Rule } from './rule.ts';
+import { retiredIds, rules } from './rules.ts';
 
 /** Why a finding does not count. */
 export interface Suppression {
@@ -83,7 +84,7 @@ function unusable(where: string, problem: string): AppError {
 
 /**
  * What the file in a project's folder has a say of when the whole host is asked for: services of the project, its
- * volumes and what it mounts, unless another stack made the volume. Repositories belong to the host. Pure.
+ * volumes and what it mounts, unless another stack made the volume. Repositories and the machine itself belong to the host. Pure.
  */
 export function coverageOf({ services, volumes }: AuditView, stack: string): (alarm: Alarm) => boolean {
   const own = services.filter((service) => service.stack === stack);
@@ -92,7 +93,7 @@ export function coverageOf({ services, volumes }: AuditView, stack: string): (al
   const owners = new Map(volumes.map((volume) => [volume.name, volume.stack]));
   return ({ subject: { kind, name }, key, place }) => {
     const isPlacedHere = place.project?.project.name === stack;
-    if (kind === 'repository') return false;
+    if (kind === 'repository' || kind === 'host') return false;
     const owner = owners.get(name);
     if (kind === 'volume') return owner === undefined ? isPlacedHere || mounted.has(name) : owner === stack;
     return isPlacedHere || ownKeys.has(key.split(' ')[0] ?? '') || (kind === 'path' && mounted.has(name));
@@ -148,4 +149,45 @@ export function spentSuppressions(files: readonly SuppressionFile[], today: stri
       .filter(({ until }) => until !== undefined && until < today)
       .map(({ rule, until }) => `${quote(file)} silences ${rule} until ${until}: that day is over`),
   );
+}
+
+/** Remarks on what was meant to silence something, and silences nothing: an id that no rule has, or no reason. Pure. */
+export function idleSuppressions(
+  files: readonly SuppressionFile[],
+  projects: readonly AuditedProject[],
+): string[] {
+  const ofFiles = files.flatMap(({ file, entries }) =>
+    entries.flatMap(({ rule }) =>
+      unknownReason(rule).map((why) => `${quote(file)} silences nothing: ${why}`),
+    ),
+  );
+  return [...new Set([...ofFiles, ...projects.flatMap(idleComments)])];
+}
+
+const linesAtMost = 100_000;
+
+function idleComments({ project, lineAt }: AuditedProject): string[] {
+  return project.files.flatMap((file) => {
+    const idle: string[] = [];
+    for (let line = 1; line <= linesAtMost; line++) {
+      const text = lineAt({ file, line, column: 1 });
+      if (text === undefined) break;
+      const [, ids, reason] = /#\s*holdfast\s+ignore=(\S+)(?:\s+(\S))?/.exec(text) ?? [];
+      if (ids === undefined) continue;
+      const reasons = [
+        ...(reason === undefined ? ['it gives no reason'] : []),
+        ...ids.split(',').flatMap(unknownReason),
+      ];
+      idle.push(
+        ...reasons.map((why) => `The comment at ${quote(file)}, line ${line}, silences nothing: ${why}`),
+      );
+    }
+    return idle;
+  });
+}
+
+function unknownReason(id: string): string[] {
+  if (rules.some((rule) => rule.id === id)) return [];
+  const now = retiredIds[id];
+  return [now === undefined ? `no rule is called ${quote(id)}` : `${quote(id)} is ${quote(now)} by now`];
 }

@@ -25,23 +25,8 @@ export const dataOfRoot: Rule = {
           evidence: [
             `The root of the volume belongs to 0:${root.gid} and has the mode 0${(root.mode & 0o7777).toString(8)}.`,
           ],
-          remedy: `Give it to ${uid}`,
-          commands:
-            volume === undefined
-              ? []
-              : [
-                  [
-                    'docker',
-                    'run',
-                    '--rm',
-                    '-v',
-                    `${volume.name}:/volume`,
-                    'busybox',
-                    'chown',
-                    String(uid),
-                    '/volume',
-                  ],
-                ],
+          remedy: `Give it to ${uid}: "holdfast doctor --fix" shows what it would change, asks, and does it`,
+          commands: [['holdfast', 'doctor', '--fix', ...(volume === undefined ? [] : [volume.name])]],
           place,
         };
       }
