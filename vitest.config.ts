@@ -30,7 +30,7 @@ function project(lane: Lane): TestProjectInlineConfiguration {
       hookTimeout: 900_000,
       maxWorkers,
       // A condition that has not come by then will not come; vitest's own second is too short beside other files.
-      expect: { poll: { timeout: 30_000 } },
+      expect: { poll: { timeout: 60_000 } },
     },
   };
 }

@@ -29,7 +29,7 @@ export const lanes: readonly Lane[] = [
     include: ['src/**/*.test.ts', 'bench/**/*.test.ts', 'scripts/**/*.test.ts', 'test/setup/**/*.test.ts'],
     packages: [],
     demanding: { files: 'src/**/*-programs.test.ts', packages: [...treePackages, 'busybox-static'] },
-    timeoutMs: 60_000,
+    timeoutMs: 180_000,
   },
   lane('cli', [...treePackages, 'fio']),
   lane('stores', [

@@ -161,7 +161,7 @@ async function runVitest(
 
 /** Ends, unmounts and removes leftovers of a run, and lists them. */
 async function sweep(base: string, mark: string, before: ReadonlySet<string>): Promise<string[]> {
-  const processes = await findProcesses(`HOLDFAST_TEST_RUN=${mark}`, { graceMs: 3_000 });
+  const processes = await findProcesses(`HOLDFAST_TEST_RUN=${mark}`, { graceMs: 10_000 });
   await endProcesses(processes);
   const mounts = mountsBelow(base);
   unmountAll(mounts);

@@ -82,7 +82,7 @@ test('a process killed while writing leaves an intact catalog with everything th
     const victim = startWriter(name, 1_000_000);
     // The first rounds may end while the catalog is being created.
     await pause(40 + round * 35 + Math.random() * 30);
-    if (round === rounds - 1) await expect.poll(() => victim.saved().length, { timeout: 20_000 }).not.toBe(0);
+    if (round === rounds - 1) await expect.poll(() => victim.saved().length).not.toBe(0);
     victim.process.kill('SIGKILL');
     await victim.gone;
     const saved = victim.saved();

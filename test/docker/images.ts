@@ -124,10 +124,10 @@ export async function importImages(engine: PrivateEngine): Promise<void> {
 
 const cacheFolder = join(import.meta.dirname, '../../node_modules/.cache/holdfast-images');
 
-/** Makes the archive of the root file system, or finds the one that an earlier run has made. */
-async function rootArchive(): Promise<string> {
+/** Makes the archive of the root file system, or finds the one that an earlier run has made; waits for one that makes it. */
+export async function rootArchive(): Promise<string> {
   const suite = await suiteOfMachine();
-  const recipe = JSON.stringify({ suite, packages, leftOut, customize, version: 2 });
+  const recipe = JSON.stringify({ suite, packages, leftOut, customize, version: 3 });
   const name = `${createHash('sha256').update(recipe).digest('hex').slice(0, 16)}.tar`;
   const archive = join(cacheFolder, name);
   await mkdir(cacheFolder, { recursive: true });
@@ -136,7 +136,16 @@ async function rootArchive(): Promise<string> {
   if (existsSync(archive)) return archive;
   for (const stale of await readdir(cacheFolder)) if (stale !== 'lock') await rm(join(cacheFolder, stale));
   const unfinished = join(cacheFolder, `${name}.unfinished`);
-  await makeArchive(suite, unfinished);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await makeArchive(suite, unfinished);
+      break;
+    } catch (error) {
+      // A mirror of Debian may not answer for a moment.
+      if (attempt === 3) throw error;
+      await sleep(5000);
+    }
+  }
   await rename(unfinished, archive);
   return archive;
 }
@@ -162,12 +171,16 @@ async function makeArchive(suite: string, target: string): Promise<void> {
       `--include=${packages.join(',')}`,
     ],
     ...leftOut.map((path) => `--dpkgopt=path-exclude=${path}`),
+    // A root that a power cut destroys is made again.
+    '--dpkgopt=force-unsafe-io',
     '--aptopt=APT::Install-Recommends "false"',
     ...(await aptSettings()).map((setting) => `--aptopt=${setting}`),
     ...customize.map((line) => `--customize-hook=${line}`),
   ];
   const sources = await sourcesOfMachine();
-  await run('mmdebstrap', [...options, suite, target, ...sources], {
+  // In mounts of its own: a program of the machine that looks at its /proc just then would keep it from being unmounted.
+  const apart = ['--mount', '--propagation', 'private', 'mmdebstrap'];
+  await run('unshare', [...apart, ...options, suite, target, ...sources], {
     maxBuffer: 64 << 20,
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
   });

@@ -28,8 +28,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
-const readyMs = 60_000;
-const stopMs = 20_000;
+const readyMs = 180_000;
+/** More than the fifteen seconds that dockerd itself gives to its containers: a test that stops it politely wants no crash. */
+const stopMs = 60_000;
 
 export interface PrivateEngineOptions {
   /** More arguments for dockerd: `['-H', 'tcp://127.0.0.1:2376', '--tlsverify', …]`. */

@@ -354,9 +354,7 @@ describe('the API without an engine', () => {
     const exit = once(running, 'exit');
     try {
       await expect
-        .poll(async () => (await docker(api.socket, ['volume', 'ls', '-q', '-f', 'dangling=false'])).stdout, {
-          timeout: 20_000,
-        })
+        .poll(async () => (await docker(api.socket, ['volume', 'ls', '-q', '-f', 'dangling=false'])).stdout)
         .toBe('used\n');
       const { exitCode, stderr } = await docker(api.socket, ['volume', 'rm', 'used']);
       expect([exitCode, stderr]).toEqual([1, expect.stringContaining('remove used: volume is in use - [')]);
@@ -498,9 +496,7 @@ volumes: { data: {} }
     );
     const compose = ['compose', '--project-directory', folder, '-p', 'fronted'];
     expect((await run(...compose, 'up', '-d')).exitCode).toBe(0);
-    await expect
-      .poll(() => existsSync(join(engine.volumePath('fronted_data'), 'file')), { timeout: 10_000 })
-      .toBe(true);
+    await expect.poll(() => existsSync(join(engine.volumePath('fronted_data'), 'file'))).toBe(true);
     expect((await run(...compose, 'down', '-v')).exitCode).toBe(0);
     const file = join(api.stateDir, 'trash', trashed('fronted_data') ?? '', '_data/file');
     expect(readFileSync(file, 'utf8')).toBe('composed\n');

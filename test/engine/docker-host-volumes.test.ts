@@ -31,9 +31,7 @@ const startBusybox = (name: string, args: readonly string[]) =>
 const runToEnd = async (name: string, args: readonly string[]): Promise<void> => {
   await engine.docker(['run', '--name', name, ...args, 'busybox', 'true']);
   await expect
-    .poll(() => engine.docker(['ps', '-aq', '--filter', `name=${name}`, '--filter', 'status=exited']), {
-      timeout: 30_000,
-    })
+    .poll(() => engine.docker(['ps', '-aq', '--filter', `name=${name}`, '--filter', 'status=exited']))
     .not.toBe('');
 };
 

@@ -170,7 +170,7 @@ describe.each(['beside the engine', 'on another file system'])('a restore by a t
     const isRestored = isWhole();
     const app = 'echo app > /data/app && echo written; sleep 1000';
     await engine.docker(['run', '-d', '--name', 'app', '-v', 'lost:/data', 'busybox', 'sh', '-c', app]);
-    await expect.poll(() => engine.docker(['logs', 'app']), { timeout: 10_000 }).toBe('written');
+    await expect.poll(() => engine.docker(['logs', 'app'])).toBe('written');
     child.kill('SIGCONT');
     await ended;
     expect(readFileSync(join(engine.volumePath('lost'), 'app'), 'utf8')).toBe('app\n');

@@ -106,7 +106,7 @@ describe('a managed plugin that exits', () => {
     const killed = plugin.process();
     process.kill(killed, 'SIGKILL');
     expect(await docker(['exec', `${name}-two`, 'cat', '/data/file'])).toBe('before');
-    await expect.poll(() => plugin.process(), { timeout: 30_000 }).not.toBe(killed);
+    await expect.poll(() => plugin.process()).not.toBe(killed);
     expect(await volume.status()).toMatchObject({ mounts: 2, mounted: true });
     expect(await volume.inContainer('cat /data/file')).toBe('before');
     await docker(['rm', '-f', `${name}-one`]);
@@ -167,9 +167,7 @@ describe('an engine with the managed plugin that starts again', () => {
     await docker(['exec', name, 'sh', '-c', 'echo kept > /data/file']);
     await engine.restart('SIGTERM');
     expect(await volume.inspect()).toMatchObject({ Labels: { env: 'prod' }, Options: { size: '40m' } });
-    await expect
-      .poll(() => docker(['exec', name, 'cat', '/data/file']).catch(() => ''), { timeout: 30_000 })
-      .toBe('kept');
+    await expect.poll(() => docker(['exec', name, 'cat', '/data/file']).catch(() => '')).toBe('kept');
     await docker(['rm', '-f', name]);
     expect(await volume.status()).toMatchObject({ mounts: 0, mounted: false });
   });
@@ -181,9 +179,7 @@ describe('an engine with the managed plugin that starts again', () => {
     await engine.restart('SIGKILL');
     await docker(['rm', '-f', name]);
     expect(await volume.inContainer('cat /data/file')).toBe('kept');
-    await expect
-      .poll(() => volume.status(), { timeout: 60_000 })
-      .toMatchObject({ mounts: 0, mounted: false });
+    await expect.poll(() => volume.status()).toMatchObject({ mounts: 0, mounted: false });
     expect(await volume.inspect()).toMatchObject({ Labels: { env: 'prod' } });
     await docker(['volume', 'rm', name]);
   });

@@ -50,7 +50,7 @@ test('what is written in pages, through memory maps, with times set back, under 
   const ways = [['local', '-o', 'size=300m'], ['gocryptfs'], ['local']];
   for (const [round, way] of ways.entries()) {
     const where = `round ${round}: ${way.join(' ')}`;
-    await expect.poll(turns, { timeout: 60_000 }).toBeGreaterThan(20);
+    await expect.poll(turns).toBeGreaterThan(20);
     const report = JSON.parse(
       await holdfast.run('volume', 'migrate', 'pg', '--driver', ...way, '--yes', '--format', 'json'),
     ) as { keptAs: string; stopped: string[]; passes: number };
@@ -88,7 +88,7 @@ test('a large file under constant writes is not copied again while its container
     '-c',
     `trap "exit 0" TERM; ${script}`,
   ]);
-  await expect.poll(() => readdirSync(dataOf('large')), { timeout: 60_000 }).toContain('turn');
+  await expect.poll(() => readdirSync(dataOf('large'))).toContain('turn');
   const report = JSON.parse(
     await holdfast.run(
       'volume',

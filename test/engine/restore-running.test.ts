@@ -58,7 +58,7 @@ async function stateOf(name: string): Promise<string> {
 
 async function untilHealthy(name: string): Promise<void> {
   const health = (): Promise<string> => on.engine.docker(['inspect', '-f', '{{.State.Health.Status}}', name]);
-  await expect.poll(health, { timeout: 20_000, interval: 100 }).toBe('healthy');
+  await expect.poll(health, { interval: 100 }).toBe('healthy');
 }
 
 /** A volume with a snapshot, and newer data since. */

@@ -111,7 +111,7 @@ describe('a stack', () => {
     rmSync(join(device, 'sick'));
     writeFileSync(join(on.engine.volumePath('shop_db'), 'rows'), 'newest');
     const before = facts();
-    await expect.poll(states, { timeout: 10_000 }).toEqual(well);
+    await expect.poll(states).toEqual(well);
     // Saved in use, it is no moment of the stack, so it is restored only by name.
     const sick = JSON.parse(await run('snapshots', '--stack', 'shop', '--format', 'json')) as {
       id: string;
@@ -122,7 +122,7 @@ describe('a stack', () => {
     expect(refused.exit).toBe(1);
     expect(refused.stderr).toContain('"shop-web-1" did not come up');
     expect(facts()).toEqual(before);
-    await expect.poll(states, { timeout: 10_000 }).toEqual(well);
+    await expect.poll(states).toEqual(well);
     expect(leftovers()).toEqual([]);
   });
 

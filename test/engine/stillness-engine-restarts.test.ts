@@ -94,7 +94,7 @@ test('what people have stopped or recreated since stays as it is', async () => {
   await engine.docker(['run', '-d', '--name', 'fresh', '-v', 'looked-after:/a', 'busybox', 'sleep', '1000']);
   await sleep(1500);
   const { child, ended } = world.start(['backup', 'looked-after', '--consistency', 'pause'], { env });
-  await expect.poll(states, { timeout: 60_000 }).toEqual(['fresh paused', 'looked-after paused']);
+  await expect.poll(states).toEqual(['fresh paused', 'looked-after paused']);
   killWithGuardians(child, world.stateDir);
   await ended;
   await engine.docker(['stop', '-t', '5', 'looked-after']);

@@ -149,7 +149,7 @@ describe('a backup that is killed while the engine keeps its containers still', 
   async function untilStill(way: 'pause' | 'stop'): Promise<Awaited<ReturnType<typeof world.start>>> {
     const started = world.start(['backup', volume, '--consistency', way], { env });
     const still = way === 'pause' ? 'watched paused' : 'watched exited';
-    await expect.poll(states, { timeout: 60_000, interval: 5 }).toContain(still);
+    await expect.poll(states, { interval: 5 }).toContain(still);
     return started;
   }
 
@@ -160,7 +160,7 @@ describe('a backup that is killed while the engine keeps its containers still', 
       const { child, ended } = await untilStill(way);
       child.kill('SIGKILL');
       expect((await ended).exit).toBe(137);
-      await expect.poll(states, { timeout: 60_000, interval: 50 }).toEqual(running);
+      await expect.poll(states, { interval: 50 }).toEqual(running);
       await expect.poll(() => guardiansOf(world.stateDir)).toEqual([]);
       // What its user does since is not undone by the next command, which tells of the job once.
       await engine.docker(['pause', 'watched']);

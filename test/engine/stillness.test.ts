@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
@@ -49,8 +49,12 @@ async function startWriter(
     ...mounts.flatMap((mount) => ['-v', mount]),
     ...labels.flatMap((label) => ['--label', label]),
   ];
+  const [source = ''] = mounts[0]?.split(':') ?? [];
+  const log = join(source.startsWith('/') ? source : on.engine.volumePath(source), 'log');
+  const written = (): number => statSync(log, { throwIfNoEntry: false })?.size ?? 0;
+  const before = written();
   await on.engine.docker(['run', '-d', '--name', name, ...options, 'busybox', 'sh', '-c', counting]);
-  await sleep(500);
+  await expect.poll(written).toBeGreaterThan(before);
 }
 
 async function lastCount(snapshotId: string): Promise<number> {
@@ -195,7 +199,7 @@ describe('a volume that a container writes to', () => {
     await startWriter('watched', ['open:/a', 'other:/b']);
     const file = join(on.engine.volumePath('open'), 'by-hand');
     const child = spawn('sh', ['-c', 'exec 3>>"$0"; exec sleep 100', file], { stdio: 'ignore' });
-    await sleep(200);
+    await expect.poll(() => existsSync(file)).toBe(true);
     const [outcome] = await backUp(['open']);
     expect(outcome?.grade).toBe('torn');
     expect(outcome?.gradeReason).toContain(`process ${child.pid}`);

@@ -107,7 +107,7 @@ test('an exclusive lock is respected while its process lives, and removed when i
   // restic holds an exclusive lock while it waits for its rate limit.
   const holder = world.startRestic('check', '--read-data', '--limit-download', '1');
   try {
-    await expect.poll(() => readdirSync(locks).length, { timeout: 60_000, interval: 10 }).toBe(1);
+    await expect.poll(() => readdirSync(locks).length, { interval: 10 }).toBe(1);
     const refused = await world.attempt(['backup', 'data']);
     expect(refused.exit, refused.stderr).toBe(5);
     expect(refused.stderr).toMatch(/holds an exclusive lock/);

@@ -226,7 +226,7 @@ describe('a start', () => {
       child.kill('SIGKILL');
       await once(child, 'exit');
       // The mount program that it had started continues without it.
-      await expect.poll(() => programsAtWork(stateDir), { timeout: 10_000 }).toEqual([]);
+      await expect.poll(() => programsAtWork(stateDir)).toEqual([]);
       await reopen();
       await managed.reconcile();
       const held = (await managed.find('pg'))?.mountIds ?? [];

@@ -74,7 +74,7 @@ test('a lock of restic is stale for Holdfast when its process has ended, and unl
   const ended = new Promise((resolve) => child.once('exit', resolve));
   // restic writes a lock under another name first.
   await expect
-    .poll(() => readdirSync(join(location, 'locks')), { timeout: 60_000 })
+    .poll(() => readdirSync(join(location, 'locks')))
     .toContainEqual(expect.stringMatching(/^[0-9a-f]{64}$/));
   expect((await repository.unlock({ all: false })).kept).toMatchObject([
     { pid: child.pid, stale: undefined },

@@ -162,9 +162,7 @@ describe('the Podman host', () => {
       script,
     );
     const inContainer = (text: string): Promise<string> => podman('exec', volume, 'sh', '-c', text);
-    await expect
-      .poll(() => inContainer('cat /data/sub/file').catch(() => ''), { timeout: 10_000 })
-      .toBe('deep');
+    await expect.poll(() => inContainer('cat /data/sub/file').catch(() => '')).toBe('deep');
     await app.run('backup', volume);
     await inContainer('echo lost > /data/file; echo more > /data/new');
     // Data that is only reached through the engine is replaced by a volume that is made anew.
@@ -174,7 +172,7 @@ describe('the Podman host', () => {
     expect(await app.run('volume', 'cat', volume, 'sub/file')).toBe('deep\n');
     expect(await app.run('volume', 'ls')).toContain(volume);
     if (way === 'stream') return;
-    await expect.poll(() => inContainer('cat /data/file').catch(() => ''), { timeout: 10_000 }).toBe('kept');
+    await expect.poll(() => inContainer('cat /data/file').catch(() => '')).toBe('kept');
     expect((await app.attempt('volume', 'rm', volume)).exitCode).toBe(5);
   });
 

@@ -40,7 +40,7 @@ process.env['NODE_COMPILE_CACHE'] ??= join(import.meta.dirname, '../../node_modu
 
 // Registered first, so it runs after every hook of the tests themselves.
 afterAll(async () => {
-  const processes = await findProcesses(mark, { graceMs: 3_000 });
+  const processes = await findProcesses(mark, { graceMs: 10_000 });
   await endProcesses(processes);
   const mounts = mountsBelow(folder);
   unmountAll(mounts);

@@ -314,7 +314,7 @@ test('when the container is gone, the recorded image is started on the data', as
     'postgres:17',
   ]);
   const rows = ['exec', 'solo', 'psql', '-U', 'me', '-c', 'CREATE TABLE t AS SELECT generate_series(1, 9)'];
-  await expect.poll(() => engine.docker(rows).catch(() => ''), { timeout: 60_000 }).not.toBe('');
+  await expect.poll(() => engine.docker(rows).catch(() => '')).not.toBe('');
   await run('backup', 'solo');
   await engine.docker(['rm', '-f', '-v', 'solo']);
   await engine.docker(['volume', 'rm', 'solo']);
@@ -349,7 +349,7 @@ test('a database on a directory of the machine that does not come up fails, like
   mkdirSync(folder);
   await engine.docker(['run', '-d', '--name', 'bound', '-v', `${folder}:/data`, 'redis:8']);
   const save = ['exec', 'bound', 'sh', '-c', 'redis-cli SET a b && redis-cli SAVE'];
-  await expect.poll(() => engine.docker(save).catch(() => ''), { timeout: 60_000 }).toContain('OK');
+  await expect.poll(() => engine.docker(save).catch(() => '')).toContain('OK');
   await run('backup', folder);
   expect(await drill(folder)).toMatchObject({ exit: 0, report: { outcome: 'proven' } });
   await engine.docker(['stop', 'bound']);

@@ -118,7 +118,7 @@ test('prepared by Holdfast, the stack starts: check, prepare, graph, explain, an
   await fresh.compose('up', '-d');
   const ask = (): Promise<string> => fresh.sql('SELECT count(*) FROM ledger').catch(() => '');
   await expect.poll(ask, { timeout: 90_000, interval: 300 }).toBe('0');
-  await expect.poll(() => get('/cgi-bin/order'), { timeout: 20_000 }).toBe('1 1\n');
+  await expect.poll(() => get('/cgi-bin/order')).toBe('1 1\n');
   expect(existsSync(join(fresh.data, 'postgres/PG_VERSION'))).toBe(true);
   await fresh.compose('down', '-v', '-t', '1');
 });
@@ -128,13 +128,13 @@ test('the stack does not start while its folders are missing, and starts when th
   await makeDataFolders(stack);
   await stack.compose('up', '-d');
   await untilReady();
-  await expect.poll(() => get('/uploads/logo.svg'), { timeout: 20_000 }).toBe('<svg/>\n');
+  await expect.poll(() => get('/uploads/logo.svg')).toBe('<svg/>\n');
   expect(await get('/cgi-bin/order')).toBe('1 1\n');
 });
 
 test('it is backed up under a write load, destroyed, restored as one, and comes up with every committed row', async () => {
   load = writeOn(1);
-  await expect.poll(() => load?.acknowledged.row, { timeout: 60_000 }).toBeGreaterThan(200);
+  await expect.poll(() => load?.acknowledged.row).toBeGreaterThan(200);
   const before = load.acknowledged;
   const report = JSON.parse(await run('backup', '--stack', 'site', '--format', 'json')) as BackupReport;
   expect(Object.fromEntries(report.outcomes.map(({ name, outcome }) => [name, outcome]))).toEqual({
@@ -168,7 +168,7 @@ test('it is backed up under a write load, destroyed, restored as one, and comes 
 test('what was committed before a backup is all there after it', async () => {
   const [known = 0] = (await stack.sql('SELECT max(id) FROM ledger')).split('|').map(Number);
   load = writeOn(known + 1);
-  await expect.poll(() => load?.acknowledged.row, { timeout: 60_000 }).toBeGreaterThan(known + 200);
+  await expect.poll(() => load?.acknowledged.row).toBeGreaterThan(known + 200);
   const last = await load.stop();
   await get('/cgi-bin/order');
   const orders = await stack.sql('SELECT max(id) FROM orders');
@@ -219,7 +219,7 @@ test('after the loss of its folders and its Compose file, one restore brings all
   expect(read()).toEqual(before);
   await up();
   expect(await stack.sql('SELECT count(*), max(id) FROM ledger')).toBe(rows);
-  await expect.poll(() => get('/uploads/logo.svg'), { timeout: 20_000 }).toBe('<svg/>\n');
+  await expect.poll(() => get('/uploads/logo.svg')).toBe('<svg/>\n');
 });
 
 interface AuditReport {

@@ -61,7 +61,7 @@ beforeAll(async () => {
   child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   child.stdout?.setEncoding('utf8');
   child.stdout?.on('data', (text: string) => (said += text));
-  await vi.waitFor(() => expect(said).toContain('serving'), { timeout: 15_000 });
+  await vi.waitFor(() => expect(said).toContain('serving'), { timeout: 60_000 });
 });
 afterAll(async () => {
   const ended = once(child, 'exit');

@@ -13,5 +13,7 @@ export default defineConfig({
     hookTimeout: 600_000,
     fileParallelism: false,
     maxWorkers: 1,
+    // The kernel runs as a program beside the other tests, some times slower than the machine.
+    expect: { poll: { timeout: 200_000 } },
   },
 });
