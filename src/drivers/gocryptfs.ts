@@ -62,9 +62,17 @@ export function gocryptfsDriver(keys: VolumeKeys): Driver {
     unmount: (volume, call) => unmountOrDetach(volume, call),
 
     async health(volume, { isMounted }) {
-      if (!(await isThere(join(cipherOf(volume), 'gocryptfs.conf'))))
-        return { status: 'failed', message: 'Its gocryptfs.conf is missing: put back your copy of it' };
-      return isMounted ? await answers(volume.mountpoint) : { status: 'good', message: undefined };
+      const hasSettings = await isThere(join(cipherOf(volume), 'gocryptfs.conf'));
+      const lack = hasSettings
+        ? await keys.lack(volume)
+        : 'Its gocryptfs.conf is missing: put back your copy of it';
+      if (!isMounted)
+        return lack === undefined
+          ? { status: 'good', message: undefined }
+          : { status: 'failed', message: lack };
+      const found = await answers(volume.mountpoint);
+      // What is mounted works on, and must not be mounted anew, which would fail.
+      return found.status === 'good' && lack !== undefined ? { status: 'degraded', message: lack } : found;
     },
 
     async rotate(volume, { key }, call) {

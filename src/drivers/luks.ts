@@ -98,10 +98,12 @@ export function luksDriver(keys: VolumeKeys): Driver {
       await closeMapping(volume, call);
     },
 
-    async health(volume) {
+    async health(volume, { isMounted }) {
       const container = containerOf(volume);
       const found = await stat(container).catch(() => undefined);
       if (found === undefined) return { status: 'failed', message: `${quote(container)} is not there` };
+      const lack = await keys.lack(volume);
+      if (lack !== undefined) return { status: isMounted ? 'degraded' : 'failed', message: lack };
       return found.isFile() ? await imageHealth(container) : { status: 'good', message: undefined };
     },
 

@@ -1,8 +1,11 @@
+import { spawnSync } from 'node:child_process';
 import {
   closeSync,
   mkdirSync,
   mkdtempSync,
   openSync,
+  readFileSync,
+  renameSync,
   rmSync,
   statfsSync,
   unlinkSync,
@@ -10,7 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runProgram } from '../../src/lib/run-program.ts';
 import { type HoldfastCommand, holdfastCommand } from '../support/holdfast-command.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
@@ -21,11 +24,17 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'doctor-'));
   holdfast = holdfastCommand(join(folder, 'state'));
 });
-afterEach(() => rmSync(folder, { recursive: true }));
+afterEach(() => {
+  // Nothing can be made in the place of a mount, and nothing removed.
+  spawnSync('chattr', ['-R', '-f', '-i', folder]);
+  rmSync(folder, { recursive: true });
+});
 
 interface Finding {
   readonly id: string;
+  readonly subject: { readonly kind: string; readonly name: string };
   readonly message: string;
+  readonly meaning: string;
   readonly evidence: readonly string[];
   readonly commands: readonly (readonly string[])[];
 }
@@ -141,4 +150,70 @@ test('the limit of a volume that Holdfast keeps is told of as its own, and raise
   await own.run('volume', 'resize', 'limited', '200m');
   writeFileSync(data, Buffer.alloc(64 << 20, 1));
   expect(await found()).toEqual([]);
+});
+
+/** Writes a file into a volume of its own, as the daemon of an engine would mount it for a container. */
+async function write(volume: string, name: string): Promise<void> {
+  const file = join(folder, name);
+  writeFileSync(file, name);
+  await holdfast.run('volume', 'cp', file, `${volume}:/`);
+}
+
+async function isUnwell(volume: string): Promise<Finding> {
+  const [found, ...others] = await examine(volume);
+  expect(others).toEqual([]);
+  expect(found).toMatchObject({ id: 'HF-D015', subject: { kind: 'volume', name: volume } });
+  // Without a name too, and not for the volumes that are well.
+  const all = (await examine()).filter(({ id }) => id === 'HF-D015');
+  expect(all.map(({ subject }) => subject.name)).toEqual([volume]);
+  return found!;
+}
+
+describe('a volume that Holdfast keeps', () => {
+  test('encrypted, without the key of all, is told of, and is read when the copy of it is back', async () => {
+    await holdfast.run('volume', 'create', '-o', 'type=gocryptfs', 'secret');
+    await holdfast.run('volume', 'create', 'plain');
+    await write('secret', 'before');
+    expect(await examine('secret')).toEqual([]);
+    const key = join(folder, 'state/keys/volumes.key');
+    renameSync(key, `${key}.away`);
+    expect((await isUnwell('secret')).message).toContain(`The key of the volumes is missing: "${key}"`);
+    await expect(write('secret', 'after')).rejects.toThrow();
+    renameSync(`${key}.away`, key);
+    expect(await examine('secret')).toEqual([]);
+    await write('secret', 'after');
+    expect(await holdfast.run('volume', 'cat', 'secret', 'before')).toBe('before');
+  });
+
+  test('encrypted by a passphrase in a file that is gone, or with a damaged key, is told of', async () => {
+    const passphrase = join(folder, 'passphrase');
+    writeFileSync(passphrase, 'a long passphrase');
+    await holdfast.run('volume', 'create', '-o', 'type=gocryptfs', '-o', `key=file:${passphrase}`, 'secret');
+    expect(await examine('secret')).toEqual([]);
+    renameSync(passphrase, `${passphrase}.away`);
+    expect((await isUnwell('secret')).message).toContain(passphrase);
+    renameSync(`${passphrase}.away`, passphrase);
+    const key = join(folder, 'state/volumes/secret/key.json');
+    const content = readFileSync(key);
+    writeFileSync(key, content.subarray(0, 40));
+    expect((await isUnwell('secret')).message).toContain('its key is cut short, or damaged');
+    writeFileSync(key, content);
+    expect(await examine('secret')).toEqual([]);
+    await write('secret', 'after');
+  });
+
+  test('on an image that is gone is told of, and is read when the image is back', async () => {
+    const image = join(folder, 'image');
+    const options = ['type=ext4', `device=${image}`, 'size=40m', 'format=true'];
+    await holdfast.run('volume', 'create', ...options.flatMap((option) => ['-o', option]), 'imaged');
+    await write('imaged', 'before');
+    expect(await examine('imaged')).toEqual([]);
+    renameSync(image, `${image}.away`);
+    expect((await isUnwell('imaged')).message).toContain(image);
+    await expect(write('imaged', 'after')).rejects.toThrow();
+    renameSync(`${image}.away`, image);
+    expect(await examine('imaged')).toEqual([]);
+    await write('imaged', 'after');
+    expect(await holdfast.run('volume', 'cat', 'imaged', 'before')).toBe('before');
+  });
 });

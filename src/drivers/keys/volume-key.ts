@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, scryptSync } f
 import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncDirectory, writeDurably } from '../../lib/durable-file.ts';
-import { AppError, errnoOf } from '../../model/errors.ts';
+import { AppError, errnoOf, errorMessage } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { DriverVolume } from '../driver.ts';
 import type { KeyWraps } from './key-wraps.ts';
@@ -35,6 +35,11 @@ export interface VolumeKeys {
     wrappedBy: string | undefined,
   ): Promise<{ readonly now: string; readonly next: string }>;
   accept(volume: DriverVolume): Promise<void>;
+  /**
+   * What of the key is missing or damaged, as a sentence. Only files are looked at: no program is run, and no
+   * variable is asked for that another process may have.
+   */
+  lack(volume: DriverVolume): Promise<string | undefined>;
   /** The next key that a killed rotation has left. */
   readNext(volume: DriverVolume): Promise<string | undefined>;
   /** Overwrites and deletes all keys. */
@@ -82,6 +87,16 @@ export function openVolumeKeys(wraps: KeyWraps): VolumeKeys {
       await rename(join(volume.folder, nextFile), join(volume.folder, keyFile));
       await syncDirectory(volume.folder);
       if (old !== undefined) await overwriteFile(old);
+    },
+    async lack(volume) {
+      try {
+        const { wrappedBy } = await readStored(volume, keyFile);
+        if (wrappedBy === 'master' || wrappedBy.startsWith('file:'))
+          await wraps.secret(wrappedBy, { mayMake: false });
+        return undefined;
+      } catch (error) {
+        return errorMessage(error);
+      }
     },
     readNext: async (volume) => ((await exists(volume, nextFile)) ? await load(volume, nextFile) : undefined),
     async destroy(volume) {

@@ -25,7 +25,7 @@ async function lookAt(managed: ManagedVolumes, volume: ManagedVolume): Promise<D
   const { name } = volume;
   const { status, message = '' } = await managed.health(name);
   if (status === 'failed' || status === 'unreachable' || status === 'degraded')
-    return [unwell(volume, message)];
+    return [unwell(volume, { status, message })];
   const room = await managed.room(name).catch(() => {
     // Removed meanwhile, or a driver without a number.
     return undefined;
@@ -37,14 +37,20 @@ async function lookAt(managed: ManagedVolumes, volume: ManagedVolume): Promise<D
     : [limitReached(volume, `${formatSize(room.freeBytes)} of ${formatSize(room.totalBytes)} are free`)];
 }
 
-function unwell({ name, kind, mountpoint }: ManagedVolume, message: string): DoctorFinding {
+function unwell(
+  { name, kind, mountpoint }: ManagedVolume,
+  { status, message }: { readonly status: string; readonly message: string },
+): DoctorFinding {
   return {
     id: 'HF-D015',
     rule: 'volume-unwell',
     severity: 'downtime',
     subject: { kind: 'volume', name },
     message: `Volume ${quote(name)} is not well: ${message}`,
-    meaning: 'It cannot be mounted, or not be used as it is.',
+    meaning:
+      status === 'degraded'
+        ? 'It works now, and may not for long.'
+        : 'It cannot be mounted, or not be used as it is.',
     evidence: [`it is kept by the driver ${quote(kind)}, at ${quote(mountpoint)}`],
     remedy: 'Mend what the message names; where its data is gone, restore it.',
     commands: [
