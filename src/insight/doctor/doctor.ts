@@ -22,6 +22,7 @@ import { diagnoseRestarters } from './restarters.ts';
 import type { ManagedVolumes } from '../../volumes/index.ts';
 import { diagnosePressure } from './pressure.ts';
 import { listPlaces, type Place } from './places.ts';
+import { diagnoseQuotas } from './quotas.ts';
 import { diagnoseReadOnly } from './read-only.ts';
 import { diagnoseServers } from './remote-servers.ts';
 import { diagnoseSilence } from './silent-storage.ts';
@@ -29,7 +30,7 @@ import { type AppliedFix, applyFix } from './apply-fix.ts';
 import { processesByContainer } from './credentials.ts';
 import type { Diagnosis, DoctorFinding, Remark } from './diagnosis.ts';
 import { askMounts, type MountAnswer } from './mount-answers.ts';
-import { choosePatients, type PatientMount, type Patients } from './patients.ts';
+import { choosePatients, type PatientMount, type Patients, unjudged } from './patients.ts';
 import { diagnosePermissions } from './permissions.ts';
 
 export interface DoctorRequest {
@@ -84,23 +85,30 @@ export function openDoctor(parts: DoctorParts): Doctor {
       const processes = processesByContainer();
       const users = await lookUpUsers(found.engine, patients.containers, signal);
       const answering = patients.mounts.filter((mount) => doesAnswer(answers, mount, patients.around));
-      const full = diagnoseFull(places, answers, mounts);
+      const mapBase = mapBaseOf(found.host);
+      const quotas = diagnoseQuotas(answering, {
+        ...{ answers, processes, users, mapBase },
+        machine: mounts,
+        nowMs: parts.now(),
+      });
+      const full = diagnoseFull(places, { answers, mounts, told: quotas.told });
       const isSmall = (mount: MountPoint): boolean =>
         full.findings.some(({ subject: { name } }) => name === toText(mount.path));
       const diagnoses: Diagnosis[] = [
-        { findings: [], notLookedAt: found.notLookedAt },
+        { findings: [], notLookedAt: [...found.notLookedAt, ...unjudged(patients)] },
         diagnoseSilence(places, answers, mounts),
         await diagnoseServers(patients.volumes, isAsked ? over(places, mounts) : mounts, signal),
         diagnoseDevices(patients.volumes, answers, mounts),
-        diagnoseSources(answering, { isAsked, machine: mounts }),
+        diagnoseSources(answering, { isAsked, machine: mounts, mapBase, users }),
         await diagnoseDenials(answering, parts.now(), signal),
         diagnosePermissions(answering, processes, {
           isAsked,
-          mapBase: mapBaseOf(found.host),
+          mapBase,
           users,
           machine: mounts,
         }),
         diagnoseReadOnly(answering, mounts, isAsked),
+        quotas,
         full,
         diagnoseDeleted({
           processes,

@@ -6,11 +6,21 @@ import type { Diagnosis, DoctorFinding } from './diagnosis.ts';
 import type { MountAnswer, Room } from './mount-answers.ts';
 import type { Place } from './places.ts';
 
-/** File systems, and limits of volumes, that have no room or no inodes left. */
+/**
+ * File systems, and limits of volumes, that have no room or no inodes left. The limits of the places in `told`
+ * are another diagnosis's.
+ */
 export function diagnoseFull(
   places: readonly Place[],
-  answers: ReadonlyMap<string, MountAnswer>,
-  mounts: readonly MountPoint[],
+  {
+    answers,
+    mounts,
+    told,
+  }: {
+    readonly answers: ReadonlyMap<string, MountAnswer>;
+    readonly mounts: readonly MountPoint[];
+    readonly told: ReadonlySet<string>;
+  },
 ): Diagnosis {
   const findings = new Map<string, DoctorFinding>();
   for (const place of places) {
@@ -20,6 +30,7 @@ export function diagnoseFull(
     const { room } = answer;
     const whole = answers.get(toText(mount.path));
     const hasLimit = whole?.kind === 'room' && whole.room.totalBytes > room.totalBytes;
+    if (hasLimit && told.has(place.path)) continue;
     const of = hasLimit ? place.path : toText(mount.path);
     const lack = lackOf(room);
     if (lack === undefined) continue;
