@@ -20,10 +20,10 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
@@ -43,6 +43,8 @@ export interface PrivateEngineOptions {
   readonly hasPluginFolder?: boolean;
   /** Sees its folder's `srv` as `/srv`, and has its data there, in a mount namespace of its own. */
   readonly hasOwnSrv?: boolean;
+  /** Root of its containers, and all their users, have other numbers on the machine: these upwards. */
+  readonly firstUser?: number;
   /** What is mounted in the engine's folder spreads to whoever sees it, as systemd has it for all of a machine. */
   readonly hasSharedMounts?: boolean;
 }
@@ -92,14 +94,22 @@ export async function startPrivateEngine(options: PrivateEngineOptions = {}): Pr
     hasUnifiedGroups: options.hasUnifiedGroups === true,
     pluginFolder: join(folder, 'plugins'),
     hasPluginFolder,
+    firstUser: options.firstUser,
     network,
   };
   await mkdir(paths.pluginFolder);
   if (paths.hasOwnSrv) await mkdir(join(folder, 'srv'));
+  const args = [...(options.args ?? [])];
+  if (options.firstUser !== undefined) {
+    args.push(`--userns-remap=${mappedUser}`);
+    await writeFile(join(folder, 'subid'), `${mappedUser}:${options.firstUser}:65536\n`);
+    // Its containers' root has to get to what is theirs.
+    await letThrough(folder);
+  }
   // Without a file of our own, the machine's would be read.
   await writeFile(join(folder, 'daemon.json'), '{}');
-  const daemon = startDaemon(paths, options.args ?? []);
-  const engine = createEngine(paths, { daemon, args: options.args ?? [] });
+  const daemon = startDaemon(paths, args);
+  const engine = createEngine(paths, { daemon, args });
   try {
     await untilReady(paths, daemon);
     return engine;
@@ -118,6 +128,7 @@ interface EnginePaths {
   readonly cgroup: string;
   readonly hasUnifiedGroups: boolean;
   readonly hasOwnSrv: boolean;
+  readonly firstUser: number | undefined;
   readonly pluginFolder: string;
   readonly hasPluginFolder: boolean;
   /** Holds the network namespace, also while dockerd is down; undefined: that of the machine. */
@@ -165,6 +176,21 @@ function withSrv(folder: string): string[] {
   return ['unshare', '--mount', '--propagation', 'slave', 'sh', '-c', script, folder];
 }
 
+/** The user whose ranges of numbers the engine looks up, in files of its own. */
+const mappedUser = 'daemon';
+
+function withUsers(folder: string): string[] {
+  const script = 'for file in subuid subgid; do mount --bind "$0" /etc/$file || exit; done && exec "$@"';
+  return ['unshare', '--mount', '--propagation', 'slave', 'sh', '-c', script, join(folder, 'subid')];
+}
+
+async function letThrough(folder: string): Promise<void> {
+  for (let at = folder; at !== '/'; at = dirname(at)) {
+    const { mode } = await stat(at);
+    if ((mode & 0o001) === 0) await chmod(at, (mode & 0o7777) | 0o011);
+  }
+}
+
 function startDaemon(paths: EnginePaths, args: readonly string[]): ChildProcess {
   const log = openSync(paths.log, 'a');
   try {
@@ -172,6 +198,7 @@ function startDaemon(paths: EnginePaths, args: readonly string[]): ChildProcess 
       ...(paths.network === undefined ? [] : ['nsenter', ...enterNetwork(paths.network)]),
       ...(paths.hasUnifiedGroups ? withUnifiedGroups : []),
       ...(paths.hasPluginFolder ? withPlugins(paths.pluginFolder) : []),
+      ...(paths.firstUser === undefined ? [] : withUsers(paths.folder)),
       ...(paths.hasOwnSrv ? withSrv(join(paths.folder, 'srv')) : []),
       'dockerd',
     ];
@@ -230,7 +257,14 @@ function createEngine(
     get pid() {
       return state.daemon.pid ?? 0;
     },
-    volumePath: (name) => join(paths.dataRoot, 'volumes', name, '_data'),
+    volumePath: (name) =>
+      join(
+        paths.dataRoot,
+        ...(paths.firstUser === undefined ? [] : [`${paths.firstUser}.${paths.firstUser}`]),
+        'volumes',
+        name,
+        '_data',
+      ),
     async inNetwork([program, ...args]) {
       const inside = paths.network === undefined ? [] : ['nsenter', ...enterNetwork(paths.network)];
       const [first = program, ...rest] = [...inside, program, ...args];

@@ -17,6 +17,7 @@ import { runProgram } from '../../src/lib/run-program.ts';
 import { runCommand } from '../../scripts/run-command.ts';
 import { command } from '../support/holdfast-command.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
+import { startPrivateEngine } from '../docker/private-engine.ts';
 import { onEngine } from '../support/on-engine.ts';
 
 const on = onEngine({ host: 'docker' });
@@ -30,6 +31,7 @@ interface Found {
   readonly healthy: boolean;
   readonly findings: readonly {
     readonly id: string;
+    readonly severity: string;
     readonly subject: { readonly kind: string; readonly name: string };
     readonly message: string;
     readonly evidence: readonly string[];
@@ -139,7 +141,8 @@ describe('a container that runs as a user', () => {
     await expect(on.engine.docker(['run', ...failing])).rejects.toThrow('Permission denied');
     const [found, ...others] = await findings();
     expect(others).toEqual([]);
-    expect(found?.message).toContain('it runs as user 1234, group 1235');
+    expect(found?.message).toContain('"failed" cannot write to "/data": it runs as user 1234, group 1235');
+    expect(found?.evidence).toContain(`on this machine it is "${on.engine.volumePath('failed')}"`);
     await on.run(['doctor', '--fix', '--yes']);
     await on.engine.docker(['start', 'failed']);
     expect(await on.engine.docker(['wait', 'failed'])).toBe('0');
@@ -252,6 +255,19 @@ describe('a source', () => {
     expect(await inside('moved', 'cat', '/data/file')).toBe('seen');
     expect(await findings('moved')).toEqual([]);
     await remove('moved');
+  });
+
+  test('that was replaced and is only read costs no data', async () => {
+    const source = join(on.engine.folder, 'read');
+    mkdirSync(source);
+    await start('reading', '-v', `${source}:/data:ro`);
+    renameSync(source, `${source}.old`);
+    mkdirSync(source);
+    const [found] = await findings('reading');
+    expect(found).toMatchObject({ id: 'HF-D014', severity: 'downtime' });
+    await on.engine.docker(['restart', '-t', '0', 'reading']);
+    expect(await findings('reading')).toEqual([]);
+    await remove('reading');
   });
 });
 
@@ -441,6 +457,69 @@ describe('Holdfast itself', () => {
     rmSync(file);
     await on.engine.docker(['volume', 'rm', 'planned']);
   });
+});
+
+test('a container that does not run is not called healthy when it is asked for', async () => {
+  await on.engine
+    .docker(['run', '--name', 'ended', '-v', 'ended:/data', 'busybox', 'sh', '-c', 'exit 3'])
+    .catch(() => undefined);
+  const found = await examine('ended');
+  expect(found).toMatchObject({ healthy: false, findings: [] });
+  expect(found.notLookedAt).toEqual([
+    {
+      subject: 'what "ended" meets while it runs',
+      reason: 'it is exited (3), and only its mounts were looked at',
+    },
+  ]);
+  await remove('ended');
+});
+
+test('an engine whose root is another user gets the exact number on the machine, running or not', async () => {
+  await using engine = await startPrivateEngine({ firstUser: 700_000 });
+  await engine.importBusybox();
+  const env = { DOCKER_HOST: engine.dockerHost };
+  const look = async (name: string): Promise<Found['findings']> => {
+    const { stdout } = await on.attempt(['doctor', name, '--format', 'json'], { env });
+    return (JSON.parse(stdout) as Found).findings.filter(({ id }) => !id.startsWith('HF-D06'));
+  };
+  const run = ['run', '-d', '--name'];
+  const wait = ['busybox', 'sleep', '10000'];
+  const source = join(engine.folder, 'source');
+  mkdirSync(source);
+  // Root of the machine has no number there.
+  await engine.docker([...run, 'as-root', '-v', `${source}:/data`, ...wait]);
+  await expect(engine.docker(['exec', 'as-root', 'touch', '/data/file'])).rejects.toThrow(
+    'Permission denied',
+  );
+  const [asRoot, ...none] = await look('as-root');
+  expect(none).toEqual([]);
+  expect(asRoot).toMatchObject({
+    id: 'HF-D001',
+    commands: [['chown', '-R', '--from=0', '700000:700000', source]],
+    fixable: true,
+  });
+  expect((await on.attempt(['doctor', 'as-root', '--fix', '--yes'], { env })).exit).toBe(0);
+  await engine.docker(['exec', 'as-root', 'touch', '/data/file']);
+  expect(await look('as-root')).toEqual([]);
+  // Another user of a volume, which belongs to the containers' root.
+  await engine.docker([...run, 'as-user', '--user', '1000:1001', '-v', 'mapped:/data', ...wait]);
+  const change = [['chown', '-R', '--from=700000', '701000:701001', engine.volumePath('mapped')]];
+  expect(await look('as-user')).toMatchObject([{ id: 'HF-D001', commands: change }]);
+  await engine.docker(['stop', '-t', '0', 'as-user']);
+  expect(await look('as-user')).toMatchObject([{ id: 'HF-D001', commands: change }]);
+  await engine.docker(['start', 'as-user']);
+  const [[program = '', ...args] = []] = change;
+  execFileSync(program, args);
+  await engine.docker(['exec', 'as-user', 'touch', '/data/file']);
+  expect(await look('as-user')).toEqual([]);
+  // A source that is made anew is that user's, too.
+  await engine.docker(['stop', '-t', '0', 'as-root']);
+  rmSync(source, { recursive: true });
+  await expect(engine.docker(['start', 'as-root'])).rejects.toThrow('does not exist');
+  expect(await look('as-root')).toMatchObject([{ id: 'HF-D012', fixable: true }]);
+  expect((await on.attempt(['doctor', 'as-root', '--fix', '--yes'], { env })).exit).toBe(0);
+  await engine.docker(['start', 'as-root']);
+  await engine.docker(['exec', 'as-root', 'touch', '/data/file']);
 });
 
 test('what is healthy is left alone', async () => {

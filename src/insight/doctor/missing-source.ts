@@ -6,6 +6,7 @@ import { errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { plannedRunner } from './credentials.ts';
 import type { Diagnosis, DoctorFinding, Fix } from './diagnosis.ts';
+import type { UserNumbers } from './image-users.ts';
 import type { PatientMount } from './patients.ts';
 import { unmountedOver } from './unmounted.ts';
 import { wayTo, type Step } from './way.ts';
@@ -13,7 +14,18 @@ import { wayTo, type Step } from './way.ts';
 /** Sources of mounts that are not there, are not those that the container has, or are a folder where a file is meant. */
 export function diagnoseSources(
   mounts: readonly PatientMount[],
-  { isAsked, machine }: { readonly isAsked: boolean; readonly machine: readonly MountPoint[] },
+  {
+    isAsked,
+    machine,
+    mapBase,
+    users,
+  }: {
+    readonly isAsked: boolean;
+    readonly machine: readonly MountPoint[];
+    readonly mapBase: number;
+    /** Of containers that do not run. */
+    readonly users: ReadonlyMap<string, UserNumbers>;
+  },
 ): Diagnosis {
   const findings: DoctorFinding[] = [];
   for (const patient of mounts) {
@@ -21,8 +33,12 @@ export function diagnoseSources(
     if (hostPath === undefined) continue;
     const source = lastStep('/', hostPath);
     if (source === 'unknown') continue;
-    if (source === undefined) findings.push(missing(patient, hostPath, unmountedOver(hostPath, machine)));
-    else if (isFolderForFile(patient, hostPath, source)) findings.push(folderForFile(patient, hostPath));
+    if (source === undefined) {
+      const numbers = users.get(patient.container.id);
+      const owner = plannedRunner(patient.container, { numbers, mapBase })?.credentials;
+      const away = unmountedOver(hostPath, machine);
+      findings.push(missing(patient, { hostPath, owner, away }));
+    } else if (isFolderForFile(patient, hostPath, source)) findings.push(folderForFile(patient, hostPath));
     // An editor replaces files, and the container keeps the former one: told to those who ask.
     else if (isReplaced(patient, source) && (source.guard.isDirectory || isAsked))
       findings.push(replaced(patient, hostPath));
@@ -39,16 +55,19 @@ function lastStep(root: string, path: string): Step | undefined | 'unknown' {
   }
 }
 
-/** `away` is the file system that it would lie on, if that is not mounted. */
-function missing(
-  { container, mount }: PatientMount,
-  hostPath: string,
-  away: string | undefined,
-): DoctorFinding {
+interface Missing {
+  readonly hostPath: string;
+  /** The user that the container will run as, where that is known. */
+  readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+  /** The file system that it would lie on, if that is not mounted. */
+  readonly away: string | undefined;
+}
+
+function missing({ container, mount }: PatientMount, { hostPath, owner, away }: Missing): DoctorFinding {
   const runs = container.pid !== undefined;
   const what = mount.type === 'volume' ? `the folder of volume ${quote(mount.source ?? '')}` : 'the source';
   // A source that looks like a file cannot be made up. An empty folder in the place of lost data would hide the loss.
-  const { uid = 0, gid = 0 } = plannedRunner(container)?.credentials ?? {};
+  const { uid = 0, gid = 0 } = owner ?? {};
   const fix: Fix | undefined =
     runs || away !== undefined || mount.type === 'volume' || looksLikeFile(hostPath)
       ? undefined
@@ -103,13 +122,14 @@ function replaced({ container, mount }: PatientMount, hostPath: string): DoctorF
   return {
     id: 'HF-D014',
     rule: 'source-replaced',
-    severity: 'loss',
+    severity: mount.readOnly ? 'downtime' : 'loss',
     subject: { kind: 'container', name: container.name },
     message: `${quote(container.name)} has another ${quote(mount.destination)} than ${quote(hostPath)} is now`,
-    meaning:
-      'The source was replaced, unmounted or mounted over while the container runs: changes on one side are not seen on the other, and what the container writes may be lost.',
+    meaning: `The source was replaced, unmounted or mounted over while the container runs: changes on one side are not seen on the other${mount.readOnly ? '.' : ', and what the container writes may be lost.'}`,
     evidence: [`${quote(hostPath)} is a different file or folder from what the container has mounted`],
-    remedy: 'Restart the container, after looking whether what it wrote since has to be saved.',
+    remedy: mount.readOnly
+      ? 'Restart the container.'
+      : 'Restart the container, after looking whether what it wrote since has to be saved.',
     commands: [['docker', 'restart', container.name]],
     position: undefined,
     fix: undefined,

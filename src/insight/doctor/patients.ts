@@ -4,6 +4,7 @@ import type { HostInfo } from '../../hosts/host.ts';
 import { isWithin } from '../../model/clean-path.ts';
 import { quote } from '../../model/quote.ts';
 import type { Volume } from '../../model/volume.ts';
+import type { Remark } from './diagnosis.ts';
 
 /** A mount of a container, and where its data lies on this machine. */
 export interface PatientMount {
@@ -176,6 +177,21 @@ const ofSystem = [
 export function isOfSystem(place: string): boolean {
   const clean = path.normalize(`${place}/.`);
   return ofSystem.some((pattern) => pattern.test(clean));
+}
+
+/** Of containers that were asked for and do not run, what only a running one shows; pure. */
+export function unjudged({ isAsked, containers }: Patients): Remark[] {
+  if (!isAsked) return [];
+  return containers.flatMap(({ name, pid, state, exitCode }) =>
+    pid !== undefined
+      ? []
+      : [
+          {
+            subject: `what ${quote(name)} meets while it runs`,
+            reason: `it is ${state}${state === 'exited' && exitCode !== undefined ? ` (${exitCode})` : ''}, and only its mounts were looked at`,
+          },
+        ],
+  );
 }
 
 /** It fails, by what the engine says. */

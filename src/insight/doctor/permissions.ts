@@ -125,7 +125,10 @@ function stepsTo({ container, mount, hostPath, below }: PatientMount): Step[] {
     return wayTo(`/proc/${container.pid}/root`, fromText(mount.destination + rest));
   if (hostPath === undefined) return [];
   // Only the mount itself counts: the engine mounts it whatever the folders above it allow.
-  return wayTo('/', fromText(hostPath + rest)).slice(-1 - depthOf(below));
+  const steps = wayTo('/', fromText(hostPath + rest)).slice(-1 - depthOf(below));
+  const top = steps[0]?.path ?? '/';
+  // Named as the container will have them.
+  return steps.map((step) => ({ ...step, path: fromText(mount.destination) + step.path.slice(top.length) }));
 }
 
 /**

@@ -98,7 +98,7 @@ async function addressOf(name: string, signal: AbortSignal | undefined): Promise
     const [address] = /^\S+/.exec(stdout) ?? [];
     return status === 0 && address !== undefined
       ? address
-      : { kind: 'name', reason: 'no name server knows it' };
+      : { kind: 'name', reason: 'no name server gives its address' };
   } catch (error) {
     if (isAppError(error, 'unavailable')) return { kind: 'name', reason: 'no name server answers' };
     throw error;
