@@ -8,6 +8,7 @@ import { runCommand } from './run-command.ts';
  */
 const programs: Readonly<Record<string, string>> = {
   acl: 'setfacl',
+  apparmor: 'apparmor_parser',
   attr: 'setfattr',
   borgbackup: 'borg',
   'btrfs-progs': 'mkfs.btrfs',
@@ -29,8 +30,10 @@ const programs: Readonly<Record<string, string>> = {
   // moto's server needs it, but its package does not depend on it.
   'python3-flask-cors': '/usr/lib/python3/dist-packages/flask_cors/__init__.py',
   'python3-moto': 'moto_server',
+  quota: 'setquota',
   restic: 'restic',
   samba: 'smbd',
+  secilc: 'secilc',
   systemd: 'systemd-socket-activate',
   'user-mode-linux': 'linux.uml',
   xfsprogs: 'mkfs.xfs',

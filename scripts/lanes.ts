@@ -63,6 +63,10 @@ export const lanes: readonly Lane[] = [
     'docker-cli',
     'busybox-static',
     'systemd',
+    'apparmor',
+    'quota',
+    'secilc',
+    'xfsprogs',
   ]),
   engineLane('engine', [
     ...treePackages,

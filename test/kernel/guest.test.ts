@@ -23,8 +23,13 @@ import { type GuestEnd, lastWords, runGuest } from './user-mode-linux.ts';
 const lines = [
   ['drivers', 'before-power-cut', 'after-power-cut'],
   ['engine-restarts', 'managed-plugin'],
-  ['service-before-boot', 'service-after-boot'],
+  ['service-before-boot', 'service-after-boot', 'doctor', 'doctor-selinux'],
 ] as const;
+/** Further arguments of the kernel, which can do with one of both at a time. */
+const bootOf: Readonly<Record<string, readonly string[]>> = {
+  doctor: ['lsm=apparmor'],
+  'doctor-selinux': ['lsm=selinux'],
+};
 /** Stages with systemd as the first process. */
 const systemdStages: readonly string[] = ['service-before-boot', 'service-after-boot'];
 /** To run only some of them: HOLDFAST_TEST_STAGES=drivers,managed-plugin */
@@ -103,6 +108,7 @@ async function runStage(stage: string, folder: string, disk: string): Promise<St
     init: [process.execPath, init, process.execPath, folder, stage],
     disk,
     memory: '1024M',
+    boot: bootOf[stage],
     limitMs: 1_800_000,
   });
   mkdirSync(logs, { recursive: true });

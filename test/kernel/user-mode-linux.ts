@@ -14,6 +14,8 @@ export interface Guest {
   /** The image behind /dev/ubda. */
   readonly disk?: string | undefined;
   readonly memory: `${number}M`;
+  /** Further arguments of the kernel: `lsm=apparmor`. */
+  readonly boot?: readonly string[] | undefined;
   readonly limitMs: number;
 }
 
@@ -64,7 +66,7 @@ function troubleOf(console: string, limit: { isLate: boolean; limitMs: number })
   return 'The guest ended without having switched itself off';
 }
 
-function kernelArguments({ folder, name, init, disk, memory }: Guest): string[] {
+function kernelArguments({ folder, name, init, disk, memory, boot = [] }: Guest): string[] {
   const [program, ...rest] = init;
   return [
     `mem=${memory}`,
@@ -78,6 +80,7 @@ function kernelArguments({ folder, name, init, disk, memory }: Guest): string[] 
     'con0=null,fd:1',
     'con=null',
     'panic=1',
+    ...boot,
     // The memory of its rings breaks this kernel (BUG: Bad page map), and Node.js would use it.
     'sysctl.kernel.io_uring_disabled=2',
     // Unknown kernel arguments become the environment of its first program.

@@ -39,7 +39,13 @@ export interface LoopFilesystem extends AsyncDisposable {
  */
 export function mountLoopFilesystem(
   type: LoopFilesystemType,
-  options: { readonly sizeBytes?: number } = {},
+  options: {
+    readonly sizeBytes?: number;
+    /** Further arguments of the program that makes the file system. */
+    readonly make?: readonly string[];
+    /** `usrquota,prjquota` */
+    readonly mount?: string;
+  } = {},
 ): LoopFilesystem {
   const folder = mkdtempSync(join(tmpdir(), 'loop-'));
   const image = join(folder, 'image');
@@ -48,19 +54,20 @@ export function mountLoopFilesystem(
   writeFileSync(image, '');
   truncateSync(image, options.sizeBytes ?? defaultSizeBytes);
   const [maker = '', ...args] = makers[type];
-  execFileSync(maker, [...args, image], { stdio: 'pipe' });
-  execFileSync('mount', ['-o', 'loop', image, path], { stdio: 'pipe' });
+  execFileSync(maker, [...args, ...(options.make ?? []), image], { stdio: 'pipe' });
+  const mountOptions = ['loop', options.mount ?? []].flat().join(',');
+  const mount = (): void => void execFileSync('mount', ['-o', mountOptions, image, path], { stdio: 'pipe' });
+  mount();
   return {
     path,
-    remount: (mountOptions) =>
-      void execFileSync('mount', ['-o', `remount,${mountOptions}`, path], { stdio: 'pipe' }),
+    remount: (changed) => void execFileSync('mount', ['-o', `remount,${changed}`, path], { stdio: 'pipe' }),
     cutPower: () => {
       const device = deviceOf(path);
       copyAtOneMoment(device, image);
       unmount(path);
       waitUntilFree(device);
       renameSync(`${image}.cut`, image);
-      execFileSync('mount', ['-o', 'loop', image, path], { stdio: 'pipe' });
+      mount();
     },
     [Symbol.asyncDispose]: async () => {
       unmount(path);

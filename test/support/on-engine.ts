@@ -3,7 +3,11 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { Cli, type CliResult, type CliRun } from '../cli/cli.ts';
-import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+import {
+  type PrivateEngine,
+  type PrivateEngineOptions,
+  startPrivateEngine,
+} from '../docker/private-engine.ts';
 import { command } from './holdfast-command.ts';
 
 /** The command on its own engine. */
@@ -34,16 +38,21 @@ export interface EngineRequest {
   readonly host?: 'auto' | 'docker';
   /** Further variables of each command. */
   readonly env?: Readonly<Record<string, string>>;
+  readonly engine?: PrivateEngineOptions;
 }
 
 /**
  * For all tests of a file: an engine that has busybox, and a state folder and a repository for the command.
  */
-export function onEngine({ host = 'auto', env = {} }: EngineRequest = {}): OnEngine {
+export function onEngine({
+  host = 'auto',
+  env = {},
+  engine: engineOptions = {},
+}: EngineRequest = {}): OnEngine {
   let engine: PrivateEngine | undefined;
   let cli: Cli | undefined;
   beforeAll(async () => {
-    engine = await startPrivateEngine();
+    engine = await startPrivateEngine(engineOptions);
     await engine.importBusybox();
     cli = new Cli();
     await cli.init();

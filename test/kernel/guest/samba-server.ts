@@ -5,6 +5,8 @@ import { basename, join } from 'node:path';
 import { type BackgroundProgram, startProgram, waitForPort } from './background-program.ts';
 
 export const login = { username: 'keeper', password: 'a pass,word with=all in it' };
+/** The same user's files, for a mount whose options are separated by commas. */
+export const plainLogin = { username: 'porter', password: 'plain-secret' };
 
 export interface SambaServer extends AsyncDisposable {
   /** A new directory of the share "data", by its path for clients. */
@@ -15,14 +17,16 @@ export interface SambaServer extends AsyncDisposable {
 
 const base = '/disk/samba';
 
-/** Samba with one user and one share, on all of the guest's addresses. */
+/** Samba with two names of one user and one share, on all of the guest's addresses. */
 export async function startSambaServer(): Promise<SambaServer> {
   for (const folder of ['private', 'state', 'data']) mkdirSync(join(base, folder), { recursive: true });
   const config = join(base, 'smb.conf');
   writeFileSync(config, configuration());
-  appendFileSync('/etc/passwd', `${login.username}:x:4321:4321::/:/usr/sbin/nologin\n`);
-  const twice = `${login.password}\n${login.password}\n`;
-  execFileSync('smbpasswd', ['-c', config, '-a', '-s', login.username], { input: twice, stdio: 'pipe' });
+  for (const { username, password } of [login, plainLogin]) {
+    appendFileSync('/etc/passwd', `${username}:x:4321:4321::/:/usr/sbin/nologin\n`);
+    const twice = `${password}\n${password}\n`;
+    execFileSync('smbpasswd', ['-c', config, '-a', '-s', username], { input: twice, stdio: 'pipe' });
+  }
   execFileSync('chown', ['4321:4321', join(base, 'data')]);
   let program: BackgroundProgram | undefined;
   const server: SambaServer = {
