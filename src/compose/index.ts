@@ -2,7 +2,7 @@
  * Compose files: reads what `docker compose config` reads, with the place of each value, and says what `up`
  * would do that hurts. Never starts, stops or removes a container. Begin with `compose-project.ts`.
  */
-export { formatPosition } from './parse-yaml.ts';
+export { formatPosition, readDocuments } from './parse-yaml.ts';
 export { loadProject } from './load-project.ts';
 export type { Finding } from '../model/finding.ts';
 export type { ComposeVolume } from './compose-volume.ts';

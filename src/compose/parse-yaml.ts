@@ -13,8 +13,15 @@ import {
 import type { Position } from '../model/finding.ts';
 import { AppError } from '../model/errors.ts';
 import type { ComposeComment, ComposePath } from './compose-project.ts';
-import type { LoadLimits } from './load-limits.ts';
-import { type Placed, type PlacedEntry, type PlacedMap, type PlacedScalar, scalarAt } from './placed.ts';
+import { type LoadLimits, newLoadLimits } from './load-limits.ts';
+import {
+  type Placed,
+  type PlacedEntry,
+  type PlacedMap,
+  type PlacedScalar,
+  plainOf,
+  scalarAt,
+} from './placed.ts';
 
 /** One document of a Compose file; a file may hold several, which are merged like files. */
 export interface YamlDocument {
@@ -41,7 +48,9 @@ const mostLinesOfText = 5000;
  * Reads YAML as Compose does: scalars as in YAML 1.1 (`0777` is octal) but `yes` and `on` are texts, `<<`
  * merges, a key is given once. Throws `usage` with `FILE:LINE:COLUMN`.
  */
-export function parseYaml(content: string, file: string, limits: LoadLimits): YamlFile {
+export function parseYaml(written: string, file: string, limits: LoadLimits): YamlFile {
+  // The library does not know the line ends of old Macintoshes, which YAML has.
+  const content = written.replaceAll(/\r(?!\n)/g, '\n');
   const lines = new LineCounter();
   const at = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
@@ -65,6 +74,15 @@ export function parseYaml(content: string, file: string, limits: LoadLimits): Ya
     comments: new Map(placed.map(({ text, position }) => [position.line, { text, position }])),
     commentLines: new Set(placed.filter(({ isAlone }) => isAlone).map(({ position }) => position.line)),
   };
+}
+
+/**
+ * The documents of one file as plain values, as they are written: nothing filled in, extended or included. Throws as
+ * `parseYaml` does.
+ */
+export function readDocuments(content: string): readonly unknown[] {
+  const { documents } = parseYaml(content, 'compose.yaml', newLoadLimits(undefined));
+  return documents.map(({ top }) => plainOf(top));
 }
 
 interface Composing {

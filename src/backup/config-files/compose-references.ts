@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { parse } from 'yaml';
+import { readDocuments } from '../../compose/index.ts';
 
 /** The files that a Compose file names. */
 export interface ComposeReferences {
@@ -16,18 +16,19 @@ export interface ComposeReferences {
  * folder. None for invalid YAML or unknown content, which must not prevent a backup. Pure.
  */
 export function composeReferences(content: string, folder: string): ComposeReferences {
-  const document = tryToParse(content);
   const named: string[] = [];
   const compose: string[] = [];
-  for (const section of ['configs', 'secrets'])
-    for (const one of valuesOf(document, section)) named.push(...textsOf(fieldOf(one, 'file')));
-  for (const service of valuesOf(document, 'services')) {
-    named.push(...pathsOf(fieldOf(service, 'env_file')));
-    compose.push(...textsOf(fieldOf(fieldOf(service, 'extends'), 'file')));
+  for (const document of tryToRead(content)) {
+    for (const section of ['configs', 'secrets'])
+      for (const one of valuesOf(document, section)) named.push(...textsOf(fieldOf(one, 'file')));
+    for (const service of valuesOf(document, 'services')) {
+      named.push(...pathsOf(fieldOf(service, 'env_file')));
+      compose.push(...textsOf(fieldOf(fieldOf(service, 'extends'), 'file')));
+    }
+    const includes = fieldOf(document, 'include');
+    compose.push(...pathsOf(includes));
+    if (Array.isArray(includes)) for (const one of includes) named.push(...pathsOf(fieldOf(one, 'env_file')));
   }
-  const includes = fieldOf(document, 'include');
-  compose.push(...pathsOf(includes));
-  if (Array.isArray(includes)) for (const one of includes) named.push(...pathsOf(fieldOf(one, 'env_file')));
   const isKnown = (text: string): boolean => !text.includes('$');
   // What is fetched from elsewhere is no file of this machine.
   const isLocal = (text: string): boolean => isKnown(text) && !/^[a-z][a-z0-9+.-]*:/i.test(text);
@@ -42,12 +43,12 @@ export function composeReferences(content: string, folder: string): ComposeRefer
   };
 }
 
-function tryToParse(content: string): unknown {
+/** A file that cannot be read, whatever is wrong with it, is saved as it is: its data is more than its names. */
+function tryToRead(content: string): readonly unknown[] {
   try {
-    // Aliases can make a small file huge.
-    return parse(content, { maxAliasCount: 100, logLevel: 'silent', merge: true });
+    return readDocuments(content);
   } catch {
-    return undefined;
+    return [];
   }
 }
 

@@ -38,7 +38,41 @@ secrets: { key: { file: /etc/keys/site }, outer: { external: true } }
     ['base.yaml', 'db/compose.yaml', 'more.yaml'].map((name) => `/srv/site/${name}`),
   );
   expect(unknown).toEqual(['${WHERE}/app.env']);
-  expect(composeReferences('{ not: [yaml', '/').files).toEqual([]);
+});
+
+test('what a Compose file names is found in all its documents, through anchors and merge keys', () => {
+  const content = `
+x-base: &base { env_file: base.env }
+services: { web: { <<: *base }, app: { env_file: &one app.env }, other: { env_file: *one } }
+---
+secrets: { key: { file: key.txt } }
+`;
+  expect(composeReferences(content, '/srv').files.toSorted()).toEqual(
+    ['app.env', 'base.env', 'key.txt'].map((name) => `/srv/${name}`),
+  );
+});
+
+const bomb = Array.from({ length: 9 }, (_, index) => {
+  const inner = index === 0 ? 'lol' : `*a${index - 1}`;
+  return `x-${index}: &a${index} [${Array.from({ length: 10 }, () => inner).join()}]\n`;
+}).join('');
+
+test.each([
+  ['open brackets', '{ not: [yaml'],
+  ['a key twice', 'services: { a: { env_file: x } }\nservices: {}\n'],
+  ['an anchor that is not there', 'services: { a: *nothing }'],
+  ['an anchor that holds itself', 'services: &a { b: *a }'],
+  ['aliases of aliases', bomb],
+  ['deep nesting', '['.repeat(100_000)],
+  ['control characters', 'services: "\u0000\u001b"'],
+  ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x00, 0x80]).toString('utf8')],
+  ['a list', '- a\n- b\n'],
+  ['a text', 'services'],
+  ['nothing', ''],
+  ['other types', 'services: [1, null]\nconfigs: { a: 1, b: { file: [{}, 5] } }\ninclude: 7\nsecrets: x\n'],
+  ['names of prototypes', 'services: { __proto__: { env_file: { path: { a: b } } }, constructor: null }'],
+])('a Compose file that is broken names no files, and is no error: %s', (_, content) => {
+  expect(composeReferences(content, '/srv')).toEqual({ files: [], composeFiles: [], unknown: [] });
 });
 
 describe('what containers mount', () => {
