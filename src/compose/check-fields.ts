@@ -3,15 +3,26 @@ import type { Report } from './check-project.ts';
 import { checkValues } from './check-values.ts';
 import { entriesOf, fieldOf, isPlacedText, type Placed, type PlacedMap, plainOf } from './placed.ts';
 
-/** What Compose's schema refuses of a merged model in the long syntax: unknown keys, and values of another kind. */
-export function checkFields(model: PlacedMap, report: Report): void {
+const sections = ['services', 'volumes', 'networks', 'configs', 'secrets'];
+
+/** What Compose's schema refuses at the top of each document, whatever it is merged with later. */
+export function checkTop(model: PlacedMap, report: Report): void {
   for (const [key] of model.entries)
     if (!key.startsWith('x-') && !topKeys.includes(key))
       report(`Additional property ${key} is not allowed`, [key]);
-  for (const section of ['services', 'volumes', 'networks', 'configs', 'secrets']) {
+  for (const section of sections) {
     const value = fieldOf(model, section);
     if (value !== undefined && value.kind !== 'map') report(`${section} must be a mapping`, [section]);
-    for (const [name] of entriesOf(value))
+  }
+  const written = fieldOf(model, 'name');
+  // Compose makes a valid name of any text.
+  if (written !== undefined && !isPlacedText(written)) report('name must be a string', ['name']);
+}
+
+/** What it refuses of a merged model in the long syntax: unknown keys, and values of another kind. */
+export function checkFields(model: PlacedMap, report: Report): void {
+  for (const section of sections) {
+    for (const [name] of entriesOf(fieldOf(model, section)))
       if (!/^[a-zA-Z0-9._-]+$/.test(name))
         report(`${section}: the name ${quote(name)} is not allowed`, [section, name]);
   }
@@ -19,9 +30,6 @@ export function checkFields(model: PlacedMap, report: Report): void {
     if (value.kind !== 'map') report(`services.${name} must be a mapping`, ['services', name]);
     else for (const [key, entry] of value.entries) checkField(name, key, { value: entry.value, report });
   }
-  const written = fieldOf(model, 'name');
-  // Compose makes a valid name of any text.
-  if (written !== undefined && !isPlacedText(written)) report('name must be a string', ['name']);
   if (model.entries.size === 0) report('empty compose file', []);
   checkValues(model, report);
 }

@@ -2,6 +2,7 @@ import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { errorMessage } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
+import { checkTop } from './check-fields.ts';
 import { extendAll } from './extend-services.ts';
 import type { Lookup } from './fill-in.ts';
 import { mergeModels, withoutResets } from './merge-projects.ts';
@@ -14,6 +15,7 @@ import {
   type Placed,
   type PlacedMap,
   plainOf,
+  positionIn,
   scalarAt,
   withField,
 } from './placed.ts';
@@ -36,6 +38,9 @@ export async function loadModel(
     for (const document of (await files.yaml(path)).documents) {
       const own = ownModel(document, scope, files);
       warnOfHidden(own, files);
+      checkTop(own, (message, at) => {
+        if (!files.isRefused(at)) files.report('error', message, at, positionIn(own, at));
+      });
       const extended = await extendAll(own, { path, resets: document.resets, scope, files });
       const whole = await includeAll(extended, { scope, files, includedBy: [...includedBy, path] });
       model = mergeModels(withoutResets(model, document.resets), whole, files.problems);

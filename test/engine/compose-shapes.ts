@@ -19,6 +19,9 @@ const yaml = (text: TemplateStringsArray): string => String.raw(text).replaceAll
 /** Projects of different shapes, each with what it is about. */
 export const goodShapes: Readonly<Record<string, ComposeShape>> = {
   'one service': { files: { 'compose.yaml': yaml`services: { web: { image: nginx } }` } },
+  'lines that end as those of old Macintoshes': {
+    files: { 'compose.yaml': 'services:\r  web:\r    image: nginx\r    # a comment\r    user: "1:2"\r' },
+  },
   'volumes in both syntaxes': {
     files: {
       'compose.yaml': yaml`
@@ -612,6 +615,22 @@ services:
 export const badShapes: Readonly<
   Record<string, ComposeShape & { readonly says: RegExp; readonly at: string }>
 > = {
+  'a section of an override that is nothing': {
+    files: {
+      'compose.yaml': 'services: { a: { image: a } }\n',
+      'compose.override.yaml': 'x-a: 1\nservices:\n',
+    },
+    says: /services must be a mapping/,
+    at: 'compose.override.yaml:2:1',
+  },
+  'an unknown section of an included file': {
+    files: {
+      'compose.yaml': 'include: [inner.yaml]\nservices: { a: { image: a } }\n',
+      'inner.yaml': 'services: { b: { image: b } }\nserivces: {}\n',
+    },
+    says: /Additional property serivces is not allowed/,
+    at: 'inner.yaml:2:1',
+  },
   'an undefined volume': {
     files: {
       'compose.yaml':
