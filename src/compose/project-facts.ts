@@ -10,6 +10,7 @@ import { errnoOf, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';
 import type { ComposeProject } from './compose-project.ts';
+import { type ContainerOwners, lookAtOwners } from './container-owners.ts';
 import { pathsOf } from './project-mounts.ts';
 
 /** What is at a path of this machine. */
@@ -28,6 +29,8 @@ export interface ProjectFacts {
   readonly volumes: ReadonlyMap<string, Volume> | undefined;
   /** By the service's name; undefined for an image that the engine does not have. */
   readonly images: ReadonlyMap<string, Image | undefined>;
+  /** Which numbers the users of containers have on this machine. */
+  readonly owners: ContainerOwners;
   /** Where the engine keeps plain volumes; undefined where unknown. */
   readonly engineFolder: string | undefined;
   /** Sentences on what could not be looked at. */
@@ -69,7 +72,13 @@ async function lookAtEngine(
   open: () => Promise<Host>,
   signal: AbortSignal | undefined,
 ): Promise<EngineFacts> {
-  const none = { volumes: undefined, images: new Map(), engineFolder: undefined, isRemote: false };
+  const none = {
+    volumes: undefined,
+    images: new Map(),
+    owners: { kind: 'same' },
+    engineFolder: undefined,
+    isRemote: false,
+  } as const;
   try {
     const host = await open();
     if (host.kind === 'embedded')
@@ -80,6 +89,7 @@ async function lookAtEngine(
     return {
       volumes: new Map(volumes.map((volume) => [volume.name, volume])),
       images,
+      owners: await lookAtOwners(info),
       engineFolder: info.dataRoot,
       isRemote: info.isRemote === true,
       unseen,

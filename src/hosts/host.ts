@@ -18,6 +18,8 @@ export interface HostInfo {
   readonly dataRoot?: string | undefined;
   /** True for an engine over a network: its paths are not of this machine. */
   readonly isRemote?: boolean | undefined;
+  /** True for an engine that runs without root, as the owner of its data folder. */
+  readonly isRootless?: boolean | undefined;
 }
 
 export interface HostProgram {

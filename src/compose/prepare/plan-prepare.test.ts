@@ -126,3 +126,33 @@ test('without an engine no external volume is planned, and that is said', async 
   expect(plan.steps).toEqual([]);
   expect(plan.notes[0]).toContain('"kept"');
 });
+
+const shared = `services:
+  root: {image: root, volumes: ['./data:/data', './both:/both', './own:/own']}
+  user: {image: user, user: '1000:1001', volumes: ['./both:/both', './mixed:/mixed']}
+  out: {image: root, userns_mode: host, volumes: ['./mixed:/mixed', './host:/host', './own:/own']}
+  odd: {image: root, userns_mode: 'keep-id', volumes: ['./odd:/odd']}
+`;
+
+test('the numbers of an engine that maps users are those of this machine, root among them', async () => {
+  using folder = composeFolder({ 'compose.yaml': shared });
+  const ranges = [{ from: 0, to: 300_000, count: 65_536 }];
+  const plan = await planOf(folder, {
+    images: new Map(['root', 'out', 'odd'].map((name) => [name, image('')])),
+    owners: { kind: 'remapped', map: { users: ranges, groups: ranges } },
+  });
+  const owners = plan.steps.map((step) =>
+    step.kind === 'folder' ? [step.path.slice(folder.path.length + 1), step.owner] : [],
+  );
+  const mappedRoot = { uid: 300_000, gid: 300_000 };
+  expect(Object.fromEntries(owners)).toEqual({
+    both: { uid: 301_000, gid: 301_001 },
+    data: mappedRoot,
+    host: undefined,
+    mixed: { uid: 301_000, gid: 301_001 },
+    odd: undefined,
+    own: mappedRoot,
+  });
+  expect(plan.steps[0]).toMatchObject({ because: '"user" of the service, 1000:1001 in the container' });
+  expect(plan.notes).toEqual([expect.stringMatching(/odd": No owner was chosen: "userns_mode"/)]);
+});

@@ -4,12 +4,13 @@ import { commandOptions } from '../../model/foreign-options.ts';
 import { quote } from '../../model/quote.ts';
 import type { VolumeSpec } from '../../model/volume.ts';
 import type { ComposeProject } from '../compose-project.ts';
+import { ownerOnMachine, rootOwner } from '../container-owners.ts';
 import type { ComposeVolume } from '../compose-volume.ts';
 import { isFileMeant } from '../check/sources.ts';
 import type { ProjectFacts } from '../project-facts.ts';
 import { boundDeviceOf, mountsOf, type ProjectMount } from '../project-mounts.ts';
 import { readStorage } from '../storage-settings.ts';
-import { type WantedOwner, wantedOwner } from './wanted-owner.ts';
+import { type WantedOwner, wantedOnMachine } from './wanted-owner.ts';
 
 /** A folder that is missing. */
 export interface FolderStep extends WantedOwner {
@@ -105,14 +106,21 @@ function usersOf(mounts: readonly ProjectMount[]): string[] {
 }
 
 /** The owner is the user of the services that write; where these differ, that of the folder above. */
-function folderStep({ path, mounts, position }: Need, { images }: ProjectFacts): FolderStep {
+function folderStep({ path, mounts, position }: Need, { images, owners }: ProjectFacts): FolderStep {
   const writing = mounts.filter(
     ({ mount, destination }) => !mount.readOnly && !isForPeople.test(destination),
   );
-  const owners = writing.map(({ service }) => wantedOwner(service, images.get(service.name)));
-  // What runs as root can write everywhere, so the others count.
-  const others = owners.filter(({ owner, doubt }) => (owner ?? root).uid !== 0 || doubt !== undefined);
-  const [first = owners[0] ?? onlyRead] = others;
+  const wanted = writing.map(({ service }) => wantedOnMachine(service, images.get(service.name), owners));
+  const mapped = ownerOnMachine(rootOwner, owners, undefined);
+  const isMixed = owners.kind === 'remapped' && writing.some(({ service }) => service.usernsMode === 'host');
+  // What runs as root can write everywhere, so the others count; a mapped root only what is mapped.
+  const others = wanted.filter(({ owner = rootOwner, doubt }) => {
+    if (doubt !== undefined) return true;
+    const isMappedRoot = typeof mapped !== 'string' && owner.uid === mapped.uid;
+    return owner.uid !== 0 && (isMixed || !isMappedRoot);
+  });
+  const roots = wanted.find(({ owner }) => owner !== undefined && owner.uid !== 0) ?? wanted[0];
+  const [first = roots ?? onlyRead] = others;
   const isAgreed = new Set(others.map(({ owner }) => numbersOf(owner))).size <= 1;
   return {
     kind: 'folder',
@@ -125,8 +133,6 @@ function folderStep({ path, mounts, position }: Need, { images }: ProjectFacts):
 
 /** Configuration and scripts for the first start: people put files there, and containers read them. */
 const isForPeople = /^\/(?:etc|docker-entrypoint-initdb\.d|docker-entrypoint\.d)(?:\/|$)/;
-
-const root = { uid: 0, gid: 0 };
 
 const onlyRead: WantedOwner = { owner: undefined, mode: 0o755, because: 'it is only read' };
 

@@ -1,11 +1,18 @@
 import type { Image } from '../../hosts/containers.ts';
 import { quote } from '../../model/quote.ts';
 import type { ComposeService } from '../compose-project.ts';
+import {
+  type ContainerOwners,
+  numbersOf,
+  type Owner,
+  ownerOnMachine,
+  rootOwner,
+} from '../container-owners.ts';
 
 /** Who should own a folder that a service writes to, and how that is known. */
 export interface WantedOwner {
   /** Undefined: that of the folder above, as for what containers only read. */
-  readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+  readonly owner: Owner | undefined;
   /** Permission bits of a new folder. */
   readonly mode: number;
   /** `the user 1000:1000 of service "web"`, for the plan. */
@@ -38,15 +45,32 @@ const knownImages: readonly KnownImage[] = [
   { names: ['neo4j'], owner: [7474, 7474] },
 ];
 
-/** The owner that a service wants for what it writes. Pure. */
+/** The owner that a service wants for what it writes, by the numbers of this machine. Pure. */
+export function wantedOnMachine(
+  service: Pick<ComposeService, 'user' | 'image' | 'usernsMode'>,
+  image: Image | undefined,
+  owners: ContainerOwners,
+): WantedOwner {
+  const wanted = wantedOwner(service, image);
+  const { because, doubt } = wanted;
+  if (wanted.owner === undefined && doubt !== undefined) return wanted;
+  const inside = wanted.owner ?? rootOwner;
+  const owner = ownerOnMachine(inside, owners, service.usernsMode);
+  if (typeof owner === 'string')
+    return { owner: undefined, mode: 0o755, because, doubt: `No owner was chosen: ${owner}.` };
+  if (owner.uid === inside.uid && owner.gid === inside.gid) return wanted;
+  return { ...wanted, owner, because: `${because}, ${numbersOf(inside)} in the container` };
+}
+
+/** The owner that a service wants for what it writes, by the numbers of its container. Pure. */
 export function wantedOwner(
   service: Pick<ComposeService, 'user' | 'image'>,
   image: Image | undefined,
 ): WantedOwner {
   const known = knownImageOf(service.image);
-  const asked = numbersOf(service.user);
+  const asked = parseNumbers(service.user);
   if (asked !== undefined) return { owner: asked, mode: 0o755, because: `"user" of the service` };
-  const declared = numbersOf(image?.user);
+  const declared = parseNumbers(image?.user);
   if (service.user === undefined && declared !== undefined && declared.uid !== 0)
     return { owner: declared, mode: 0o755, because: 'USER of its image' };
   if (service.user === undefined && known !== undefined && (image === undefined || image.user === '')) {
@@ -92,7 +116,7 @@ function splitTag(image: string): [string, string] {
 }
 
 /** The numbers of `1000` or `1000:100`. The group of a user alone is taken for the same number. */
-function numbersOf(user: string | undefined): { uid: number; gid: number } | undefined {
+function parseNumbers(user: string | undefined): { uid: number; gid: number } | undefined {
   const [, uid, gid] = /^(\d{1,10})(?::(\d{1,10}))?$/.exec(user ?? '') ?? [];
   if (uid === undefined || Number(uid) >= 2 ** 32 - 1 || Number(gid ?? 0) >= 2 ** 32 - 1) return undefined;
   // The engine gives a user that the image does not know the group root.

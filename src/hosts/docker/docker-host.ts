@@ -83,6 +83,7 @@ class DockerHost implements Host {
       endpoint: this.#client.endpoint.address,
       dataRoot: info.DockerRootDir || undefined,
       isRemote: this.#client.endpoint.kind !== 'unix',
+      isRootless: info.SecurityOptions?.includes('name=rootless'),
     };
   }
 

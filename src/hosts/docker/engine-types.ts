@@ -56,6 +56,8 @@ export interface EngineInfo {
   readonly Name?: string | null;
   readonly ServerVersion?: string | null;
   readonly DockerRootDir?: string | null;
+  /** `name=seccomp,profile=builtin`, `name=rootless`. */
+  readonly SecurityOptions?: readonly string[] | null;
   readonly OSType?: string | null;
   /** RFC 3339. */
   readonly SystemTime?: string | null;
