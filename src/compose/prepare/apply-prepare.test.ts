@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -126,3 +127,61 @@ test('asks for volumes with what they are to be', async () => {
   expect(asked).toEqual([spec]);
   expect(outcomes[0]).toMatchObject({ outcome: 'failed', error: { message: 'the plugin is away' } });
 });
+
+/** Makes folders in a process of its own, which kills itself at one of the steps: just before or after a call. */
+const killed = `
+  import fs from 'node:fs';
+  import { syncBuiltinESMExports } from 'node:module';
+  const [, module, steps, at] = process.argv;
+  const step = () => void (left-- === 0 && process.kill(process.pid, 'SIGKILL'));
+  let left = Number(at);
+  for (const name of ['mkdirSync', 'chmodSync']) {
+    const call = fs[name];
+    fs[name] = (...args) => {
+      step();
+      call(...args);
+      step();
+    };
+  }
+  syncBuiltinESMExports();
+  const { applyPrepare } = await import(module);
+  await applyPrepare({ steps: JSON.parse(steps) }, {});
+`;
+
+test('a kill at each of its steps leaves whole folders only, and the next call completes the rest', async () => {
+  const wanted = { a: 0o755, 'a/b': 0o755, 'a/b/data': 0o700, logs: 0o750 };
+  const made = (root: string): Record<string, string> =>
+    Object.fromEntries(
+      readdirSync(root, { recursive: true, encoding: 'utf8' })
+        .toSorted()
+        .map((name) => {
+          const { uid, gid, mode } = statSync(join(root, name));
+          return [name, `${uid}:${gid} ${(mode & 0o7777).toString(8)}`];
+        }),
+    );
+  const own = `${process.geteuid?.()}:${process.getegid?.()}`;
+  const all: Record<string, string> = Object.fromEntries(
+    Object.entries(wanted).map(([name, mode]) => [
+      name,
+      `${/data|logs/.test(name) ? `${other.uid}:${other.gid}` : own} ${mode.toString(8)}`,
+    ]),
+  );
+  const ends: (string | null)[] = [];
+  for (let at = 0; at < 50 && ends.at(-1) !== null; at++) {
+    const root = join(folder, `${at}`);
+    mkdirSync(root);
+    const steps = [
+      step(join(root, 'a/b/data'), { owner: other, mode: 0o700 }),
+      step(join(root, 'logs'), { owner: other, mode: 0o750 }),
+    ];
+    const module = new URL('apply-prepare.ts', import.meta.url).href;
+    const args = ['--input-type=module', '-e', killed, module, JSON.stringify(steps), `${at}`];
+    ends.push(spawnSync(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] }).signal);
+    for (const [name, facts] of Object.entries(made(root)))
+      if (!name.includes('.holdfast-prepare')) expect(facts).toBe(all[name]);
+    await make(...steps);
+    expect(made(root)).toEqual(all);
+  }
+  // Four folders, each with two calls, and a kill before and after each.
+  expect(ends).toEqual([...Array.from({ length: 16 }, () => 'SIGKILL'), null]);
+}, 120_000);

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, readdirSync } from 'node:fs';
 import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { syncAll } from '../../lib/durable-file.ts';
 import { renameToNew } from '../../lib/exchange.ts';
-import { knownError } from '../../lib/known-error.ts';
+import { errorInWords, knownError } from '../../lib/known-error.ts';
 import { isSameFile, openTrusted } from '../../lib/open-trusted.ts';
 import { changeOwner, removeDirectoryAt, statAt } from '../../lib/posix-at.ts';
 import { type ByteString, fromText, toPath, toText } from '../../model/byte-string.ts';
@@ -42,12 +42,31 @@ export async function applyPrepare(
       outcomes.push({ step, outcome, error: undefined });
     } catch (error) {
       if (isAppError(error, 'cancelled')) throw error;
-      const name = step.kind === 'folder' ? step.path : step.spec.name;
-      outcomes.push({ step, outcome: 'failed', error: knownError(error, `Cannot make ${quote(name)}`) });
+      outcomes.push({ step, outcome: 'failed', error: reasonOf(error, step) });
     }
   }
   return outcomes;
 }
+
+function reasonOf(error: unknown, step: PrepareStep): AppError {
+  const name = step.kind === 'folder' ? step.path : step.spec.name;
+  const known = knownError(error, `Cannot make ${quote(name)}`);
+  if (step.kind === 'folder' || step.spec.driver !== ownDriver || !noDriver.test(errorInWords(known)))
+    return known;
+  return new AppError(
+    known.code,
+    `Cannot make ${quote(name)}: the engine does not reach a driver "holdfast"`,
+    {
+      detail: errorInWords(known),
+      hint: 'Start "holdfast plugin" on this machine as root, then run this again; see docs/guides/docker-plugin.md.',
+      cause: error,
+    },
+  );
+}
+
+const ownDriver = 'holdfast';
+/** In the engine's words: a plugin that it does not know, or one that it knows and cannot reach. */
+const noDriver = /volume plugin|plugin "holdfast" not found|dial unix|VolumeDriver\./;
 
 /** Makes the folder with those above it. Another user may own one of these, so nothing is found twice by a path. */
 async function makeFolder({ path, owner, mode }: FolderStep): Promise<'made' | 'there'> {
@@ -115,7 +134,7 @@ function makeOneNow(parent: DirectoryHandle, { name, owner, mode }: NewFolder): 
     const { uid, gid } = parent.stat();
     const wanted = owner ?? { uid: Number(uid), gid: Number(gid) };
     const now = made.stat();
-    if (Number(now.uid) !== wanted.uid || Number(now.gid) !== wanted.gid) changeOwner(made.fd, wanted);
+    if (Number(now.uid) !== wanted.uid || Number(now.gid) !== wanted.gid) giveTo(made, wanted);
     chmodSync(toPath(made.self), mode);
     renameToNew(parent.at(draft), parent.at(name));
     if (!isSameFile(statAt(parent.fd, name), made.stat())) throw replaced(draft);
@@ -125,6 +144,18 @@ function makeOneNow(parent: DirectoryHandle, { name, owner, mode }: NewFolder): 
     // Another program was faster: its folder is there.
     if (errnoOf(error) === 'EEXIST') return false;
     throw error;
+  }
+}
+
+function giveTo(folder: DirectoryHandle, { uid, gid }: NonNullable<FolderStep['owner']>): void {
+  try {
+    changeOwner(folder.fd, { uid, gid });
+  } catch (error) {
+    if (errnoOf(error) !== 'EPERM') throw error;
+    throw new AppError('denied', `Only root may give a folder to ${uid}:${gid}`, {
+      cause: error,
+      hint: 'Run it as root, with DOCKER_HOST naming your engine where it runs without root.',
+    });
   }
 }
 
