@@ -49,7 +49,7 @@ function seen(root: string): string {
 /** The written data has one of these names, which may change during the look. */
 function expectAt(places: readonly string[], wanted: string | undefined): void {
   let found: string[] = [];
-  for (let looks = 0; looks < 50 && !found.includes(wanted ?? ''); looks++)
+  for (let looks = 0; looks < 2000 && !found.includes(wanted ?? ''); looks++)
     found = places.map((place) => {
       try {
         return seen(place);

@@ -100,7 +100,7 @@ test('data whose name another directory takes is restored in its place, or not a
     await restore(app, idOf(round));
     // The restored data has one of the two names, which may change during the look.
     let found: string[] = [];
-    for (let looks = 0; looks < 50 && !found.includes(saved.get(idOf(round)) ?? ''); looks++)
+    for (let looks = 0; looks < 2000 && !found.includes(saved.get(idOf(round)) ?? ''); looks++)
       found = [data, join(home, 'link')].map(seenOrNothing);
     expect(found).toContain(saved.get(idOf(round)));
   });

@@ -44,7 +44,7 @@ class Daemon {
   }
 
   async until(isTrue: () => boolean | Promise<boolean>, what: string): Promise<void> {
-    for (let tries = 0; tries < 900; tries++) {
+    for (let tries = 0; tries < 1800; tries++) {
       if (await isTrue()) return;
       await sleep(100);
     }

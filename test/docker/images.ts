@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { tryLockFile } from '../../src/lib/file-lock.ts';
+import { mountsBelow, unmountAll } from '../setup/leftovers.ts';
 import type { PrivateEngine } from './private-engine.ts';
 
 const run = promisify(execFile);
@@ -127,21 +128,25 @@ const cacheFolder = join(import.meta.dirname, '../../node_modules/.cache/holdfas
 /** Makes the archive of the root file system, or finds the one that an earlier run has made; waits for one that makes it. */
 export async function rootArchive(): Promise<string> {
   const suite = await suiteOfMachine();
-  const recipe = JSON.stringify({ suite, packages, leftOut, customize, version: 3 });
+  const recipe = JSON.stringify({ suite, packages, leftOut, customize, version: 4 });
   const name = `${createHash('sha256').update(recipe).digest('hex').slice(0, 16)}.tar`;
   const archive = join(cacheFolder, name);
   await mkdir(cacheFolder, { recursive: true });
   if (existsSync(archive)) return archive;
   await using _lock = await waitForLock(join(cacheFolder, 'lock'));
   if (existsSync(archive)) return archive;
-  for (const stale of await readdir(cacheFolder)) if (stale !== 'lock') await rm(join(cacheFolder, stale));
+  for (const stale of await readdir(cacheFolder)) {
+    if (stale === 'lock') continue;
+    unmountAll(mountsBelow(join(cacheFolder, stale)));
+    await rm(join(cacheFolder, stale), { recursive: true });
+  }
   const unfinished = join(cacheFolder, `${name}.unfinished`);
   for (let attempt = 1; ; attempt += 1) {
     try {
       await makeArchive(suite, unfinished);
       break;
     } catch (error) {
-      // A mirror of Debian may not answer for a moment.
+      // A mirror of Debian may not answer for a moment, and a program that looks at all mounts keeps one from being unmounted.
       if (attempt === 3) throw error;
       await sleep(5000);
     }
@@ -178,12 +183,17 @@ async function makeArchive(suite: string, target: string): Promise<void> {
     ...customize.map((line) => `--customize-hook=${line}`),
   ];
   const sources = await sourcesOfMachine();
-  // In mounts of its own: a program of the machine that looks at its /proc just then would keep it from being unmounted.
-  const apart = ['--mount', '--propagation', 'private', 'mmdebstrap'];
-  await run('unshare', [...apart, ...options, suite, target, ...sources], {
-    maxBuffer: 64 << 20,
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-  });
+  const folder = `${target}.root`;
+  await mkdir(folder);
+  try {
+    await run('mmdebstrap', [...options, suite, target, ...sources], {
+      maxBuffer: 64 << 20,
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', TMPDIR: folder },
+    });
+  } finally {
+    unmountAll(mountsBelow(folder));
+    await rm(folder, { recursive: true });
+  }
 }
 
 async function suiteOfMachine(): Promise<string> {

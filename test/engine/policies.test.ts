@@ -241,7 +241,7 @@ describe('the daemon', () => {
     child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
     const ended = once(child, 'close');
     const says = async (text: string, after = 0): Promise<void> => {
-      for (let tries = 0; tries < 900; tries++) {
+      for (let tries = 0; tries < 1800; tries++) {
         if (said.includes(text, after)) return;
         await sleep(100);
       }
@@ -269,7 +269,7 @@ describe('the daemon', () => {
     const good = history.filter(({ action, end }) => action === 'backup' && end?.outcome === 'good');
     const times = good.map(({ subject, scheduledAt }) => `${subject} ${scheduledAt}`);
     expect(new Set(times).size).toBe(times.length);
-  }, 300_000);
+  }, 600_000);
 });
 
 describe('an engine at its usual place that is down', () => {

@@ -113,7 +113,6 @@ describe.each(['ext4', 'xfs', 'btrfs'] as const)('volumes on %s', (type) => {
       await requireTruth(stateDir, stories);
       expect(stories.length).toBeGreaterThan(0);
     },
-    120_000,
   );
 });
 
@@ -125,5 +124,4 @@ test.each([3, 20, 60, 150, 400, 900])(
     await requireTruth(stateDir, stories);
     expect(stories.length).toBeGreaterThan(0);
   },
-  60_000,
 );

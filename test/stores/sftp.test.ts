@@ -190,7 +190,7 @@ describe('sftp', () => {
       upload: newPaceState(8_000_000),
       retry: { deadlineMs: 60_000, firstDeadlineMs: 1000 },
     });
-    const { name, content } = file(8_000_000);
+    const { name, content } = file(16_000_000);
     const saving = store.save('data', name, content);
     for (let cut = 0; cut < 2; cut++) {
       await new Promise((resolve) => setTimeout(resolve, 400));
