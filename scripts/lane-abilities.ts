@@ -34,7 +34,7 @@ async function reasonAgainstUserModeLinux(): Promise<string | undefined> {
       name: 'probe',
       init: ['/bin/true'],
       memory: '128M',
-      limitMs: 30_000,
+      limitMs: 180_000,
     });
     // A kernel panics when its first process ends, which here means that it works.
     if (words.includes('Attempted to kill init! exitcode=0x00000000')) return undefined;

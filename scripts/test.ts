@@ -11,6 +11,7 @@ import {
   removeFolder,
   unmountAll,
 } from '../test/setup/leftovers.ts';
+import { rootArchive } from '../test/docker/images.ts';
 import type { TestSummary } from '../test/setup/summary-reporter.ts';
 import { installPackages, missingPackages } from './debian-packages.ts';
 import { omissionsOf, reasonAgainst } from './lane-abilities.ts';
@@ -48,7 +49,9 @@ async function main(args: readonly string[]): Promise<number> {
   const omitted = outcomes.flatMap(({ omission }) =>
     omission === undefined ? [] : `--exclude=${omission.files}`,
   );
+  const images = request.rest.length === 0 ? makeImages(able) : undefined;
   const run = await runLanes(able, [...omitted, ...request.rest]);
+  await images;
   const verdict = judge({
     outcomes,
     summary: run.summary,
@@ -94,6 +97,14 @@ async function installMissing(wanted: readonly Lane[]): Promise<void> {
   console.log(`Installing what the tests need: apt-get install ${missing.join(' ')}`);
   const trouble = await installPackages(missing);
   if (trouble !== undefined) console.error(`apt-get failed:\n${trouble}`);
+}
+
+/**
+ * Makes the root of the databases' images beside the first tests: mostly it waits for a mirror and for the disk. A test that
+ * comes to it earlier waits for it, and says why it cannot be made.
+ */
+async function makeImages(able: readonly Lane[]): Promise<void> {
+  if (able.some(({ name }) => name === 'stacks')) await rootArchive().catch(() => undefined);
 }
 
 interface LanesRun {

@@ -6,7 +6,7 @@
  *   await engine.importBusybox();
  *   await importImages(engine);        // postgres:15, postgres:17, redis:7-alpine, redis:8, nginx:alpine, mariadb:11, mon-webapp:latest …
  *
- * The first call of a checkout takes a minute, every other about five seconds.
+ * The root takes a minute or more to make (`npm test` begins with it, beside the first tests), every other call about five seconds.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
