@@ -51,6 +51,9 @@ export async function startSshServer(folder: string): Promise<SshServer> {
       'KbdInteractiveAuthentication no',
       'PermitRootLogin prohibit-password',
       'Subsystem sftp internal-sftp',
+      // Else connections that a test refuses, kills or makes by the dozen would close the server to those after them.
+      'MaxStartups 1000',
+      ...((await versionOfSsh()) < 9.8 ? [] : ['PerSourcePenalties no']),
       '',
     ].join('\n'),
   );
@@ -69,6 +72,11 @@ export async function startSshServer(folder: string): Promise<SshServer> {
       if (server.exitCode === null && server.kill('SIGTERM')) await ended;
     },
   };
+}
+
+async function versionOfSsh(): Promise<number> {
+  const { stderr } = await run('ssh', ['-V']);
+  return Number(/OpenSSH_(\d+\.\d+)/.exec(stderr)?.[1]);
 }
 
 async function untilListening(port: number): Promise<void> {

@@ -91,7 +91,7 @@ async function start(
     image,
     ...command,
   ]);
-  for (let tries = 0; tries < 600; tries++) {
+  for (let tries = 0; tries < 1800; tries++) {
     const container = await containers.find(name);
     if (container?.health === 'healthy') return container;
     if (container?.state !== 'running') throw new Error(await engine.docker(['logs', name]));

@@ -32,7 +32,7 @@ export async function startServer(
       if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) await ended;
     },
   };
-  for (let attempt = 0; attempt < 600; attempt++) {
+  for (let attempt = 0; attempt < 2400; attempt++) {
     if (child.exitCode !== null) break;
     if (await isListening(port)) return server;
     await sleep(50);
