@@ -29,11 +29,12 @@ npm run bench -- --json FILE           where the numbers go (bench-results/TIME.
 npm run bench -- --seed TEXT           other data (holdfast)
 npm run bench -- --with-docker         also list 2,000 volumes of a Docker Engine of its own (root, docker.io)
 npm run bench -- --no-install          install nothing, skip what is missing
-npm run bench -- volumes               measures volumes beside dockerd's instead (--help shows how)`;
+npm run bench -- volumes               measures volumes beside dockerd's instead (--help shows how)
+npm run bench -- fio                   compares "holdfast bench" with fio by hand instead (--help shows how)`;
 
 /** `usage` for invalid arguments. */
-export function parseBenchOptions(args: readonly string[]): BenchOptions {
-  const values = parse(args);
+export function parseBenchOptions(args: readonly string[], defaults = { rounds: '3' }): BenchOptions {
+  const values = parse(args, defaults);
   return {
     scale: positive('scale', values.scale),
     rounds: positive('rounds', values.rounds, { whole: true }),
@@ -47,13 +48,13 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
   };
 }
 
-function parse(args: readonly string[]) {
+function parse(args: readonly string[], defaults: { readonly rounds: string }) {
   try {
     return parseArgs({
       args: [...args],
       options: {
         scale: { type: 'string', default: '0.2' },
-        rounds: { type: 'string', default: '3' },
+        rounds: { type: 'string', default: defaults.rounds },
         seed: { type: 'string', default: 'holdfast' },
         json: { type: 'string' },
         dir: { type: 'string' },

@@ -56,7 +56,7 @@ function whyMissing({ debianPackages }: Peer, missing: readonly string[]): strin
   return `${names} is not installed${remedy}`;
 }
 
-function isInstalled(program: string): boolean {
+export function isInstalled(program: string): boolean {
   const folders = isAbsolute(program) ? [''] : (process.env['PATH'] ?? '').split(delimiter);
   return folders.some((folder) => {
     try {

@@ -34,6 +34,10 @@ async function main(args: readonly string[]): Promise<number> {
     const { benchVolumes } = await import('./volumes/bench-volumes.ts');
     return await benchVolumes(args.slice(1), { signal: cancel.signal, say, writeJson });
   }
+  if (args[0] === 'fio') {
+    const { benchFio } = await import('./fio/bench-fio.ts');
+    return await benchFio(args.slice(1), { signal: cancel.signal, say, writeJson });
+  }
   const options = parseBenchOptions(args);
   if (options.help) {
     console.log(benchHelp);
