@@ -360,10 +360,32 @@ export interface UsageMemory {
   /** The newest whole snapshot of each measured volume, by lineage, as this state folder made them. */
   newestSnapshots(): Map<string, { readonly id: string; readonly time: string }>;
 
-  /** The last of each outcome is kept for each volume. */
+  /** The last of each outcome is kept for each volume, and the newest few thousand of all. */
   noteDrill(drill: DrillRecord): void;
   /** Oldest first. */
   listDrills(): DrillRecord[];
+}
+
+/** What was found out about a repository. */
+export interface RepositoryFinding {
+  /** RFC 3339. */
+  readonly at: string;
+  /** Of all packs. */
+  readonly sizeBytes?: number | undefined;
+  /** What no snapshot needs. */
+  readonly unusedBytes?: number | undefined;
+  readonly check?: 'good' | 'failed' | undefined;
+}
+
+/** The last of each finding, and when it was made (RFC 3339). */
+export interface RepositoryState {
+  readonly repositoryId: string;
+  readonly sizeBytes: number | undefined;
+  readonly sizeAt: string | undefined;
+  readonly unusedBytes: number | undefined;
+  readonly unusedAt: string | undefined;
+  readonly goodCheckAt: string | undefined;
+  readonly failedCheckAt: string | undefined;
 }
 
 /** The data from which a lost catalog is rebuilt. */
@@ -444,6 +466,10 @@ export interface Catalog extends Disposable {
   renameVerifiedSnapshot(repositoryId: string, ids: { readonly from: string; readonly to: string }): void;
 
   listVerifiedVolumes(): VerifiedVolume[];
+
+  /** Keeps what is not found out anew. */
+  noteRepository(repositoryId: string, finding: RepositoryFinding): void;
+  listRepositoryStates(): RepositoryState[];
 
   /** Keeps the newest few hundred of each volume. */
   recordBenchmark(benchmark: BenchmarkRecord): void;

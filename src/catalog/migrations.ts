@@ -312,6 +312,21 @@ CREATE TABLE volume_benchmark (
 CREATE INDEX volume_benchmark_by_volume ON volume_benchmark (volume_identity, profile, number);
 `;
 
+/** What was last found out about each repository. Times are RFC 3339 in UTC. */
+const repositoryStates = `
+CREATE TABLE repository_state (
+  repository_id TEXT PRIMARY KEY,
+  noted_at TEXT NOT NULL,
+  -- Bytes of all packs.
+  size INTEGER,
+  size_at TEXT,
+  unused INTEGER,
+  unused_at TEXT,
+  good_check_at TEXT,
+  failed_check_at TEXT
+) STRICT, WITHOUT ROWID;
+`;
+
 /** In order; the catalog's version is the number of migrations applied. Append only. */
 export const migrations: readonly string[] = [
   start,
@@ -324,4 +339,5 @@ export const migrations: readonly string[] = [
   lineages,
   usage,
   insight,
+  repositoryStates,
 ];

@@ -59,3 +59,7 @@ function damaged(column: string): AppError {
     hint: 'It was written by something else than Holdfast. Move it aside, and Holdfast makes a new one from its copy.',
   });
 }
+
+export function optionalNumber(row: Row, column: string): number | undefined {
+  return row[column] === null ? undefined : number(row, column);
+}

@@ -8,7 +8,9 @@ import type {
   PolicyMemory,
   LogAnchor,
   NoticeRecord,
+  RepositoryFinding,
   RepositoryRecord,
+  RepositoryState,
   RunRecord,
   UnsettledMemory,
   UnwrittenLog,
@@ -18,6 +20,7 @@ import type {
   VolumeMemory,
 } from './catalog.ts';
 import { listBenchmarks, recordBenchmark } from './benchmarks.ts';
+import { listRepositoryStates, noteRepository } from './repository-states.ts';
 import {
   addManagedVolume,
   findManagedVolume,
@@ -177,6 +180,14 @@ class SqliteCatalog implements Catalog {
 
   listVerifiedVolumes(): VerifiedVolume[] {
     return this.#run(listVerifiedVolumes);
+  }
+
+  noteRepository(repositoryId: string, finding: RepositoryFinding): void {
+    this.#change((database) => noteRepository(database, repositoryId, finding));
+  }
+
+  listRepositoryStates(): RepositoryState[] {
+    return this.#run(listRepositoryStates);
   }
 
   recordBenchmark(benchmark: BenchmarkRecord): void {

@@ -10,7 +10,7 @@ import {
   type UsageWrite,
   usageWays,
 } from './catalog.ts';
-import { flag, number, oneOf, optionalText, type Row, text } from './row-fields.ts';
+import { flag, number, oneOf, optionalNumber, optionalText, text } from './row-fields.ts';
 import { inTransaction } from './transaction.ts';
 
 /** `run` turns SQLite's errors into the user's. */
@@ -22,7 +22,7 @@ export function sqliteUsageMemory(run: <T>(operation: (database: DatabaseSync) =
       run((database) => listSamples(database, hostIdentity, { ...place, ...wanted })),
     write: (written) => run((database) => inTransaction(database, () => write(database, written))),
     newestSnapshots: () => run(newestSnapshots),
-    noteDrill: (drill) => run((database) => noteDrill(database, drill)),
+    noteDrill: (drill) => run((database) => inTransaction(database, () => noteDrill(database, drill))),
     listDrills: () => run(listDrills),
   };
 }
@@ -61,10 +61,6 @@ function listPlaces(database: DatabaseSync, hostIdentity: string): UsagePlace[] 
     }));
 }
 
-function optionalNumber(row: Row, column: string): number | undefined {
-  return row[column] === null ? undefined : number(row, column);
-}
-
 function listSamples(
   database: DatabaseSync,
   hostIdentity: string,
@@ -84,6 +80,7 @@ function write(database: DatabaseSync, { host, places, gone, samples, kept }: Us
   database
     .prepare('INSERT OR REPLACE INTO usage_host (identity, kind, looked_at) VALUES (?, ?, ?)')
     .run(identity, host.kind, host.lookedAtMs);
+  forgetOldHosts(database, identity);
   const remove = database.prepare(
     'DELETE FROM usage_place WHERE host_identity = ? AND kind = ? AND name = ?',
   );
@@ -97,6 +94,17 @@ function write(database: DatabaseSync, { host, places, gone, samples, kept }: Us
   for (const { kind, name, spanSeconds, bucketSeconds, atSeconds, bytes } of samples)
     insert.run(spanSeconds, bucketSeconds, atSeconds, bytes, identity, kind, name);
   for (const one of kept) keep(database, identity, one);
+}
+
+/** Engines that are set up anew have a new identity each time. */
+const keptHosts = 20;
+
+/** With the places of theirs, whose samples go too. */
+function forgetOldHosts(database: DatabaseSync, current: string): void {
+  const old = `SELECT identity FROM usage_host WHERE identity <> ? ORDER BY looked_at DESC LIMIT -1 OFFSET ${keptHosts - 1}`;
+  const places = database.prepare(`DELETE FROM usage_place WHERE host_identity IN (${old})`);
+  places.run(current);
+  database.prepare(`DELETE FROM usage_host WHERE identity IN (${old})`).run(current);
 }
 
 function writePlace(database: DatabaseSync, hostIdentity: string, place: UsagePlace): void {
@@ -175,6 +183,8 @@ function newestSnapshots(
   );
 }
 
+const keptDrills = 10_000;
+
 function noteDrill(database: DatabaseSync, drill: DrillRecord): void {
   database
     .prepare(
@@ -189,6 +199,13 @@ function noteDrill(database: DatabaseSync, drill: DrillRecord): void {
       drill.drilledAt,
       drill.recoverMs ?? null,
     );
+  // Removed volumes leave theirs.
+  database
+    .prepare(
+      `DELETE FROM drill WHERE (volume_identity, outcome) IN (SELECT volume_identity, outcome FROM drill
+         WHERE NOT (volume_identity = ? AND outcome = ?) ORDER BY drilled_at DESC LIMIT -1 OFFSET ${keptDrills - 1})`,
+    )
+    .run(drill.volumeIdentity, drill.outcome);
 }
 
 function listDrills(database: DatabaseSync): DrillRecord[] {

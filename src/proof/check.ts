@@ -25,6 +25,16 @@ export async function checkAll(
     if (!isAppError(error)) throw error;
     onNote?.(`Which snapshots are verified is not remembered: ${error.message}.`);
   }
+  try {
+    const check = report.errors.length === 0 ? 'good' : 'failed';
+    const at = new Date().toISOString();
+    catalog.noteRepository(repository.id, { at, check });
+    const { packBytes } = await repository.stats({ groups: [], signal });
+    catalog.noteRepository(repository.id, { at, sizeBytes: packBytes });
+  } catch (error) {
+    // For metrics only; one that is damaged may not tell its size.
+    if (!isAppError(error)) throw error;
+  }
   return report;
 }
 

@@ -1,3 +1,4 @@
+import { isAppError } from '../model/errors.ts';
 import type { PruneLimits, PruneSummary } from '../repository/index.ts';
 import { applyForget, type ForgetReport, type ForgetRequest, prepareForget } from './forget.ts';
 import type { ForgetGroup, ForgetPlan, ForgetDecision } from './forget-plan.ts';
@@ -30,6 +31,17 @@ export interface ForgetDone {
 
 export function openRetention(access: SnapshotAccess & LoggedState): Retention {
   const { repository, stateDir, log } = access;
+  const remember = async (
+    id: string,
+    sizes: { readonly sizeBytes: number; readonly unusedBytes: number },
+  ): Promise<void> => {
+    try {
+      (await access.catalog()).noteRepository(id, { at: new Date().toISOString(), ...sizes });
+    } catch (error) {
+      // For metrics only: what was done counts.
+      if (!isAppError(error)) throw error;
+    }
+  };
   return {
     asJson: { forget: forgetAsJson },
     planForget: async (request, options = {}) =>
@@ -37,10 +49,18 @@ export function openRetention(access: SnapshotAccess & LoggedState): Retention {
     applyForget: async (request, options = {}) =>
       await applyForget({ log, repository: await repository() }, request, options),
     async planPrune(limits, { signal, onProgress } = {}) {
-      return await (await repository()).planPrune({ ...limits, signal, onProgress });
+      const opened = await repository();
+      const plan = await opened.planPrune({ ...limits, signal, onProgress });
+      const { packs, unused } = plan;
+      await remember(opened.id, { sizeBytes: packs.bytes, unusedBytes: unused.bytes });
+      return plan;
     },
     async prune(limits, { signal, onProgress } = {}) {
-      return await (await repository()).prune({ ...limits, signal, onProgress });
+      const opened = await repository();
+      const done = await opened.prune({ ...limits, signal, onProgress });
+      const { packs, freedBytes, unusedAfterBytes } = done;
+      await remember(opened.id, { sizeBytes: packs.bytes - freedBytes, unusedBytes: unusedAfterBytes });
+      return done;
     },
     changeTags: async (request, options = {}) => await changeTags(access, request, options),
   };

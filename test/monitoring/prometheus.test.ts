@@ -174,6 +174,7 @@ test('promtool finds nothing wrong with the metrics, served or printed', async (
   writeFileSync(join(cli.stateDir, 'holdfast.yaml'), JSON.stringify(config));
   await cli.run('policy', 'run', 'p');
   await cli.run('check', '--read-data');
+  await cli.run('prune');
   const file = join(folder, 'holdfast.prom');
   await cli.run('metrics', '--output', file);
   const port = await freePort();
@@ -185,6 +186,11 @@ test('promtool finds nothing wrong with the metrics, served or printed', async (
   for (const text of [written, await scrape(port)]) {
     for (const word of ['_expected_interval_', '_last_success_', '_last_verified_', '_grade', '_protected'])
       expect(text).toContain(word);
+    expect(text).toMatch(/^holdfast_repository_size_bytes\{repository="default"\} [1-9]/m);
+    expect(text).toMatch(/^holdfast_repository_unused_bytes\{repository="default"\} \d/m);
+    expect(text).toMatch(
+      /^holdfast_repository_check_timestamp_seconds\{repository="default",outcome="good"\} \d/m,
+    );
     writeFileSync(file, text);
     const checked = await runCommand('sh', ['-c', 'promtool check metrics < "$1"', 'sh', file]);
     expect(checked).toMatchObject({ exitCode: 0, output: '' });
@@ -197,10 +203,10 @@ test('promtool finds nothing wrong with the metrics, served or printed', async (
   other.exec('ROLLBACK');
 });
 
-test('promtool proves the two rules for an hourly and a weekly policy together', async () => {
+test('promtool proves the rules: an hourly and a weekly policy together, silence, and a torn backup', async () => {
   expect(await runCommand('promtool', ['check', 'rules', rules])).toMatchObject({
     exitCode: 0,
-    output: expect.stringContaining('2 rules found'),
+    output: expect.stringContaining('3 rules found'),
   });
   const file = join(folder, 'rules.test.yml');
   const cases = readFileSync(join(import.meta.dirname, 'rules.test.yml'), 'utf8');
@@ -218,6 +224,7 @@ test('the dashboard and the rules ask only for metrics that there are', async ()
   );
   const text = ['dashboard.json', 'holdfast.rules.yml'].map((name) => readFileSync(join(docs, name), 'utf8'));
   const asked = [...text.join('\n').matchAll(/holdfast_[a-z_]+/g)].map(([name]) => name);
+  expect(text.map((one) => one.includes('holdfast_'))).toEqual([true, true]);
   expect(asked.length).toBeGreaterThan(15);
   expect(asked.filter((name) => !known.has(name))).toEqual([]);
 });

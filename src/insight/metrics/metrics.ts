@@ -2,6 +2,7 @@ import type { Catalog } from '../../catalog/catalog.ts';
 import type { JobOptions } from '../../activity/index.ts';
 import { longestGapMs } from '../../lib/schedule.ts';
 import { findDaemon, type Policies, type PolicyLook } from '../../policies/index.ts';
+import type { IoTotal } from '../usage/top/io-totals.ts';
 import { planMetrics } from './plan-metrics.ts';
 import { readFacts, type RememberedFacts } from './read-facts.ts';
 import { formatMetrics, metricsContentType, type MetricFamily } from './text-format.ts';
@@ -10,8 +11,8 @@ import { formatMetrics, metricsContentType, type MetricFamily } from './text-for
 export interface Metrics {
   /** All metrics, after one look at the host. */
   read(options?: JobOptions): Promise<MetricsReport>;
-  /** For a service that is asked often. */
-  openExporter(): MetricsExporter;
+  /** For a service that is asked often. `io` tells what was counted of reads and writes. */
+  openExporter(io?: () => readonly IoTotal[]): MetricsExporter;
 }
 
 export interface MetricsReport {
@@ -46,14 +47,21 @@ export function openMetrics(access: MetricsAccess, policies: Pick<Policies, 'loo
       const nowMs = Date.now();
       const facts = await readFacts(await access.catalog(), { stateDir: access.stateDir, nowMs });
       const isDaemonThere = (await findDaemon(access.stateDir)) !== undefined;
-      const families = planMetrics({ look, facts, isDaemonThere, intervalMs: intervals(nowMs), nowMs });
+      const families = planMetrics({
+        look,
+        facts,
+        io: [],
+        isDaemonThere,
+        intervalMs: intervals(nowMs),
+        nowMs,
+      });
       return { families, text: formatMetrics(families) };
     },
-    openExporter: () => openExporter(access),
+    openExporter: (io = () => []) => openExporter(access, io),
   };
 }
 
-function openExporter({ catalog, stateDir }: MetricsAccess): MetricsExporter {
+function openExporter({ catalog, stateDir }: MetricsAccess, io: () => readonly IoTotal[]): MetricsExporter {
   let look: PolicyLook | undefined;
   let facts: RememberedFacts | undefined;
   let reading: Promise<void> | undefined;
@@ -80,7 +88,8 @@ function openExporter({ catalog, stateDir }: MetricsAccess): MetricsExporter {
         reading ??= read().finally(() => (reading = undefined));
         await reading;
       }
-      return formatMetrics(planMetrics({ look, facts, isDaemonThere: true, intervalMs, nowMs: Date.now() }));
+      const nowMs = Date.now();
+      return formatMetrics(planMetrics({ look, facts, io: io(), isDaemonThere: true, intervalMs, nowMs }));
     },
   };
 }

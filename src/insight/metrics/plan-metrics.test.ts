@@ -74,7 +74,7 @@ async function metricsOf(
   const facts = await readFacts(catalog, { stateDir: '/nowhere', nowMs });
   const subjects = tasks.flatMap((task) => task.subject ?? []);
   const look = { atMs: nowMs, isHostSeen: true, subjects, tasks };
-  return planMetrics({ look, facts, isDaemonThere, intervalMs: () => hourMs, nowMs });
+  return planMetrics({ look, facts, io: [], isDaemonThere, intervalMs: () => hourMs, nowMs });
 }
 
 function valueOf(families: Awaited<ReturnType<typeof metricsOf>>, name: string, volume: string) {
@@ -164,7 +164,14 @@ describe('the next due time', () => {
     catalog.policies.endRun(catalog.policies.beginRun({ ...run, ...times }, undefined), end, undefined);
     const facts = await readFacts(catalog, { stateDir: '/nowhere', nowMs });
     const look = { atMs: nowMs, isHostSeen: true, subjects: [pg], tasks: [backupOf(pg, hourly)] };
-    const families = planMetrics({ look, facts, isDaemonThere: true, intervalMs: () => hourMs, nowMs });
+    const families = planMetrics({
+      look,
+      facts,
+      io: [],
+      isDaemonThere: true,
+      intervalMs: () => hourMs,
+      nowMs,
+    });
     expect(valueOf(families, due, 'pg')).toEqual([(noon - 2 * hourMs) / 1000]);
   });
 });
@@ -285,7 +292,7 @@ test('sizes are the last known ones, and a disk that grows will be full at a tim
   });
   const facts = await readFacts(catalog, { stateDir: '/nowhere', nowMs });
   const text = formatMetrics(
-    planMetrics({ look: undefined, facts, isDaemonThere: true, intervalMs: () => 0, nowMs }),
+    planMetrics({ look: undefined, facts, io: [], isDaemonThere: true, intervalMs: () => 0, nowMs }),
   );
   expect(text).toContain('holdfast_volume_size_bytes{kind="volume",volume="pg"} 40\n');
   expect(text).toContain('holdfast_volume_size_bytes{kind="anonymous",volume=""} 50\n');
@@ -293,4 +300,41 @@ test('sizes are the last known ones, and a disk that grows will be full at a tim
   expect(text).not.toContain('unmeasured');
   expect(text).toContain('holdfast_disk_free_bytes{disk="/"} 10\n');
   expect(text).toContain(`holdfast_disk_full_timestamp_seconds{disk="/"} ${nowMs / 1000 + 2 * 86_400}\n`);
+});
+
+test('what is known of repositories is told by their names, and nothing of those that are not known here', async () => {
+  using catalog = openSqliteCatalog(':memory:');
+  catalog.saveRepository({
+    ...{ name: 'away', location: '/r', repositoryId: 'id', passwordReference: 'file:/x', isDefault: true },
+  });
+  catalog.noteRepository('id', { at: at(noon), sizeBytes: 700, unusedBytes: 30, check: 'good' });
+  catalog.noteRepository('other', { at: at(noon), sizeBytes: 1 });
+  const facts = await readFacts(catalog, { stateDir: '/nowhere', nowMs });
+  const text = formatMetrics(
+    planMetrics({ look: undefined, facts, io: [], isDaemonThere: true, intervalMs: () => 0, nowMs }),
+  );
+  expect(text.split('\n').filter((line) => line.startsWith('holdfast_repository'))).toEqual([
+    'holdfast_repository_size_bytes{repository="away"} 700',
+    `holdfast_repository_size_timestamp_seconds{repository="away"} ${noon / 1000}`,
+    'holdfast_repository_unused_bytes{repository="away"} 30',
+    `holdfast_repository_unused_timestamp_seconds{repository="away"} ${noon / 1000}`,
+    `holdfast_repository_check_timestamp_seconds{repository="away",outcome="good"} ${noon / 1000}`,
+  ]);
+});
+
+test('reads and writes are counters, and those of anonymous volumes share a series', () => {
+  const total = { how: 'shared', readBytes: 5, writtenBytes: 6, reads: undefined, writes: 2 } as const;
+  const io = [
+    { ...total, volume: 'pg' },
+    { ...total, volume: undefined },
+  ];
+  const families = planMetrics({
+    ...{ look: undefined, facts: undefined, io, isDaemonThere: true, intervalMs: () => 0, nowMs },
+  });
+  const text = formatMetrics(families);
+  expect(text).toContain('# TYPE holdfast_volume_read_bytes_total counter\n');
+  expect(text).toContain('holdfast_volume_read_bytes_total{kind="volume",volume="pg",how="shared"} 5\n');
+  expect(text).toContain('holdfast_volume_written_bytes_total{kind="anonymous",volume="",how="shared"} 6\n');
+  expect(text).not.toContain('holdfast_volume_reads_total{');
+  expect(text).toContain('holdfast_volume_writes_total{kind="volume",volume="pg",how="shared"} 2\n');
 });

@@ -2,6 +2,7 @@ import { version } from '../../lib/version.ts';
 import type { PolicyAnswer, UsagePlace } from '../../catalog/catalog.ts';
 import type { PolicyLook } from '../../policies/index.ts';
 import { fullAt } from '../usage/history.ts';
+import type { IoTotal } from '../usage/top/io-totals.ts';
 import { nextDueMs } from './next-due.ts';
 import type { RememberedFacts } from './read-facts.ts';
 import { type Combine, combineSamples, type Labels, type MetricFamily, type Sample } from './text-format.ts';
@@ -11,6 +12,8 @@ export interface MetricsView {
   readonly look: PolicyLook | undefined;
   /** Undefined before the catalog was first read. */
   readonly facts: RememberedFacts | undefined;
+  /** What volumes have read and written since the daemon began. */
+  readonly io: readonly IoTotal[];
   /** It takes in what is new at its next look; without it, nothing does. */
   readonly isDaemonThere: boolean;
   /** The longest gap of a task's schedule. */
@@ -40,7 +43,10 @@ export function planMetrics(view: MetricsView): MetricFamily[] {
       'least',
       facts === undefined ? [] : [{ labels: {}, value: seconds(facts.readAtMs) }],
     ),
-    ...(facts === undefined ? [] : [...journalMetrics(facts), ...sizeMetrics(facts)]),
+    ...(facts === undefined
+      ? []
+      : [...journalMetrics(facts), ...repositoryMetrics(facts), ...sizeMetrics(facts)]),
+    ...ioMetrics(view.io),
     ...(facts === undefined || look === undefined ? [] : policyMetrics({ ...view, facts, look })),
     ...(facts === undefined || look === undefined ? [] : proofMetrics(facts, look)),
   ];
@@ -269,6 +275,89 @@ function proofMetrics(facts: RememberedFacts, look: PolicyLook): MetricFamily[] 
         recoverMs === undefined ? [] : [{ labels: { ...labels, outcome }, value: seconds(recoverMs) }],
       ),
     ),
+  ];
+}
+
+function repositoryMetrics({ repositoryStates, repositories }: RememberedFacts): MetricFamily[] {
+  const known = repositoryStates.flatMap(({ repositoryId, ...state }) => {
+    const repository = repositories.get(repositoryId);
+    return repository === undefined ? [] : [{ ...state, labels: { repository } }];
+  });
+  const of = (value: (state: (typeof known)[number]) => number | undefined): Samples =>
+    known.flatMap((state) => {
+      const found = value(state);
+      return found === undefined ? [] : [{ labels: state.labels, value: found }];
+    });
+  const at = (time: string | undefined): number | undefined =>
+    time === undefined ? undefined : seconds(Date.parse(time));
+  return [
+    gauge(
+      'holdfast_repository_size_bytes',
+      'What all packs of the repository take, by the last check or prune.',
+      'greatest',
+      of(({ sizeBytes }) => sizeBytes),
+    ),
+    gauge(
+      'holdfast_repository_size_timestamp_seconds',
+      'When that was found out.',
+      'least',
+      of(({ sizeAt }) => at(sizeAt)),
+    ),
+    gauge(
+      'holdfast_repository_unused_bytes',
+      'What no snapshot needs of it, by the last prune.',
+      'greatest',
+      of(({ unusedBytes }) => unusedBytes),
+    ),
+    gauge(
+      'holdfast_repository_unused_timestamp_seconds',
+      'When that was found out.',
+      'least',
+      of(({ unusedAt }) => at(unusedAt)),
+    ),
+    gauge(
+      'holdfast_repository_check_timestamp_seconds',
+      'When a check of the repository last had this outcome.',
+      'least',
+      known.flatMap(({ labels, goodCheckAt, failedCheckAt }) =>
+        [
+          { outcome: 'good', time: at(goodCheckAt) },
+          { outcome: 'failed', time: at(failedCheckAt) },
+        ].flatMap(({ outcome, time }) =>
+          time === undefined ? [] : [{ labels: { ...labels, outcome }, value: time }],
+        ),
+      ),
+    ),
+  ];
+}
+
+function ioMetrics(io: readonly IoTotal[]): MetricFamily[] {
+  const counter = (
+    name: string,
+    help: string,
+    value: (total: IoTotal) => number | undefined,
+  ): MetricFamily => {
+    const samples = io.flatMap((total) => {
+      const { volume, how } = total;
+      const found = value(total);
+      const labels = { kind: volume === undefined ? 'anonymous' : 'volume', volume: volume ?? '', how };
+      return found === undefined ? [] : [{ labels, value: found }];
+    });
+    return { ...gauge(name, help, 'sum', samples), type: 'counter' };
+  };
+  return [
+    counter(
+      'holdfast_volume_read_bytes_total',
+      'What was read of the volume since the daemon began; by its label exact, or shared out.',
+      ({ readBytes }) => readBytes,
+    ),
+    counter('holdfast_volume_written_bytes_total', 'The same, written.', ({ writtenBytes }) => writtenBytes),
+    counter(
+      'holdfast_volume_reads_total',
+      'How often it was read, where that is known.',
+      ({ reads }) => reads,
+    ),
+    counter('holdfast_volume_writes_total', 'The same, written.', ({ writes }) => writes),
   ];
 }
 

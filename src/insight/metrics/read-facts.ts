@@ -3,6 +3,7 @@ import type {
   Catalog,
   DrillRecord,
   PolicyAnswer,
+  RepositoryState,
   UsagePlace,
   VerifiedVolume,
 } from '../../catalog/catalog.ts';
@@ -20,6 +21,8 @@ export interface RememberedFacts {
   readonly drills: readonly DrillRecord[];
   /** The last known sizes of the volumes and disks of the host that was looked at last. */
   readonly places: readonly UsagePlace[];
+  /** What was last found out about repositories. */
+  readonly repositoryStates: readonly RepositoryState[];
   /** Names of repositories by their ids. */
   readonly repositories: ReadonlyMap<string, string>;
   /** What restores, stills, hooks, drills and removals have not brought to their end, by kind. */
@@ -58,6 +61,7 @@ export async function readFacts(
     verified: catalog.listVerifiedVolumes(),
     drills: catalog.usage.listDrills(),
     places: host === undefined ? [] : catalog.usage.listPlaces(host.identity),
+    repositoryStates: catalog.listRepositoryStates(),
     repositories: new Map(
       catalog.listRepositories().map(({ repositoryId, name }) => [repositoryId, name] as const),
     ),

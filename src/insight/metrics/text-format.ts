@@ -11,6 +11,8 @@ export interface Sample {
 export interface MetricFamily {
   readonly name: string;
   readonly help: string;
+  /** Undefined for a gauge. */
+  readonly type?: 'counter';
   /** No two with the same labels. */
   readonly samples: readonly Sample[];
 }
@@ -44,8 +46,8 @@ function printable(text: string): string {
 export function formatMetrics(families: readonly MetricFamily[]): string {
   return families
     .filter(({ samples }) => samples.length > 0)
-    .map(({ name, help, samples }) => {
-      const head = `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} gauge\n`;
+    .map(({ name, help, type = 'gauge', samples }) => {
+      const head = `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n`;
       return head + samples.map(({ labels, value }) => `${name}${formatLabels(labels)} ${value}\n`).join('');
     })
     .join('');

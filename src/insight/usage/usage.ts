@@ -9,8 +9,9 @@ import type { HostKind, Volume } from '../../model/volume.ts';
 import type { OpenedApp, PolicyLook } from '../../policies/index.ts';
 import { lastSizes, type LastSizes, type SizedVolume } from './last-sizes.ts';
 import { SizeWatch } from './look.ts';
-import { planTop, type TopReport, type TopSample } from './top/plan-top.ts';
-import { readSample } from './top/read-sample.ts';
+import { type IoTotal, IoTotals } from './top/io-totals.ts';
+import { planTop, type TopReport } from './top/plan-top.ts';
+import { sampleHost } from './top/read-sample.ts';
 import { refreshSizes, type RefreshFailure } from './refresh.ts';
 
 export interface DfRequest {
@@ -47,7 +48,7 @@ export interface Usage {
    */
   top(request: TopRequest): AsyncGenerator<TopReport, void, void>;
   /** Keeps the sizes in the catalog, for the daemon, until it is disposed. */
-  openWatch(say: (message: string) => void): SizeKeeper;
+  openWatch(say: (message: string) => void, options?: WatchOptions): SizeKeeper;
 }
 
 export interface TopRequest {
@@ -56,9 +57,16 @@ export interface TopRequest {
   readonly signal: AbortSignal;
 }
 
+export interface WatchOptions {
+  /** Counts what volumes read and write, too. */
+  readonly countsIo?: boolean;
+}
+
 export interface SizeKeeper extends AsyncDisposable {
   /** Gets what the daemon sees each minute, and looks at the sizes then. */
   readonly onLook: (look: Pick<PolicyLook, 'isHostSeen'>) => void;
+  /** What volumes have read and written since the second look; none unless they are counted. */
+  readonly io: () => readonly IoTotal[];
 }
 
 export interface UsageAccess extends HostAccess {
@@ -98,7 +106,7 @@ export function openUsage({ catalog, host, hostKind, open }: UsageAccess): Usage
       }),
     },
     top: (request) => topReports(host, request),
-    openWatch: (say) => openWatch({ catalog, open, say }),
+    openWatch: (say, { countsIo = false } = {}) => openWatch({ catalog, open, say, countsIo }),
   };
 }
 
@@ -112,16 +120,12 @@ async function* topReports(
     throw new AppError('unsupported', 'The engine is on another machine, which alone can tell its I/O', {
       hint: 'Run this command there.',
     });
-  const sample = async (): Promise<TopSample> => {
-    const containers = (await host.containers?.list({ signal })) ?? [];
-    return await readSample({ host: host.kind, containers, volumes: await host.listVolumes({ signal }) });
-  };
-  let before = await sample();
+  let before = await sampleHost(host, signal);
   for (let count = 0; count < times && !signal.aborted; count++) {
     // A cancel ends the wait, and the loop below.
     await sleep(intervalMs, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return;
-    const after = await sample();
+    const after = await sampleHost(host, signal);
     yield planTop(before, after);
     before = after;
   }
@@ -190,8 +194,11 @@ function openWatch({
   catalog,
   open,
   say,
-}: Pick<UsageAccess, 'catalog' | 'open'> & { readonly say: (message: string) => void }): SizeKeeper {
+  countsIo,
+}: Pick<UsageAccess, 'catalog' | 'open'> &
+  Required<WatchOptions> & { readonly say: (message: string) => void }): SizeKeeper {
   const watch = new SizeWatch();
+  const io = new IoTotals();
   const end = new AbortController();
   let running: Promise<void> | undefined;
   let said: string | undefined;
@@ -199,7 +206,10 @@ function openWatch({
     try {
       await using opened = open();
       await opened.recoverAtStart();
-      await watch.look({ host: await opened.host(), catalog: await catalog(), signal: end.signal });
+      const host = await opened.host();
+      await watch.look({ host, catalog: await catalog(), signal: end.signal });
+      if (countsIo && (await host.info({ signal: end.signal })).isRemote !== true)
+        io.look(await sampleHost(host, end.signal));
       said = undefined;
     } catch (error) {
       if (end.signal.aborted) return;
@@ -214,6 +224,7 @@ function openWatch({
       if (!isHostSeen || running !== undefined || end.signal.aborted) return;
       running = look().finally(() => (running = undefined));
     },
+    io: () => io.list(),
     async [Symbol.asyncDispose]() {
       end.abort();
       await running;

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Container } from '../../../hosts/containers.ts';
+import type { Host } from '../../../hosts/host.ts';
 import type { HostKind, Volume } from '../../../model/volume.ts';
 import { type MountPoint, readMounts } from '../../../lib/mountinfo.ts';
 import { fromText, toPath, toText } from '../../../model/byte-string.ts';
@@ -18,6 +19,12 @@ import {
   parseProcessIo,
 } from './parse.ts';
 import type { SeenContainer, SeenVolume, TopSample } from './plan-top.ts';
+
+/** The counters of a host's containers and volumes, which lie on this machine. */
+export async function sampleHost(host: Host, signal: AbortSignal): Promise<TopSample> {
+  const containers = (await host.containers?.list({ signal })) ?? [];
+  return await readSample({ host: host.kind, containers, volumes: await host.listVolumes({ signal }) });
+}
 
 export interface SampleRequest {
   readonly host: HostKind;

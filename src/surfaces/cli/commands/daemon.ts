@@ -2,6 +2,7 @@ import { printableField } from '../../../model/quote.ts';
 import { parseDuration } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
 import { isLoopback, type ListenAddress, parseAddress } from '../../../lib/listen-address.ts';
+import type { SizeKeeper } from '../../../app/app.ts';
 import type { Session } from '../session.ts';
 import { serveMetrics } from '../../metrics/serve-metrics.ts';
 import { daemonService } from '../service/daemon-service.ts';
@@ -24,9 +25,12 @@ export async function runDaemon(session: Session, flags: DaemonFlags): Promise<v
   let reload = (): void => {};
   await using serving = new AsyncDisposableStack();
   try {
-    const metrics = await openMetricsService(session, { flags, say });
-    if (metrics !== undefined) serving.use(metrics);
-    const sizes = serving.use(session.app.usage.openWatch(say));
+    const address = await metricsAddress(session, flags);
+    const sizes = serving.use(session.app.usage.openWatch(say, { countsIo: address !== undefined }));
+    const metrics =
+      address === undefined
+        ? undefined
+        : serving.use(openMetricsService(session, { address, io: sizes.io, say }));
     // It recovers each time that it looks, first when it has said that it runs: what is done then may take long.
     await session.app.policies.runDaemon({
       signal: session.signal,
@@ -53,13 +57,19 @@ export async function runDaemon(session: Session, flags: DaemonFlags): Promise<v
 }
 
 /** Serves metrics until disposed, so also while the daemon ends what is at work. */
-async function openMetricsService(
+function openMetricsService(
   session: Session,
-  { flags, say }: { readonly flags: DaemonFlags; readonly say: (message: string) => void },
+  {
+    address,
+    io,
+    say,
+  }: {
+    readonly address: ListenAddress;
+    readonly io: SizeKeeper['io'];
+    readonly say: (message: string) => void;
+  },
 ) {
-  const address = await metricsAddress(session, flags);
-  if (address === undefined) return undefined;
-  const exporter = session.app.metrics.openExporter();
+  const exporter = session.app.metrics.openExporter(io);
   const end = new AbortController();
   const served = serveMetrics({ ...exporter, address, signal: end.signal, say });
   return {
