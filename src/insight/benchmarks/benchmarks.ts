@@ -1,8 +1,9 @@
-import { statfsSync } from 'node:fs';
+import { accessSync, constants, statfsSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import type { JobOptions } from '../../activity/index.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { Host, VolumeData } from '../../hosts/host.ts';
+import type { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { filesystemType } from '../../lib/filesystem-type.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { openTrusted } from '../../lib/open-trusted.ts';
@@ -10,10 +11,10 @@ import { requireAnswer } from '../../lib/require-answer.ts';
 import { runProgram } from '../../lib/run-program.ts';
 import { takeLeases, volumeIdentity } from '../../leases/index.ts';
 import { toPath } from '../../model/byte-string.ts';
-import { AppError, errorMessage, isAppError } from '../../model/errors.ts';
+import { AppError, errnoOf, errorMessage, isAppError } from '../../model/errors.ts';
 import { parseJson } from '../../model/parse-json.ts';
 import { quote } from '../../model/quote.ts';
-import { formatSize } from '../../model/size.ts';
+import { formatSize, formatWholeSize } from '../../model/size.ts';
 import type { Volume } from '../../model/volume.ts';
 import { findVolume } from '../../volumes/index.ts';
 import { makeBenchFolder } from './bench-folder.ts';
@@ -91,6 +92,8 @@ export function openBenchmarks(access: BenchmarkAccess): Benchmarks {
       if (new Set(names).size !== names.length) throw new AppError('usage', 'The same volume is named twice');
       const volumes: VolumeBenchmark[] = [];
       const wanted = profiles.length === 0 ? benchProfiles : profiles;
+      // What the second volume is refused for must not cost the minutes of the first.
+      if (names.length > 1) for (const name of names) await lookAhead(access, { name, request }, options);
       for (const name of names)
         volumes.push(await benchmark(access, name, { ...request, profiles: wanted }, options));
       const [first, second] = volumes;
@@ -100,7 +103,22 @@ export function openBenchmarks(access: BenchmarkAccess): Benchmarks {
   };
 }
 
+async function lookAhead(
+  access: BenchmarkAccess,
+  { name, request }: { readonly name: string; readonly request: BenchRequest },
+  { signal }: JobOptions,
+): Promise<void> {
+  const host = await access.host();
+  await findVolume(host, name, { action: 'measure the speed of', signal });
+  await using data = await host.openData(name, { signal, write: true });
+  using _root = await openMeasurable(data, { name, sizeBytes: sizeOf(request), signal });
+}
+
 const defaultSizeBytes = { quick: 256 << 20, full: 1 << 30 };
+
+function sizeOf({ sizeBytes, isQuick }: BenchRequest): number {
+  return sizeBytes ?? (isQuick ? defaultSizeBytes.quick : defaultSizeBytes.full);
+}
 
 async function benchmark(
   access: BenchmarkAccess,
@@ -161,17 +179,10 @@ async function measureData(
   options: JobOptions,
 ): Promise<Measured> {
   const { signal } = options;
-  if (data.way === 'stream')
-    throw new AppError('unsupported', `Cannot measure ${quote(volume.name)} through its engine`, {
-      hint: 'A benchmark needs the volume as a directory: run it on the machine where the engine runs, as root.',
-    });
-  // A server that does not answer would hold this process, and with it the lease.
-  await requireAnswer(data.root, { name: volume.name, signal });
-  using root = openTrusted(data.root);
-  await removeLeftovers(root);
   const { isQuick, profiles } = request;
-  const sizeBytes = request.sizeBytes ?? (isQuick ? defaultSizeBytes.quick : defaultSizeBytes.full);
-  refuseWithoutRoom(await roomOf(root, { name: volume.name, signal }), sizeBytes);
+  const sizeBytes = sizeOf(request);
+  using root = await openMeasurable(data, { name: volume.name, sizeBytes, signal });
+  await removeLeftovers(root);
   const isNamed = !measuresNameless(root);
   await using own = isNamed || profiles.includes('files') ? await makeBenchFolder(root, where) : undefined;
   const place = { folder: (isNamed ? own?.directory : undefined) ?? root, isNamed };
@@ -183,7 +194,9 @@ async function measureData(
   if (own !== undefined && profiles.includes('files'))
     measures.push(...(await measureSmallFiles(own.directory, { count: isQuick ? 1000 : 5000, signal })));
   const isMemory = statfsSync(toPath(root.self)).type === filesystemType.tmpfs;
-  const means = { tool: version ?? 'built-in', isQuick, isDirect: file.isDirect, sizeBytes };
+  // Memory takes direct I/O, and is the page cache itself.
+  const isDirect = file.isDirect && !isMemory;
+  const means = { tool: version ?? 'built-in', isQuick, isDirect, sizeBytes };
   const facts = { ...means, isMemory, memoryBytes: totalmem(), idlePercent: disk.idlePercent };
   return {
     ...means,
@@ -198,14 +211,57 @@ async function measureData(
   };
 }
 
+interface Measurable {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** The volume's root, when it can be written to and has the room; otherwise says what is in the way. */
+async function openMeasurable(
+  data: VolumeData,
+  { name, sizeBytes, signal }: Measurable,
+): Promise<DirectoryHandle> {
+  if (data.way === 'stream')
+    throw new AppError('unsupported', `Cannot measure ${quote(name)} through its engine`, {
+      hint: 'A benchmark needs the volume as a directory: run it on the machine where the engine runs, as root.',
+    });
+  // A server that does not answer would hold this process, and with it the lease.
+  await requireAnswer(data.root, { name, signal });
+  using opened = new DisposableStack();
+  const root = opened.use(openTrusted(data.root));
+  refuseReadOnly(root, name);
+  refuseWithoutRoom(await roomOf(root, { name, signal }), sizeBytes);
+  opened.move();
+  return root;
+}
+
+function refuseReadOnly(root: DirectoryHandle, name: string): void {
+  try {
+    accessSync(toPath(root.self), constants.W_OK);
+  } catch (error) {
+    if (errnoOf(error) !== 'EROFS') return;
+    throw new AppError('denied', `Cannot measure the speed of ${quote(name)}: it is mounted read-only`, {
+      hint: 'A benchmark writes. Mount it writable, or measure another volume on the same disk.',
+      cause: error,
+    });
+  }
+}
+
 const roomTimes = 3;
+const leastBytes = 1 << 20;
 
 function refuseWithoutRoom(room: number, sizeBytes: number): void {
   if (room >= roomTimes * sizeBytes) return;
   throw new AppError(
     'full',
-    `There is room for ${formatSize(room)}, and a benchmark of ${formatSize(sizeBytes)} wants three times its size`,
-    { hint: `Try a smaller one: --size ${Math.max(1, Math.floor(room / roomTimes / (1 << 20)))}MiB.` },
+    `There is room for ${formatSize(room)}, and a benchmark of ${formatWholeSize(sizeBytes)} wants three times its size`,
+    {
+      hint:
+        room < roomTimes * leastBytes
+          ? 'The smallest one, --size 1MiB, wants 3 MiB: make some room first.'
+          : `Try a smaller one: --size ${Math.floor(room / roomTimes / leastBytes)}MiB.`,
+    },
   );
 }
 

@@ -1,5 +1,11 @@
 import type { BenchReport, VolumeBenchmark } from '../../../app/app.ts';
-import { benchProfiles, formatLatency, measureFacts, type MeasureName } from '../../../model/benchmark.ts';
+import {
+  type BenchProfile,
+  benchProfiles,
+  formatLatency,
+  measureFacts,
+  type MeasureName,
+} from '../../../model/benchmark.ts';
 import { formatAge } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
 import { printableField, quote } from '../../../model/quote.ts';
@@ -22,9 +28,8 @@ export async function runBench(
   const profiles = profile.flatMap((words) => words.split(',')).map(profileOf);
   const sizeBytes = size === undefined ? undefined : sizeOf(size);
   const { signal, note } = session;
-  note(
-    `Measuring ${volumes.map(quote).join(' and then ')}: ${quick ? 'about 15 seconds' : 'about a minute and a half'} each.`,
-  );
+  const duration = `about ${expectedSeconds(profiles, quick)} seconds${volumes.length > 1 ? ' each' : ''}`;
+  note(`Measuring ${volumes.map(quote).join(' and then ')}: ${duration}.`);
   const request = { volumes, profiles, isQuick: quick, sizeBytes };
   const report = await session.app.benchmarks.run(request, { signal, onNote: note });
   session.printer.print({
@@ -34,6 +39,16 @@ export async function runBench(
   });
   for (const { volume, warnings } of report.volumes)
     for (const warning of warnings) session.warn(`Warning: ${printableField(volume)}: ${warning}`);
+}
+
+/** What the tests take, and about a fifth for the files that they need. */
+function expectedSeconds(profiles: readonly BenchProfile[], isQuick: boolean): number {
+  const wanted: readonly BenchProfile[] = profiles.length === 0 ? benchProfiles : profiles;
+  const tests = wanted.filter((profile) => profile !== 'files').length * 2;
+  // What is read at random must have been written.
+  const fill = wanted.includes('random') && !wanted.includes('stream') ? 1 : 0;
+  const seconds = Math.max(2, (tests + fill) * (isQuick ? 2 : 12) * 1.2);
+  return seconds < 20 ? Math.ceil(seconds) : Math.round(seconds / 5) * 5;
 }
 
 function profileOf(name: string): (typeof benchProfiles)[number] {
@@ -115,6 +130,9 @@ function formatRate(name: MeasureName, rate: number): string {
 
 function formatPercent(percent: number | undefined): string {
   if (percent === undefined) return '';
+  // A tenth, or ten times as much, is beyond what percents are read for.
+  if (percent <= -90) return `1/${Math.round(100 / Math.max(0.01, 100 + percent))}`;
+  if (percent >= 900) return `×${Math.round(1 + percent / 100)}`;
   const rounded = Math.round(percent);
   return `${rounded > 0 ? '+' : ''}${rounded}%`;
 }
