@@ -45,7 +45,8 @@ export interface Explanation {
 export interface DrawnGraph {
   readonly graph: StorageGraph;
   readonly unseen: readonly string[];
-  readonly text: () => string;
+  /** For a terminal of so many columns; without them, as wide as it has to be. */
+  readonly text: (width?: number) => string;
   readonly mermaid: () => string;
   readonly svg: () => string;
 }
@@ -137,7 +138,7 @@ export function openCompose(knowledge: ComposeKnowledge): Compose {
       return {
         graph,
         unseen: facts.unseen,
-        text: () => drawText(graph),
+        text: (width) => drawText(graph, width),
         mermaid: () => drawMermaid(graph),
         svg: () => drawSvg(graph),
       };

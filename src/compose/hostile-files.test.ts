@@ -110,6 +110,22 @@ describe('a file that would cost too much is refused', () => {
   });
 });
 
+test.each(['utf16le', 'utf16be'] as const)('a file in %s is read, as Compose reads it', async (encoding) => {
+  const bytes = Buffer.from('\ufeffservices: { a: { image: "é" } }\n', 'utf16le');
+  writeFileSync(join(folder, 'compose.yaml'), encoding === 'utf16le' ? bytes : bytes.swap16());
+  const project = await load({});
+  expect(project.problems).toEqual([]);
+  expect(project.services.get('a')?.image).toBe('é');
+});
+
+test('a file that is not UTF-8 is refused with the place, as other names would be read', async () => {
+  writeFileSync(join(folder, 'compose.yaml'), Buffer.from('services:\n  a: { image: "\xe9" }\n', 'latin1'));
+  await expect(load({})).rejects.toMatchObject({
+    code: 'usage',
+    message: expect.stringMatching(/compose\.yaml:2:15: it is not UTF-8/),
+  });
+});
+
 describe('what can be told is a problem with its place, and the rest is read', () => {
   const errorsOf = ({ problems }: ComposeProject): string[] =>
     problems

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { openFlag } from '../lib/posix-at.ts';
@@ -6,14 +7,14 @@ import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { ComposeComment, ComposePath, ComposeProblem } from './compose-project.ts';
 import { type LoadLimits, mostFileBytes } from './load-limits.ts';
-import { isBroken, parseYaml, type YamlFile } from './parse-yaml.ts';
+import { broken, isBroken, parseYaml, type YamlFile } from './parse-yaml.ts';
 
 /** The files of one load: each is opened and parsed once. */
 export class ProjectFiles {
   readonly limits: LoadLimits;
   readonly problems: ComposeProblem[] = [];
   readonly #paths: string[] = [];
-  readonly #texts = new Map<string, Promise<string>>();
+  readonly #contents = new Map<string, Promise<Buffer>>();
   readonly #parsed = new Map<string, Promise<YamlFile>>();
   readonly #comments = new Map<string, YamlFile>();
 
@@ -27,13 +28,17 @@ export class ProjectFiles {
   }
 
   /** The content of a regular file of bounded size; `path` is absolute. */
-  text(path: string): Promise<string> {
-    const known = this.#texts.get(path) ?? this.#read(path);
-    this.#texts.set(path, known);
+  async text(path: string): Promise<string> {
+    return withoutMark((await this.#content(path)).toString('utf8'));
+  }
+
+  #content(path: string): Promise<Buffer> {
+    const known = this.#contents.get(path) ?? this.#read(path);
+    this.#contents.set(path, known);
     return known;
   }
 
-  async #read(path: string): Promise<string> {
+  async #read(path: string): Promise<Buffer> {
     const content = await readRegular(path, this.limits);
     this.#paths.push(path);
     return content;
@@ -46,7 +51,7 @@ export class ProjectFiles {
   }
 
   async #parse(path: string): Promise<YamlFile> {
-    const file = parseYaml(await this.text(path), path, this.limits);
+    const file = parseYaml(yamlText(await this.#content(path), path), path, this.limits);
     this.#comments.set(path, file);
     return file;
   }
@@ -76,8 +81,25 @@ export class ProjectFiles {
   }
 }
 
+/** YAML is UTF-8, or UTF-16 with a mark at its start, as editors of Windows write it. */
+function yamlText(content: Buffer, file: string): string {
+  const mark = content.toString('latin1', 0, 2);
+  if (mark === '\xff\xfe') return content.toString('utf16le', 2);
+  if (mark === '\xfe\xff' && content.length % 2 === 0)
+    return Buffer.from(content).swap16().toString('utf16le', 2);
+  const text = withoutMark(content.toString('utf8'));
+  if (isUtf8(content)) return text;
+  const before = text.slice(0, text.indexOf('\ufffd')).split('\n');
+  const position = { file, line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+  throw broken(position, 'it is not UTF-8');
+}
+
+function withoutMark(text: string): string {
+  return text.replace(/^\uFEFF/, '');
+}
+
 /** A name may lead to a pipe or a device: it is held without being opened, and read only as a regular file. */
-async function readRegular(path: string, limits: LoadLimits): Promise<string> {
+async function readRegular(path: string, limits: LoadLimits): Promise<Buffer> {
   if (path.includes('\0')) throw new AppError('usage', `Cannot read ${quote(path)}: its name holds a NUL`);
   try {
     await using named = await open(path, openFlag.path);
@@ -96,7 +118,7 @@ async function readRegular(path: string, limits: LoadLimits): Promise<string> {
       if (length === buffer.length)
         throw new AppError('usage', `Cannot read ${quote(path)}: it grows while it is read`);
     }
-    return buffer.toString('utf8', 0, length).replace(/^\uFEFF/, '');
+    return buffer.subarray(0, length);
   } catch (error) {
     throw asAppError(error, path);
   }

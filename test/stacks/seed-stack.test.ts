@@ -112,7 +112,10 @@ test('prepared by Holdfast, the stack starts: check, prepare, graph, explain, an
   const sentences = (await compose('explain', '--lang', 'fr')).stdout.trimEnd().split('\n');
   expect(sentences).toHaveLength(12);
   expect(sentences).toContainEqual(
-    `« /var/lib/postgresql/data » dans « postgres » est le volume « fresh_postgres_data », dont les données sont dans « ${fresh.data}/postgres » ; « postgres » peut y écrire ; les données survivent à « down » et à « down -v ».`,
+    `« /var/lib/postgresql/data » dans « postgres » est le volume « fresh_postgres_data », dont les données sont dans « ${fresh.data}/postgres » ; « postgres » peut y écrire ; les données survivent à « down » et à « down -v ».`.replaceAll(
+      /(?<=«) | (?=[»;])/g,
+      '\u00a0',
+    ),
   );
 
   await fresh.compose('up', '-d');

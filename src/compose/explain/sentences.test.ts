@@ -31,6 +31,11 @@ test.each<[Partial<ExplainedMount>, string, string]>([
     '« /var/lib/postgresql/data » dans « postgres » est le dossier « /srv/x » de cette machine (pas encore créé) ; aucun service ne peut y écrire ; les données survivent à « down » et à « down -v ».',
   ],
   [
+    { ...path, kind: 'file', name: '/var/run/docker.sock', where: '/var/run/docker.sock', writers: [] },
+    '"/var/lib/postgresql/data" in "postgres" is the socket "/var/run/docker.sock" of this machine; what listens on it answers, read-only or not; it holds no data.',
+    '« /var/lib/postgresql/data » dans « postgres » est le socket « /var/run/docker.sock » de cette machine ; ce qui y écoute répond, même en lecture seule ; il ne contient pas de données.',
+  ],
+  [
     {
       ...path,
       where: '/data/pg',
@@ -64,7 +69,7 @@ test.each<[Partial<ExplainedMount>, string, string]>([
   ],
 ])('%j is one sentence in each language', (change, english, french) => {
   expect(explainIn('en', { ...volume, ...change })).toBe(english);
-  expect(explainIn('fr', { ...volume, ...change })).toBe(french);
+  expect(explainIn('fr', { ...volume, ...change })).toBe(french.replaceAll(/(?<=«) | (?=[»;])/g, '\u00a0'));
 });
 
 test('names from outside cannot write to the terminal', () => {

@@ -13,7 +13,7 @@ export function languageOf(env: Readonly<Record<string, string | undefined>>): L
 /** A mount in one sentence. Pure; safe to print. */
 export function explainIn(language: Language, mount: ExplainedMount): string {
   const { what, where, writers, life, protection } = language === 'fr' ? french(mount) : english(mount);
-  const link = language === 'fr' ? ' ; ' : '; ';
+  const link = language === 'fr' ? `${noBreak}; ` : '; ';
   return `${[`${what}${where}`, writers, life, protection].filter((part) => part !== '').join(link)}.`;
 }
 
@@ -32,7 +32,7 @@ function english(mount: ExplainedMount): Parts {
     external: `the external volume ${quote(name)}`,
     anonymous: 'an anonymous volume',
     folder: `the folder ${quote(name)} of this machine`,
-    file: `the file ${quote(name)} of this machine`,
+    file: `the ${isSocket(mount) ? 'socket' : 'file'} ${quote(name)} of this machine`,
     memory: 'memory',
     config: `the config ${quote(name)}`,
     secret: `the secret ${quote(name)}`,
@@ -49,13 +49,22 @@ function english(mount: ExplainedMount): Parts {
   return {
     what: `${quote(mount.target)} in ${quote(mount.service)} is ${kinds[kind]}`,
     where: places[place] + (mount.isMissing ? ' (not there yet)' : ''),
-    writers:
-      mount.writers.length === 0
-        ? 'no service may write to it'
-        : `${listed(mount.writers.map(quote), 'and')} may write to it`,
-    life: englishLife(mount),
+    ...(isSocket(mount)
+      ? { writers: 'what listens on it answers, read-only or not', life: 'it holds no data' }
+      : { writers: englishWriters(mount.writers), life: englishLife(mount) }),
     protection: englishProtection(mount),
   };
+}
+
+/** A mount of one that is only read keeps no service from talking to what listens on it. */
+function isSocket({ kind, name = '' }: ExplainedMount): boolean {
+  return kind === 'file' && name.endsWith('.sock');
+}
+
+function englishWriters(writers: readonly string[]): string {
+  return writers.length === 0
+    ? 'no service may write to it'
+    : `${listed(writers.map(quote), 'and')} may write to it`;
 }
 
 function englishLife({ kind, survivesDown, survivesDownVolumes }: ExplainedMount): string {
@@ -87,7 +96,7 @@ function french(mount: ExplainedMount): Parts {
     external: `le volume externe ${cited(name)}`,
     anonymous: 'un volume anonyme',
     folder: `le dossier ${cited(name)} de cette machine`,
-    file: `le fichier ${cited(name)} de cette machine`,
+    file: `le ${isSocket(mount) ? 'socket' : 'fichier'} ${cited(name)} de cette machine`,
     memory: 'de la mémoire vive',
     config: `la configuration ${cited(name)}`,
     secret: `le secret ${cited(name)}`,
@@ -103,8 +112,9 @@ function french(mount: ExplainedMount): Parts {
   return {
     what: `${cited(mount.target)} dans ${cited(mount.service)} est ${kinds[kind]}`,
     where: places[place] + (mount.isMissing ? ' (pas encore créé)' : ''),
-    writers: frenchWriters(mount.writers),
-    life: frenchLife(mount),
+    ...(isSocket(mount)
+      ? { writers: 'ce qui y écoute répond, même en lecture seule', life: 'il ne contient pas de données' }
+      : { writers: frenchWriters(mount.writers), life: frenchLife(mount) }),
     protection: frenchProtection(mount),
   };
 }
@@ -116,17 +126,17 @@ function frenchWriters(writers: readonly string[]): string {
 
 function frenchLife({ kind, survivesDown, survivesDownVolumes }: ExplainedMount): string {
   if (kind === 'anonymous')
-    return 'après « down », le conteneur suivant ne le retrouve pas, et « down -v » le supprime';
+    return `après ${cited('down')}, le conteneur suivant ne le retrouve pas, et ${cited('down -v')} le supprime`;
   if (!survivesDown) return 'tout disparaît à l’arrêt du conteneur';
   return survivesDownVolumes
-    ? 'les données survivent à « down » et à « down -v »'
-    : 'les données survivent à « down », mais « down -v » les supprime';
+    ? `les données survivent à ${cited('down')} et à ${cited('down -v')}`
+    : `les données survivent à ${cited('down')}, mais ${cited('down -v')} les supprime`;
 }
 
 function frenchProtection({ protection }: ExplainedMount): string {
   if (protection === undefined) return '';
   if (protection.state === 'cache') return 'aucune sauvegarde n’est nécessaire';
-  if (protection.state === 'left-out') return '« x-holdfast » les exclut des sauvegardes';
+  if (protection.state === 'left-out') return `${cited('x-holdfast')} les exclut des sauvegardes`;
   const { policies } = protection;
   if (policies.length === 0)
     return protection.state === 'protected'
@@ -135,16 +145,19 @@ function frenchProtection({ protection }: ExplainedMount): string {
   const names = listed(policies.map(cited), 'et');
   if (protection.state === 'wanted')
     return policies.length === 1
-      ? `la politique ${names} les couvrira, selon « x-holdfast »`
-      : `les politiques ${names} les couvriront, selon « x-holdfast »`;
+      ? `la politique ${names} les couvrira, selon ${cited('x-holdfast')}`
+      : `les politiques ${names} les couvriront, selon ${cited('x-holdfast')}`;
   const words =
     policies.length === 1 ? `la politique ${names} les couvre` : `les politiques ${names} les couvrent`;
   return protection.state === 'protected' ? words : `${words}, mais il n’y a pas encore de bonne sauvegarde`;
 }
 
+/** French has a blank inside of quotation marks and before a semicolon, where no line may end. */
+const noBreak = '\u00a0';
+
 /** A name between French quotation marks; what is not printable is escaped as in English. */
 function cited(text: string): string {
-  return `« ${quote(text).slice(1, -1).replaceAll('\\"', '"')} »`;
+  return `«${noBreak}${quote(text).slice(1, -1).replaceAll('\\"', '"')}${noBreak}»`;
 }
 
 function listed(names: readonly string[], and: string): string {

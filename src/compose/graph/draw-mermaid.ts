@@ -10,12 +10,12 @@ export function drawMermaid(graph: StorageGraph): string {
       ({ id, label, isMissing }) => `    ${id}["${escaped(label)}${isMissing ? '<br/>(missing)' : ''}"]`,
     ),
     '  end',
-    '  subgraph volumes["Volumes"]',
+    ...(graph.volumes.length === 0 ? [] : ['  subgraph volumes["Volumes"]']),
     ...graph.volumes.map(({ id, label, driver }) => {
       const more = driver === '' || driver === 'local' ? '' : `<br/>${escaped(driver)}`;
       return `    ${id}[("${escaped(label)}${more}")]`;
     }),
-    '  end',
+    ...(graph.volumes.length === 0 ? [] : ['  end']),
     '  subgraph containers["Containers"]',
     ...graph.services.map(({ id, label, image }) => {
       const more = image === undefined ? '' : `<br/>${escaped(image)}`;

@@ -11,8 +11,11 @@ interface Row {
 
 const nothing = 'keeps nothing outside of itself';
 
-/** The graph for a terminal: a box for each service, and a line for each of its mounts. Pure. */
-export function drawText(graph: StorageGraph): string {
+/**
+ * The graph for a terminal: a box for each service, and a line for each of its mounts; a list where that is wider
+ * than `width`, as broken lines of a drawing tell nothing. Pure.
+ */
+export function drawText(graph: StorageGraph, width = Infinity): string {
   if (graph.services.length === 0) return 'The project has no services.';
   const known: Known = {
     places: new Map(graph.places.map((found) => [found.id, found])),
@@ -20,6 +23,31 @@ export function drawText(graph: StorageGraph): string {
     seen: new Map(),
   };
   const boxes = graph.services.map((service) => ({ service, rows: rowsOf(service, known) }));
+  const drawn = drawBoxes(boxes);
+  return drawn.some((line) => textWidth(line) > width)
+    ? boxes.map((box) => listBox(box, width)).join('\n\n')
+    : drawn.join('\n');
+}
+
+interface ServiceBox {
+  readonly service: GraphService;
+  readonly rows: readonly Row[];
+}
+
+/** Each mount on as few lines as fit: the path in the container, what it comes through, and where that lies. */
+function listBox({ service, rows }: ServiceBox, width: number): string {
+  const lines = rows.flatMap(({ target, volume, place }) => {
+    const sources = [volume, place].filter((name) => name !== '').map((name) => `◀── ${name}`);
+    const whole = `  ${[target, ...sources].join(' ')}`;
+    if (textWidth(whole) <= width) return [whole];
+    const below = `      ${sources.join(' ')}`;
+    const rest = textWidth(below) <= width ? [below] : sources.map((source) => `      ${source}`);
+    return [`  ${target}`, ...rest];
+  });
+  return [titleOf(service), ...(lines.length === 0 ? [`  ${nothing}`] : lines)].join('\n');
+}
+
+function drawBoxes(boxes: readonly ServiceBox[]): readonly string[] {
   const rows = boxes.flatMap(({ rows: own }) => own);
   const place = widest(['HOST', ...rows.map((row) => row.place)]);
   const volume = widest(['VOLUME', ...rows.map((row) => row.volume)]);
@@ -38,7 +66,7 @@ export function drawText(graph: StorageGraph): string {
     for (const row of own) lines.push(`${wire(row, { place, volume })}│ ${padded(row.target, inner)} │`);
     lines.push(`${left}└${'─'.repeat(inner + 2)}┘`);
   }
-  return lines.map((line) => line.trimEnd()).join('\n');
+  return lines.map((line) => line.trimEnd());
 }
 
 /** `place ───▶ volume ───▶`, or one line from the place to the container where there is no volume between. */

@@ -151,3 +151,30 @@ graph LR
 `.slice(1),
   );
 });
+
+test('where the drawing is wider than the terminal, each mount stands in a list, on as few lines as fit', () => {
+  expect(drawText(shop, 60)).toBe(
+    `
+db (postgres:15)
+  /var/lib/postgresql/data
+      ◀── shop_pg ◀── /data/pg (missing)
+
+web
+  /pg (ro) ◀── shop_pg (also db) ◀── /data/pg (missing)
+  /etc/app.yml (ro) ◀── ./app.yml
+  /cache ◀── memory
+
+idle
+  keeps nothing outside of itself`.slice(1),
+  );
+  expect(drawText(shop, 200)).toBe(drawText(shop));
+  expect(drawText(shop, 20)).toContain(
+    '  /var/lib/postgresql/data\n      ◀── shop_pg\n      ◀── /data/pg (missing)\n',
+  );
+});
+
+test('a graph without volumes has no empty group in Mermaid', () => {
+  const drawn = drawMermaid({ ...shop, volumes: [], services: shop.services.slice(2) });
+  expect(drawn).not.toContain('subgraph volumes');
+  expect(drawn.match(/subgraph/g)).toHaveLength(drawn.match(/ {2}end/g)?.length ?? 0);
+});

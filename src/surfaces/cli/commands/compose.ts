@@ -50,10 +50,11 @@ export async function runComposeGraph(
   args: readonly string[],
 ): Promise<void> {
   const { app, signal, printer } = session;
+  const { stdout } = session.context.terminal;
   const drawn = await app.compose.graph(await composeRequestOf(session, flags, args), { signal });
   printer.print({
     json: () => ({ ...drawn.graph, unseen: drawn.unseen }),
-    text: drawn.text,
+    text: () => drawn.text(stdout.isTTY ? stdout.columns : undefined),
     forms: { mermaid: drawn.mermaid, svg: drawn.svg },
     quiet: () => drawn.graph.volumes.map(({ label }) => label),
   });
