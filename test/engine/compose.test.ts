@@ -230,7 +230,7 @@ test('graph and explain show the anonymous volume that only the image declares',
   expect(drawn.stdout).toMatch(/anonymous volume .*▶│ \/hoard/);
   expect(drawn.stdout).toContain(`${engine.dataRoot}/volumes`);
   const explained = await stack.holdfast('explain', '--lang', 'fr');
-  expect(explained.stdout).toContain('« /hoard » dans « app » est un volume anonyme');
+  expect(explained.stdout).toContain('«\u00a0/hoard\u00a0» dans «\u00a0app\u00a0» est un volume anonyme');
 });
 
 test('without an engine, check says what it could not look at, and still finds what is in the file', async () => {
@@ -239,4 +239,38 @@ test('without an engine, check says what it could not look at, and still finds w
   const { exit, stdout, stderr } = await cli.attempt(['compose', 'check'], { env, cwd: stack.folder });
   expect([exit, stdout]).toEqual([1, expect.stringContaining('HF-C010')]);
   expect(stderr).toContain('The engine was not looked at');
+});
+
+test('an engine that maps users gets folders with its own numbers; without the plugin, it is said what to start', async () => {
+  await using mapped = await startPrivateEngine({ firstUser: 300_000 });
+  await mapped.importBusybox();
+  const folder = join(mapped.folder, 'mapped');
+  mkdirSync(folder);
+  const service = (name: string, more: string): string =>
+    `  ${name}: { image: busybox, command: touch /data/file, network_mode: none, volumes: ['./${name}:/data'], ${more} }\n`;
+  writeFileSync(
+    join(folder, 'compose.yaml'),
+    `services:\n${service('user', `user: '1000:1001'`)}${service('root', '')}${service('out', `user: '1000', userns_mode: host`)}`,
+  );
+  const env = { HOLDFAST_HOST: 'docker', DOCKER_HOST: mapped.dockerHost };
+  const prepare = (...args: string[]): ReturnType<Cli['attempt']> =>
+    cli.attempt(['compose', 'prepare', '--yes', ...args], { env, cwd: folder });
+  expect(await prepare()).toMatchObject({ exit: 0 });
+  const owners = { user: [301_000, 301_001], root: [300_000, 300_000], out: [1000, 0] };
+  for (const [name, [uid, gid]] of Object.entries(owners)) {
+    expect(statSync(join(folder, name))).toMatchObject({ uid, gid });
+    await run('docker-compose', ['run', '--rm', name], { cwd: folder, env: mapped.env });
+    expect(statSync(join(folder, name, 'file'))).toMatchObject({ uid, gid });
+  }
+  writeFileSync(
+    join(folder, 'secret.yaml'),
+    'services: { app: { image: busybox, volumes: ["secret:/data"] } }\nvolumes: { secret: { external: true, x-holdfast: { storage: { type: luks, size: 64m } } } }\n',
+  );
+  const { exit, stderr } = await prepare('secret.yaml');
+  expect([exit, stderr]).toEqual([
+    4,
+    expect.stringMatching(
+      /"secret": the engine does not reach a driver "holdfast"[^]*\nHint: Start "holdfast plugin"/,
+    ),
+  ]);
 });
