@@ -49,8 +49,8 @@ const mostLinesOfText = 5000;
  * merges, a key is given once. Throws `usage` with `FILE:LINE:COLUMN`.
  */
 export function parseYaml(written: string, file: string, limits: LoadLimits): YamlFile {
-  // The library does not know the line ends of old Macintoshes, which YAML has.
-  const content = written.replaceAll(/\r(?!\n)/g, '\n');
+  // Compose's reader knows more line ends than the library: those of old Macintoshes and mainframes.
+  const content = written.replaceAll(/\r(?!\n)|\u0085/g, '\n');
   const lines = new LineCounter();
   const at = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);

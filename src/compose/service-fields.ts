@@ -128,7 +128,17 @@ function textListOf(raw: Section, key: string): string[] {
 function commandOf(raw: Section, key: string): string[] | undefined {
   const value = valueOf(raw, key);
   if (value === undefined) return undefined;
-  return typeof value === 'string' ? splitWords(value) : textListOf(raw, key);
+  return typeof value === 'string' ? splitWords(firstCommand(value)) : textListOf(raw, key);
+}
+
+/** Compose starts no shell, and drops without a word what comes after the first `;`, `&`, `|`, `<` or `>`. */
+function firstCommand(text: string): string {
+  // Quoted and escaped ones are of a word.
+  const parts = text.matchAll(
+    /\\[^]|'[^']*'|"(?:\\[^]|[^"\\])*"|(?<end>(?<=\s|^)\d[^\s;&|<>'"\\]*>|[;&|<>])/g,
+  );
+  for (const { groups, index } of parts) if (groups?.['end'] !== undefined) return text.slice(0, index);
+  return text;
 }
 
 function environmentOf(environment: Placed | undefined): Map<string, string | undefined> {

@@ -19,8 +19,21 @@ const yaml = (text: TemplateStringsArray): string => String.raw(text).replaceAll
 /** Projects of different shapes, each with what it is about. */
 export const goodShapes: Readonly<Record<string, ComposeShape>> = {
   'one service': { files: { 'compose.yaml': yaml`services: { web: { image: nginx } }` } },
-  'lines that end as those of old Macintoshes': {
-    files: { 'compose.yaml': 'services:\r  web:\r    image: nginx\r    # a comment\r    user: "1:2"\r' },
+  'commands that end where a shell would begin another': {
+    files: {
+      'compose.yaml': yaml`
+services:
+  a: { image: a, command: 'sh -c; ls "' }
+  b: { image: b, command: 'one "two; three" four\; five& six' }
+  c: { image: c, command: one two 2>three, entrypoint: one|two }
+  d: { image: d, command: one2> three, entrypoint: '; one' }
+`,
+    },
+  },
+  'lines that end as those of old Macintoshes and mainframes': {
+    files: {
+      'compose.yaml': 'services:\r  web:\r    image: nginx\u0085    # a comment\r    user: "1:2"\r',
+    },
   },
   'volumes in both syntaxes': {
     files: {
