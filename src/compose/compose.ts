@@ -106,7 +106,11 @@ export function openCompose(knowledge: ComposeKnowledge): Compose {
         unseen.push(`Whether the policies exist is not known: ${errorInWords(error)}.`);
         return undefined;
       });
-      const findings = checkProject(project, facts, { problems, namedPolicies, knownPolicies });
+      const found = checkProject(project, facts, { problems, namedPolicies, knownPolicies });
+      const findings = found.map((finding) => ({
+        ...finding,
+        commands: finding.commands.map((command) => onSameProject(command, request)),
+      }));
       return { project: name, directory, files, findings, unseen };
     },
 
@@ -164,4 +168,21 @@ export function openCompose(knowledge: ComposeKnowledge): Compose {
       return { project: project.name, language, mounts, unseen };
     },
   };
+}
+
+/** A command that is printed has to find the project that was looked at. */
+function onSameProject(command: readonly string[], request: ComposeRequest): readonly string[] {
+  if (command[0] !== 'holdfast' || command[1] !== 'compose') return command;
+  const { files = [], directory, projectDirectory, envFiles = [], projectName, profiles = [] } = request;
+  const flags = (name: string, values: readonly (string | undefined)[]): string[] =>
+    values.flatMap((value) => (value === undefined ? [] : [name, value]));
+  return [
+    ...command,
+    ...flags('--project-directory', [projectDirectory]),
+    ...flags('--env-file', envFiles),
+    ...flags('--project-name', [projectName]),
+    ...flags('--profile', profiles),
+    ...flags('--file', files),
+    ...flags('--file', files.length === 0 ? [directory] : []),
+  ];
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Cli, type CliResult } from './cli.ts';
@@ -68,5 +68,28 @@ describe('a Compose file may be named as an argument', () => {
     const result = await compose(['explain', ...args]);
     expect(result.stderr).toMatch(message);
     expect(result).toMatchObject({ exit, stdout: '' });
+  });
+
+  test('and a command that mends a finding finds the same project', async () => {
+    mkdirSync(join(folder, 'mend'));
+    writeFileSync(
+      join(folder, 'mend/-f.yaml'),
+      'services: { web: { image: web, volumes: [./data:/data] } }\n',
+    );
+    const { stdout } = await compose(['check', 'mend/-f.yaml', '-p', 'own']);
+    const { findings } = JSON.parse(stdout) as { findings: { commands: string[][] }[] };
+    const [command = []] = findings.flatMap(({ commands }) => commands);
+    expect(command).toEqual([
+      'holdfast',
+      'compose',
+      'prepare',
+      '--project-name',
+      'own',
+      '--file',
+      'mend/-f.yaml',
+    ]);
+    const prepared = await compose([...command.slice(2), '--yes']);
+    expect(prepared.exit).toBe(0);
+    expect(existsSync(join(folder, 'mend/data'))).toBe(true);
   });
 });
