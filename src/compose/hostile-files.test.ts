@@ -122,7 +122,7 @@ test('a file that is not UTF-8 is refused with the place, as other names would b
   writeFileSync(join(folder, 'compose.yaml'), Buffer.from('services:\n  a: { image: "\xe9" }\n', 'latin1'));
   await expect(load({})).rejects.toMatchObject({
     code: 'usage',
-    message: expect.stringMatching(/compose\.yaml:2:15: it is not UTF-8/),
+    message: expect.stringMatching(/compose\.yaml:2:16: it is not UTF-8/),
   });
 });
 
