@@ -1,18 +1,19 @@
-import { statfsSync } from 'node:fs';
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { Catalog, UsageMemory, UsagePlaceName } from '../../catalog/catalog.ts';
 import type { Host, HostInfo } from '../../hosts/host.ts';
 import { volumeIdentity } from '../../leases/index.ts';
 import { knownError } from '../../lib/known-error.ts';
-import { measureTree } from '../../lib/measure-tree.ts';
 import { type MountPoint, readMounts } from '../../lib/mountinfo.ts';
 import { mayHang } from '../../lib/require-answer.ts';
-import { type ByteString, toPath, toPrintable } from '../../model/byte-string.ts';
-import { type AppError, errnoOf, isAppError } from '../../model/errors.ts';
+import { type ByteString, toPrintable } from '../../model/byte-string.ts';
+import { type AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { Volume } from '../../model/volume.ts';
-import { type TreeSize, type Unwatched, WatchedSizes } from '../../volumes/index.ts';
+import type { TreeSize, Unwatched } from '../../volumes/index.ts';
+import { foundDisk } from './disk-room.ts';
 import { growthPerDay, growthWindow, hasNewHour } from './history.ts';
+import type { Measured, MeasureQuestion } from './measure-worker.ts';
+import { Measuring, type MeasuringOptions } from './measuring.ts';
 import { type NoPlace, type Place, placeOf } from './places.ts';
 import { type FoundPlace, planWrite } from './plan-write.ts';
 
@@ -28,10 +29,16 @@ export interface LookRequest {
  * are left alone.
  */
 export class SizeWatch implements AsyncDisposable {
-  readonly #sizes = new WatchedSizes();
-  readonly #walks = new Walks();
+  readonly #reader: SizeReader;
+  readonly #walks: Walks;
   /** The hosts whose data lies on this machine, and when that was found out. */
   #here: { readonly identity: string; readonly isHere: boolean; readonly untilMs: number } | undefined;
+
+  constructor(options: MeasuringOptions = {}) {
+    const silent: SilentDisks = new Map();
+    this.#reader = new SizeReader(silent, options);
+    this.#walks = new Walks(new SizeReader(silent, options));
+  }
 
   /** Measures, and writes what has changed. Throws what the host or the catalog throws. */
   async look({ host, catalog, signal }: LookRequest): Promise<void> {
@@ -50,10 +57,10 @@ export class SizeWatch implements AsyncDisposable {
       ...placed.map((one) =>
         foundVolume({ ...one, lineage: identityOf(one.volume.name), size: sizes.get(one.volume.name) }),
       ),
-      ...disksOf(
+      ...(await this.#disks(
         placed.map(({ place }) => place),
-        mounts,
-      ),
+        { mounts, signal },
+      )),
     ];
     await writeFound({ catalog, info, found, isAll: true, isWatched: true });
   }
@@ -91,10 +98,10 @@ export class SizeWatch implements AsyncDisposable {
 
   async #measure(placed: readonly PlacedVolume[], signal: AbortSignal): Promise<Map<string, SizeNow>> {
     const readable = placed.flatMap(({ volume, place }) => ('path' in place ? [{ volume, place }] : []));
-    const paths = readable.map(({ place }) => place.path);
-    const watched = await this.#sizes.measureWatched(paths, signal);
+    const places = readable.map(({ place }) => place);
+    const watched = (await this.#reader.read('watched', places, signal)) as (TreeSize | Unwatched)[];
     this.#walks.begin(
-      paths.filter((_, index) => !('bytes' in (watched[index] ?? {}))),
+      places.filter((_, index) => !('bytes' in (watched[index] ?? {})) && watched[index] !== silent),
       signal,
     );
     const after = new Set((await readMounts()).map(({ id }) => id));
@@ -106,14 +113,77 @@ export class SizeWatch implements AsyncDisposable {
         if (place.mountId !== undefined && !after.has(place.mountId))
           return [volume.name, { reason: notMounted }];
         if ('bytes' in size) return [volume.name, { ...size, way: 'watched', atMs: nowMs }];
+        if (size === silent) return [volume.name, silent];
         return [volume.name, this.#walks.take(place.path) ?? size];
       }),
     );
   }
 
+  async #disks(
+    places: readonly (Place | NoPlace)[],
+    { mounts, signal }: { readonly mounts: readonly MountPoint[]; readonly signal: AbortSignal },
+  ): Promise<FoundPlace[]> {
+    const paths = disksUnder(places, mounts);
+    const rooms = await this.#reader.read(
+      'disk',
+      paths.map((path) => ({ path, disk: path })),
+      signal,
+    );
+    return paths.flatMap((path, index) => {
+      const room = rooms[index];
+      return room !== null && room !== undefined && 'capacityBytes' in room ? [foundDisk(path, room)] : [];
+    });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#walks.ended();
-    await this.#sizes[Symbol.asyncDispose]();
+    this.#reader[Symbol.dispose]();
+  }
+}
+
+/** Why a disk is left alone, and until when: its read still hangs, or has not been given up long ago. */
+type SilentDisks = Map<ByteString | undefined, { readonly isOver: () => boolean }>;
+
+const silent: Unwatched = { reason: 'its disk does not answer' };
+const askAgainMs = 10 * 60_000;
+
+/** Reads what lies on disks that answer. One that does not is left alone for a while, with all that lies on it. */
+class SizeReader implements Disposable {
+  readonly #silent: SilentDisks;
+  readonly #measuring: Measuring;
+
+  constructor(silentDisks: SilentDisks, options: MeasuringOptions) {
+    this.#silent = silentDisks;
+    this.#measuring = new Measuring(options);
+  }
+
+  async read(
+    kind: MeasureQuestion['kind'],
+    places: readonly Pick<Place, 'path' | 'disk'>[],
+    signal: AbortSignal,
+  ): Promise<Measured[]> {
+    for (;;) {
+      for (const [disk, { isOver }] of this.#silent) if (isOver()) this.#silent.delete(disk);
+      const asked = places.filter(({ disk }) => !this.#silent.has(disk));
+      const answer = await this.#measuring.ask(
+        kind,
+        asked.map(({ path }) => path),
+        signal,
+      );
+      if ('found' in answer) {
+        const found = new Map(asked.map(({ path }, index) => [path, answer.found[index] ?? null]));
+        return places.map(({ path }) => (found.has(path) ? (found.get(path) ?? null) : silent));
+      }
+      // The others are asked again: there are fewer disks each time.
+      const untilMs = performance.now() + askAgainMs;
+      this.#silent.set(asked[answer.silentAt]?.disk, {
+        isOver: () => answer.hasEnded() && performance.now() > untilMs,
+      });
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#measuring[Symbol.dispose]();
   }
 }
 
@@ -136,7 +206,12 @@ function foundVolume({
   size,
 }: PlacedVolume & { readonly lineage: string; readonly size: SizeNow | undefined }): FoundPlace {
   const { name, driver, stack, anonymous } = volume;
-  const reason = size !== undefined && 'reason' in size ? `not watched: ${size.reason}` : undefined;
+  const reason =
+    size === undefined || 'bytes' in size
+      ? undefined
+      : size === silent
+        ? size.reason
+        : `not watched: ${size.reason}`;
   return {
     ...{ kind: 'volume', name, lineage, driver, stack, anonymous },
     ...{ capacityBytes: undefined, freeBytes: undefined },
@@ -146,27 +221,13 @@ function foundVolume({
   };
 }
 
-/** The room on the disks, as their file systems tell it. */
-export function disksOf(places: readonly (Place | NoPlace)[], mounts: readonly MountPoint[]): FoundPlace[] {
-  const paths = new Set(places.flatMap((place) => ('path' in place ? (place.disk ?? []) : [])));
-  return [...paths].flatMap((path) => diskAt(path, mounts) ?? []);
-}
-
-function diskAt(path: ByteString, mounts: readonly MountPoint[]): FoundPlace | undefined {
-  // Asking a server that does not answer would hang.
-  if (mayHang(mounts, path)) return undefined;
-  try {
-    const { blocks, bfree, bavail, bsize } = statfsSync(toPath(path));
-    return {
-      ...{ kind: 'disk', name: toPrintable(path), anonymous: false, disk: undefined, problem: undefined },
-      ...{ lineage: undefined, driver: undefined, stack: undefined },
-      ...{ capacityBytes: blocks * bsize, freeBytes: bavail * bsize },
-      size: { bytes: (blocks - bfree) * bsize, files: undefined, way: 'told', atMs: Date.now() },
-    };
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return undefined;
-  }
+/** The disks that places lie on. Asking one of a server that does not answer would hang. */
+export function disksUnder(
+  places: readonly (Place | NoPlace)[],
+  mounts: readonly MountPoint[],
+): ByteString[] {
+  const disks = new Set(places.flatMap((place) => ('path' in place ? (place.disk ?? []) : [])));
+  return [...disks].filter((path) => !mayHang(mounts, path));
 }
 
 /** Writes what was found, as far as it has changed. Only what is watched counts as looked at. */
@@ -232,10 +293,15 @@ const walkAgainMs = 15 * 60_000;
 
 /** Walks of what cannot be watched, one after the other beside the looks. New ones do not wait for a round. */
 class Walks {
+  readonly #reader: SizeReader;
   /** What has been walked, with the size until it is taken. */
   readonly #walked = new Map<ByteString, (TreeSize & { readonly atMs: number }) | undefined>();
   #running: Promise<void> | undefined;
   #roundMs = 0;
+
+  constructor(reader: SizeReader) {
+    this.#reader = reader;
+  }
 
   /** The size of a path, where it was walked since it was last taken. */
   take(path: ByteString): NonNullable<FoundPlace['size']> | undefined {
@@ -246,36 +312,43 @@ class Walks {
   }
 
   /** Begins to walk those that are due, unless it is at work. Forgets all others. */
-  begin(paths: readonly ByteString[], signal: AbortSignal): void {
-    const asked = new Set(paths);
+  begin(places: readonly Place[], signal: AbortSignal): void {
+    const asked = new Set(places.map(({ path }) => path));
     for (const path of this.#walked.keys()) if (!asked.has(path)) this.#walked.delete(path);
     if (this.#running !== undefined) return;
     const isRound = this.#roundMs <= performance.now();
-    const due = isRound ? paths : paths.filter((path) => !this.#walked.has(path));
+    const due = isRound ? places : places.filter(({ path }) => !this.#walked.has(path));
     if (due.length === 0) return;
     this.#running = this.#round(due, { isRound, signal }).finally(() => (this.#running = undefined));
   }
 
   async #round(
-    paths: readonly ByteString[],
+    places: readonly Place[],
     { isRound, signal }: { readonly isRound: boolean; readonly signal: AbortSignal },
   ): Promise<void> {
     const startMs = performance.now();
-    for (const path of paths) {
+    for (const place of places) {
       if (signal.aborted) return;
+      let found: Measured | undefined;
       try {
-        const { bytes, targetBytes, files, others } = await measureTree(path, { signal });
-        this.#walked.set(path, { bytes: bytes + targetBytes, files: files + others, atMs: Date.now() });
+        [found] = await this.#reader.read('walked', [place], signal);
       } catch {
-        // It is gone, or cannot be read: its last size stays, with the reason why it is not watched.
-        this.#walked.set(path, undefined);
+        // Its process has ended: its last size stays, with the reason why it is not watched.
       }
+      const size =
+        found !== undefined && found !== null && 'bytes' in found
+          ? { ...found, atMs: Date.now() }
+          : undefined;
+      this.#walked.set(place.path, size);
     }
+    // Nothing is walked for a long while now.
+    this.#reader[Symbol.dispose]();
     const nowMs = performance.now();
     if (isRound) this.#roundMs = nowMs + Math.max(walkAgainMs, (nowMs - startMs) / walkedPart);
   }
 
   async ended(): Promise<void> {
     await this.#running;
+    this.#reader[Symbol.dispose]();
   }
 }

@@ -10,7 +10,8 @@ import { quote } from '../../model/quote.ts';
 import { amount } from '../../model/size.ts';
 import type { Volume } from '../../model/volume.ts';
 import { measureData } from '../../volumes/index.ts';
-import { disksOf, writeFound } from './look.ts';
+import { foundDisk, roomAt } from './disk-room.ts';
+import { disksUnder, writeFound } from './look.ts';
 import { placeOf } from './places.ts';
 import type { FoundPlace } from './plan-write.ts';
 
@@ -73,7 +74,11 @@ export async function refreshSizes(request: RefreshRequest): Promise<RefreshFail
   } finally {
     // After a cancel, volumes are missing that are still there.
     const isAll = names.length === 0 && found.length === volumes.length;
-    const disks = host.kind === 'embedded' || info.isRemote !== true ? disksOf(places, mounts) : [];
+    const isHere = host.kind === 'embedded' || info.isRemote !== true;
+    const disks = (isHere ? disksUnder(places, mounts) : []).flatMap((path) => {
+      const room = roomAt(path);
+      return room === null ? [] : [foundDisk(path, room)];
+    });
     if (found.length > 0)
       await writeFound({ catalog, info, found: [...found, ...disks], isAll, isWatched: false });
   }

@@ -20,6 +20,11 @@ export interface WatchedSizesOptions {
   readonly clock?: WatchClock | undefined;
 }
 
+export interface MeasureWatchedOptions {
+  /** Called with the index of each path before it is read. */
+  readonly onPath?: ((index: number) => void) | undefined;
+}
+
 const systemClock: WatchClock = {
   steadyMs: () => performance.now(),
   nowSeconds: () => Date.now() / 1000,
@@ -83,11 +88,11 @@ export class WatchedSizes implements AsyncDisposable {
    */
   async measureWatched(
     paths: readonly ByteString[],
-    signal?: AbortSignal,
+    { onPath }: MeasureWatchedOptions = {},
   ): Promise<(TreeSize | Unwatched)[]> {
     return await this.#inTurn(async () => {
       const sizes: (TreeSize | Unwatched)[] = [];
-      for await (const [, found] of this.#ask(paths, signal)) sizes.push(found);
+      for await (const [, found] of this.#ask(paths, undefined, onPath)) sizes.push(found);
       return sizes;
     });
   }
@@ -102,6 +107,7 @@ export class WatchedSizes implements AsyncDisposable {
   async *#ask(
     paths: readonly ByteString[],
     signal: AbortSignal | undefined,
+    onPath?: MeasureWatchedOptions['onPath'],
   ): AsyncGenerator<readonly [ByteString, TreeSize | Unwatched]> {
     clearTimeout(this.#rest);
     try {
@@ -112,7 +118,10 @@ export class WatchedSizes implements AsyncDisposable {
       const mounts = await foldersWithMounts();
       // Without the mount table, a temporary mount inside a volume would go unseen.
       if (mounts === undefined) this.#close();
-      for (const path of paths) yield [path, await this.#sizeOf(path, mounts ?? new Set(), signal)];
+      for (const [index, path] of paths.entries()) {
+        onPath?.(index);
+        yield [path, await this.#sizeOf(path, mounts ?? new Set(), signal)];
+      }
     } finally {
       await this.#forgetMounted();
       if (!this.#isClosed) this.#rest = setTimeout(() => this.#close(), readAgainMs).unref();
