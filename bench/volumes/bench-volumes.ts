@@ -10,6 +10,7 @@ import { type DockerEngine, startDockerEngine, untilAnswering } from '../docker-
 import { findPeers, installPeers } from '../find-peers.ts';
 import { dockerPeer } from '../peers/docker.ts';
 import { type ApiSide, measureCalls } from './measure-calls.ts';
+import { type DfFigures, formatDf, measureDf } from './measure-df.ts';
 import { measurePings } from './measure-pings.ts';
 import { makeImage, measureRuns, runVolumes } from './measure-run.ts';
 import {
@@ -73,6 +74,7 @@ async function bench(folder: string, options: BenchOptions, context: VolumeBench
   if (engine !== undefined) await benchPings(work, engine);
   if (engine !== undefined) await benchRuns(work, engine);
   await benchUsage(work);
+  const df = await benchDf(work);
   const figures = volumeFigures(Object.values(rows), samples);
   const load = { before: machine.load, after: loadavg()[0] ?? 0 };
   console.log(`\n${formatMachine(machine)}${version === undefined ? '' : `, ${version}`}`);
@@ -80,12 +82,13 @@ async function bench(folder: string, options: BenchOptions, context: VolumeBench
     `Medians of ${rounds} rounds; load ${load.before.toFixed(1)} before, ${load.after.toFixed(1)} after\n`,
   );
   console.log(`${formatVolumeFigures(figures)}\n`);
+  console.log(`${formatDf(df)}\n`);
   for (const line of skipped) console.log(line);
   const time = new Date().toISOString();
   context.writeJson(options.json, {
     time,
     ...{ format: 1, suite: 'volumes', machine, load, settings: { scale, rounds, ...counts } },
-    ...{ dockerd: version, rows: figures, skipped },
+    ...{ dockerd: version, rows: figures, df, skipped },
   });
   return 0;
 }
@@ -235,6 +238,24 @@ async function benchUsage(work: Work): Promise<void> {
       await measureCommands(request, growth);
     });
   }
+}
+
+/** With its own state: only these volumes are listed. */
+async function benchDf(work: Work): Promise<DfFigures> {
+  const { folder, rounds, counts, context } = work;
+  const { say, signal } = context;
+  const [volumes, filesInEach] = [5 * counts.fullVolumes, 100];
+  say(`Filling ${volumes} volumes with ${filesInEach} files each for holdfast df`);
+  const home = join(folder, 'df');
+  {
+    await using opened = await openSides(home, { ...work, engine: undefined });
+    for (const side of opened.sides) {
+      makeOld({
+        mountpoints: await fillVolumes(side, { ...counts, fullVolumes: volumes, filesInEach }, signal),
+      });
+    }
+  }
+  return await measureDf({ home, volumes, filesInEach, turns: rounds * turns, signal });
 }
 
 function usageCommands(
