@@ -1,6 +1,6 @@
 import { globSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { type CodeSplittingOptions, type Plugin, rolldown } from 'rolldown';
+import { type CodeSplittingOptions, type InputOptions, type Plugin, rolldown } from 'rolldown';
 import { parseAst } from 'rolldown/parseAst';
 
 const root = dirname(import.meta.dirname);
@@ -12,6 +12,9 @@ const entries = {
   index: join(src, 'index.ts'),
   repository: join(src, 'repository/index.ts'),
 };
+
+/** Loaded by a command that needs no App: built by itself, of what it uses of each room only. */
+const withoutApp = join(src, 'app/known-df.ts');
 
 export interface Bundle {
   /** Number of source modules in it. */
@@ -26,11 +29,13 @@ export interface Bundle {
  */
 export async function bundle(target: string): Promise<Bundle> {
   rmSync(target, { recursive: true, force: true });
-  const everyStart = modulesBehind('surfaces/cli/command-line.ts');
+  // Small files that most commands print with: in an App's chunk, they would bring it along.
+  const printing = ['surfaces/cli/table.ts', 'surfaces/cli/note-no-engine.ts'];
+  const everyStart = modulesBehind('surfaces/cli/command-line.ts', ...printing);
   const anApp = modulesBehind('app.ts');
   const program = await write(target, {
     input: entries,
-    plugins: [everyStart.plugin, anApp.plugin],
+    plugins: [everyStart.plugin, anApp.plugin, apart(withoutApp)],
     codeSplitting: {
       groups: [
         { name: 'start', test: (id) => everyStart.holds(id), priority: 2 },
@@ -44,7 +49,12 @@ export async function bundle(target: string): Promise<Bundle> {
       globSync('**/*-worker.ts', { cwd: src }).map((path) => [basename(path, '.ts'), join(src, path)]),
     ),
   });
-  const paths = [...new Set([...program, ...workers])].map((id) =>
+  const known = await write(target, {
+    input: { [basename(withoutApp, '.ts')]: withoutApp },
+    // A module is left out when nothing of it is used, whatever it does when it is loaded.
+    treeshake: { moduleSideEffects: false },
+  });
+  const paths = [...new Set([...program, ...workers, ...known])].map((id) =>
     id.startsWith(`${root}/`) ? id.slice(root.length + 1) : id,
   );
   // A folder of packages that is a link has them elsewhere.
@@ -61,16 +71,21 @@ interface Part {
   readonly input: Readonly<Record<string, string>>;
   readonly plugins?: readonly Plugin[];
   readonly codeSplitting?: CodeSplittingOptions;
+  readonly treeshake?: InputOptions['treeshake'];
 }
 
 /** Returns the ids of the bundled modules. */
-async function write(target: string, { input, plugins = [], codeSplitting = {} }: Part): Promise<string[]> {
+async function write(
+  target: string,
+  { input, plugins = [], codeSplitting = {}, treeshake = true }: Part,
+): Promise<string[]> {
   await using build = await rolldown({
     cwd: root,
     input: { ...input },
     platform: 'node',
     // koffi loads its native library from its own folder.
     external: ['koffi'],
+    treeshake,
     plugins: [...plugins, builtins],
     // Importing a module both lazily and eagerly is no fault, nor is a busy machine.
     checks: { ineffectiveDynamicImport: false, bundlerTimings: false },
@@ -89,19 +104,30 @@ async function write(target: string, { input, plugins = [], codeSplitting = {} }
 }
 
 /**
- * The modules that a source module loads eagerly, directly or not, itself included. Complete when all modules
- * are known.
+ * The modules that source modules load eagerly, directly or not, themselves included. Complete when all
+ * modules are known.
  */
-function modulesBehind(path: string): { readonly plugin: Plugin; holds(id: string): boolean } {
+function modulesBehind(...paths: readonly string[]): { readonly plugin: Plugin; holds(id: string): boolean } {
   const found = new Set<string>();
   return {
     holds: (id) => found.has(id),
     plugin: {
-      name: `modules behind ${path}`,
+      name: `modules behind ${paths.join(', ')}`,
       buildEnd() {
-        found.add(join(src, path));
+        for (const path of paths) found.add(join(src, path));
         for (const id of found) for (const next of this.getModuleInfo(id)?.importedIds ?? []) found.add(next);
       },
+    },
+  };
+}
+
+/** Leaves the imports of a module to another build, which has it beside the files of this one. */
+function apart(module: string): Plugin {
+  return {
+    name: `${module} apart`,
+    async resolveId(source, importer) {
+      const found = await this.resolve(source, importer, { skipSelf: true });
+      return found?.id === module ? { id: `./${basename(module, '.ts')}.js`, external: true } : null;
     },
   };
 }

@@ -34,7 +34,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
       [...base, ...contracts, 'repository/index\\.ts$', ...rooms.slice(index + 1).map(faceOf)],
     ]),
   ),
-  surfaces: [...base, 'app/app\\.ts$', 'app\\.ts$'],
+  surfaces: [...base, 'app/app\\.ts$', 'app/known-df\\.ts$', 'app\\.ts$'],
 };
 
 /** Tests may import what they test, bypassing faces too. What several of them share is in `test/`. */

@@ -97,8 +97,7 @@ export function openHosts(scope: HostsScope): Hosts {
       const before = recoveries.get(place);
       try {
         if (before !== undefined) return await before;
-        // What cannot be read is said when it is recovered.
-        if (!(await isAnythingLeft(config.stateDir).catch(() => true))) return nothingRecovered;
+        if (!mayBeLeft(config.stateDir)) return nothingRecovered;
         return await recover(place, await openAt[place]());
       } catch {
         // What needs the place opens and recovers it again, and tells why it cannot. Other work goes on.
@@ -112,6 +111,15 @@ export function openHosts(scope: HostsScope): Hosts {
     },
     managedOfHost: async () => (await open('host')).managed,
   };
+}
+
+function mayBeLeft(stateDir: string): boolean {
+  try {
+    return isAnythingLeft(stateDir);
+  } catch {
+    // What cannot be read is said when it is recovered.
+    return true;
+  }
 }
 
 interface FoundHost {

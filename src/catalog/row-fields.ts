@@ -4,34 +4,56 @@ import { quote } from '../model/quote.ts';
 
 export type Row = Readonly<Record<string, SQLOutputValue>>;
 
+/** The row as an array, by the places of columns: as objects, a thousand rows take three times as long to read. */
+export type RowArray = readonly (SQLOutputValue | undefined)[];
+
 /** A text column. Data on disk is checked, whatever the schema promises. */
 export function text(row: Row, column: string): string {
-  const value = row[column];
+  return textOf(row[column], column);
+}
+
+export function textOf(value: SQLOutputValue | undefined, column: string): string {
   if (typeof value !== 'string') throw damaged(column);
   return value;
 }
 
 export function optionalText(row: Row, column: string): string | undefined {
-  return row[column] === null ? undefined : text(row, column);
+  return optionalTextOf(row[column], column);
+}
+
+export function optionalTextOf(value: SQLOutputValue | undefined, column: string): string | undefined {
+  return value === null ? undefined : textOf(value, column);
 }
 
 export function number(row: Row, column: string): number {
-  const value = row[column];
+  return numberOf(row[column], column);
+}
+
+export function numberOf(value: SQLOutputValue | undefined, column: string): number {
   if (typeof value !== 'number') throw damaged(column);
   return value;
 }
 
 export function flag(row: Row, column: string): boolean {
-  const value = row[column];
+  return flagOf(row[column], column);
+}
+
+export function flagOf(value: SQLOutputValue | undefined, column: string): boolean {
   if (value !== 0 && value !== 1) throw damaged(column);
   return value === 1;
 }
 
 export function oneOf<T extends string>(row: Row, column: string, words: readonly T[]): T {
-  const value = text(row, column);
-  const word = words.find((candidate) => candidate === value);
-  if (word === undefined) throw damaged(column);
-  return word;
+  return wordOf(row[column], column, words);
+}
+
+export function wordOf<T extends string>(
+  value: SQLOutputValue | undefined,
+  column: string,
+  words: readonly T[],
+): T {
+  for (const word of words) if (word === value) return word;
+  throw damaged(column);
 }
 
 /** A JSON object of strings. */
@@ -61,5 +83,9 @@ function damaged(column: string): AppError {
 }
 
 export function optionalNumber(row: Row, column: string): number | undefined {
-  return row[column] === null ? undefined : number(row, column);
+  return optionalNumberOf(row[column], column);
+}
+
+export function optionalNumberOf(value: SQLOutputValue | undefined, column: string): number | undefined {
+  return value === null ? undefined : numberOf(value, column);
 }

@@ -10,7 +10,19 @@ import {
   type UsageWrite,
   usageWays,
 } from './catalog.ts';
-import { flag, number, oneOf, optionalNumber, optionalText, text } from './row-fields.ts';
+import {
+  flagOf,
+  number,
+  numberOf,
+  oneOf,
+  optionalNumber,
+  optionalNumberOf,
+  optionalTextOf,
+  type RowArray,
+  text,
+  textOf,
+  wordOf,
+} from './row-fields.ts';
 import { inTransaction } from './transaction.ts';
 
 /** `run` turns SQLite's errors into the user's. */
@@ -38,27 +50,37 @@ function listHosts(database: DatabaseSync): UsageHost[] {
     }));
 }
 
+const placeKinds = ['volume', 'disk'] as const;
+
 function listPlaces(database: DatabaseSync, hostIdentity: string): UsagePlace[] {
-  return database
-    .prepare('SELECT * FROM usage_place WHERE host_identity = ? ORDER BY kind, name')
-    .all(hostIdentity)
-    .map((row) => ({
-      kind: oneOf(row, 'kind', ['volume', 'disk']),
-      name: text(row, 'name'),
-      lineage: optionalText(row, 'lineage'),
-      driver: optionalText(row, 'driver'),
-      stack: optionalText(row, 'stack'),
-      anonymous: flag(row, 'anonymous'),
-      disk: optionalText(row, 'disk'),
-      bytes: optionalNumber(row, 'bytes'),
-      files: optionalNumber(row, 'files'),
-      capacityBytes: optionalNumber(row, 'capacity'),
-      freeBytes: optionalNumber(row, 'free'),
-      measuredAtMs: optionalNumber(row, 'measured_at'),
-      way: row['way'] === null ? undefined : oneOf(row, 'way', usageWays),
-      problem: optionalText(row, 'problem'),
-      growthBytesPerDay: optionalNumber(row, 'growth'),
-    }));
+  const statement = database.prepare(
+    `SELECT kind, name, lineage, driver, stack, anonymous, disk, bytes, files, capacity, free, measured_at, way, problem,
+       growth
+     FROM usage_place WHERE host_identity = ? ORDER BY kind, name`,
+  );
+  statement.setReturnArrays(true);
+  return statement.all(hostIdentity).map((row) => placeFrom(row as unknown as RowArray));
+}
+
+/** By index: taking an array apart calls its iterator, a thousand times before it is compiled. */
+function placeFrom(row: RowArray): UsagePlace {
+  return {
+    kind: wordOf(row[0], 'kind', placeKinds),
+    name: textOf(row[1], 'name'),
+    lineage: optionalTextOf(row[2], 'lineage'),
+    driver: optionalTextOf(row[3], 'driver'),
+    stack: optionalTextOf(row[4], 'stack'),
+    anonymous: flagOf(row[5], 'anonymous'),
+    disk: optionalTextOf(row[6], 'disk'),
+    bytes: optionalNumberOf(row[7], 'bytes'),
+    files: optionalNumberOf(row[8], 'files'),
+    capacityBytes: optionalNumberOf(row[9], 'capacity'),
+    freeBytes: optionalNumberOf(row[10], 'free'),
+    measuredAtMs: optionalNumberOf(row[11], 'measured_at'),
+    way: row[12] === null ? undefined : wordOf(row[12], 'way', usageWays),
+    problem: optionalTextOf(row[13], 'problem'),
+    growthBytesPerDay: optionalNumberOf(row[14], 'growth'),
+  };
 }
 
 function listSamples(

@@ -21,6 +21,14 @@ export {
 } from './benchmarks/benchmarks.ts';
 export type { Metrics, MetricsExporter, MetricsReport } from './metrics/metrics.ts';
 export { openMetrics } from './metrics/metrics.ts';
-export { openUsage, type DfReport, type DfRequest, type SizeKeeper, type Usage } from './usage/usage.ts';
-export type { LastSizes, SizedDisk, SizedVolume } from './usage/last-sizes.ts';
+export { currentSizes } from './usage/df-report.ts';
+export { lastSizes, type LastSizes, type SizedDisk, type SizedVolume } from './usage/last-sizes.ts';
+export {
+  dfJson,
+  openUsage,
+  type DfReport,
+  type DfRequest,
+  type SizeKeeper,
+  type Usage,
+} from './usage/usage.ts';
 export type { Rates, TopContainer, TopReport, TopVolume } from './usage/top/plan-top.ts';

@@ -1,4 +1,4 @@
-import { lstatSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { errnoOf } from '../model/errors.ts';
 import { knownError } from './known-error.ts';
@@ -8,9 +8,22 @@ export async function namesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder);
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw knownError(error, `Cannot read "${folder}"`);
+    return noneOrThrow(folder, error);
   }
+}
+
+/** The same, for a start that has not yet loaded what a wait needs. */
+export function namesInSync(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    return noneOrThrow(folder, error);
+  }
+}
+
+function noneOrThrow(folder: string, error: unknown): [] {
+  if (errnoOf(error) === 'ENOENT') return [];
+  throw knownError(error, `Cannot read "${folder}"`);
 }
 
 /**

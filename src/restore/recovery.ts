@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { JobOptions } from '../activity/index.ts';
 import type { VolumeAccess } from '../leases/index.ts';
 import type { HostScope } from '../hosts/host.ts';
-import { namesIn } from '../lib/folder-names.ts';
+import { namesInSync } from '../lib/folder-names.ts';
 import type { HookMeans } from '../quiesce/index.ts';
 import { recoverAppsAtStart, type RecoverReport } from './recover.ts';
 import { settleAll, type SettleOptions } from './settle.ts';
@@ -10,8 +10,8 @@ import { settleAll, type SettleOptions } from './settle.ts';
 export const nothingRecovered: RecoverReport = { jobs: [], hooks: [], elsewhere: 0 };
 
 /** True where killed work may have left something. Asks no engine, and opens nothing. */
-export async function isAnythingLeft(stateDir: string): Promise<boolean> {
-  return await isAnythingIn(stateDir, [
+export function isAnythingLeft(stateDir: string): boolean {
+  return isAnythingIn(stateDir, [
     ...['journal', 'undo', 'trials', 'journal-bench', 'journal-apps', 'journal-hooks'],
   ]);
 }
@@ -34,10 +34,10 @@ export async function recoverHost(
   { managed, removeTrials, removeBenchmarks, onNote }: HostRecovery,
 ): Promise<RecoverReport> {
   const { stateDir } = access;
-  if (await isAnythingIn(stateDir, ['journal', 'undo'])) await settleAll(access, { managed, onNote });
-  if (await isAnythingIn(stateDir, ['trials'])) await removeTrials(access, { onNote });
-  if (await isAnythingIn(stateDir, ['journal-bench'])) await removeBenchmarks(access, { onNote });
-  if (!(await isAnythingIn(stateDir, ['journal-apps', 'journal-hooks']))) return nothingRecovered;
+  if (isAnythingIn(stateDir, ['journal', 'undo'])) await settleAll(access, { managed, onNote });
+  if (isAnythingIn(stateDir, ['trials'])) await removeTrials(access, { onNote });
+  if (isAnythingIn(stateDir, ['journal-bench'])) await removeBenchmarks(access, { onNote });
+  if (!isAnythingIn(stateDir, ['journal-apps', 'journal-hooks'])) return nothingRecovered;
   return await recoverAppsAtStart(access, { onNote });
 }
 
@@ -49,12 +49,11 @@ export async function recoverOwnVolumes(
   access: VolumeAccess,
   { managed, onNote }: Pick<SettleOptions, 'onNote' | 'managed'>,
 ): Promise<void> {
-  if (!(await isAnythingIn(access.stateDir, ['journal', 'undo']))) return;
+  if (!isAnythingIn(access.stateDir, ['journal', 'undo'])) return;
   const { identity: ofHost } = await (await access.host()).info();
   await settleAll(access, { managed, onNote, ofHost });
 }
 
-async function isAnythingIn(stateDir: string, folders: readonly string[]): Promise<boolean> {
-  for (const folder of folders) if ((await namesIn(path.join(stateDir, folder))).length > 0) return true;
-  return false;
+function isAnythingIn(stateDir: string, folders: readonly string[]): boolean {
+  return folders.some((folder) => namesInSync(path.join(stateDir, folder)).length > 0);
 }

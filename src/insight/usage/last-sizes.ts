@@ -86,19 +86,27 @@ export function lastSizes(
   const volumes = places
     .filter(({ kind: is }) => is === 'volume')
     .map((place): SizedVolume => {
-      const { name, driver, stack, anonymous, bytes, files, way, problem, growthBytesPerDay } = place;
+      const { bytes, way, problem } = place;
       const disk = place.disk === undefined ? undefined : diskAt.get(place.disk);
       const isSeen = isCurrent && way === 'watched' && problem === undefined;
-      const { volumeIdentity: _, ...drill } = drills.get(place.lineage ?? '') ?? {};
+      const drill = drills.get(place.lineage ?? '');
       return {
-        ...{ name, driver, stack, anonymous, bytes, files, way, problem, growthBytesPerDay },
+        name: place.name,
+        driver: place.driver,
+        stack: place.stack,
+        anonymous: place.anonymous,
+        bytes,
+        files: place.files,
+        way,
+        problem,
+        growthBytesPerDay: place.growthBytesPerDay,
         disk: place.disk,
         measuredAt: timeOf(isSeen ? Math.max(lookedAtMs, place.measuredAtMs ?? 0) : place.measuredAtMs),
         isCurrent: isSeen,
         share: shareOf(bytes, disk?.capacityBytes),
         fullAt: disk?.fullAt,
         newestSnapshot: snapshots.get(place.lineage ?? ''),
-        newestDrill: 'outcome' in drill ? drill : undefined,
+        newestDrill: drill && withoutIdentity(drill),
       };
     });
   return {
@@ -106,6 +114,11 @@ export function lastSizes(
     lookedAt: lookedAtMs === 0 ? undefined : timeOf(lookedAtMs),
     ...{ isCurrent, volumes, disks },
   };
+}
+
+function withoutIdentity(record: DrillRecord): SizedVolume['newestDrill'] {
+  const { volumeIdentity: _, ...drill } = record;
+  return drill;
 }
 
 function timeOf(ms: number | undefined): string | undefined {

@@ -4,10 +4,10 @@ import type { JobOptions } from '../../activity/index.ts';
 import type { HostAccess } from '../../hosts/host.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { AppError } from '../../model/errors.ts';
-import { quote } from '../../model/quote.ts';
 import type { HostKind, Volume } from '../../model/volume.ts';
 import type { OpenedApp, PolicyLook } from '../../policies/index.ts';
-import { lastSizes, type LastSizes, type SizedVolume } from './last-sizes.ts';
+import { currentSizes, reportSizes, type SizesReport } from './df-report.ts';
+import { lastSizes, type LastSizes } from './last-sizes.ts';
 import { SizeWatch } from './look.ts';
 import { type IoTotal, IoTotals } from './top/io-totals.ts';
 import { planTop, type TopReport } from './top/plan-top.ts';
@@ -21,16 +21,7 @@ export interface DfRequest {
   readonly refresh: boolean;
 }
 
-export interface DfReport extends Omit<LastSizes, 'host'> {
-  /** The volumes that were asked for, the largest first. */
-  readonly volumes: readonly SizedVolume[];
-  readonly total: {
-    readonly volumes: number;
-    readonly bytes: number;
-    readonly files: number;
-    /** How many have no size. */
-    readonly unknown: number;
-  };
+export interface DfReport extends SizesReport {
   readonly failures: readonly RefreshFailure[];
 }
 
@@ -94,19 +85,21 @@ export function openUsage({ catalog, host, hostKind, open }: UsageAccess): Usage
           })
         : [];
       const known = lastSizes(opened.usage, { kind: hostKind, nowMs: Date.now() });
-      const isEnough =
-        known?.isCurrent === true && names.every((name) => known.volumes.some((one) => one.name === name));
-      const listed = isEnough ? undefined : await listVolumes({ host, known, signal, onNote });
-      return { ...reportOf(known, listed, names), failures };
+      const report =
+        currentSizes(known, names) ??
+        reportSizes(known, await listVolumes({ host, known, signal, onNote }), names);
+      return { ...report, failures };
     },
-    asJson: {
-      df: ({ failures, ...report }) => ({
-        ...report,
-        failures: failures.map(({ name, error: { code, message } }) => ({ name, code, message })),
-      }),
-    },
+    asJson: { df: dfJson },
     top: (request) => topReports(host, request),
     openWatch: (say, { countsIo = false } = {}) => openWatch({ catalog, open, say, countsIo }),
+  };
+}
+
+export function dfJson({ failures, ...report }: DfReport): object {
+  return {
+    ...report,
+    failures: failures.map(({ name, error: { code, message } }) => ({ name, code, message })),
   };
 }
 
@@ -148,46 +141,6 @@ async function listVolumes({
     onNote?.(`${knownError(error).message}. What follows is what was known last.`);
     return undefined;
   }
-}
-
-/** Joins what is known with the volumes that there are now. Pure. */
-export function reportOf(
-  known: LastSizes | undefined,
-  listed: readonly Volume[] | undefined,
-  names: readonly string[],
-): Omit<DfReport, 'failures'> {
-  const sized = new Map((known?.volumes ?? []).map((volume) => [volume.name, volume]));
-  const all =
-    listed === undefined ? [...sized.values()] : listed.map((one) => sized.get(one.name) ?? unknown(one));
-  const there = new Set(all.map(({ name }) => name));
-  const missing = names.find((name) => !there.has(name));
-  if (missing !== undefined) throw new AppError('not-found', `There is no volume ${quote(missing)}`);
-  const wanted = new Set(names);
-  const volumes = all
-    .filter(({ name }) => wanted.size === 0 || wanted.has(name))
-    .toSorted((a, b) => (b.bytes ?? -1) - (a.bytes ?? -1) || (a.name < b.name ? -1 : 1));
-  const used = new Set(volumes.map(({ disk }) => disk));
-  return {
-    lookedAt: known?.lookedAt,
-    isCurrent: known?.isCurrent ?? false,
-    volumes,
-    disks: (known?.disks ?? []).filter(({ path }) => used.has(path)),
-    total: {
-      volumes: volumes.length,
-      bytes: volumes.reduce((sum, { bytes = 0 }) => sum + bytes, 0),
-      files: volumes.reduce((sum, { files = 0 }) => sum + files, 0),
-      unknown: volumes.filter(({ bytes }) => bytes === undefined).length,
-    },
-  };
-}
-
-function unknown({ name, driver, stack, anonymous }: Volume): SizedVolume {
-  const nothing = undefined;
-  return {
-    ...{ name, driver, stack, anonymous, bytes: nothing, files: nothing, way: nothing, problem: nothing },
-    ...{ disk: nothing, growthBytesPerDay: nothing, measuredAt: nothing, isCurrent: false, share: nothing },
-    ...{ fullAt: nothing, newestSnapshot: nothing, newestDrill: nothing },
-  };
 }
 
 function openWatch({

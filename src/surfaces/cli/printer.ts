@@ -45,7 +45,10 @@ function asJson(_key: string, value: unknown): unknown {
 
 function textPrinter(write: (text: string) => void, paint: Paint): Printer {
   return {
-    print: (view) => write(withLineEnd(paintLines(printableLines(view.text()), view.colours ?? {}, paint))),
+    print: ({ text, colours }) => {
+      const shown = printableLines(text());
+      write(withLineEnd(colours === undefined ? shown : paintLines(shown, colours, paint)));
+    },
   };
 }
 

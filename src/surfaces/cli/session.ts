@@ -1,4 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
 import type { App, AppConfig, RecoveryPlace } from '../../app/app.ts';
 import type { AppError } from '../../model/errors.ts';
 import { printableLines } from '../../model/quote.ts';
@@ -11,11 +10,15 @@ import { openProgress, type ProgressLine } from './progress.ts';
 import { formatError } from './report-error.ts';
 import { askOn, confirmOn, openSink } from './terminal.ts';
 
-export interface Session {
+export interface Session extends SessionBase {
+  readonly app: App;
+}
+
+/** What a command has before an App is opened. */
+export interface SessionBase {
   readonly config: AppConfig;
   /** The command line's context; for the completion. */
   readonly context: CliContext;
-  readonly app: App;
   /** Aborted by the first Ctrl-C. */
   readonly signal: AbortSignal;
   readonly printer: Printer;
@@ -48,14 +51,17 @@ export interface Session {
 export interface SessionOptions extends Pick<AppConfig, 'stays' | 'onlyReads'> {
   readonly forms?: readonly string[] | undefined;
   readonly recovers?: readonly RecoveryPlace[];
+  /** Tried first; true when it has done all that the command is to do. */
+  readonly answerKnown?: ((session: SessionBase) => boolean) | undefined;
 }
 
 /**
  * Garbage of long works would double the heap, which is small: most of their memory is buffers of a fixed size. As an option
- * of Node.js this would keep V8 from using any code that was compiled before, also that of Node.js itself: 30 ms.
+ * of Node.js this would keep V8 from using any code that was compiled before, also that of Node.js itself: 30 ms. The module
+ * is not imported, since Node.js's streams stand behind it: 2 ms of a start that opens no App.
  */
 function keepHeapSmall(): void {
-  setFlagsFromString('--heap-growing-percent=40');
+  process.getBuiltinModule('node:v8').setFlagsFromString('--heap-growing-percent=40');
 }
 
 /** Opens a command's session, runs it, and always closes everything again. */
@@ -63,29 +69,42 @@ export async function withSession(
   context: CliContext,
   ownFlags: GlobalFlags,
   act: (session: Session) => Promise<void>,
-  { stays = false, onlyReads = false, recovers = ['host'], forms }: SessionOptions = {},
+  { stays = false, onlyReads = false, recovers = ['host'], forms, answerKnown }: SessionOptions = {},
 ): Promise<void> {
   const flags = mergeFlags(context.leadingFlags, ownFlags);
   const config = readConfig(flags, context.env);
   const format = parseFormat(flags.format, forms);
-  const quiet = flags.quiet ?? false;
+  const base = openBase({ context, flags, config, format });
+  if (answerKnown?.(base) === true) return;
   const { openApp } = await import('../../app.ts');
   keepHeapSmall();
-  const { terminal, signal } = context;
-  const paint = paintFor(terminal.stderr);
-  const say = (message: string): void =>
-    void terminal.stderr.write(`${paintMessage(printableLines(message), paint)}\n`);
   await using app = openApp({
     ...config,
     stays,
     onlyReads,
-    onWarning: (message) => say(`Warning: ${message}`),
+    onWarning: (message) => base.warn(`Warning: ${message}`),
   });
   for (const place of recovers) await app.recoverAtStart(place);
-  await act({
+  await act({ ...base, app });
+}
+
+function openBase({
+  context,
+  flags,
+  config,
+  format,
+}: Pick<SessionBase, 'context' | 'config'> & {
+  readonly flags: GlobalFlags;
+  readonly format: string;
+}): SessionBase {
+  const quiet = flags.quiet ?? false;
+  const { terminal, signal } = context;
+  const paint = paintFor(terminal.stderr);
+  const say = (message: string): void =>
+    void terminal.stderr.write(`${paintMessage(printableLines(message), paint)}\n`);
+  return {
     config,
     context,
-    app,
     signal,
     quiet,
     isJson: format === 'json',
@@ -105,5 +124,5 @@ export async function withSession(
     showError: (error) => say(formatError(error, false)),
     openSink: (options) => openSink(terminal.stdout, options),
     readBytes: () => terminal.stdin,
-  });
+  };
 }

@@ -9,26 +9,26 @@ export interface Column<Row> {
 
 /** Lines with aligned columns under upper-case titles, three spaces between them, as Docker's tables. */
 export function formatTable<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
-  const cells = [
+  const given = [
     columns.map((column) => column.title),
-    ...rows.map((row) => columns.map((column) => printableField(column.value(row)))),
+    ...rows.map((row) => columns.map((column) => column.value(row))),
   ];
+  // One look at a long table takes a tenth of one at each of its cells.
+  const isPlain = /^[ -~]*$/.test(given.flat().join(''));
+  const cells = isPlain ? given : given.map((line) => line.map(printableField));
+  const widthOf = isPlain ? (cell: string): number => cell.length : textWidth;
   const widths = columns.map((_, index) =>
-    cells.reduce((widest, line) => Math.max(widest, textWidth(line[index] ?? '')), 0),
+    cells.reduce((widest, line) => Math.max(widest, widthOf(line[index] ?? '')), 0),
   );
   return cells
     .map((line) =>
       line
-        .map((cell, index) =>
-          pad(cell, { width: widths[index] ?? 0, align: columns[index]?.align ?? 'left' }),
-        )
+        .map((cell, index) => {
+          const space = ' '.repeat((widths[index] ?? 0) - widthOf(cell));
+          return columns[index]?.align === 'right' ? space + cell : cell + space;
+        })
         .join('   ')
         .trimEnd(),
     )
     .join('\n');
-}
-
-function pad(cell: string, options: { readonly width: number; readonly align: 'left' | 'right' }): string {
-  const space = ' '.repeat(options.width - textWidth(cell));
-  return options.align === 'right' ? space + cell : cell + space;
 }

@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { cannotWrite } from './watch-output.ts';
 import { printableLines } from '../../model/quote.ts';
@@ -26,6 +25,8 @@ export async function confirmOn(terminal: Terminal, { question, signal }: Questi
 
 /** Asks for a line; '' when the terminal is closed. */
 export async function askOn(terminal: Terminal, { question, signal }: Question): Promise<string> {
+  // Few commands ask, and it takes a millisecond to load.
+  const { createInterface } = await import('node:readline/promises');
   const reader = createInterface({ input: terminal.stdin, output: terminal.stderr });
   try {
     const ended = new Promise<string>((resolve) => void reader.once('close', () => resolve('')));

@@ -1,10 +1,12 @@
+import { dfJson, knownDf } from '../../../app/known-df.ts';
 import type { DfReport, SizedDisk, SizedVolume } from '../../../app/app.ts';
 import { formatAge } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
-import { printableField, quote } from '../../../model/quote.ts';
+import { quote } from '../../../model/quote.ts';
 import { amount, formatSize, grouped } from '../../../model/size.ts';
 import { noteNoEngine } from '../note-no-engine.ts';
-import type { Session } from '../session.ts';
+import type { Printer } from '../printer.ts';
+import type { Session, SessionBase } from '../session.ts';
 import { type Column, formatTable } from '../table.ts';
 
 export interface DfFlags {
@@ -12,24 +14,29 @@ export interface DfFlags {
   readonly sort?: string;
 }
 
+/** Answers from the catalog while a daemon keeps the sizes in it; false where it takes an App to answer. */
+export function runKnownDf(session: SessionBase, flags: DfFlags, names: readonly string[]): boolean {
+  const order = orderOf(flags.sort ?? 'size');
+  if (flags.refresh === true) return false;
+  const report = knownDf(session.config, names);
+  // With nothing to list, the host has to be looked at.
+  if (report === undefined || report.volumes.length === 0) return false;
+  printDf(session.printer, { ...report, volumes: report.volumes.toSorted(order) });
+  return true;
+}
+
 export async function runDf(session: Session, flags: DfFlags, names: readonly string[]): Promise<void> {
   const order = orderOf(flags.sort ?? 'size');
   const { refresh = false } = flags;
   const { signal, note } = session;
   using progress = session.progress('Measuring');
-  const { usage } = session.app;
-  const report = await usage.df(
+  const report = await session.app.usage.df(
     { names, refresh },
     { signal, onNote: note, onProgress: progress.onProgress },
   );
   progress[Symbol.dispose]();
   const volumes = report.volumes.toSorted(order);
-  session.printer.print({
-    json: () => usage.asJson.df({ ...report, volumes }),
-    text: () =>
-      volumes.length === 0 ? 'There are no volumes.' : describe({ ...report, volumes }, new Date()),
-    quiet: () => volumes.map(({ name }) => name),
-  });
+  printDf(session.printer, { ...report, volumes });
   if (volumes.length === 0) await noteNoEngine(session);
   else if (!report.isCurrent && !refresh)
     note('No daemon keeps these sizes: start "holdfast daemon", or measure now with --refresh.');
@@ -39,6 +46,15 @@ export async function runDf(session: Session, flags: DfFlags, names: readonly st
       'partial',
       `Of ${amount(volumes.length, 'volume')}, ${report.failures.length} could not be measured whole`,
     );
+}
+
+function printDf(printer: Printer, report: DfReport): void {
+  const { volumes } = report;
+  printer.print({
+    json: () => dfJson(report),
+    text: () => (volumes.length === 0 ? 'There are no volumes.' : describe(report, new Date())),
+    quiet: () => volumes.map(({ name }) => name),
+  });
 }
 
 type Order = (a: SizedVolume, b: SizedVolume) => number;
@@ -90,7 +106,7 @@ function columnsFor(volumes: readonly SizedVolume[], now: Date): Column<SizedVol
       value: ({ newestDrill: drill }) => (drill ? `${drill.outcome} ${ageOf(drill.drilledAt)}` : ''),
     },
     { title: 'AS OF', value: ({ isCurrent, measuredAt }) => (isCurrent ? 'now' : ageOf(measuredAt)) },
-    { title: 'NOTE', value: ({ problem }) => printableField(problem ?? '') },
+    { title: 'NOTE', value: ({ problem }) => problem ?? '' },
   ];
   // Most hosts have no growth, no drill or no problem to tell of: an empty column says nothing.
   return columns.filter(
@@ -99,7 +115,7 @@ function columnsFor(volumes: readonly SizedVolume[], now: Date): Column<SizedVol
 }
 
 function nameOf({ name, anonymous }: SizedVolume): string {
-  return anonymous ? `${printableField(name.slice(0, 12))} (anonymous)` : printableField(name);
+  return anonymous ? `${name.slice(0, 12)} (anonymous)` : name;
 }
 
 function percent(share: number): string {

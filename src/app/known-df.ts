@@ -1,0 +1,36 @@
+import { statSync } from 'node:fs';
+import path from 'node:path';
+import { openUsage } from '../catalog/open-usage.ts';
+import { currentSizes, type DfReport, lastSizes } from '../insight/index.ts';
+import { isAnythingLeft } from '../restore/index.ts';
+import type { AppConfig } from './app-config.ts';
+
+export { dfJson } from '../insight/index.ts';
+
+/**
+ * What `app.usage.df()` says, from the catalog alone and without an App, whose code takes longer to load than all of this.
+ * The bundle has it in a file of its own. Undefined wherever an App would do more than read: no daemon keeps the sizes,
+ * killed work has left something, or the state folder or the catalog is not as it should be. The App finds that too, and
+ * tells it.
+ */
+export function knownDf(
+  { stateDir, host }: Pick<AppConfig, 'stateDir' | 'host'>,
+  names: readonly string[],
+): DfReport | undefined {
+  try {
+    if (!isAsItShouldBe(stateDir) || isAnythingLeft(stateDir)) return undefined;
+    using usage = openUsage(path.join(stateDir, 'catalog.db'));
+    const kind = host === 'auto' ? undefined : host;
+    const sizes = currentSizes(lastSizes(usage, { kind, nowMs: Date.now() }), names);
+    return sizes && { ...sizes, failures: [] };
+  } catch {
+    // Not told here: the App fails in the same way, or knows what to do about it.
+    return undefined;
+  }
+}
+
+/** An App makes what is missing, and closes a folder that is open to others. */
+function isAsItShouldBe(stateDir: string): boolean {
+  const files = ['catalog.db', 'catalog.json'].map((name) => statSync(path.join(stateDir, name)));
+  return (statSync(stateDir).mode & 0o067) === 0 && files.every((file) => file.isFile());
+}

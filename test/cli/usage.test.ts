@@ -1,0 +1,146 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
+import { command } from '../support/holdfast-command.ts';
+import { Cli } from './cli.ts';
+
+const volumes = 30;
+let cli: Cli;
+beforeAll(async () => {
+  cli = new Cli();
+  for (let index = 0; index < volumes; index++)
+    writeFileSync(join(await cli.volume(`volume-${index}`), 'rows'), 'x'.repeat(1000 + index));
+  await cli.run('df', '--refresh');
+});
+afterAll(() => cli[Symbol.dispose]());
+
+/** As a daemon leaves the catalog that has just looked, or a while ago. */
+function lookedAt(lookedAtMs: number): void {
+  using catalog = openSqliteCatalog(join(cli.stateDir, 'catalog.db'));
+  const [host] = catalog.usage.listHosts();
+  if (host === undefined) throw new Error('No host was looked at');
+  const places = catalog.usage
+    .listPlaces(host.identity)
+    .map((place) => ({ ...place, way: 'watched' as const }));
+  catalog.usage.write({ host: { ...host, lookedAtMs }, places, gone: [], samples: [], kept: [] });
+}
+
+/** The names of the bundle's files that a command has loaded. */
+async function loadedBy(args: readonly string[]): Promise<string[]> {
+  const folder = join(cli.folder, 'coverage');
+  await cli.attempt(args, { env: { NODE_V8_COVERAGE: folder } });
+  const [report = ''] = readdirSync(folder);
+  const { result } = JSON.parse(readFileSync(join(folder, report), 'utf8')) as {
+    readonly result: readonly { readonly url: string }[];
+  };
+  rmSync(folder, { recursive: true });
+  return result.flatMap(({ url }) => /\/dist\/([^/]+)$/.exec(url)?.[1] ?? []);
+}
+
+const isApp = (file: string): boolean => file.startsWith('app-');
+
+test('df loads no App while a daemon keeps the sizes, and one where it has to do more', async () => {
+  lookedAt(Date.now());
+  expect((await loadedBy(['df'])).filter(isApp)).toEqual([]);
+  expect((await loadedBy(['df', 'volume-1', '--format', 'json'])).filter(isApp)).toEqual([]);
+  expect((await loadedBy(['df', 'none'])).filter(isApp)).not.toEqual([]);
+  lookedAt(Date.now() - 3_600_000);
+  expect((await loadedBy(['df'])).filter(isApp)).not.toEqual([]);
+});
+
+test('the file that df loads instead of an App holds little of it', () => {
+  const dist = join(command, '../../dist');
+  expect(statSync(join(dist, 'known-df.js')).size).toBeLessThan(120_000);
+});
+
+test.each([
+  [['df', '--sort', 'size']],
+  [['df', '--format', 'json']],
+  [['df', '-q']],
+  [['df', 'volume-3', 'volume-20']],
+  [['df', '--sort', 'name', '--format', 'json']],
+  [['df', '--sort', 'nothing']],
+  [['df', '--host', 'docker', 'none']],
+])('%j is answered alike with and without an App', async (args) => {
+  lookedAt(Date.now());
+  // An App closes a state folder that is open to others.
+  chmodSync(cli.stateDir, 0o740);
+  const byApp = await cli.attempt(args);
+  expect(statSync(cli.stateDir).mode & 0o777).toBe(args.includes('nothing') ? 0o740 : 0o700);
+  chmodSync(cli.stateDir, 0o700);
+  expect(await cli.attempt(args)).toEqual(byApp);
+});
+
+test.each(['journal', 'undo', 'trials', 'journal-bench', 'journal-apps', 'journal-hooks'])(
+  'df leaves it to an App to settle what killed work has left in "%s"',
+  async (name) => {
+    lookedAt(Date.now());
+    const folder = join(cli.stateDir, name);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'left'), '');
+    expect((await loadedBy(['df'])).filter(isApp)).not.toEqual([]);
+    rmSync(folder, { recursive: true });
+  },
+);
+
+test('df says how old the sizes are without a daemon, and takes those of one that runs', async () => {
+  lookedAt(Date.now() - 7_200_000);
+  const before = await cli.attempt(['df', 'volume-1']);
+  expect(before.stderr).toContain('No daemon keeps these sizes');
+  const daemon = spawn(command, ['daemon', '--grace', '1s'], {
+    env: { ...process.env, HOLDFAST_STATE_DIR: cli.stateDir, HOLDFAST_HOST: 'embedded' },
+    stdio: 'ignore',
+  });
+  try {
+    await expect
+      .poll(async () => (await cli.attempt(['df', 'volume-1'])).stderr, { timeout: 90_000, interval: 500 })
+      .toBe('');
+    const shown = JSON.parse(await cli.run('df', 'volume-1', '--format', 'json')) as object;
+    expect(shown).toMatchObject({ isCurrent: true, volumes: [{ name: 'volume-1', bytes: 1001, files: 1 }] });
+  } finally {
+    daemon.kill('SIGTERM');
+    await once(daemon, 'close');
+  }
+});
+
+test('top shows each volume once, as a table, as JSON, and as names', async () => {
+  const args = ['top', '--once', '--interval', '100ms'];
+  expect(await cli.run(...args)).toMatch(/^In 0\.\d s/);
+  const { volumes: shown } = JSON.parse(await cli.run(...args, '--format', 'json')) as {
+    readonly volumes: readonly object[];
+  };
+  expect(shown).toHaveLength(volumes);
+  const names = (await cli.run(...args, '-q')).trimEnd().split('\n');
+  expect(names.toSorted()).toEqual(
+    Array.from({ length: volumes }, (_, index) => `volume-${index}`).toSorted(),
+  );
+});
+
+test('top fits a terminal, and paints anew when that is resized', async () => {
+  const shell = `stty cols 80 rows 24; ${command} top --interval 100ms & sleep 3; stty cols 60 rows 12; kill -WINCH $!; sleep 2; kill -INT $!; wait`;
+  const terminal = spawn('script', ['-qfec', shell, '/dev/null'], {
+    env: { ...process.env, HOLDFAST_STATE_DIR: cli.stateDir, HOLDFAST_HOST: 'embedded', SHELL: '/bin/sh' },
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  let text = '';
+  terminal.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  await once(terminal, 'close');
+  const frames = text
+    .split('\u001b[H\u001b[J')
+    .slice(1)
+    .map((frame) => frame.trimEnd().split(/\r?\n/));
+  const [first, last] = [frames[0] ?? [], frames.at(-1) ?? []];
+  expect(first.length).toBeGreaterThan(15);
+  expect(first.length).toBeLessThan(24);
+  expect(Math.max(...first.map((line) => line.length))).toBeLessThanOrEqual(80);
+  expect(last.length).toBeLessThan(12);
+  expect(Math.max(...last.map((line) => line.length))).toBeLessThanOrEqual(60);
+});
+
+test('an empty host is told by top in a sentence', async () => {
+  using empty = new Cli();
+  expect(await empty.run('top', '--once', '--interval', '100ms')).toContain('There is no volume');
+});
