@@ -25,6 +25,8 @@ export interface NextRun {
   /** The volume, the directory, or the repository. */
   readonly name: string;
   readonly attempts: number;
+  /** RFC 3339; the first of its times that has come and is not done. Undefined for one that is only scheduled. */
+  readonly undoneSince?: string | undefined;
 }
 
 export interface PolicyStatus {
@@ -88,9 +90,13 @@ export function nextRuns(
 ): NextRun[] {
   const due = new Set(planDue(tasks, cursors, nowMs).due.map(({ task }) => task.key));
   return tasks
-    .flatMap(
-      (task) => nextRun(task, { cursor: cursors.get(task.key), isDue: due.has(task.key), nowMs }) ?? [],
-    )
+    .flatMap((task) => {
+      const cursor = cursors.get(task.key);
+      const run = nextRun(task, { cursor, isDue: due.has(task.key), nowMs });
+      if (run === undefined || run.state === 'scheduled' || cursor === undefined) return run ?? [];
+      const sinceMs = nextOf(task, Date.parse(cursor.handledUntil));
+      return sinceMs === undefined ? run : { ...run, undoneSince: new Date(sinceMs).toISOString() };
+    })
     .toSorted((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : a.name < b.name ? -1 : 1));
 }
 

@@ -64,17 +64,31 @@ const emptySummary = {
   ...{ bytesAdded: 0, bytesStored: 0, durationMs: 1 },
 };
 
-test('a daemon that has left runs undone for an hour is behind, and not one that has just come to them', async () => {
-  const policies = (time: string): Pick<Policies, 'nextRuns'> => ({
+test('a daemon that has left runs undone for an hour is behind, and not one that is at work or has just come to them', async () => {
+  const policies = (
+    undoneSince: string | undefined,
+    state: 'scheduled' | 'due' | 'retry',
+    attempts: number,
+  ): Pick<Policies, 'nextRuns'> => ({
     nextRuns: async () => ({
       daemon: { pid: 7, since: '2026-03-01T00:00:00Z' },
       runs: [
-        { time, state: 'retry', action: 'backup', policy: 'p', repository: '', name: 'pg', attempts: 3 },
+        // A time that is due again and again is always a recent one.
+        {
+          ...{ time: '2026-03-01T12:00:00Z', state, action: 'backup', policy: 'p', repository: '' },
+          ...{ name: 'pg', attempts, undoneSince },
+        },
       ],
     }),
   });
-  expect(await idsOf(parts({ policies: policies('2026-03-01T10:00:00Z') }))).toEqual(['HF-D093']);
-  expect(await idsOf(parts({ policies: policies('2026-03-01T11:59:00Z') }))).toEqual([]);
+  const ids = async (...run: Parameters<typeof policies>): Promise<string[]> =>
+    await idsOf(parts({ policies: policies(...run) }));
+  expect(await ids('2026-03-01T10:00:00Z', 'due', 0)).toEqual(['HF-D093']);
+  expect(await ids('2026-03-01T10:00:00Z', 'retry', 3)).toEqual(['HF-D093']);
+  expect(await ids('2026-03-01T10:00:00Z', 'due', 1)).toEqual([]);
+  expect(await ids('2026-02-28T10:00:00Z', 'due', 1)).toEqual(['HF-D093']);
+  expect(await ids('2026-03-01T11:59:00Z', 'due', 0)).toEqual([]);
+  expect(await ids(undefined, 'scheduled', 0)).toEqual([]);
 });
 
 test('what an interrupted work has left undone is told of', async () => {

@@ -1,19 +1,17 @@
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Containers } from '../../hosts/containers.ts';
 import { knownError } from '../../lib/known-error.ts';
-import { runProgram } from '../../lib/run-program.ts';
 import { isWithin } from '../../model/clean-path.ts';
 import { formatDuration } from '../../model/duration.ts';
-import { isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
-import { formatSize } from '../../model/size.ts';
+import { amount, formatSize } from '../../model/size.ts';
 import type { Policies } from '../../policies/index.ts';
 import type { Repositories, Upkeep } from '../../repositories/index.ts';
 import type { RecoverReport } from '../../restore/index.ts';
 import type { Snapshots } from '../../snapshots/index.ts';
 import type { Diagnosis, DoctorFinding, Remark } from './diagnosis.ts';
 import type { MountAnswer } from './mount-answers.ts';
+import { diagnoseOwnUnits } from './own-units.ts';
 
 /** What of Holdfast is asked for its own health. */
 export interface OwnParts {
@@ -41,7 +39,7 @@ export async function diagnoseHoldfast(
     ['the daemon', () => lookAtDaemon(parts, signal)],
     ['what interrupted work has left', () => lookAtJournals(parts)],
     ["the engine's clock", () => lookAtEngineClock(containers, signal)],
-    ['the service of the daemon', () => lookAtService(signal)],
+    ['units and timers that run Holdfast', () => diagnoseOwnUnits(signal)],
   ];
   for (const [subject, ask] of questions) {
     try {
@@ -83,13 +81,7 @@ async function lookAtRepositories(
     findings.push(oneKey(main.name, main.passwordReference));
   const saved = await snapshots.list({}, bound);
   const ahead = saved.filter(({ time, isOwn }) => isOwn && Date.parse(time) > now() + clockMs);
-  if (ahead.length > 0)
-    findings.push(
-      clockBehind(
-        ahead.map(({ time }) => time),
-        now(),
-      ),
-    );
+  if (ahead.length > 0) findings.push(clockBehind(ahead, now()));
   const answer = answers.get(main.location);
   if (answer?.kind === 'room') {
     const newest = new Map(saved.map((one) => [one.paths.join('\0'), one.summary?.bytesStored ?? 0]));
@@ -128,19 +120,33 @@ function oneKey(name: string, reference: string): DoctorFinding {
     evidence: [`its one password comes from ${quote(reference)}`],
     remedy: 'Add a second key in a place that is not this machine.',
     commands: [['holdfast', 'key', 'add', '--new-key-file', '/media/usb/holdfast.key']],
+    // A copy of that file cannot be seen from here.
+    isHint: true,
   });
 }
 
-function clockBehind(times: readonly string[], nowMs: number): DoctorFinding {
-  const newest = times.toSorted().at(-1) ?? '';
+function clockBehind(
+  ahead: readonly { readonly id: string; readonly time: string }[],
+  nowMs: number,
+): DoctorFinding {
+  const newest =
+    ahead
+      .map(({ time }) => time)
+      .toSorted()
+      .at(-1) ?? '';
+  const ids = ahead.map(({ id }) => id.slice(0, 8));
   return finding('HF-D094', 'clock-behind', 'downtime', {
     subject: { kind: 'host', name: 'clock' },
     message: `The clock of this machine is behind: it shows ${new Date(nowMs).toISOString()}, and a snapshot of it is from ${newest}`,
     meaning:
       'The clock is wrong now, or was wrong then. What is due, what is newest and what may be forgotten goes by it.',
-    evidence: [`${times.length} of its snapshots are from the future`],
-    remedy: 'Set the clock, and let a time service keep it.',
-    commands: [['timedatectl', 'set-ntp', 'true']],
+    evidence: [`${ahead.length} of its snapshots are from the future: ${ids.slice(0, 10).join(' ')}`],
+    remedy:
+      'Set the clock, and let a time service keep it. If it is right now, it was wrong when they were saved: forget them once there are newer ones.',
+    commands: [
+      ['timedatectl', 'set-ntp', 'true'],
+      ['holdfast', 'forget', ...ids],
+    ],
   });
 }
 
@@ -153,12 +159,14 @@ function noRoom(
     message: `The next backup may not fit into repository ${quote(name)}: ${formatSize(free)} are free, and the last backups took ${formatSize(wanted)}`,
     meaning: 'A backup that does not fit fails, and from then on nothing new is saved.',
     evidence: [`it is at ${quote(location)}`],
-    remedy: 'Forget what is no longer needed, prune, or give it more room.',
-    commands: [['holdfast', 'prune', '--dry-run']],
+    remedy: 'Forget what is no longer needed, and free its room; or give it more.',
+    commands: [['holdfast', 'prune']],
   });
 }
 
 const lateMs = 60 * 60_000;
+/** What has begun may be a first backup, which takes its time. */
+const lateAtWorkMs = 24 * lateMs;
 
 async function lookAtDaemon(
   { policies, now }: OwnParts,
@@ -181,26 +189,32 @@ async function lookAtDaemon(
         commands: [['holdfast', 'setup']],
       }),
     ];
-  const late = runs.filter(({ time, state }) => state !== 'scheduled' && Date.parse(time) < now() - lateMs);
+  const late = runs.filter(({ state, attempts, undoneSince = '' }) => {
+    const bearableMs = state === 'due' && attempts > 0 ? lateAtWorkMs : lateMs;
+    return Date.parse(undoneSince) < now() - bearableMs;
+  });
   if (late.length === 0) return [];
   return [
     finding('HF-D093', 'daemon-behind', 'loss', {
       subject: { kind: 'policy', name: late[0]?.policy ?? '' },
-      message: `The daemon is behind: ${late.length} runs have been due for more than an hour`,
+      message: `The daemon is behind: ${amount(late.length, 'run')} ${late.length === 1 ? 'has' : 'have'} been due for more than an hour`,
       meaning: 'What changed since the last good backup is not saved.',
       evidence: [
         `the daemon is process ${daemon.pid}, since ${daemon.since}`,
         ...late
           .slice(0, 5)
           .map(
-            ({ policy, name, time, attempts }) =>
-              `${quote(policy)}: ${quote(name)}, due ${time}, tried ${attempts} times`,
+            ({ policy, name, undoneSince = '', attempts }) =>
+              `${quote(policy)}: ${quote(name)}, due since ${undoneSince}, tried ${amount(attempts, 'time')}`,
           ),
       ],
-      remedy: 'See what it says of them.',
+      remedy: late.some(({ attempts }) => attempts > 0)
+        ? 'See what it says of them, and mend that: it tries again by itself.'
+        : 'It has not come to them: if it does nothing else meanwhile, it hangs, and is to be started anew.',
       commands: [
         ['holdfast', 'policy', 'next'],
         ['holdfast', 'log'],
+        ...(late.some(({ attempts }) => attempts > 0) ? [] : [['systemctl', 'restart', 'holdfast']]),
       ],
     }),
   ];
@@ -239,35 +253,6 @@ async function lookAtEngineClock(
       evidence: [],
       remedy: 'Let a time service keep both.',
       commands: [['timedatectl', 'set-ntp', 'true']],
-    }),
-  ];
-}
-
-const service = 'holdfast.service';
-
-/** A machine without systemd has no units. */
-async function lookAtService(signal: AbortSignal | undefined): Promise<DoctorFinding[]> {
-  if (!existsSync('/run/systemd/system')) return [];
-  const state = await runProgram('systemctl', ['show', service, '-p', 'ActiveState,Result,LoadState'], {
-    timeoutMs: 5000,
-    signal,
-  }).catch((error: unknown) => {
-    // Systems with another manager of services may have the folder.
-    if (isAppError(error, 'unsupported')) return undefined;
-    throw error;
-  });
-  if (state === undefined || !/^ActiveState=failed$/m.test(state.stdout)) return [];
-  return [
-    finding('HF-D096', 'service-failed', 'loss', {
-      subject: { kind: 'host', name: service },
-      message: `The service ${quote(service)} has failed`,
-      meaning: 'No backup is made by itself.',
-      evidence: state.stdout.trim().split('\n'),
-      remedy: 'See why, and start it again.',
-      commands: [
-        ['journalctl', '-u', service, '-n', '50'],
-        ['systemctl', 'restart', service],
-      ],
     }),
   ];
 }

@@ -1,26 +1,122 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Container } from '../../hosts/containers.ts';
+import { knownError } from '../../lib/known-error.ts';
 import { quote } from '../../model/quote.ts';
 import type { Diagnosis, DoctorFinding } from './diagnosis.ts';
+import {
+  askUnits,
+  commandsOf,
+  type CronEntry,
+  readCronEntries,
+  readUnits,
+  serviceOf,
+  type Unit,
+} from './units.ts';
 
 /** Programs that are known to start or replace others' containers. */
 const restarters = /(?:^|\/)(?:[\w.-]*watchtower|[\w.-]*autoheal|ouroboros)(?:[:@]|$)/;
 
 const socket = /\/docker\.sock$|\/podman\.sock$/;
 
-/** Who starts a container again that a backup has stopped: programs with the engine's socket, and units of systemd. */
-export function diagnoseRestarters(
+/** What starts a container again that a backup has stopped: programs with the engine's socket, units and timers of systemd, and cron. */
+export async function diagnoseRestarters(
   containers: readonly Container[],
-  unitFolders: readonly string[] = ['/etc/systemd/system', '/run/systemd/system'],
-): Diagnosis {
+  signal: AbortSignal | undefined,
+): Promise<Diagnosis> {
   const byProgram = containers
     .filter(
       ({ image, pid, mounts }) =>
         pid !== undefined && restarters.test(image) && mounts.some(({ source }) => socket.test(source ?? '')),
     )
     .map(programFinding);
-  return { findings: [...byProgram, ...unitsWith(containers, unitFolders)], notLookedAt: [] };
+  const byCron = readCronEntries().flatMap((entry) =>
+    containers.filter((one) => starts(entry.command, one)).map((one) => cronFinding(one, entry)),
+  );
+  const planned = planUnits(containers, readUnits());
+  const findings = [...byProgram, ...byCron];
+  try {
+    const states = await askUnits(
+      planned.map(({ unit }) => unit),
+      signal,
+    );
+    const isAtWork = (unit: string): boolean => /^(?:activ|reload)/.test(states.get(unit)?.active ?? '');
+    return {
+      findings: [...findings, ...planned.filter(({ unit }) => isAtWork(unit)).map(({ finding }) => finding)],
+      notLookedAt: [],
+    };
+  } catch (error) {
+    const { code, message } = knownError(error);
+    if (code === 'cancelled') throw error;
+    return {
+      findings,
+      notLookedAt: [{ subject: 'units of systemd that start containers', reason: message }],
+    };
+  }
+}
+
+export interface PlannedUnit {
+  /** What has to be at work for it to be true. */
+  readonly unit: string;
+  readonly finding: DoctorFinding;
+}
+
+/** What there is to say of units if they are at work; pure. */
+export function planUnits(containers: readonly Container[], units: readonly Unit[]): PlannedUnit[] {
+  return units.flatMap((unit): PlannedUnit[] => {
+    const isTimer = unit.name.endsWith('.timer');
+    const service = isTimer ? units.find(({ name }) => name === serviceOf(unit)) : unit;
+    if (service === undefined || (!isTimer && !restartsItself(unit))) return [];
+    const directory = /^WorkingDirectory=-?(.+)$/m.exec(service.text)?.[1];
+    return commandsOf(service).flatMap((command) =>
+      containers
+        .filter((container) => starts(command, container, directory))
+        .map((container) => ({
+          unit: unit.name,
+          finding: (isTimer ? timerFinding : unitFinding)(container, unit.name, command),
+        })),
+    );
+  });
+}
+
+/** The last setting counts. */
+function restartsItself({ text }: Unit): boolean {
+  const last = [...text.matchAll(/^Restart=(\S*)\s*$/gm)].at(-1)?.[1];
+  return /^(?:always|on-success|on-failure|on-abnormal|on-abort|on-watchdog)$/.test(last ?? '');
+}
+
+const engines = /(?:^|[\s/"'=])(?:docker|podman)(?:-compose)?[\s"']/;
+const verbs = /\s(?:start|restart|up|run|unpause)(?=[\s"']|$)/;
+
+/** A command line of the engine's that names the container, its service, or all of its stack. */
+function starts(command: string, { name, service, stack }: Container, directory?: string): boolean {
+  if (!engines.test(command) || !verbs.test(command)) return false;
+  const words = command.split(/[\s"';&|]+/).filter(Boolean);
+  if (words.includes(name) || words.includes(`--name=${name}`)) return true;
+  const isCompose = words.some((word) => /(?:^|\/|docker-|podman-)compose$/.test(word));
+  if (!isCompose || stack === undefined) return false;
+  const after = words.slice(words.findIndex((word) => /^(?:up|start|restart|run|unpause)$/.test(word)) + 1);
+  const named = after.filter((word) => !word.startsWith('-'));
+  const option = (flags: readonly string[]): string | undefined =>
+    words[words.findIndex((word) => flags.includes(word)) + 1];
+  const given = words.some((word) => ['-p', '--project-name'].includes(word))
+    ? option(['-p', '--project-name'])
+    : projectOf(
+        words.some((word) => ['-f', '--file'].includes(word)) ? option(['-f', '--file']) : undefined,
+        directory,
+      );
+  return given === stack && (named.length === 0 || named.includes(service ?? ''));
+}
+
+/** The name that Compose gives to a project by its folder. */
+function projectOf(file: string | undefined, directory: string | undefined): string | undefined {
+  const folder = file === undefined ? directory : path.dirname(path.resolve(directory ?? '/', file));
+  return folder === undefined
+    ? undefined
+    : path
+        .basename(folder)
+        .toLowerCase()
+        .replaceAll(/[^a-z0-9_-]/g, '')
+        .replace(/^[_-]+/, '');
 }
 
 function programFinding({ name, image }: Container): DoctorFinding {
@@ -40,45 +136,9 @@ function programFinding({ name, image }: Container): DoctorFinding {
   };
 }
 
-/** Units that run a container in the foreground and start it again when that ends. */
-function unitsWith(containers: readonly Container[], folders: readonly string[]): DoctorFinding[] {
-  return folders.flatMap((folder) =>
-    unitsIn(folder).flatMap((unit) => {
-      const text = readUnit(path.join(folder, unit));
-      if (!/^Restart=(?:always|on-success|on-failure|unless-stopped)\s*$/m.test(text)) return [];
-      const [, command] = /^ExecStart=[-@:+!]*(.*(?:docker|podman)\s.*)$/m.exec(text) ?? [];
-      if (command === undefined) return [];
-      const words = command.split(/\s+/);
-      return containers
-        .filter(
-          ({ name, service }) =>
-            words.includes(name) ||
-            (service !== undefined && words.includes(service) && words.includes('up')),
-        )
-        .map((container) => unitFinding(container, unit, command));
-    }),
-  );
-}
-
-function unitsIn(folder: string): string[] {
-  try {
-    return readdirSync(folder).filter((name) => name.endsWith('.service'));
-  } catch {
-    // A machine without systemd.
-    return [];
-  }
-}
-
-function readUnit(place: string): string {
-  try {
-    return readFileSync(place, 'utf8').slice(0, 65_536);
-  } catch {
-    // A link that leads nowhere: a unit that is masked.
-    return '';
-  }
-}
-
-function unitFinding({ name }: Container, unit: string, command: string): DoctorFinding {
+function unitFinding({ name, removesItself }: Container, unit: string, command: string): DoctorFinding {
+  // The end of the unit stops the container that it shows, and one that it has made is removed.
+  const isMadeByUnit = removesItself === true || /\srun(?:\s|$)/.test(command);
   return {
     id: 'HF-D071',
     rule: 'unit-restarts-stopped',
@@ -88,9 +148,52 @@ function unitFinding({ name }: Container, unit: string, command: string): Doctor
     meaning:
       'A backup or restore that stops the container has it started meanwhile: the backup is torn, the restore fails.',
     evidence: [quote(command.slice(0, 200))],
-    remedy:
-      'Let the engine restart it (--restart unless-stopped), and take the container out of the unit; or stop the unit around a backup.',
-    commands: [['systemctl', 'disable', '--now', unit]],
+    remedy: isMadeByUnit
+      ? 'Let the engine start it instead ("docker run -d --restart unless-stopped"); or stop the unit around a backup.'
+      : 'Let the engine restart it, and take the container out of the unit; or stop the unit around a backup.',
+    commands: [
+      ['systemctl', 'disable', '--now', unit],
+      ...(isMadeByUnit
+        ? []
+        : [
+            ['docker', 'update', '--restart', 'unless-stopped', name],
+            ['docker', 'start', name],
+          ]),
+    ],
+    position: undefined,
+    fix: undefined,
+  };
+}
+
+function timerFinding(container: Container, timer: string, command: string): DoctorFinding {
+  return {
+    ...byTheClock(container, `The timer ${quote(timer)}`, [quote(command.slice(0, 200))]),
+    remedy: 'Let it come at another time than backups, or do without it.',
+    commands: [['systemctl', 'disable', '--now', timer]],
+  };
+}
+
+function cronFinding(container: Container, { file, line, command }: CronEntry): DoctorFinding {
+  return {
+    ...byTheClock(container, `Line ${line} of ${quote(file)}`, [quote(command.slice(0, 200))]),
+    remedy: 'Let it come at another time than backups, or take the line out.',
+    commands: [],
+  };
+}
+
+function byTheClock(
+  { name }: Container,
+  what: string,
+  evidence: readonly string[],
+): Omit<DoctorFinding, 'remedy' | 'commands'> {
+  return {
+    id: 'HF-D072',
+    rule: 'timer-starts-stopped',
+    severity: 'hygiene',
+    subject: { kind: 'container', name },
+    message: `${what} starts ${quote(name)} at its times`,
+    meaning: 'When a backup or a restore keeps it stopped at that time, its data changes meanwhile.',
+    evidence,
     position: undefined,
     fix: undefined,
   };
