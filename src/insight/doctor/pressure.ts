@@ -1,12 +1,24 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container } from '../../hosts/containers.ts';
-import type { MountPoint } from '../../lib/mountinfo.ts';
+import { type MountPoint, readMounts } from '../../lib/mountinfo.ts';
 import { unpackDevice } from '../../lib/posix.ts';
 import { toPath, toText } from '../../model/byte-string.ts';
 import { quote } from '../../model/quote.ts';
 import { formatSize } from '../../model/size.ts';
+import { groupFolders, type GroupFolders } from '../usage/top/read-sample.ts';
 import type { Diagnosis, DoctorFinding, Remark } from './diagnosis.ts';
+import {
+  type Eater,
+  type EaterSample,
+  nameOfOther,
+  planEaters,
+  takeEaterSample,
+  usersOf,
+  wholeDisk,
+} from './disk-eaters.ts';
+import { diagnoseWaiting, shareWaiting } from './waiting-containers.ts';
 
 export interface PressureRequest {
   /** The mounts that something lies on. */
@@ -15,7 +27,6 @@ export interface PressureRequest {
   readonly containers: readonly Container[];
   /** All that there are. */
   readonly neighbours: readonly Container[];
-  readonly processes: ReadonlyMap<string, readonly number[]>;
   readonly isAsked: boolean;
 }
 
@@ -26,21 +37,34 @@ export async function diagnosePressure(
   request: PressureRequest,
   signal: AbortSignal | undefined,
 ): Promise<Diagnosis> {
-  const { mounts, containers, isAsked } = request;
-  const before = takeSample();
+  const { mounts, containers, neighbours, isAsked } = request;
+  const folders = controlGroups(await readMounts());
+  const before = await takeSample(neighbours, folders);
   await sleep(sampleMs, undefined, { signal });
-  const after = takeSample();
-  const waiting = shareWaiting('/proc/pressure/io');
-  const busy = uniqueDevices(mounts).flatMap(({ device, mount }) => {
+  const after = await takeSample(neighbours, folders);
+  const waiting = shareWaiting(readOrNothing('/proc/pressure/io'));
+  const seconds = (after.atMs - before.atMs) / 1000;
+  const busy = uniqueDevices(mounts).flatMap(({ device, mount }): DoctorFinding[] => {
     const load = loadBetween(before, after, device);
-    return load !== undefined && isSlow(load, { waiting: waiting ?? 0, isAsked }) ? [{ mount, load }] : [];
+    if (load === undefined || !isSlow(load, { waiting: waiting ?? 0, isAsked })) return [];
+    const disk = wholeDisk(device);
+    const users = usersOf(mount.device, neighbours);
+    const options = { seconds, disk, containers: neighbours, users, nameOf: nameOfOther };
+    return [deviceBusy(mount, { load, waiting, eaters: planEaters(before.eaters, after.eaters, options) })];
   });
-  const eaters = busy.length === 0 ? [] : planEaters(before, after, request);
-  const pressed = containers.flatMap((container) => pressureOf(container));
   return {
-    findings: [...busy.map(({ mount, load }) => deviceBusy(mount, { load, waiting, eaters })), ...pressed],
+    findings: [...busy, ...containers.flatMap((container) => diagnoseWaiting(container, folders))],
     notLookedAt: isAsked && waiting === undefined ? [noPressure] : [],
   };
+}
+
+function controlGroups(
+  mounts: readonly MountPoint[],
+): GroupFolders & { readonly memory: string | undefined } {
+  const memory = mounts.find(
+    ({ type, path: at }) => type === 'cgroup' && path.basename(at).split(',').includes('memory'),
+  );
+  return { ...groupFolders(mounts), memory: memory && toText(memory.path) };
 }
 
 const noPressure: Remark = {
@@ -59,18 +83,14 @@ interface Counters {
 interface Sample {
   readonly atMs: number;
   readonly devices: ReadonlyMap<string, Counters>;
-  /** Bytes that processes have read from and written to disks. */
-  readonly processes: ReadonlyMap<number, number>;
+  readonly eaters: EaterSample;
 }
 
-function takeSample(): Sample {
-  const processes = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((name): [number, number] => [Number(name), bytesOf(readOrNothing(`/proc/${name}/io`))]);
+async function takeSample(containers: readonly Container[], folders: GroupFolders): Promise<Sample> {
   return {
     atMs: performance.now(),
     devices: parseDiskstats(readOrNothing('/proc/diskstats')),
-    processes: new Map(processes),
+    eaters: await takeEaterSample(containers, folders),
   };
 }
 
@@ -90,11 +110,6 @@ export function parseDiskstats(text: string): ReadonlyMap<string, Counters> {
       });
   }
   return devices;
-}
-
-function bytesOf(io: string): number {
-  const field = (name: string): number => Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(io)?.[1] ?? 0);
-  return field('read_bytes') + field('write_bytes');
 }
 
 /** A file system of several disks, or on a subvolume, has a number of its own: its source is a disk. */
@@ -158,42 +173,6 @@ export function isSlow(
   return busy >= 0.8 && (isAsked || waiting >= 40);
 }
 
-interface Eater {
-  readonly name: string;
-  readonly container: string | undefined;
-  readonly bytesPerSecond: number;
-}
-
-/** Who moved the most between two samples: containers by their processes, and what is in none by itself. */
-function planEaters(
-  before: Sample,
-  after: Sample,
-  { neighbours, processes }: Pick<PressureRequest, 'neighbours' | 'processes'>,
-): Eater[] {
-  const owners = new Map([...processes].flatMap(([id, pids]) => pids.map((pid) => [pid, id] as const)));
-  const moved = new Map<string, number>();
-  for (const [pid, bytes] of after.processes) {
-    const delta = bytes - (before.processes.get(pid) ?? bytes);
-    const key = owners.get(pid) ?? String(pid);
-    // The kernel's own threads write what others gave them.
-    if (delta > 0 && (owners.has(pid) || readOrNothing(`/proc/${pid}/cmdline`) !== ''))
-      moved.set(key, (moved.get(key) ?? 0) + delta);
-  }
-  const seconds = (after.atMs - before.atMs) / 1000;
-  return [...moved]
-    .toSorted(([, left], [, right]) => right - left)
-    .slice(0, 3)
-    .map(([key, bytes]) => {
-      const container = neighbours.find(({ id }) => id === key);
-      const name = container === undefined ? `process ${key} (${quote(nameOf(key))})` : quote(container.name);
-      return { name, container: container?.name, bytesPerSecond: bytes / seconds };
-    });
-}
-
-function nameOf(pid: string): string {
-  return readOrNothing(`/proc/${pid}/comm`).trim();
-}
-
 function deviceBusy(
   mount: MountPoint,
   {
@@ -217,7 +196,8 @@ function deviceBusy(
         ? []
         : [`in the last ten seconds some program waited for a disk for ${waiting}% of the time`]),
       ...eaters.map(
-        ({ name, bytesPerSecond }) => `${name} reads and writes ${formatSize(bytesPerSecond)} a second`,
+        ({ name, bytesPerSecond, isOfDisk }) =>
+          `${name} reads and writes ${formatSize(bytesPerSecond)} a second${isOfDisk ? '' : ', on all disks together'}`,
       ),
     ],
     remedy:
@@ -230,49 +210,10 @@ function deviceBusy(
   };
 }
 
-const muchWaiting = 40;
-
-/** What the kernel counts for the control group of a container: version 2 alone does. */
-function pressureOf({ name, pid }: Container): DoctorFinding[] {
-  const [, group] = /^0::(\/.+)$/m.exec(readOrNothing(`/proc/${pid}/cgroup`)) ?? [];
-  if (pid === undefined || group === undefined) return [];
-  return (['io', 'memory'] as const).flatMap((kind) => {
-    const share = shareWaiting(`/sys/fs/cgroup${group}/${kind}.pressure`);
-    return share === undefined || share < muchWaiting ? [] : [containerWaits(name, kind, share)];
-  });
-}
-
-function containerWaits(name: string, kind: 'io' | 'memory', share: number): DoctorFinding {
-  const isMemory = kind === 'memory';
-  return {
-    id: isMemory ? 'HF-D062' : 'HF-D060',
-    rule: isMemory ? 'waits-for-memory' : 'waits-for-disk',
-    severity: 'downtime',
-    subject: { kind: 'container', name },
-    message: `${quote(name)} waits for ${isMemory ? 'memory' : 'its disk'} for ${share}% of the time`,
-    meaning: isMemory
-      ? 'It has less memory than it needs, and reads the same data from its disk again and again.'
-      : 'It is as slow as its disk is.',
-    evidence: ['counted by the kernel for its control group, over the last ten seconds'],
-    remedy: isMemory
-      ? 'Give it more memory.'
-      : 'See which program keeps the disk busy, or give it a faster one.',
-    commands: [['docker', 'stats', '--no-stream', name]],
-    position: undefined,
-    fix: undefined,
-  };
-}
-
-/** Percent of the last ten seconds in which some program waited; undefined where it is not counted. */
-function shareWaiting(path: string): number | undefined {
-  const share = /^some avg10=([\d.]+)/m.exec(readOrNothing(path))?.[1];
-  return share === undefined ? undefined : Math.round(Number(share));
-}
-
-/** Processes end, other users' are closed to this one, and not every kernel counts everything. */
-function readOrNothing(path: string): string {
+/** Not every kernel counts everything. */
+function readOrNothing(file: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(file, 'utf8');
   } catch {
     return '';
   }

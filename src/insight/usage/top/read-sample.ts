@@ -68,12 +68,13 @@ export async function readSample(request: SampleRequest): Promise<TopSample> {
   };
 }
 
-interface GroupFolders {
+/** Where the hierarchies of control groups are mounted that count I/O. */
+export interface GroupFolders {
   readonly unified: string | undefined;
   readonly blkio: string | undefined;
 }
 
-function groupFolders(mounts: readonly MountPoint[]): GroupFolders {
+export function groupFolders(mounts: readonly MountPoint[]): GroupFolders {
   const unified = mounts.find(({ type }) => type === 'cgroup2')?.path;
   const blkio = mounts.find(
     ({ type, path: at }) => type === 'cgroup' && path.basename(at).split(',').includes('blkio'),
@@ -109,13 +110,14 @@ async function seeContainer(
 }
 
 /** The group's folder; undefined for one outside of this process's own view of the groups. */
-function folderOf(mount: string | undefined, group: string | undefined): string | undefined {
+export function folderOf(mount: string | undefined, group: string | undefined): string | undefined {
   if (mount === undefined || group === undefined || group === '/' || group.startsWith('/..'))
     return undefined;
   return path.join(mount, group);
 }
 
-async function readBlkio(folder: string): Promise<Map<string, Counted> | undefined> {
+/** The counters of version 1; undefined where there are none. */
+export async function readBlkio(folder: string): Promise<Map<string, Counted> | undefined> {
   for (const form of ['_recursive', '']) {
     const bytes = await text(path.join(folder, `blkio.throttle.io_service_bytes${form}`));
     const operations = await text(path.join(folder, `blkio.throttle.io_serviced${form}`));
