@@ -31,6 +31,8 @@ export type Fix =
 export interface DoctorFinding extends Finding {
   /** Undefined where only a person can decide. */
   readonly fix: Fix | undefined;
+  /** Nothing is wrong as far as it can be seen from here: it is told, and leaves the report healthy. */
+  readonly isHint?: boolean | undefined;
 }
 
 /** Something that could not be looked at. */

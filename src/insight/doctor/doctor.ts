@@ -9,6 +9,7 @@ import { quote } from '../../model/quote.ts';
 import type { Volume } from '../../model/volume.ts';
 import { fromText, toText } from '../../model/byte-string.ts';
 import { type MountPoint, mountOver, readMounts } from '../../lib/mountinfo.ts';
+import { diagnoseHolds } from './dead-holds.ts';
 import { diagnoseDenials } from './denials.ts';
 import { diagnoseDevices, placeInOptions } from './missing-device.ts';
 import { diagnoseDeleted } from './deleted-files.ts';
@@ -117,13 +118,18 @@ export function openDoctor(parts: DoctorParts): Doctor {
           only: isAsked ? devicesOf(over(places, mounts)) : undefined,
           asked: isAsked ? patients.containers : [],
         }),
+        diagnoseHolds({
+          containers: patients.containers,
+          volumes: found.host?.isRemote === true ? [] : patients.volumes,
+          processes,
+          mounts,
+        }),
         await lookAtManaged(parts.managed, answers, patients),
         await diagnosePressure(
           {
             mounts: over(places, mounts),
             containers: patients.containers,
             neighbours: found.containers,
-            processes,
             isAsked,
           },
           signal,
@@ -133,7 +139,7 @@ export function openDoctor(parts: DoctorParts): Doctor {
       if (!isAsked)
         diagnoses.push(
           diagnoseOrphans(found.host, found.volumes, answers),
-          diagnoseRestarters(found.containers),
+          await diagnoseRestarters(found.containers, signal),
           await diagnoseHoldfast(parts, { containers: found.engine, answers }, signal),
         );
       return {
@@ -309,8 +315,11 @@ function doesAnswer(
   );
 }
 
+/** Hints come last. */
 function worstFirst(a: DoctorFinding, b: DoctorFinding): number {
-  return severities.indexOf(a.severity) - severities.indexOf(b.severity);
+  const weight = ({ isHint, severity }: DoctorFinding): number =>
+    isHint === true ? severities.length : severities.indexOf(severity);
+  return weight(a) - weight(b);
 }
 
 function reportAsJson(
@@ -319,8 +328,12 @@ function reportAsJson(
 ): object {
   return {
     // What could not be looked at may be anything.
-    healthy: findings.length === 0 && notLookedAt.length === 0,
-    findings: findings.map(({ fix, ...finding }) => ({ ...finding, fixable: fix !== undefined })),
+    healthy: findings.every(({ isHint }) => isHint === true) && notLookedAt.length === 0,
+    findings: findings.map(({ fix, isHint = false, ...finding }) => ({
+      ...finding,
+      fixable: fix !== undefined,
+      isHint,
+    })),
     notLookedAt,
     looked,
     ...(fixes === undefined

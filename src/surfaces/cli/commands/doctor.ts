@@ -31,13 +31,18 @@ export async function runDoctor(
     colours: { 'Not looked at': 'yellow', Healthy: 'green', Mended: 'green', 'Not mended': 'red' },
     quiet: () => report.findings.map(({ id, subject: { name } }) => `${id} ${name}`),
   });
-  if (report.findings.length === 0) return;
-  throw new AppError('failed', `The doctor found ${amount(report.findings.length, 'fault')}`, {
+  const faults = faultsOf(report);
+  if (faults.length === 0) return;
+  throw new AppError('failed', `The doctor found ${amount(faults.length, 'fault')}`, {
     hint:
       !fix && report.findings.some((finding) => finding.fix !== undefined)
         ? '"holdfast doctor --fix" shows what it can mend, and asks.'
         : undefined,
   });
+}
+
+function faultsOf({ findings }: DoctorReport): DoctorFinding[] {
+  return findings.filter(({ isHint }) => isHint !== true);
 }
 
 function describeFixes(findings: readonly DoctorFinding[]): string {
@@ -55,9 +60,10 @@ function describeReport(report: DoctorReport, fixes: readonly FixOutcome[]): str
     ...findings.map((finding) => describeFinding(finding)),
     ...notLookedAt.map(({ subject, reason }) => `Not looked at: ${subject}: ${reason}`),
   ];
-  if (findings.length === 0)
+  const hints = findings.length - faultsOf(report).length;
+  if (hints === findings.length)
     parts.push(
-      `${notLookedAt.length === 0 ? 'Healthy' : 'No fault in what was looked at'}: ${amount(looked.containers, 'container')}, ${amount(looked.volumes, 'volume')}, ${amount(looked.mounts, 'mount')}.`,
+      `${hints === 0 ? '' : `The above is no fault, and good to know.\n`}${notLookedAt.length === 0 ? 'Healthy' : 'No fault in what was looked at'}: ${amount(looked.containers, 'container')}, ${amount(looked.volumes, 'volume')}, ${amount(looked.mounts, 'mount')}.`,
     );
   return parts.join('\n');
 }
