@@ -13,7 +13,6 @@ import {
 import {
   flagOf,
   number,
-  numberOf,
   oneOf,
   optionalNumber,
   optionalNumberOf,
