@@ -44,18 +44,18 @@ export class Measuring implements Disposable {
     if (paths.length === 0) return { found: [] };
     const child = (this.#child ??= this.#start());
     const asked = Promise.withResolvers<Answer>();
-    let at = 0;
-    const silence = setTimeout(
-      () =>
-        asked.resolve({ silentAt: at, hasEnded: () => child.exitCode !== null || child.signalCode !== null }),
-      this.#patienceMs,
-    );
+    const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
+    // Before its first word it loads its own code, which says nothing about the disks.
+    let silence = setTimeout(() => {
+      asked.reject(new AppError('failed', 'The process that reads sizes does not begin'));
+    }, patienceMs);
     const lines = createInterface({ input: child.stdout! });
     lines.on('line', (line) => {
       const word = JSON.parse(line) as MeasureWord;
-      silence.refresh();
-      if ('at' in word) at = word.at;
-      else asked.resolve(word);
+      clearTimeout(silence);
+      if ('found' in word) return asked.resolve(word);
+      const { at } = word;
+      silence = setTimeout(() => asked.resolve({ silentAt: at, hasEnded }), this.#patienceMs);
     });
     const fail = (): void => asked.reject(new AppError('failed', 'The process that reads sizes has ended'));
     const cancel = (): void => asked.reject(new AppError('cancelled', 'Measuring was cancelled'));
