@@ -125,7 +125,8 @@ test('a repair killed at any moment can continue, with the same result', async (
   const { left, took } = await rehearse();
   expect(left.length).toBeGreaterThan(0);
   let killed = 0;
-  for (let round = 0; round < kills; round++) {
+  const few = (kills * steps.length) / 6;
+  for (let round = 0; round < kills || (killed <= few && round < 4 * kills); round++) {
     rmSync(location, { recursive: true });
     cpSync(damaged, location, { recursive: true });
     for (const [i, step] of steps.entries()) {
@@ -137,5 +138,5 @@ test('a repair killed at any moment can continue, with the same result', async (
     }
     expect(await whatIsLeft(), `round ${round + 1}`).toEqual(left);
   }
-  expect(killed).toBeGreaterThan((kills * steps.length) / 6);
-}, 600_000);
+  expect(killed).toBeGreaterThan(few);
+}, 1_800_000);
