@@ -8,10 +8,12 @@ import {
   rmdirSync,
   rmSync,
   statSync,
+  symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { runProgram } from '../../src/lib/run-program.ts';
 import { runCommand } from '../../scripts/run-command.ts';
@@ -151,6 +153,25 @@ describe('a container that runs as a user', () => {
     await remove('maker', 'failed');
   });
 
+  test('and shares the data of another one gets in by the command, without taking it from that', async () => {
+    await start('owner', '--user', '2000:2000', '-v', 'shared:/data');
+    const data = on.engine.volumePath('shared');
+    chownSync(data, 2000, 2000);
+    chmodSync(data, 0o700);
+    await start('guest', '--user', '1000:1000', '-v', 'shared:/data');
+    const [found, ...others] = await findings('guest');
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({ id: 'HF-D001', fixable: false });
+    const [[program = '', ...args] = []] = found?.commands ?? [];
+    expect(program).toBe('setfacl');
+    execFileSync(program, args);
+    for (const name of ['guest', 'owner']) {
+      await inside(name, 'touch', `/data/${name}`);
+      expect(await findings(name)).toEqual([]);
+    }
+    await remove('owner', 'guest');
+  });
+
   test('and a folder of its image that is closed is no matter of the volume', async () => {
     await start('image', '--user', '1000:1000', '-v', 'image:/tmp/private/data');
     await on.engine.docker(['exec', '-u', '0', 'image', 'chmod', '700', '/tmp/private']);
@@ -243,6 +264,24 @@ describe('a source', () => {
     await remove('gone');
   });
 
+  test('that was moved away while its container runs is told of before its data is lost', async () => {
+    const source = join(on.engine.folder, 'away');
+    mkdirSync(source);
+    await start('away', '-v', `${source}:/data`);
+    renameSync(source, `${source}.moved`);
+    await inside('away', 'sh', '-c', 'echo rows > /data/file');
+    const [found, ...others] = await findings('away');
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({ id: 'HF-D012', severity: 'loss', fixable: false });
+    const [[, ...copy] = []] = found?.commands ?? [];
+    await on.engine.docker(copy);
+    renameSync(`${source}.saved`, source);
+    await on.engine.docker(['restart', '-t', '0', 'away']);
+    expect(await inside('away', 'cat', '/data/file')).toBe('rows');
+    expect(await findings('away')).toEqual([]);
+    await remove('away');
+  });
+
   test('that was replaced under a running container is told of, until that is restarted', async () => {
     const source = join(on.engine.folder, 'moved');
     mkdirSync(source);
@@ -285,6 +324,27 @@ test('a file system that became read-only is told of, and works after the comman
   await inside('frozen', 'touch', '/data/file');
   expect(await findings('frozen')).toEqual([]);
   await remove('frozen');
+});
+
+test('a source that is mounted read-only is told of, and works when it is writable and the container restarted', async () => {
+  const [disk, source] = [join(on.engine.folder, 'disk'), join(on.engine.folder, 'read-only')];
+  for (const path of [disk, source]) mkdirSync(path);
+  execFileSync('mount', ['--bind', disk, source]);
+  try {
+    execFileSync('mount', ['-o', 'remount,bind,ro', source]);
+    await start('no-writes', '-v', `${source}:/data`);
+    await expect(inside('no-writes', 'touch', '/data/file')).rejects.toThrow('Read-only file system');
+    const [found, ...others] = await findings('no-writes');
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({ id: 'HF-D020', commands: [['docker', 'restart', 'no-writes']] });
+    execFileSync('mount', ['-o', 'remount,bind,rw', source]);
+    await on.engine.docker(['restart', '-t', '0', 'no-writes']);
+    await inside('no-writes', 'touch', '/data/file');
+    expect(await findings('no-writes')).toEqual([]);
+    await remove('no-writes');
+  } finally {
+    execFileSync('umount', [source]);
+  }
 });
 
 test('a container that fails at a mount that was asked to be read-only is told of by its name', async () => {
@@ -363,6 +423,30 @@ test('a volume on a folder that is not there is told of, and the fix makes that'
   await on.engine.docker(use);
   expect(await findings('on-folder')).toEqual([]);
   await on.engine.docker(['volume', 'rm', 'on-folder']);
+});
+
+test('a volume on a disk that is not there is told of, and works when the disk has come', async () => {
+  const [image, disk] = [join(on.engine.folder, 'image'), `/dev/${basename(on.engine.folder)}-disk`];
+  writeFileSync(image, '');
+  truncateSync(image, 32 << 20);
+  execFileSync('mkfs.ext4', ['-q', image]);
+  const options = ['-o', 'type=ext4', '-o', `device=${disk}`];
+  await on.engine.docker(['volume', 'create', ...options, 'on-disk']);
+  const use = ['run', '--rm', '-v', 'on-disk:/data', 'busybox', 'touch', '/data/file'];
+  await expect(on.engine.docker(use)).rejects.toThrow();
+  const [found, ...others] = await findings('on-disk');
+  expect(others).toEqual([]);
+  expect(found).toMatchObject({ id: 'HF-D016', fixable: false, commands: [['lsblk', '-f']] });
+  const loop = execFileSync('losetup', ['--find', '--show', image], { encoding: 'utf8' }).trim();
+  try {
+    symlinkSync(loop, disk);
+    await on.engine.docker(use);
+    expect(await findings('on-disk')).toEqual([]);
+    await on.engine.docker(['volume', 'rm', 'on-disk']);
+  } finally {
+    rmSync(disk, { force: true });
+    execFileSync('losetup', ['--detach', loop]);
+  }
 });
 
 test('anonymous volumes that a removed container has left are told of with what they hold', async () => {

@@ -1,7 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { onEngine } from '../../../support/on-engine.ts';
@@ -165,6 +173,37 @@ function aliasFor(question: Buffer): Buffer | undefined {
   const record = Buffer.from([0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 60, 0, name.length]);
   return Buffer.concat([header, asked, record, name]);
 }
+
+test('a file system of /etc/fstab that is not mounted is told of, and no folder is made in its place', async () => {
+  const table = existsSync('/etc/fstab') ? readFileSync('/etc/fstab', 'utf8') : '';
+  const [image, place] = [join(on.engine.folder, 'image'), join(on.engine.folder, 'a disk')];
+  mkdirSync(place);
+  writeFileSync(image, '');
+  truncateSync(image, 32 << 20);
+  execFileSync('mkfs.ext4', ['-q', image]);
+  appendFileSync('/etc/fstab', `${image} ${place.replace(' ', '\\040')} ext4 loop,noauto 0 0\n`);
+  try {
+    execFileSync('mount', [place]);
+    mkdirSync(join(place, 'app'));
+    await volume('on-table', { type: 'none', o: 'bind', device: join(place, 'app') });
+    await start('on-table', '-v', 'on-table:/data');
+    await inside('on-table', 'echo rows > /data/file');
+    await on.engine.docker(['stop', '-t', '0', 'on-table']);
+    execFileSync('umount', [place]);
+    await expect(on.engine.docker(['start', 'on-table'])).rejects.toThrow();
+    const [found, ...others] = await findings('on-table');
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({ id: 'HF-D016', fixable: false, commands: [['mount', place]] });
+    for (const command of found?.commands ?? []) await carryOut(command);
+    await on.engine.docker(['start', 'on-table']);
+    expect(await inside('on-table', 'cat /data/file')).toBe('rows');
+    expect(await findings('on-table')).toEqual([]);
+    await remove('on-table');
+  } finally {
+    execFileSync('umount', [place]);
+    writeFileSync('/etc/fstab', table);
+  }
+});
 
 test('what AppArmor refuses is told of with the rule to add, and is read when that is loaded', async () => {
   const file = '/etc/apparmor.d/guest-reader';
