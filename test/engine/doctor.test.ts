@@ -273,13 +273,30 @@ describe('a source', () => {
     const [found, ...others] = await findings('away');
     expect(others).toEqual([]);
     expect(found).toMatchObject({ id: 'HF-D012', severity: 'loss', fixable: false });
-    const [[, ...copy] = []] = found?.commands ?? [];
-    await on.engine.docker(copy);
-    renameSync(`${source}.saved`, source);
+    expect(found?.commands).toEqual([['mv', '-nT', `${source}.moved`, source]]);
+    const [[program = '', ...args] = []] = found?.commands ?? [];
+    execFileSync(program, args);
     await on.engine.docker(['restart', '-t', '0', 'away']);
     expect(await inside('away', 'cat', '/data/file')).toBe('rows');
     expect(await findings('away')).toEqual([]);
     await remove('away');
+  });
+
+  test('that was removed under a running container is told of as lost, until it is brought back', async () => {
+    const source = join(on.engine.folder, 'removed');
+    mkdirSync(source);
+    await start('removed', '-v', `${source}:/data`);
+    rmdirSync(source);
+    await expect(inside('removed', 'touch', '/data/file')).rejects.toThrow('No such file');
+    const [found, ...others] = await findings('removed');
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({ id: 'HF-D012', severity: 'loss', fixable: false });
+    mkdirSync(source);
+    expect(found?.commands).toEqual([['docker', 'restart', 'removed']]);
+    await on.engine.docker(['restart', '-t', '0', 'removed']);
+    await inside('removed', 'touch', '/data/file');
+    expect(await findings('removed')).toEqual([]);
+    await remove('removed');
   });
 
   test('that was replaced under a running container is told of, until that is restarted', async () => {
@@ -572,7 +589,8 @@ test('an engine whose root is another user gets the exact number on the machine,
   const source = join(engine.folder, 'source');
   mkdirSync(source);
   // Root of the machine has no number there.
-  await engine.docker([...run, 'as-root', '-v', `${source}:/data`, ...wait]);
+  const mount = ['--mount', `type=bind,source=${source},target=/data`];
+  await engine.docker([...run, 'as-root', ...mount, ...wait]);
   await expect(engine.docker(['exec', 'as-root', 'touch', '/data/file'])).rejects.toThrow(
     'Permission denied',
   );

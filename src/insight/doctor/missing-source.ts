@@ -1,7 +1,9 @@
-import { readdirSync } from 'node:fs';
-import type { MountPoint } from '../../lib/mountinfo.ts';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { type MountPoint, mountAt, parseMountinfo } from '../../lib/mountinfo.ts';
 import { openTrusted } from '../../lib/open-trusted.ts';
-import { fromText, toPath } from '../../model/byte-string.ts';
+import { fromText, toPath, toText } from '../../model/byte-string.ts';
+import { isWithin } from '../../model/clean-path.ts';
 import { errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { plannedRunner } from './credentials.ts';
@@ -37,7 +39,8 @@ export function diagnoseSources(
       const numbers = users.get(patient.container.id);
       const owner = plannedRunner(patient.container, { numbers, mapBase })?.credentials;
       const away = unmountedOver(hostPath, machine);
-      findings.push(missing(patient, { hostPath, owner, away }));
+      const now = whereNow(patient, machine);
+      findings.push(missing(patient, { hostPath, owner, away, now }));
     } else if (isFolderForFile(patient, hostPath, source)) findings.push(folderForFile(patient, hostPath));
     // An editor replaces files, and the container keeps the former one: told to those who ask.
     else if (isReplaced(patient, source) && (source.guard.isDirectory || isAsked))
@@ -61,9 +64,11 @@ interface Missing {
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
   /** The file system that it would lie on, if that is not mounted. */
   readonly away: string | undefined;
+  /** Where what a running container has mounted lies by now, if it was moved. */
+  readonly now: string | undefined;
 }
 
-function missing({ container, mount }: PatientMount, { hostPath, owner, away }: Missing): DoctorFinding {
+function missing({ container, mount }: PatientMount, { hostPath, owner, away, now }: Missing): DoctorFinding {
   const runs = container.pid !== undefined;
   const what = mount.type === 'volume' ? `the folder of volume ${quote(mount.source ?? '')}` : 'the source';
   // A source that looks like a file cannot be made up. An empty folder in the place of lost data would hide the loss.
@@ -79,19 +84,26 @@ function missing({ container, mount }: PatientMount, { hostPath, owner, away }: 
     subject: { kind: 'container', name: container.name },
     message: `${quote(hostPath)}, ${what} of ${quote(mount.destination)} in ${quote(container.name)}, is not there`,
     meaning: runs
-      ? 'It was removed or renamed while the container runs: what the container writes is lost when it ends.'
+      ? now === undefined
+        ? 'It was removed while the container runs: what the container writes is lost when it ends.'
+        : 'It was renamed while the container runs: when that starts again, it does not find its data.'
       : 'The container cannot start, or starts on an empty folder that the engine makes for root.',
     evidence: [
       `${quote(container.name)} is ${container.state}`,
       ...(away === undefined ? [] : [`${quote(away)} of /etc/fstab is not mounted`]),
+      ...(now === undefined ? [] : [`what the container has is at ${quote(now)} now`]),
     ],
     remedy: runs
-      ? 'Copy the data out of the container while it still runs, then put it back at its place and restart the container.'
+      ? now === undefined
+        ? 'Save what the container still has open by its own means, bring the data back from a backup, and restart the container.'
+        : 'Move it back.'
       : away === undefined
         ? 'Bring the data back from a backup; or, where it was empty, make the folder.'
         : 'Mount the file system that it lies on.',
     commands: runs
-      ? [['docker', 'cp', `${container.name}:${mount.destination}/.`, `${hostPath}.saved`]]
+      ? now === undefined
+        ? [['docker', 'restart', container.name]]
+        : [['mv', '-nT', now, hostPath]]
       : away !== undefined
         ? [
             ['mount', away],
@@ -104,6 +116,31 @@ function missing({ container, mount }: PatientMount, { hostPath, owner, away }: 
     position: undefined,
     fix,
   };
+}
+
+/** By the kernel's own name for the root of the mount, which follows a move; held to be the very same file. */
+function whereNow({ container, mount }: PatientMount, machine: readonly MountPoint[]): string | undefined {
+  if (container.pid === undefined) return undefined;
+  const place = fromText(mount.destination);
+  const inside = lastStep(`/proc/${container.pid}/root`, mount.destination);
+  const seen = mountAt(mountsOf(container.pid), place);
+  if (seen === undefined || inside === undefined || inside === 'unknown') return undefined;
+  for (const { device, root, path } of machine) {
+    if (device !== seen.device || !isWithin(seen.root, root)) continue;
+    const now = toText(join(path, relative(root, seen.root)));
+    const step = lastStep('/', now);
+    if (typeof step === 'object' && step.device === inside.device && step.inode === inside.inode) return now;
+  }
+  return undefined;
+}
+
+function mountsOf(pid: number): readonly MountPoint[] {
+  try {
+    return parseMountinfo(readFileSync(`/proc/${pid}/mountinfo`, 'latin1'));
+  } catch {
+    // It has ended meanwhile.
+    return [];
+  }
 }
 
 /** The container has another folder mounted than its source is now: it was moved, or made anew. */
