@@ -30,6 +30,8 @@ interface KnownImage {
   /** The names without registry and tag. */
   readonly names: RegExp;
   readonly kind?: 'cache';
+  /** Of others with these names nothing is known. */
+  readonly isKnown?: (use: ImageUse) => boolean;
   readonly data: string | ((use: ImageUse) => string);
   /** Paths of `VOLUME`; the data directory by default, [] for none. */
   readonly volumes?: readonly string[] | ((use: ImageUse) => readonly string[]);
@@ -52,21 +54,23 @@ function isMoved({ major }: ImageUse): boolean {
 }
 
 const postgresFamily =
-  /^(?:postgres|postgis\/postgis|pgvector\/pgvector|imresamu\/postgis|pgautoupgrade\/pgautoupgrade)$/;
+  /^(?:postgres|postgis\/postgis|tensorchord\/vchord-postgres|pgvector\/pgvector|imresamu\/postgis|pgautoupgrade\/pgautoupgrade)$/;
+
+const likePostgres: Pick<KnownImage, 'data' | 'volumes'> = {
+  data: (use) =>
+    use.environment['PGDATA'] ??
+    (isMoved(use) ? `/var/lib/postgresql/${use.major ?? movedMajor}/docker` : '/var/lib/postgresql/data'),
+  volumes: (use) => [isMoved(use) ? '/var/lib/postgresql' : '/var/lib/postgresql/data'],
+};
 
 const known: readonly KnownImage[] = [
+  { label: 'PostgreSQL', names: postgresFamily, ...likePostgres, uid: 999 },
+  // Of Alpine's, where the user has another number.
+  { label: 'PostgreSQL', names: /^timescale\/timescaledb$/, ...likePostgres },
   {
     label: 'PostgreSQL',
-    names: postgresFamily,
-    data: (use) =>
-      use.environment['PGDATA'] ??
-      (isMoved(use) ? `/var/lib/postgresql/${use.major ?? movedMajor}/docker` : '/var/lib/postgresql/data'),
-    volumes: (use) => [isMoved(use) ? '/var/lib/postgresql' : '/var/lib/postgresql/data'],
-    uid: 999,
-  },
-  {
-    label: 'PostgreSQL',
-    names: /^(?:tensorchord\/(?:pgvecto-rs|vchord-postgres)|immich-app\/postgres|timescale\/timescaledb)$/,
+    names: /^(?:tensorchord\/pgvecto-rs|immich-app\/postgres)$/,
+    isKnown: (use) => !isMoved(use),
     data: ({ environment }) => environment['PGDATA'] ?? '/var/lib/postgresql/data',
     volumes: ['/var/lib/postgresql/data'],
   },
@@ -106,6 +110,8 @@ const known: readonly KnownImage[] = [
   {
     label: 'InfluxDB',
     names: /^influxdb$/,
+    // Version 3 keeps its data where its command says, and "latest" has begun to lead to it.
+    isKnown: ({ major }) => major === 1 || major === 2,
     data: ({ major }) => (major === 1 ? '/var/lib/influxdb' : '/var/lib/influxdb2'),
     volumes: ({ major }) => (major === 1 ? ['/var/lib/influxdb'] : ['/var/lib/influxdb2', '/etc/influxdb2']),
   },
@@ -172,8 +178,8 @@ function findKnown(
   const { path } = parseImageName(name);
   const tag = tagOf(name);
   const image = known.find(({ names }) => names.test(path));
-  if (image === undefined) return undefined;
   const whole: ImageUse = { ...use, major: majorOf(use.environment['PG_MAJOR'] ?? tag) };
+  if (image === undefined || image.isKnown?.(whole) === false) return undefined;
   const data = typeof image.data === 'string' ? image.data : image.data(whole);
   const volumes = typeof image.volumes === 'function' ? image.volumes(whole) : (image.volumes ?? [data]);
   return {
@@ -198,8 +204,11 @@ function tagOf(name: string): string {
   return /:([^:/@]+)(?:@|$)/.exec(name)?.[1] ?? '';
 }
 
+/** Of `17-alpine`, `pg17` and `2.17.2-pg17`, where the number in front is the extension's. */
 function majorOf(tag: string): number | undefined {
   const digits =
-    /^(?:pg|v)?(\d{1,3})(?:\D|$)/.exec(tag)?.[1] ?? /[-_](?:pg)?(\d{1,2})(?:\D|$)/.exec(tag)?.[1];
+    /(?:^|[-_])pg(\d{1,2})(?:\D|$)/.exec(tag)?.[1] ??
+    /^v?(\d{1,3})(?:\D|$)/.exec(tag)?.[1] ??
+    /[-_](\d{1,2})(?:\D|$)/.exec(tag)?.[1];
   return digits === undefined ? undefined : Number(digits);
 }

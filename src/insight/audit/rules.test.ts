@@ -45,6 +45,10 @@ const cases: readonly Case[] = [
         "{ image: 'postgres:16', environment: { PGDATA: /var/lib/postgresql/main }, volumes: ['pg:/var/lib/postgresql/data'] }",
         'volumes: { pg: }\n',
       ),
+      'an image of TimescaleDB with PostgreSQL 18': service(
+        "{ image: 'timescale/timescaledb:latest-pg18', volumes: ['pg:/var/lib/postgresql/data'] }",
+        'volumes: { pg: }\n',
+      ),
       'a mount above the two VOLUMEs of MongoDB': service(
         "{ image: mongo, volumes: ['pg:/data'] }",
         'volumes: { pg: }\n',
@@ -67,6 +71,14 @@ const cases: readonly Case[] = [
       ),
       'PGDATA below the mount': service(
         "{ image: 'postgres:16', environment: { PGDATA: /var/lib/postgresql/data/pgdata }, volumes: ['pg:/var/lib/postgresql/data'] }",
+        'volumes: { pg: }\n',
+      ),
+      'an extension’s number in front of that of PostgreSQL': service(
+        "{ image: 'timescale/timescaledb:2.23.0-pg18', volumes: ['pg:/var/lib/postgresql'] }",
+        'volumes: { pg: }\n',
+      ),
+      'InfluxDB 3, which keeps its data where its command says': service(
+        "{ image: 'influxdb:3-core', volumes: ['pg:/var/lib/influxdb3'] }",
         'volumes: { pg: }\n',
       ),
       'MongoDB without a config server': service(
@@ -294,6 +306,7 @@ const cases: readonly Case[] = [
       ),
     },
     leaves: {
+      'one that the rule of data beside its volume tells': pg('18', "'pg:/var/lib/postgresql/data'"),
       'both mounted': service(
         "{ image: 'mongo:7', volumes: ['pg:/data/db'], tmpfs: [/data/configdb] }",
         'volumes: { pg: }\n',

@@ -2,6 +2,7 @@ import { quote } from '../../../model/quote.ts';
 import type { AuditedService } from '../audit-view.ts';
 import { unmounted } from '../data-mounts.ts';
 import type { Rule } from '../rule.ts';
+import { findShadows } from './shadowed-data.ts';
 
 export const anonymousVolume: Rule = {
   id: 'HF-H002',
@@ -40,11 +41,14 @@ function unnamed(service: AuditedService): Unnamed[] {
     .filter(({ isAnonymous, type }) => isAnonymous && type === 'volume')
     .map(({ target, source }) => ({ target, source }));
   const willBe = unmounted(service).map((target) => ({ target, source: undefined }));
-  return [...made, ...willBe].map(({ target, source }) => ({
+  // What hides the data beside its volume is told by the rule that says where the mount belongs.
+  const told = new Set(findShadows(service).map(({ at }) => at));
+  const left = [...made, ...willBe].filter(({ target }) => !told.has(target));
+  return left.map(({ target, source }) => ({
     target,
     source,
     reason: facts.volumes.includes(target)
-      ? 'The image declares it as VOLUME, and nothing else is mounted there.'
+      ? `${facts.from === 'image' ? 'The image declares' : 'Images of this name declare'} it as VOLUME, and nothing else is mounted there.`
       : 'The mount names no source.',
   }));
 }

@@ -30,7 +30,9 @@ export const dockerSocket: Rule = {
               : `${quote(subject.name)} has ${quote(source)}, and the engine’s socket with it`,
           evidence: [`${quote(source)} is mounted at ${quote(target)}${readOnly ? ', ":ro"' : ''}.`],
           remedy:
-            'Take the mount away, or put a proxy before the socket that lets through only what the service asks for',
+            socket !== real
+              ? 'Mount only the folders that the app needs, none of them above the socket'
+              : 'Take the mount away, or put a proxy before the socket that lets through only what the service asks for',
           place,
         };
       }
