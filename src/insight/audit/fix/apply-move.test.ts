@@ -4,8 +4,10 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type StillWorld, stillWorld } from '../../../../test/fixtures/still-world.ts';
 import type { BackupReport } from '../../../backup/index.ts';
 import { recoverApps } from '../../../restore/recover.ts';
-import type { Container } from '../../../hosts/containers.ts';
+import { AppError } from '../../../model/errors.ts';
+import type { Container, Image } from '../../../hosts/containers.ts';
 import { applyMove, type MoveMeans, type MoveReport } from './apply-move.ts';
+import type { DataMove } from './plan-moves.ts';
 
 const from = 'f'.repeat(64);
 const labels = { 'com.docker.compose.config-hash': 'made' };
@@ -13,6 +15,8 @@ const db = {
   name: 'shop-db-1',
   stack: 'shop',
   service: 'db',
+  image: 'postgres:15',
+  imageId: 'sha256:made',
   labels,
   mounts: [
     { type: 'volume', source: 'shop_pg', destination: '/var/lib/postgresql', readOnly: false },
@@ -27,9 +31,14 @@ const after = '- pg:/var/lib/postgresql/data';
 
 let world: StillWorld;
 let file: string;
+/** What the tag of the image leads to. */
+let image: string | undefined;
 beforeEach(async () => {
   world = await stillWorld();
   world.containers.add(db);
+  image = db.imageId;
+  world.containers.findImage = async () =>
+    image === undefined ? undefined : ({ id: image } satisfies Partial<Image> as Image);
   const folder = path.join(world.stateDir, 'stack');
   await mkdir(folder);
   file = path.join(folder, 'compose.yaml');
@@ -43,10 +52,16 @@ interface Steps {
   readonly save?: () => void;
   readonly copy?: () => void | Promise<void>;
   readonly up?: () => void | Promise<void>;
+  /** What Compose says of the service, with a file instead of the one there. */
+  readonly hash?: (instead: string | undefined) => string;
+  readonly plan?: Partial<DataMove>;
 }
 
 /** Carries out the move; each step happens when its turn comes. */
-async function move({ save, copy, up = replace }: Steps = {}, signal?: AbortSignal): Promise<MoveReport> {
+async function move(
+  { save, copy, up = replace, hash = () => 'made', plan = {} }: Steps = {},
+  signal?: AbortSignal,
+): Promise<MoveReport> {
   const means = {
     stateDir: world.stateDir,
     host: world.host,
@@ -58,19 +73,19 @@ async function move({ save, copy, up = replace }: Steps = {}, signal?: AbortSign
     }),
     backUp: async () => {
       save?.();
-      const outcome = { name: from, outcome: 'good', snapshot: { id: 'saved' } };
+      const outcome = { name: plan.from ?? from, outcome: 'good', snapshot: { id: 'saved' } };
       return { outcomes: [outcome], skipped: [] } as unknown as BackupReport;
     },
     compose: {
       check: async () => undefined,
-      hash: async () => 'made',
+      hash: async (_: unknown, instead: { readonly content: string } | undefined) => hash(instead?.content),
       up: async () => await up(),
     },
   } as unknown as MoveMeans;
   const planned = {
     stack: 'shop',
     service: 'db',
-    containerId: world.containers.get(db.name).id,
+    containerId: plan.containerId ?? world.containers.get(db.name).id,
     containerName: db.name,
     from,
     to: 'shop_pg',
@@ -79,6 +94,9 @@ async function move({ save, copy, up = replace }: Steps = {}, signal?: AbortSign
     files: [file],
     envFiles: [],
     directory: path.dirname(file),
+    older: undefined,
+    image: db.image,
+    ...plan,
   };
   return await applyMove(means, planned, signal);
 }
@@ -199,4 +217,118 @@ test('a fix that is killed once its line is changed leaves the old container sto
   expect(await recover()).toEqual([]);
   over.resolve();
   await ended;
+});
+
+test.each<[string, string | undefined, RegExp]>([
+  ['leads to another image', 'sha256:newer', /"postgres:15" is another image by now/],
+  ['is gone', undefined, /"postgres:15" of "db" is not here any more/],
+])('touches nothing when the tag of the image %s since the container was made', async (_, id, message) => {
+  image = id;
+  await expect(move()).rejects.toMatchObject({ code: 'conflict', message: expect.stringMatching(message) });
+  expect([state(), await line(), world.containers.calls]).toEqual(['running', before, []]);
+});
+
+test('changes no file when the tag of the image was moved while the data was copied', async () => {
+  await expect(move({ copy: () => void (image = 'sha256:newer') })).rejects.toMatchObject({
+    code: 'conflict',
+    hint: expect.stringContaining('Empty "shop_pg" before') as string,
+  });
+  expect([state(), await line()]).toEqual(['running', before]);
+});
+
+/** The file says it already, and the container is older. */
+const saidAlready = (): Partial<DataMove> => ({
+  edit: undefined,
+  older: { file, line: 1, before: after, after: before },
+});
+
+test('asks Compose with the old line whether the container is what a file that says it already was', async () => {
+  await writeFile(file, `${after}\n`);
+  const asked: (string | undefined)[] = [];
+  const hash = (instead: string | undefined): string => {
+    asked.push(instead);
+    return instead === `${before}\n` ? 'made' : 'other';
+  };
+  expect(await move({ hash, plan: saidAlready() })).toMatchObject({ container: db.name });
+  expect([new Set(asked), await line()]).toEqual([new Set([`${before}\n`]), after]);
+});
+
+test('refuses a file that says it already and has changed in more than the mount', async () => {
+  await writeFile(file, `${after}\n`);
+  const refused = move({ hash: () => 'other', plan: saidAlready() });
+  await expect(refused).rejects.toMatchObject({
+    code: 'conflict',
+    message: expect.stringContaining('is not what "shop-db-1" was made from') as string,
+  });
+  expect([state(), world.containers.calls]).toEqual(['running', []]);
+});
+
+test('keeps the changed file, and leaves a note, when the engine does not say whether the container was replaced', async () => {
+  const up = (): void => {
+    world.containers.fail('find', db.name, { error: new AppError('failed', 'It is confused'), times: 1 });
+    throw new AppError('failed', 'The engine has gone away');
+  };
+  await expect(move({ up })).rejects.toMatchObject({
+    code: 'failed',
+    message: expect.stringContaining('Whether Compose has made "db" anew is not known') as string,
+    hint: expect.stringContaining('run "docker compose up -d db"') as string,
+  });
+  // Either of the two could run: the next command touches neither, and says what to do.
+  expect([state(), await line()]).toEqual(['exited', after]);
+  const recover = async () => (await recoverApps(world, { patienceMs: 300 })).jobs;
+  expect(await recover()).toMatchObject([
+    { apps: [], error: expect.stringContaining('run "docker compose up -d db"') as string },
+  ]);
+  await replace();
+  expect(await recover()).toMatchObject([{ left: [db.name], error: undefined }]);
+});
+
+test('waits for an engine that is started again, and takes the change back once it knows', async () => {
+  const up = (): void => {
+    world.containers.fail('find', db.name, { error: new AppError('unavailable', 'It restarts'), times: 2 });
+    throw new AppError('failed', 'The engine has gone away');
+  };
+  await expect(move({ up })).rejects.toMatchObject({
+    hint: expect.stringMatching(/^It runs on as before/) as string,
+  });
+  expect([state(), await line()]).toEqual(['running', before]);
+});
+
+test('of two fixes at once one moves the data, and the other finds that it is done', async () => {
+  let copies = 0;
+  const both = await Promise.allSettled([
+    move({ copy: () => void copies++ }),
+    move({ copy: () => void copies++ }),
+  ]);
+  expect(both.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+  expect(both.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'conflict' } });
+  expect([copies, state(), await line()]).toEqual([1, 'running', after]);
+});
+
+test('fixes of two services at once change both of their lines, and a failed one takes back its own', async () => {
+  await writeFile(file, `${before}\n${before}\n${before}\n`);
+  await world.containers.remove(db.name);
+  const fix = async (number: number): Promise<MoveReport> => {
+    const [source, to, name, service] = [
+      `${from}${number}`,
+      `pg${number}`,
+      `shop-db${number}-1`,
+      `db${number}`,
+    ];
+    const mountOf = (volume: string): Container['mounts'][number] => ({
+      ...{ type: 'volume', source: volume, destination: '/var/lib/postgresql/data', readOnly: false },
+    });
+    const made = { ...db, name, service };
+    const { id: containerId } = world.containers.add({ ...made, mounts: [mountOf(source)] });
+    const up = async (): Promise<void> => {
+      if (number === 2) throw new AppError('failed', 'There is no room for it');
+      await world.containers.remove(name);
+      world.containers.add({ ...made, mounts: [mountOf(to)] });
+    };
+    const edit = { file, line: number, before, after };
+    return await move({ up, plan: { service, containerId, containerName: name, edit, from: source, to } });
+  };
+  const ended = await Promise.allSettled([fix(1), fix(2), fix(3)]);
+  expect(ended.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  expect((await readFile(file, 'utf8')).split('\n')).toEqual([after, before, after, '']);
 });

@@ -1,8 +1,10 @@
 import { realpath, stat } from 'node:fs/promises';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BackupReport } from '../../../backup/index.ts';
 import type { Container, Containers } from '../../../hosts/containers.ts';
 import type { Host } from '../../../hosts/host.ts';
+import { tryLockDirectory } from '../../../lib/directory-lock.ts';
 import { writeDurably } from '../../../lib/durable-file.ts';
 import { errorInWords, knownError } from '../../../lib/known-error.ts';
 import { openTrusted } from '../../../lib/open-trusted.ts';
@@ -45,19 +47,19 @@ export async function applyMove(
   signal: AbortSignal | undefined,
 ): Promise<MoveReport> {
   const { host, containers } = await readyHost(means);
-  await refuseOtherChanges(means, move, await stillTheSame(containers, move, signal), signal);
+  await stillTheSame(means.compose, { containers, move, signal });
   const snapshotId = await save(means, move, signal);
   // To save it may have taken hours.
-  const container = await stillTheSame(containers, move, signal);
-  await refuseOtherChanges(means, move, container, signal);
+  const container = await stillTheSame(means.compose, { containers, move, signal });
   const reason = `move ${quote(move.from)} into ${quote(move.to)}`;
   const still = await makeStill(
     { host: () => Promise.resolve(host), stateDir: means.stateDir },
     { containers: [container], how: 'stop', reason },
     { signal },
   );
+  await using opened = new AsyncDisposableStack();
   // Starts the old container again, unless Compose has replaced it.
-  await using _released = still;
+  opened.use(still);
   refusePaused(
     still.unstoppable.map(({ name }) => name),
     move,
@@ -73,33 +75,55 @@ export async function applyMove(
     });
   const { startedAt } = await findStopped(containers, move, signal);
   if (startedAt !== stopped.startedAt) throw usedMeanwhile(move, move.containerName);
+  // So may the copy.
+  await stillTheSame(means.compose, { containers, move, signal, hasCopy: true });
   // Started again after a kill, the old container would write where the next "up" does not look.
   await still.noteByHand(
     `its data is in ${quote(move.to)}, and ${quote(move.containerName)} stays stopped: run "docker compose up -d ${move.service}" in ${quote(move.directory)}`,
   );
-  try {
-    await makeAnew(means, { containers, move, signal });
-  } catch (error) {
-    // As before, or said by the error.
+  const failure = await makeAnew(means, { containers, move, signal });
+  if (failure?.isKnown === true) {
+    // The container is started again or gone; where the note stays all the same, the recovery sees that.
     await still.noteByHand(undefined).catch(() => undefined);
-    throw error;
+    throw failure.error;
+  }
+  if (failure !== undefined) {
+    // Started by the next command, the old container could write beside the one that Compose made.
+    opened.move();
+    await still.leave();
+    throw failure.error;
   }
   const replaced = await untilUp(containers, move, signal);
   return { move, snapshotId, container: replaced };
 }
 
-interface ToMakeAnew {
+interface MoveStep {
   readonly containers: Containers;
   readonly move: DataMove;
   readonly signal: AbortSignal | undefined;
 }
 
-async function makeAnew({ compose }: MoveMeans, { containers, move, signal }: ToMakeAnew): Promise<void> {
-  const undoEdit = move.edit && (await changeLine(move.edit));
+/** Why there is no new container; unless that is known, file and old container are left as they are. */
+interface Failure {
+  readonly error: unknown;
+  readonly isKnown: boolean;
+}
+
+async function makeAnew(
+  { compose }: MoveMeans,
+  { containers, move, signal }: MoveStep,
+): Promise<Failure | undefined> {
+  let undoEdit: UndoEdit | undefined;
+  try {
+    undoEdit = move.edit && (await changeLine(move.edit));
+  } catch (error) {
+    return { error, isKnown: true };
+  }
   try {
     await compose.up(move, signal);
+    return undefined;
   } catch (error) {
-    throw await takeBack(containers, move, { error, undoEdit });
+    return await takeBack(containers, move, { error, undoEdit });
   }
 }
 
@@ -114,44 +138,49 @@ async function readyHost({
   return { host, containers: host.containers };
 }
 
-/** Between the plan and now the container may have been replaced. */
+/**
+ * Between the plan and now the container may have been replaced. A file that was changed, variables that were set
+ * only when the container was made, or a tag that leads to another image by now, would change more of the app than
+ * its mount.
+ */
 async function stillTheSame(
-  containers: Containers,
-  move: DataMove,
-  signal: AbortSignal | undefined,
+  compose: ComposeProgram,
+  { containers, move, signal, hasCopy = false }: MoveStep & { readonly hasCopy?: boolean },
 ): Promise<Container> {
-  const found = await containers.find(move.containerId, { signal });
-  const isSame = found?.mounts.some(({ source }) => source === move.from) === true;
-  if (found !== undefined && isSame) return found;
-  throw new AppError(
-    'conflict',
-    `Cannot move ${quote(move.from)}: ${quote(move.containerName)} has changed meanwhile`,
-    {
-      hint: 'Audit again.',
-    },
-  );
+  const container = await containers.find(move.containerId, { signal });
+  const isSame = container?.mounts.some(({ source }) => source === move.from) === true;
+  const emptied = hasCopy ? ` Empty ${quote(move.to)} before: it holds a copy by now.` : '';
+  const refuse = (why: string, hint: string): AppError =>
+    new AppError('conflict', `Cannot move ${quote(move.from)}: ${why}`, { hint: `${hint}${emptied}` });
+  if (container === undefined || !isSame)
+    throw refuse(`${quote(move.containerName)} has changed meanwhile`, 'Audit again.');
+  const upAndAgain = `Run "docker compose up -d" and audit again, or follow the steps of docs/guides/audit.md by hand.`;
+  if (container.labels['com.docker.compose.config-hash'] !== (await hashAsMade(compose, move, signal)))
+    throw refuse(
+      `to Compose, ${quote(move.service)} is not what ${quote(container.name)} was made from`,
+      `Its Compose file, variables or Compose itself have changed since. ${upAndAgain}`,
+    );
+  const image = await containers.findImage(move.image, { signal });
+  if (image?.id !== container.imageId)
+    throw refuse(
+      image === undefined
+        ? `the image ${quote(move.image)} of ${quote(move.service)} is not here any more`
+        : `${quote(move.image)} is another image by now than the one of ${quote(container.name)}`,
+      image === undefined ? `Pull or build it. ${upAndAgain}` : upAndAgain,
+    );
+  return container;
 }
 
-/**
- * A file that was changed, or variables that were set only when the container was made, would change more of
- * the app than its mount.
- */
-async function refuseOtherChanges(
-  { compose }: MoveMeans,
+/** The hash that Compose has given to the container, if nothing but the place of the mount has changed since. */
+async function hashAsMade(
+  compose: ComposeProgram,
   move: DataMove,
-  { labels, name }: Container,
   signal: AbortSignal | undefined,
-): Promise<void> {
-  if (move.edit === undefined) return;
-  const made = labels['com.docker.compose.config-hash'];
-  if (made === (await compose.hash(move, signal))) return;
-  throw new AppError(
-    'conflict',
-    `Cannot move ${quote(move.from)}: to Compose, ${quote(move.service)} is not what ${quote(name)} was made from`,
-    {
-      hint: 'Its Compose file, variables or Compose itself have changed since. Run "docker compose up -d" and audit again, or follow the steps of docs/guides/audit.md by hand.',
-    },
-  );
+): Promise<string> {
+  const { older } = move;
+  if (older === undefined) return await compose.hash(move, undefined, signal);
+  const content = withLine((await readSmallFile(older.file)) ?? '', older);
+  return await compose.hash(move, { file: older.file, content }, signal);
 }
 
 async function save(
@@ -229,22 +258,49 @@ async function removeLeftover(
 type UndoEdit = () => Promise<boolean>;
 
 /** Changes one line of a file that is as it was planned; returns what takes the change back. */
-async function changeLine({ file, line, before, after }: LineEdit): Promise<UndoEdit> {
-  const real = await realpath(file);
+async function changeLine(edit: LineEdit): Promise<UndoEdit> {
+  const real = await realpath(edit.file);
+  using _held = await holdFile(real);
   const content = (await readSmallFile(real)) ?? '';
-  const lines = content.split('\n');
-  if (lines[line - 1] !== before)
-    throw new AppError('conflict', `Cannot change ${quote(file)}: line ${line} is another one by now`, {
-      hint: 'Audit again.',
-    });
-  const changed = lines.with(line - 1, after).join('\n');
+  const changed = withLine(content, edit);
   await replace(real, changed);
   return async () => {
-    // What another program has written since is not ours to take back.
-    if ((await readSmallFile(real)) !== changed) return false;
-    await replace(real, content);
+    using _heldAgain = await holdFile(real);
+    const now = (await readSmallFile(real)) ?? '';
+    if (now === changed) {
+      await replace(real, content);
+      return true;
+    }
+    // What another program has written since is not ours to take back; another fix has changed a line of its own.
+    const lines = now.split('\n');
+    const isOneMore = changed.split('\n').length === lines.length && lines[edit.line - 1] === edit.after;
+    if (!isOneMore) return false;
+    await replace(real, lines.with(edit.line - 1, edit.before).join('\n'));
     return true;
   };
+}
+
+/** The content with the line changed; throws when it is another line by now. Pure. */
+function withLine(content: string, { file, line, before, after }: LineEdit): string {
+  const lines = content.split('\n');
+  if (lines[line - 1] === before) return lines.with(line - 1, after).join('\n');
+  throw new AppError('conflict', `Cannot change ${quote(file)}: line ${line} is another one by now`, {
+    hint: 'Audit again.',
+  });
+}
+
+const fileWithinMs = 30_000;
+
+/** Keeps other fixes from writing to a file of the folder between our look and our change: theirs would be lost. */
+async function holdFile(file: string): Promise<Disposable> {
+  const deadline = performance.now() + fileWithinMs;
+  for (;;) {
+    const held = lockFolderOf(file);
+    if (held !== undefined) return held;
+    if (performance.now() > deadline)
+      throw new AppError('locked', `Cannot change ${quote(file)}: another program has locked its folder`);
+    await sleep(20);
+  }
 }
 
 async function replace(file: string, content: string): Promise<void> {
@@ -255,38 +311,63 @@ async function replace(file: string, content: string): Promise<void> {
   }
 }
 
-interface Failure {
+function lockFolderOf(file: string): Disposable | undefined {
+  try {
+    return tryLockDirectory(fromText(path.dirname(file)));
+  } catch (error) {
+    throw knownError(error, `Cannot change ${quote(file)}`);
+  }
+}
+
+interface Refusal {
   readonly error: unknown;
   readonly undoEdit: UndoEdit | undefined;
 }
 
 /**
  * The old container still has its volume, so it can go on. Once it is gone, another one of the old file would
- * begin with an empty volume: then the new file stays.
+ * begin with an empty volume: then the new file stays. Where the engine does not answer, either may be so.
  */
 async function takeBack(
   containers: Containers,
   move: DataMove,
-  { error, undoEdit }: Failure,
-): Promise<AppError> {
-  const old = await containers
-    .find(move.containerId)
-    .catch((failure: unknown) => (isAppError(failure) ? 'unknown' : undefined));
+  { error, undoEdit }: Refusal,
+): Promise<Failure> {
+  const { service, from, to } = move;
   const why = errorInWords(error);
-  if (old === undefined)
-    return new AppError('failed', `${quote(move.service)} was not started on ${quote(move.to)}: ${why}`, {
-      hint: `Its data is in ${quote(move.to)}, the Compose file names it, and ${quote(move.from)} has it too: mend the cause, then run "docker compose up -d ${move.service}".`,
-      cause: error,
-    });
+  const up = `"docker compose up -d ${service}"`;
+  const old = await findPatiently(containers, move.containerId);
+  if (old === 'unknown') {
+    const message = `Whether Compose has made ${quote(service)} anew is not known, as the engine does not answer: ${why}`;
+    const hint = `Its data is in ${quote(to)}, the Compose file names that, and ${quote(from)} has all of it too. When the engine answers, run ${up} in ${quote(move.directory)}; until then each command says so.`;
+    return { error: new AppError('failed', message, { hint, cause: error }), isKnown: false };
+  }
+  if (old === undefined) {
+    const hint = `Its data is in ${quote(to)}, the Compose file names it, and ${quote(from)} has it too: mend the cause, then run ${up}.`;
+    const message = `${quote(service)} was not started on ${quote(to)}: ${why}`;
+    return { error: new AppError('failed', message, { hint, cause: error }), isKnown: true };
+  }
   const isBack = (await undoEdit?.().catch(() => false)) === true;
-  const now =
-    old === 'unknown' ? 'Whether it runs is not known: the engine does not answer' : 'It runs on as before';
-  return new AppError('failed', `Cannot make ${quote(move.service)} anew: ${why}`, {
-    hint: isBack
-      ? `${now}. ${quote(move.to)} holds a copy by now: empty it before you try again.`
-      : `${now}. ${quote(move.to)} holds a copy that gets old. The next "docker compose up" takes that: ${insteadOfCopy(move)} first.`,
-    cause: error,
-  });
+  const hint = isBack
+    ? `It runs on as before. ${quote(to)} holds a copy by now: empty it before you try again.`
+    : `It runs on as before. ${quote(to)} holds a copy that gets old. The next "docker compose up" takes that: ${insteadOfCopy(move)} first.`;
+  const message = `Cannot make ${quote(service)} anew: ${why}`;
+  return { error: new AppError('failed', message, { hint, cause: error }), isKnown: true };
+}
+
+const answerWithinMs = 30_000;
+
+/** An engine that is started again answers soon. */
+async function findPatiently(containers: Containers, id: string): Promise<Container | undefined | 'unknown'> {
+  const deadline = performance.now() + answerWithinMs;
+  for (;;) {
+    try {
+      return await containers.find(id);
+    } catch (error) {
+      if (!isAppError(error, 'unavailable') || performance.now() > deadline) return 'unknown';
+      await sleep(500);
+    }
+  }
 }
 
 function insteadOfCopy({ to, edit }: DataMove): string {

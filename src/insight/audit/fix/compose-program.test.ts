@@ -18,7 +18,7 @@ test.each([
     const there = { info: async () => ({ ...(await host.info()), endpoint }) };
     const compose = composeProgram({ DOCKER_HOST: 'unix:///elsewhere.sock' }, async () => there);
     const service = { stack: 'shop', service: 'db', files: [], envFiles: [], directory: folder };
-    expect(await compose.hash(service, undefined)).toBe(used);
+    expect(await compose.hash(service, undefined, undefined)).toBe(used);
   } finally {
     vi.unstubAllEnvs();
     await rm(folder, { recursive: true });

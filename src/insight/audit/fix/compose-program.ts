@@ -8,13 +8,26 @@ import type { DataMove } from './plan-moves.ts';
 export interface ComposeProgram {
   /** `unsupported` where there is none: asked before anything is touched. */
   check(): Promise<void>;
-  /** The hash of the service as the file is now, which Compose writes on its container. */
-  hash(service: ComposeService, signal: AbortSignal | undefined): Promise<string>;
+  /**
+   * The hash of the service, which Compose writes on its container: as the files are now, or as they would be
+   * with one of them `instead`.
+   */
+  hash(
+    service: ComposeService,
+    instead: { readonly file: string; readonly content: string } | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<string>;
   /** Makes the container of the service anew, and nothing else; pulls and builds nothing. */
   up(service: ComposeService, signal: AbortSignal | undefined): Promise<void>;
 }
 
 export type ComposeService = Pick<DataMove, 'stack' | 'service' | 'files' | 'envFiles' | 'directory'>;
+
+interface RunOptions {
+  readonly signal: AbortSignal | undefined;
+  /** Given to Compose on its standard input. */
+  readonly instead?: { readonly file: string; readonly content: string } | undefined;
+}
 
 const forms: readonly (readonly [string, ...string[]])[] = [['docker', 'compose'], ['docker-compose']];
 
@@ -49,12 +62,12 @@ export function composeProgram(
   const run = async (
     service: ComposeService,
     steps: readonly string[],
-    signal: AbortSignal | undefined,
+    { signal, instead }: RunOptions,
   ): Promise<string> => {
     const [program, ...words] = await find();
     const { stack, files, envFiles, directory } = service;
     const named = [
-      ...files.flatMap((file) => ['--file', file]),
+      ...files.flatMap((file) => ['--file', file === instead?.file ? '-' : file]),
       ...envFiles.flatMap((file) => ['--env-file', file]),
     ];
     const { endpoint } = await (await host()).info({ signal });
@@ -65,6 +78,7 @@ export function composeProgram(
       ...options,
       env: { ...variables, ...engine },
       signal,
+      input: instead?.content,
       timeoutMs: upWithinMs,
     });
     if (status === 0) return stdout;
@@ -72,13 +86,13 @@ export function composeProgram(
   };
   return {
     check: async () => void (await find()),
-    async hash(service, signal) {
-      const printed = await run(service, ['config', '--hash', service.service], signal);
+    async hash(service, instead, signal) {
+      const printed = await run(service, ['config', '--hash', service.service], { signal, instead });
       return printed.trim().split(/\s+/).at(-1) ?? '';
     },
     async up(service, signal) {
       const steps = ['up', '--detach', '--no-deps', '--no-build', '--pull', 'never', service.service];
-      await run(service, steps, signal);
+      await run(service, steps, { signal });
     },
   };
 }

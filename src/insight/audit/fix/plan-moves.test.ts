@@ -113,7 +113,16 @@ test.each(['postgres:15', 'docker.io/library/postgres:15'])(
   'changes no file that says it already (%s)',
   async (image) => {
     const { moves } = await plan({ mount: 'pg:/var/lib/postgresql/data', container: { image } });
-    expect(moves).toMatchObject([{ from: anonymous, to: 'shop_pg', edit: undefined }]);
+    expect(moves).toMatchObject([
+      {
+        ...{ from: anonymous, to: 'shop_pg', edit: undefined, image: 'postgres:15' },
+        older: {
+          line: 6,
+          before: '      - pg:/var/lib/postgresql/data',
+          after: '      - pg:/var/lib/postgresql',
+        },
+      },
+    ]);
   },
 );
 

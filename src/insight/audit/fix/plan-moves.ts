@@ -20,6 +20,10 @@ export interface DataMove {
   readonly leftover: readonly string[];
   /** Undefined when the file says it already, and the container is older. */
   readonly edit: LineEdit | undefined;
+  /** Then the line as the container must have been made from it: by that Compose says what else has changed. */
+  readonly older: LineEdit | undefined;
+  /** What Compose calls the image of the service. */
+  readonly image: string;
   readonly files: readonly string[];
   /** Of `--env-file`, as Compose has noted them. */
   readonly envFiles: readonly string[];
@@ -81,13 +85,15 @@ function planMove(
     place.project === undefined
   )
     return 'Its Compose file was not found: change the mount by hand where the container is made.';
-  const edit = editOf(place.project, inFile, { meant, belongsAt });
-  if (typeof edit === 'string') return edit;
-  // An older file than this one cannot be had, so Compose cannot say what else it would change.
-  if (edit === null && bareName(inFile.image) !== bareName(service.image))
+  const edits = editsOf(place.project, inFile, { meant, belongsAt });
+  if (typeof edits === 'string') return edits;
+  const { edit, older } = edits;
+  if (older !== undefined && bareName(inFile.image) !== bareName(service.image))
     return `The Compose file names the image ${quote(inFile.image)} by now, and the container is of ${quote(service.image)}.`;
-  const shared = edit === null ? undefined : sharedReason(view, place.project, { key: service.key, edit });
+  const shared = edit && sharedReason(view, place.project, { key: service.key, edit });
   if (shared !== undefined) return shared;
+  if (older !== undefined && !place.project.project.files.includes(older.file))
+    return `The mount is written in ${quote(older.file)}, so Compose cannot say what else has changed since the container was made.`;
   return {
     stack,
     service: container.service,
@@ -101,7 +107,9 @@ function planMove(
           .split('/')
           .filter((name) => name !== '')
       : [],
-    edit: edit ?? undefined,
+    edit,
+    older,
+    image: inFile.image,
     files: place.project.project.files,
     envFiles: envFilesOf(container),
     directory: place.project.project.directory,
@@ -125,21 +133,24 @@ function contentReason(hidden: AuditedMount, meant: AuditedMount): string | unde
   return undefined;
 }
 
-/** The line with the mount’s new place; null when the file has it already, a sentence when it is not clear. */
-function editOf(
+/** The line with the mount’s new place, or with its old one when the file has the new one; a sentence when it is not clear. */
+function editsOf(
   { project, lineAt }: AuditedProject,
   inFile: AuditedService,
   { meant, belongsAt }: Pick<Shadow, 'meant' | 'belongsAt'>,
-): LineEdit | null | string {
+): Pick<DataMove, 'edit' | 'older'> | string {
   const mount = inFile.mounts.find(({ source }) => source === meant.source);
   if (mount === undefined) return 'The Compose file no longer mounts the volume.';
-  if (mount.target === belongsAt) return null;
+  const isNew = mount.target === belongsAt;
+  const place = isNew ? meant.target : belongsAt;
   if (mount.place.path === undefined) return 'The Compose file does not show the mount.';
   const position = project.positionOf([...mount.place.path, 'target']);
   const before = lineAt(position);
   const target = new RegExp(`(?<![\\w/.-])${escape(mount.target)}/?(?![\\w/.-])`, 'g');
   if (before?.match(target)?.length !== 1) return 'The line of the mount is not plain enough to be changed.';
-  return { file: position.file, line: position.line, before, after: before.replace(target, () => belongsAt) };
+  const { file, line } = position;
+  const changed = { file, line, before, after: before.replace(target, () => place) };
+  return isNew ? { edit: undefined, older: changed } : { edit: changed, older: undefined };
 }
 
 /**
