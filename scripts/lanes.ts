@@ -79,7 +79,15 @@ export const lanes: readonly Lane[] = [
     'systemd',
   ]),
   {
-    ...lane('attacks', [...treePackages, 'gcc', 'libc6-dev', 'docker.io', 'docker-cli', 'busybox-static']),
+    ...lane('attacks', [
+      ...treePackages,
+      'gcc',
+      'libc6-dev',
+      'docker.io',
+      'docker-cli',
+      'docker-compose',
+      'busybox-static',
+    ]),
     timeoutMs: 300_000,
   },
   engineLane('stacks', [

@@ -1,0 +1,150 @@
+import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { beforeAll, expect, test } from 'vitest';
+import { dice, moments, seed, times } from '../faults/seeded.ts';
+import { makeStack, type Stack } from '../stacks/stack.ts';
+import { onEngine } from '../support/on-engine.ts';
+
+/** The audit's fix, while it is killed, and two at once. */
+
+const on = onEngine({ host: 'docker' });
+
+/** Numbers its rows from where they end, so that a row that is lost, or written twice, is seen. */
+const counting =
+  'trap "exit 0" TERM; cd /srv/data; i=0; [ -f rows ] && i=$(wc -l < rows); while :; do i=$((i+1)); echo $i >> rows; sleep 0.05 & wait $!; done';
+
+beforeAll(async () => {
+  const { docker } = on.engine;
+  const id = await docker(['create', 'busybox', 'true']);
+  const changes = [`VOLUME ["/srv/data"]`, `ENTRYPOINT ${JSON.stringify(['sh', '-c', counting])}`];
+  await docker(['commit', ...changes.flatMap((change) => ['--change', change]), id, 'counter:1']);
+  await docker(['rm', id]);
+});
+
+const before = '      - data:/srv\n';
+const after = '      - data:/srv/data\n';
+const composeFile = `services:\n  app:\n    image: counter:1\n    stop_grace_period: 5s\n    volumes:\n${before}volumes: { data: }\n`;
+
+interface Shadowed extends Stack {
+  readonly file: string;
+  /** The folders of the volumes. */
+  readonly anonymous: string;
+  readonly named: string;
+}
+
+/** An app whose rows are beside their volume. */
+async function startShadowed(name: string): Promise<Shadowed> {
+  const { engine } = on;
+  const stack = await makeStack(engine, { name, files: { 'compose.yaml': composeFile } });
+  await stack.compose('up', '-d');
+  const template = '{{range .Mounts}}{{.Name}} {{end}}';
+  const mounts = await engine.docker(['inspect', '-f', template, `${name}-app-1`]);
+  const anonymous = engine.volumePath(/[0-9a-f]{64}/.exec(mounts)?.[0] ?? '');
+  const named = engine.volumePath(`${name}_data`);
+  await expect.poll(() => rowsIn(anonymous).length, { timeout: 60_000 }).toBeGreaterThan(5);
+  return { ...stack, file: join(stack.folder, 'compose.yaml'), anonymous, named };
+}
+
+function rowsIn(folder: string): string[] {
+  try {
+    return readFileSync(join(folder, 'rows'), 'utf8').trimEnd().split('\n');
+  } catch {
+    // A copy that is not there.
+    return [];
+  }
+}
+
+/** Of the one container that runs; throws unless it is one. */
+async function liveFolder({ name, anonymous, named }: Shadowed): Promise<string> {
+  const running = await on.engine.docker(['ps', '-q', '-f', `label=com.docker.compose.project=${name}`]);
+  expect(running.split('\n')).toHaveLength(1);
+  expect(running).not.toBe('');
+  const template = '{{range .Mounts}}{{if eq .Destination "/srv/data"}}{{.Source}}{{end}}{{end}}';
+  const source = await on.engine.docker(['inspect', '-f', template, running]);
+  expect([anonymous, named]).toContain(source);
+  return source;
+}
+
+/** The app runs on all its rows, the file says where they are, and the next "up" changes neither. */
+async function expectWhole(stack: Shadowed, rowsBefore: number): Promise<'before' | 'after'> {
+  await expect
+    .poll(
+      () =>
+        liveFolder(stack).then(
+          () => true,
+          () => false,
+        ),
+      { timeout: 60_000 },
+    )
+    .toBe(true);
+  const content = await readFile(stack.file, 'utf8');
+  const live = await liveFolder(stack);
+  const isAfter = content === composeFile.replace(before, after);
+  expect([content === composeFile, isAfter]).toContain(true);
+  expect(live).toBe(isAfter ? stack.named : stack.anonymous);
+  await stack.compose('up', '-d');
+  expect(await liveFolder(stack)).toBe(live);
+  const rows = rowsIn(live);
+  expect(rows).toEqual(rows.map((_, index) => String(index + 1)));
+  const other = rowsIn(isAfter ? stack.anonymous : stack.named);
+  expect(rows.length).toBeGreaterThanOrEqual(Math.max(rowsBefore, other.length));
+  return isAfter ? 'after' : 'before';
+}
+
+test('killed at any moment, the fix leaves rows and file as before or as after, and the app runs', async () => {
+  const fix = (name: string) => ['audit', name, '--fix', '--yes', '--fail-on', 'never'];
+  const whole = await startShadowed('whole');
+  const began = performance.now();
+  await on.run(fix('whole'));
+  const tookMs = performance.now() - began;
+  expect(await expectWhole(whole, 5)).toBe('after');
+  await whole.compose('down', '-v', '-t', '0');
+  const when = moments(times({ all: 60, daily: 8 }), dice('kills of the fix'));
+  for (const [round, fraction] of when.entries()) {
+    const stack = await startShadowed(`killed${round}`);
+    const rowsBefore = rowsIn(stack.anonymous).length;
+    const command = on.start(fix(stack.name));
+    const delayMs = Math.round(fraction * tookMs * 1.05);
+    await sleep(delayMs);
+    // With its Compose, and without.
+    if (round % 2 === 0) await command.kill();
+    else {
+      command.child.kill('SIGKILL');
+      await command.ended;
+    }
+    const { exit, stdout, stderr } = await on.attempt(['recover']);
+    const said = `${stdout}\n${stderr}`;
+    const isByHand = said.includes('run "docker compose up -d app"');
+    // A Compose that was left alone may be at work still.
+    if (isByHand)
+      await expect
+        .poll(
+          () =>
+            stack.compose('up', '-d', 'app').then(
+              () => true,
+              () => false,
+            ),
+          { timeout: 60_000, interval: 1000 },
+        )
+        .toBe(true);
+    else expect(exit, said).toBe(0);
+    const state = await expectWhole(stack, rowsBefore);
+    console.log(
+      `seed ${seed}, ${delayMs} of ${Math.round(tookMs)} ms: ${state}${isByHand ? ', by hand' : ''}`,
+    );
+    expect((await on.attempt(['recover'])).exit).toBe(0);
+    await stack.compose('down', '-v', '-t', '0');
+  }
+});
+
+test('two fixes at once move the data once', async () => {
+  const stack = await startShadowed('twice');
+  const rowsBefore = rowsIn(stack.anonymous).length;
+  const fix = () => on.attempt(['audit', 'twice', '--fix', '--yes', '--fail-on', 'never']);
+  const ended = await Promise.all([fix(), fix()]);
+  expect(ended.filter(({ stderr }) => stderr.includes('Mended'))).toHaveLength(1);
+  expect(await expectWhole(stack, rowsBefore)).toBe('after');
+  await stack.compose('down', '-v', '-t', '0');
+});
