@@ -36,3 +36,16 @@ test('a host that does not show its volumes does not count as seen', async () =>
   exporter.onLook({ ...look, atMs: 2_000_000, isHostSeen: false });
   expect(await exporter.text()).toContain('holdfast_look_timestamp_seconds 1000\n');
 });
+
+test('a scrape tells what has been read and written until then', async () => {
+  using catalog = openSqliteCatalog(':memory:');
+  const parts = { stateDir: '/nowhere', catalog: async () => catalog };
+  let readBytes = 1;
+  const total = { volume: 'pg', how: 'device', writtenBytes: 2, reads: 3, writes: 4 } as const;
+  const { text } = openMetrics(parts, { look: async () => look }).openExporter(() => [
+    { ...total, readBytes },
+  ]);
+  expect(await text()).toContain('_read_bytes_total{kind="volume",volume="pg",how="device"} 1\n');
+  readBytes = 5;
+  expect(await text()).toContain('_read_bytes_total{kind="volume",volume="pg",how="device"} 5\n');
+});
