@@ -27,6 +27,8 @@ export type FioProfile = 'database' | 'stream' | 'random';
 export interface Figures {
   /** Commits, bytes or operations per second. */
   readonly rate: number;
+  /** Half of all take no longer. Says little of a disk, and much of whether two tests do the same. */
+  readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
@@ -101,8 +103,9 @@ function readFio(name: string, text: string): Figures {
   if (job === undefined) throw new AppError('failed', 'fio by hand said nothing that can be read');
   const way = job[name.endsWith('read') ? 'read' : 'write'];
   const { percentile } = name.startsWith('commit') ? job.sync.lat_ns : way.clat_ns;
-  const p99 = percentile?.['99.000000'] ?? Number.NaN;
-  return { rate: name.startsWith('stream') ? way.bw_bytes : way.iops, p99Ms: p99 / 1e6 };
+  const at = (key: string): number => (percentile?.[key] ?? Number.NaN) / 1e6;
+  const rate = name.startsWith('stream') ? way.bw_bytes : way.iops;
+  return { rate, p50Ms: at('50.000000'), p99Ms: at('99.000000') };
 }
 
 interface BenchDocument {
@@ -111,7 +114,7 @@ interface BenchDocument {
     readonly measures: readonly {
       readonly name: string;
       readonly rate: number;
-      readonly latency: { readonly p99Ms: number } | null;
+      readonly latency: { readonly p50Ms: number; readonly p99Ms: number } | null;
     }[];
   }[];
 }
@@ -129,7 +132,7 @@ export async function measureByBench(
   return new Map(
     (found?.measures ?? []).map(({ name, rate, latency }) => [
       name,
-      { rate, p99Ms: latency?.p99Ms ?? Number.NaN },
+      { rate, p50Ms: latency?.p50Ms ?? Number.NaN, p99Ms: latency?.p99Ms ?? Number.NaN },
     ]),
   );
 }
