@@ -22,7 +22,8 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const pid of await daemons()) process.kill(pid, 'SIGCONT');
-  await runProgram('umount', [mount]);
+  // The kernel keeps the file of a loop device for a moment after the unmount.
+  await expect.poll(() => canUnmount(mount)).toBe(true);
   rmSync(folder, { recursive: true });
 });
 
