@@ -49,8 +49,10 @@ async function main(args: readonly string[]): Promise<number> {
   const omitted = outcomes.flatMap(({ omission }) =>
     omission === undefined ? [] : `--exclude=${omission.files}`,
   );
-  const images = request.rest.length === 0 ? makeImages(able) : undefined;
+  const ended = new AbortController();
+  const images = request.rest.length === 0 ? makeImages(able, ended.signal) : undefined;
   const run = await runLanes(able, [...omitted, ...request.rest]);
+  ended.abort();
   await images;
   const verdict = judge({
     outcomes,
@@ -103,8 +105,8 @@ async function installMissing(wanted: readonly Lane[]): Promise<void> {
  * Makes the root of the databases' images beside the first tests: mostly it waits for a mirror and for the disk. A test that
  * comes to it earlier waits for it, and says why it cannot be made.
  */
-async function makeImages(able: readonly Lane[]): Promise<void> {
-  if (able.some(({ name }) => name === 'stacks')) await rootArchive().catch(() => undefined);
+async function makeImages(able: readonly Lane[], signal: AbortSignal): Promise<void> {
+  if (able.some(({ name }) => name === 'stacks')) await rootArchive(signal).catch(() => undefined);
 }
 
 interface LanesRun {

@@ -126,7 +126,7 @@ export async function importImages(engine: PrivateEngine): Promise<void> {
 const cacheFolder = join(import.meta.dirname, '../../node_modules/.cache/holdfast-images');
 
 /** Makes the archive of the root file system, or finds the one that an earlier run has made; waits for one that makes it. */
-export async function rootArchive(): Promise<string> {
+export async function rootArchive(signal?: AbortSignal): Promise<string> {
   const suite = await suiteOfMachine();
   const recipe = JSON.stringify({ suite, packages, leftOut, customize, version: 4 });
   const name = `${createHash('sha256').update(recipe).digest('hex').slice(0, 16)}.tar`;
@@ -143,11 +143,11 @@ export async function rootArchive(): Promise<string> {
   const unfinished = join(cacheFolder, `${name}.unfinished`);
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await makeArchive(suite, unfinished);
+      await makeArchive({ suite, target: unfinished, signal });
       break;
     } catch (error) {
       // A mirror of Debian may not answer for a moment, and a program that looks at all mounts keeps one from being unmounted.
-      if (attempt === 3) throw error;
+      if (attempt === 3 || signal?.aborted === true) throw error;
       await sleep(5000);
     }
   }
@@ -166,7 +166,15 @@ const customize = [
   'rm -rf "$1/var/lib/mysql/"* "$1/var/lib/postgresql/17" "$1/etc/postgresql/17"',
 ];
 
-async function makeArchive(suite: string, target: string): Promise<void> {
+async function makeArchive({
+  suite,
+  target,
+  signal,
+}: {
+  readonly suite: string;
+  readonly target: string;
+  readonly signal: AbortSignal | undefined;
+}): Promise<void> {
   const options = [
     ...[
       '--mode=root',
@@ -187,6 +195,7 @@ async function makeArchive(suite: string, target: string): Promise<void> {
   await mkdir(folder);
   try {
     await run('mmdebstrap', [...options, suite, target, ...sources], {
+      signal,
       maxBuffer: 64 << 20,
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', TMPDIR: folder },
     });
