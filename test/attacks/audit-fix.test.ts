@@ -1,13 +1,21 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, test } from 'vitest';
+import type { DataMove } from '../../src/app/app.ts';
+import { openApp } from '../../src/app.ts';
+import { isAppError } from '../../src/model/errors.ts';
 import { dice, moments, seed, times } from '../faults/seeded.ts';
 import { makeStack, type Stack } from '../stacks/stack.ts';
 import { onEngine } from '../support/on-engine.ts';
+import { treeFacts } from '../support/tree-facts.ts';
+import { compile, prepareAttack } from './attacker.ts';
+import { makeTree, own } from './swap-scene.ts';
 
-/** The audit's fix, while it is killed, and two at once. */
+/** The audit's fix, while another program swaps names in its volume, and while it is killed. */
 
 const on = onEngine({ host: 'docker' });
 
@@ -148,3 +156,48 @@ test('two fixes at once move the data once', async () => {
   expect(await expectWhole(stack, rowsBefore)).toBe('after');
   await stack.compose('down', '-v', '-t', '0');
 });
+
+test('a stage that is swapped with links while the fix copies leads it to none of root’s files', async () => {
+  const base = await mkdtemp(join(tmpdir(), 'attacks-'));
+  const victim = join(base, 'victim');
+  makeTree(victim, 'secret');
+  own(victim, { uid: 0, mode: 0o700 });
+  const untouched = treeFacts(victim);
+  const swapNames = compile('swap-names', base);
+  let given = 0;
+  for (const what of ['import-stage', 'import-link']) {
+    const stack = await startShadowed(`swapped-${what}`);
+    const env = { ...process.env, DOCKER_HOST: on.engine.dockerHost };
+    const config = { stateDir: on.cli.stateDir, repository: undefined, host: 'docker', env } as const;
+    await using app = openApp({ ...config, dataWay: 'auto', passwordReference: undefined });
+    await app.recoverAtStart('host');
+    const { moves } = await app.audit.planFix({ target: stack.name, directory: base });
+    expect(moves).toHaveLength(1);
+    const rowsBefore = rowsIn(stack.anonymous).length;
+    // As a container does that has the named volume: as root, and locked into it.
+    const attacker = await prepareAttack(swapNames, [victim, what, 'chroot'], { uid: 0, cwd: stack.named });
+    attacker.begin();
+    const outcome = await app.audit.applyFix(moves[0] as DataMove).then(
+      () => 'moved',
+      (error: unknown) => {
+        // It may fail with an error for people.
+        if (isAppError(error)) return error.message;
+        throw error;
+      },
+    );
+    given += (await attacker.end())['given'] ?? 0;
+    expect(treeFacts(victim)).toEqual(untouched);
+    for (const folder of [stack.named, stack.anonymous]) expect(stolenIn(folder)).toBe('');
+    const state = await expectWhole(stack, rowsBefore);
+    console.log(`${what}: ${state}, ${outcome}`);
+    await stack.compose('down', '-v', '-t', '0');
+  }
+  await rm(base, { recursive: true });
+  expect(given).toBeGreaterThan(0);
+});
+
+/** The files that hold root's data, links not followed. */
+function stolenIn(folder: string): string {
+  const { stdout } = spawnSync('grep', ['-rlsa', '-e', '^secret', folder], { encoding: 'utf8' });
+  return stdout;
+}
