@@ -28,6 +28,12 @@ export interface AppJournal {
   readonly levels: readonly (readonly AppStep[])[];
 }
 
+/** By their names: those that were brought back, and those that stay as others have changed them. */
+export interface PutBackNames {
+  readonly changed: readonly string[];
+  readonly left: readonly string[];
+}
+
 export interface OpenAppJournal extends AsyncDisposable {
   /** Of its file, without an ending. */
   readonly name: string;
@@ -47,8 +53,10 @@ export interface OpenAppJournal extends AsyncDisposable {
    */
   noteByHand(what: string | undefined): Promise<void>;
   readByHand(): Promise<string | undefined>;
-  /** All is back, and the next recovery has only to tell of the job. */
-  noteBack(): Promise<void>;
+  /** All is back, and the next recovery has only to tell of the job, with what was done for it. */
+  noteBack(done: PutBackNames): Promise<void>;
+  /** What an earlier recovery has done for it; undefined where none has brought it all back. */
+  readBack(): Promise<PutBackNames | undefined>;
   /** Everything is back. */
   remove(): Promise<void>;
 }
@@ -56,9 +64,13 @@ export interface OpenAppJournal extends AsyncDisposable {
 /** Disk space reserved for the engine, should the disk fill up meanwhile. */
 const reserveBytes = 1 << 20;
 
-/** Durable, and held until it is removed or this process ends. Throws when the disk is full. */
-export async function openAppJournal(stateDir: string, journal: AppJournal): Promise<OpenAppJournal> {
-  const held = await holdNewJournal(placeOf(stateDir));
+/** Holds a name for a journal that is still to be written: a guardian gets it before it is known what to write. */
+export async function holdAppJournal(stateDir: string): Promise<HeldJournal> {
+  return await holdNewJournal(placeOf(stateDir));
+}
+
+/** Durable, and held until it is removed or this process ends. Throws when the disk is full; the name stays held then. */
+export async function writeAppJournal(held: HeldJournal, journal: AppJournal): Promise<OpenAppJournal> {
   try {
     {
       await using reserve = await open(held.file('reserve'), 'wx', 0o600);
@@ -67,15 +79,13 @@ export async function openAppJournal(stateDir: string, journal: AppJournal): Pro
     await writeNew(held, 'json', JSON.stringify({ version: 1, ...journal }));
     return openHeld(held, journal);
   } catch (error) {
-    // The user must see why it could not be written.
-    await held.remove().catch(() => undefined);
     const full = errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT';
     throw new AppError(
       full ? 'full' : 'failed',
       'Cannot write down what runs: nothing is paused or stopped',
       {
         detail: error instanceof Error ? error.message : undefined,
-        hint: full ? `Make room in "${stateDir}".` : undefined,
+        hint: full ? `Make room in "${path.dirname(path.dirname(held.file('json')))}".` : undefined,
         cause: error,
       },
     );
@@ -168,11 +178,22 @@ function openHeld(held: HeldJournal, journal: AppJournal): OpenAppJournal {
       await syncDirectory(path.dirname(held.file('byhand')));
     },
     readByHand: () => readText(held.file('byhand')),
-    async noteBack() {
+    async noteBack({ changed, left }) {
+      await writeNew(held, 'back', JSON.stringify({ changed, left }));
       await rm(held.file('touched'), { force: true });
       await syncDirectory(path.dirname(held.file('touched')));
     },
+    async readBack() {
+      const text = await readText(held.file('back'));
+      return text === undefined ? undefined : namesIn(parseJson(text));
+    },
   };
+}
+
+function namesIn(value: unknown): PutBackNames {
+  const { changed, left } = (value ?? {}) as Partial<Record<keyof PutBackNames, unknown>>;
+  const texts = (list: unknown): string[] => (Array.isArray(list) ? list.map(String) : []);
+  return { changed: texts(changed), left: texts(left) };
 }
 
 async function touchedLevels(held: HeldJournal, journal: AppJournal): Promise<AppJournal['levels']> {
@@ -222,6 +243,6 @@ function isJournal(value: unknown): value is AppJournal {
 function placeOf(stateDir: string): JournalPlace {
   return {
     folder: path.join(stateDir, 'journal-apps'),
-    endings: ['touched', 'byhand', 'part', 'reserve', 'refused'],
+    endings: ['touched', 'byhand', 'back', 'part', 'reserve', 'refused'],
   };
 }

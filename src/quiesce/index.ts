@@ -1,7 +1,7 @@
 /**
  * Keeps data still while it is read or swapped, and brings back what ran: finds the writers, pauses, stops, freezes, asks
  * applications (`presets/`), runs hooks. Writes down durably what it is about to hold before it holds it. Begin with
- * `consistency.ts` (which way, pure) and `quiesce.ts`; what acts on containers is `still-containers.ts`.
+ * `consistency.ts` (which way, pure) and `quiesce.ts`; `still-containers.ts` begins with containers, and `still-session.ts` holds them.
  */
 export { takeLeftJournals, type AppJournal, type OpenAppJournal } from './app-journal.ts';
 export { canClone } from './can-clone.ts';
@@ -55,7 +55,8 @@ export {
   type PlannedStops,
 } from './restore-consumers.ts';
 export { noteRefusal, startOnce, type StartRefusal } from './start-refusal.ts';
-export { makeStill, type KilledApp, type StillContainers } from './still-containers.ts';
+export { makeStill } from './still-containers.ts';
+export type { KilledApp, StillContainers } from './still-session.ts';
 export {
   isActiveContainer,
   lookAround,

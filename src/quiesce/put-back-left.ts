@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../hosts/host.ts';
-import { AppError } from '../model/errors.ts';
+import { AppError, isAppError } from '../model/errors.ts';
 import type { JobOptions } from '../activity/index.ts';
 import { type OpenAppJournal, takeLeftJournal } from './app-journal.ts';
 import { holdApps } from './hold-apps.ts';
@@ -33,7 +34,7 @@ export async function putBackLeft(
   );
   await opened.freeReserve();
   // Only with several levels does a later container depend on an earlier one's health.
-  const healthyWithinMs = levels.length > 1 ? (options.patienceMs ?? 60_000) : undefined;
+  const healthyWithinMs = levels.length > 1 ? Math.min(options.patienceMs ?? healthMs, healthMs) : undefined;
   const isUnsure = (): boolean => true;
   const touchedAtMs = ({ touchedAtMs: at }: AppStep): number | undefined => at;
   const how = { ...options, isUnsure, healthyWithinMs, touchedAtMs };
@@ -42,9 +43,12 @@ export async function putBackLeft(
   return await (options.isAtStart === true ? startOnce(opened.refusal, start) : start());
 }
 
+const healthMs = 60_000;
+
 /** The killed process's lock ends with its last thread, which may come after the end of its pipes. */
 const lockPatienceMs = 10_000;
-const enginePatienceMs = 30_000;
+/** An engine that is restarted, with all that the machine then starts; a refusal is not waited for that long. */
+const enginePatienceMs = 10 * 60_000;
 
 /**
  * What a guardian does when the process that it watches has been killed: brings back what the journal says, and leaves the
@@ -54,10 +58,22 @@ export async function putBackAtOnce(host: Host, stateDir: string, journal: strin
   await using opened = await takeLeftJournal(stateDir, journal, { patienceMs: lockPatienceMs });
   if (opened === undefined || opened.journal.levels.length === 0) return;
   try {
-    if ((await host.info()).identity !== opened.journal.hostIdentity) return;
-    await putBackLeft({ host, stateDir, opened }, { patienceMs: enginePatienceMs });
-    await opened.noteBack();
+    const deadline = performance.now() + enginePatienceMs;
+    if ((await identityOf(host, deadline)) !== opened.journal.hostIdentity) return;
+    const patienceMs = deadline - performance.now();
+    await opened.noteBack(await putBackLeft({ host, stateDir, opened }, { patienceMs }));
   } catch (error) {
     await noteRefusal(opened.refusal, error);
+  }
+}
+
+async function identityOf(host: Host, deadline: number): Promise<string> {
+  for (;;) {
+    try {
+      return (await host.info()).identity;
+    } catch (error) {
+      if (!isAppError(error, 'unavailable') || performance.now() > deadline) throw error;
+      await sleep(500);
+    }
   }
 }

@@ -13,7 +13,8 @@ import { frozenAtMostMs } from './freeze/freezing.ts';
 import { findHostWriters } from './host-writers.ts';
 import { nameApps } from './name-apps.ts';
 import type { ApplicationSession } from './presets/application-session.ts';
-import { type KilledApp, makeStill, type ReleaseReport, type StillContainers } from './still-containers.ts';
+import { makeStill } from './still-containers.ts';
+import type { KilledApp, ReleaseReport, StillContainers } from './still-session.ts';
 import {
   consumersNow,
   isActiveContainer,

@@ -1,4 +1,4 @@
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -406,9 +406,75 @@ test('a backup that is cancelled while its guardian starts leaves no journal', a
   };
   const controller = new AbortController();
   const made = makeStill(scope, request, { signal: controller.signal });
-  await expect.poll(journals).toHaveLength(1);
+  await expect.poll(() => readdir(path.join(stateDir, 'journal-apps')).catch(() => [])).toHaveLength(1);
   controller.abort();
   await expect(made).rejects.toThrow();
   expect(containers.calls).toEqual([]);
   expect(await readdir(path.join(stateDir, 'journal-apps'))).toEqual([]);
+});
+
+describe('of the planned containers', () => {
+  /** A guardian that is ready once `act` is done. */
+  const withSlowGuardian = async (act: () => void): Promise<StillWorld['access']> => {
+    const { access, stateDir } = world;
+    const program = path.join(stateDir, 'slow.mjs');
+    const [begun, go] = ['begun', 'go'].map((name) => path.join(stateDir, name));
+    await writeFile(
+      program,
+      `import { existsSync, writeFileSync } from 'node:fs';
+      writeFileSync(${JSON.stringify(begun)}, '');
+      const timer = setInterval(() => {
+        if (!existsSync(${JSON.stringify(go)})) return;
+        clearInterval(timer);
+        process.stdout.write('ready');
+      }, 5);
+      process.stdin.on('data', (words) => words.includes('d') && process.exit());
+      process.stdin.on('end', () => process.exit());`,
+    );
+    void (async () => {
+      await expect.poll(() => readFile(begun ?? ''), { timeout: 30_000 }).toBeDefined();
+      act();
+      await writeFile(go ?? '', '');
+    })();
+    const host = { ...(await access.host()), putBackProgram: { module: pathToFileURL(program), args: [] } };
+    return { ...access, host: async () => host };
+  };
+  const changes = [
+    ['pauses', 'pause', { state: 'paused' }],
+    ['stops', 'stop', { state: 'exited', finishedAt: '2026-01-01T00:00:00Z' }],
+    ['stops', 'pause', { state: 'exited', finishedAt: '2026-01-01T00:00:00Z' }],
+  ] as const;
+
+  test.each(changes)(
+    'one that its user %s while the guardian of a %s starts stays so',
+    async (_, how, change) => {
+      const { containers } = world;
+      containers.add({ name: 'db' });
+      containers.add({ name: 'web' });
+      const access = await withSlowGuardian(() => containers.change('db', change));
+      const request = { containers: await containers.list(), how, reason: 'back up', isPutBackAtOnce: true };
+      const held = await makeStill(access, request, {});
+      const [journal = ''] = await journals();
+      expect(await readFile(path.join(world.stateDir, 'journal-apps', journal), 'utf8')).not.toContain(
+        '"db"',
+      );
+      expect(held.names).toEqual(['web']);
+      await held.release();
+      expect(containers.get('db').state).toBe(change.state);
+      expect(containers.get('web').state).toBe('running');
+    },
+  );
+
+  test.each(changes)('one that its user %s just before a %s stays so', async (_, how, change) => {
+    const { containers } = world;
+    containers.add({ name: 'db' });
+    const justBefore = async (): Promise<void> => containers.change('db', change);
+    const request = { containers: await containers.list(), how, reason: 'back up', justBefore };
+    const held = await makeStill(world.access, request, {});
+    expect(held.names).toEqual([]);
+    await held.release();
+    expect(containers.get('db').state).toBe(change.state);
+    expect(containers.calls).toEqual([]);
+    expect(await journals()).toEqual([]);
+  });
 });

@@ -4,7 +4,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Notifier } from '../activity/index.ts';
 import { AppError } from '../model/errors.ts';
 import { writeJournal } from './restore-journal.ts';
-import { openAppJournal, takeLeftJournal } from '../quiesce/app-journal.ts';
+import { holdAppJournal, takeLeftJournal, writeAppJournal } from '../quiesce/app-journal.ts';
+import { putBackAtOnce } from '../quiesce/put-back-left.ts';
 import { planContainers } from '../quiesce/plan-containers.ts';
 import { recoverApps, recoverAppsAtStart } from './recover.ts';
 import { type StillWorld, stillWorld } from '../../test/fixtures/still-world.ts';
@@ -36,7 +37,7 @@ async function leaveJournal(
   const since = new Date(0).toISOString();
   const reason = restoreId === undefined ? 'back up "data"' : 'restore "data"';
   const journal = { hostIdentity: 'engine', reason, restoreId, how, since, levels };
-  const opened = await openAppJournal(world.stateDir, journal);
+  const opened = await writeAppJournal(await holdAppJournal(world.stateDir), journal);
   for (const [index] of levels.slice(0, touched).entries()) await opened.noteLevel(index, atMs);
   await opened[Symbol.asyncDispose]();
 }
@@ -70,6 +71,26 @@ test('unpauses what was running, and leaves alone what was paused or stopped bef
   expect(world.containers.get('old').state).toBe('exited');
   expect(await filesLeft()).toEqual([]);
   expect((await recover()).jobs).toEqual([]);
+});
+
+test('tells what the guardian of a killed job has brought back, when the engine answered it again', async () => {
+  world.containers.add({ name: 'db' });
+  await leaveJournal('pause');
+  await world.containers.pause('db');
+  const [lock = ''] = await filesLeft();
+  const host = await world.access.host();
+  let isAway = true;
+  const info = async () => {
+    if (!isAway) return await host.info();
+    isAway = false;
+    throw new AppError('unavailable', 'The engine is being restarted');
+  };
+  await putBackAtOnce({ ...host, info }, world.stateDir, lock.replace(/\..*/, ''));
+  expect(world.containers.get('db').state).toBe('running');
+  await world.containers.pause('db');
+  expect((await recover()).jobs).toMatchObject([{ apps: ['db'], left: [], error: undefined }]);
+  expect(world.containers.get('db').state).toBe('paused');
+  expect(await filesLeft()).toEqual([]);
 });
 
 test('starts what was stopped, and pauses again what was paused before that', async () => {
@@ -359,7 +380,7 @@ test('leaves the journal of a living process alone', async () => {
   world.containers.add({ name: 'db' });
   const levels: never[][] = [];
   const journal = { hostIdentity: 'engine', reason: 'x', how: 'stop', since: '', levels } as const;
-  const living = await openAppJournal(world.stateDir, journal);
+  const living = await writeAppJournal(await holdAppJournal(world.stateDir), journal);
   expect((await recover()).jobs).toEqual([]);
   expect(await filesLeft()).not.toEqual([]);
   await living.remove();
@@ -369,7 +390,7 @@ test('leaves the journal of a living process alone', async () => {
 test('leaves the journal of another engine alone, and says so', async () => {
   world.containers.add({ name: 'db' });
   const journal = { hostIdentity: 'other', reason: 'x', how: 'stop', since: '', levels: [] } as const;
-  await (await openAppJournal(world.stateDir, journal))[Symbol.asyncDispose]();
+  await (await writeAppJournal(await holdAppJournal(world.stateDir), journal))[Symbol.asyncDispose]();
   expect(await recover()).toEqual({ jobs: [], elsewhere: 1 });
   expect(await filesLeft()).not.toEqual([]);
 });

@@ -176,9 +176,13 @@ async function recoverJob(
     const byHand = await opened.readByHand();
     if (byHand !== undefined && (await isAnyStopped(host, opened.journal)))
       return { ...told, apps: [], left: [], error: byHand };
-    const { changed, left } = await putBackLeft({ host, stateDir, opened }, options);
+    const now = await putBackLeft({ host, stateDir, opened }, options);
+    // The job's guardian has been at it before.
+    const before = await opened.readBack();
+    const apps = [...new Set([...(before?.changed ?? []), ...now.changed])];
+    const left = [...new Set([...(before?.left ?? []), ...now.left])];
     await opened.remove();
-    return { ...told, apps: changed, left, error: undefined };
+    return { ...told, apps, left, error: undefined };
   } catch (error) {
     if (isAppError(error, 'cancelled') || options.signal?.aborted === true) throw error;
     return { ...told, apps: [], left: [], error: errorInWords(error) };

@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { openAppJournal } from '../../src/quiesce/app-journal.ts';
+import { holdAppJournal, writeAppJournal } from '../../src/quiesce/app-journal.ts';
 import { frozenAtMostMs, openFreezing } from '../../src/quiesce/freeze/freezing.ts';
 import { planContainers } from '../../src/quiesce/plan-containers.ts';
 import { recoverApps } from '../../src/restore/recover.ts';
-import { makeStill, type StillContainers, type StillRequest } from '../../src/quiesce/still-containers.ts';
+import { makeStill, type StillRequest } from '../../src/quiesce/still-containers.ts';
+import type { StillContainers } from '../../src/quiesce/still-session.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import {
   type FrozenWorld,
@@ -244,7 +245,7 @@ describe('the guardian', () => {
     const { identity } = await world.host.info();
     const about = { hostIdentity: identity, reason: 'test', how: 'pause', since: '', levels } as const;
     const leave = async (): Promise<void> => {
-      const journal = await openAppJournal(world.stateDir, about);
+      const journal = await writeAppJournal(await holdAppJournal(world.stateDir), about);
       await journal.noteLevel(0, Date.now());
       await journal[Symbol.asyncDispose]();
     };

@@ -166,7 +166,7 @@ describe('a backup that is killed while the engine keeps its containers still', 
       await engine.docker(['pause', 'watched']);
       const told = await world.attempt(['volume', 'ls'], { env });
       expect(told.stderr).toMatch(
-        /A job that was to back up "watched" was interrupted .*: all runs as before/,
+        /A job that was to back up "watched" was interrupted .*: "watched" brought back/,
       );
       expect(await states()).toEqual(['asleep paused', 'watched paused']);
       await engine.docker(['unpause', 'watched']);

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { AppError } from '../../model/errors.ts';
 import type { Hook, HookMoment } from '../../model/hook.ts';
 import type { Happening } from '../../activity/notify/notifier.ts';
-import { openAppJournal } from '../app-journal.ts';
+import { holdAppJournal, writeAppJournal } from '../app-journal.ts';
 import { planContainers } from '../plan-containers.ts';
 import { recoverAppsAtStart, recoverMore } from '../../restore/recover.ts';
 import { type StillWorld, stillWorld } from '../../../test/fixtures/still-world.ts';
@@ -124,7 +124,7 @@ async function leaveStopped(name: string, reason: string): Promise<void> {
     undefined,
   );
   const since = new Date(0).toISOString();
-  const journal = await openAppJournal(world.stateDir, {
+  const journal = await writeAppJournal(await holdAppJournal(world.stateDir), {
     hostIdentity: 'engine',
     reason,
     how: 'stop',
