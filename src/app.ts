@@ -29,7 +29,13 @@ import { initialize, openRepositories, openUpkeep } from './repositories/index.t
 import { openProof } from './proof/index.ts';
 import type { JobOptions } from './activity/index.ts';
 import { openSnapshots } from './snapshots/index.ts';
-import { openRestores, recoverMore, recoverStreamed, settleHeld as settleRestore } from './restore/index.ts';
+import {
+  openRestores,
+  recoverMore,
+  recoverStreamed,
+  refuseHalfRestored,
+  settleHeld as settleRestore,
+} from './restore/index.ts';
 import { openRetention } from './retention/index.ts';
 import { withConsumersElsewhere } from './app/consumers-elsewhere.ts';
 import { makeKnownToEngine } from './app/engine-of-plugin.ts';
@@ -117,10 +123,16 @@ function openAppWithParts(
 function openVolumes(config: AppConfig, parts: Parts): Volumes {
   return {
     asJson: volumesJson,
-    ...openMigrations(async () => ({
-      ...{ stateDir: config.stateDir, log: parts.log, host: parts.host, holdId: processHoldId },
-      ...{ managed: await parts.managed(), catalog: await parts.catalog() },
-    })),
+    ...openMigrations(async () => {
+      const { stateDir } = config;
+      const catalog = await parts.catalog();
+      return {
+        ...{ stateDir, log: parts.log, host: parts.host, holdId: processHoldId },
+        ...{ managed: await parts.managed(), catalog },
+        refuseHalfRestored: async (hostIdentity, name) =>
+          await refuseHalfRestored({ stateDir, catalog }, { hostIdentity, name }, 'migrate'),
+      };
+    }),
     onHost: () => parts.volumes(),
     managed: () => parts.managed(),
     async lookAround(options = {}) {

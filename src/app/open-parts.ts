@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Catalog } from '../catalog/catalog.ts';
 import { knownError } from '../lib/known-error.ts';
 import { isAppError } from '../model/errors.ts';
-import { type LeaseScope, openLeaseScope } from '../leases/index.ts';
+import { type LeaseScope, openLeaseScope, type Work } from '../leases/index.ts';
 import {
   openHostVolumes,
   openForeignTrash,
@@ -14,7 +14,7 @@ import {
 import { type ConfigurationSource, openConfigurationSource } from '../policies/index.ts';
 import { loggedHostVolumes } from './logged-rooms.ts';
 import { type Notifier, openAuditLog, openNotifier } from '../activity/index.ts';
-import type { RestoresAccess } from '../restore/index.ts';
+import { refuseHalfRestored, type RestoresAccess } from '../restore/index.ts';
 import type { EngineLinks } from './app.ts';
 import { type AppConfig, placeOf } from './app-config.ts';
 import { type KnownRepositories, openKnownRepositories } from './known-repositories.ts';
@@ -80,7 +80,12 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
       const protectedNames = openProtectedNames(host, catalog);
       const managed = await hosts.managedOfHost();
       const leases = (): Promise<LeaseScope> => openLeaseScope({ stateDir, catalog, host: hosts.host });
-      return loggedHostVolumes(openHostVolumes({ host, managed, protectedNames, leases }), parts.log);
+      const refuse = async (name: string, work: Work): Promise<void> => {
+        const { identity: hostIdentity } = await host.info();
+        await refuseHalfRestored({ stateDir, catalog: await catalog() }, { hostIdentity, name }, work);
+      };
+      const means = { host, managed, protectedNames, leases, refuseHalfRestored: refuse };
+      return loggedHostVolumes(openHostVolumes(means), parts.log);
     }),
     engineLinks: {
       identity: async () => (await catalog()).stateId(),

@@ -11,5 +11,5 @@ export { planRestore } from './restore-plan.ts';
 export { applyRestore, type ApplyScope } from './restore.ts';
 export type * from './restoring.ts';
 export { openRestores } from './restoring.ts';
-export { settleHeld } from './settle.ts';
+export { refuseHalfRestored, settleHeld } from './settle.ts';
 export { listStreamed, savedIn } from './streamed-journal.ts';

@@ -17,6 +17,7 @@ import {
 } from '../quiesce/index.ts';
 import type { Happening, JobOptions } from '../activity/index.ts';
 import { listJournals, readJournal } from './restore-journal.ts';
+import { isHalf } from './settle.ts';
 import { localTime } from '../model/local-time.ts';
 import { quote } from '../model/quote.ts';
 
@@ -218,9 +219,7 @@ async function whyUnsettled(
       restoreId === undefined
         ? await listJournals(stateDir, rethrow)
         : [(await readJournal(stateDir, restoreId)) ?? []].flat();
-    // At any other step the data is whole.
-    const isHalf = left.some(({ step }) => step === 'swapping' || step === 'back');
-    return isHalf ? 'its restore has to be put right first' : undefined;
+    return left.some(isHalf) ? 'its restore has to be put right first' : undefined;
   } catch (error) {
     if (!isAppError(error)) throw error;
     return `its restore has to be put right first. ${error.message}. ${error.hint ?? ''}`;

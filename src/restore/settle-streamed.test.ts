@@ -1,10 +1,13 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openFreshRepository } from '../../test/fixtures/open-repository.ts';
+import { openLeaseScope, volumeIdentity } from '../leases/index.ts';
+import { type HostVolumes, openHostVolumes } from '../volumes/index.ts';
 import type { ForgetDecision } from '../retention/forget-plan.ts';
 import { applyForget, prepareForget } from '../retention/forget.ts';
 import { recoverStreamed } from './recover-streamed.ts';
-import { settleAll } from './settle.ts';
+import { refuseHalfRestored, settleAll } from './settle.ts';
+import { type RestoreJournal, writeJournal } from './restore-journal.ts';
 import { findStreamed, pathOf, type StreamedJournal } from './streamed-journal.ts';
 import {
   backUpFar,
@@ -26,6 +29,8 @@ beforeEach(async () => {
 afterEach(async () => await world[Symbol.asyncDispose]());
 
 const far = { hostIdentity: 'engine', name: 'far' };
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 async function journalOfFar(): Promise<StreamedJournal | undefined> {
   return await findStreamed(world.stateDir, far);
@@ -80,6 +85,43 @@ describe('what an unfinished restore leaves', () => {
       expect(await recoverStreamed(access, {})).toEqual([]);
     },
   );
+
+  test.each<readonly [string, (volumes: HostVolumes) => Promise<unknown>]>([
+    ['export', (volumes) => volumes.export({ volume: 'far', to: { kind: 'stream', write: async () => {} } })],
+    ['clone', (volumes) => volumes.clone({ from: 'far', to: 'copy' })],
+    ['clone into', (volumes) => volumes.clone({ from: 'near', to: 'far' })],
+    [
+      'copy from',
+      (volumes) =>
+        volumes.copyOut({
+          from: { volume: 'far', path: 'file' },
+          to: { kind: 'path', path: `${world.stateDir}/copied` },
+        }),
+    ],
+    [
+      'import into',
+      (volumes) => volumes.import({ volume: 'far', from: { kind: 'stream', bytes: nothing() } }),
+    ],
+  ])('keeps the volume from the work "%s" until it is recovered', async (work, does) => {
+    await engine.put('near', 'other');
+    const host = engine.asHost();
+    const catalog = await access.catalog();
+    const volumes = openHostVolumes({
+      host,
+      leases: () => openLeaseScope(access),
+      refuseHalfRestored: async (name, which) => {
+        const { identity: hostIdentity } = await host.info();
+        await refuseHalfRestored({ stateDir: access.stateDir, catalog }, { hostIdentity, name }, which);
+      },
+    });
+    await restoreInHalf(['write', 'write']);
+    const half = engine.volumes.get('far');
+    await expect(does(volumes)).rejects.toThrow(`Cannot ${work} "far": a restore of it was interrupted`);
+    expect(engine.volumes.get('far')).toBe(half);
+    expect(engine.volumes.has('copy')).toBe(false);
+    await recoverStreamed(access, {});
+    expect(await does(volumes).then(() => '', String)).not.toContain('interrupted');
+  });
 
   test('ends when the volume is restored again, and until then recover goes back to what was there before', async () => {
     await restoreInHalf(['write', 'write']);
@@ -236,3 +278,33 @@ describe('what an unfinished restore leaves', () => {
     expect(await recoverStreamed(access, {})).toEqual([]);
   });
 });
+
+test.each([
+  ['swapping', true],
+  ['back', true],
+  ['staging', false],
+  ['committed', false],
+] as const)(
+  'a restore that was killed while it was %s keeps other works from the volume: %s',
+  async (step, isHalf) => {
+    const catalog = await access.catalog();
+    const [snapshotIds, levels, names] = [['1'.repeat(64)], [], { oldNames: [], newNames: [] }];
+    const member = { kind: 'volume', name: 'far', identity: volumeIdentity(catalog, far), ...names } as const;
+    const place = {
+      root: '/none',
+      stage: '/none',
+      place: 'beside',
+      isKept: false,
+      isCreated: false,
+    } as const;
+    const journal: RestoreJournal = {
+      ...{ id: 'a'.repeat(32), action: 'restore', hostIdentity: 'engine', step, levels, snapshotIds },
+      members: [{ ...member, ...place, fresh: '1', before: '2' }],
+    };
+    await writeJournal(world.stateDir, journal);
+    const refused = refuseHalfRestored({ stateDir: world.stateDir, catalog }, far, 'export');
+    if (isHalf) await expect(refused).rejects.toThrow('Cannot export "far": a restore of it was interrupted');
+    else await expect(refused).resolves.toBeUndefined();
+    await refuseHalfRestored({ stateDir: world.stateDir, catalog }, { ...far, name: 'other' }, 'export');
+  },
+);

@@ -2,7 +2,13 @@ import { knownError } from '../lib/known-error.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { HostAccess, HostScope } from '../hosts/host.ts';
-import { takeLeases, type VolumeAccess, volumeIdentity, type VolumeScope } from '../leases/index.ts';
+import {
+  takeLeases,
+  type VolumeAccess,
+  volumeIdentity,
+  type VolumeScope,
+  type Work,
+} from '../leases/index.ts';
 import type { JobOptions } from '../activity/index.ts';
 import {
   endStreamed,
@@ -49,13 +55,13 @@ export async function endWhereGone(at: HostScope, place: StreamedPlace): Promise
   if (journal !== undefined && (await isGone(at, journal))) await endStreamed(at.stateDir, journal);
 }
 
-/** Half restored data must not become the newest good snapshot. */
-export async function refuseHalfRestored(stateDir: string, place: StreamedPlace): Promise<void> {
+/** Half restored data must not become the newest good snapshot, nor a copy that is taken for whole. */
+export async function refuseHalfStreamed(stateDir: string, place: StreamedPlace, work: Work): Promise<void> {
   const journal = await findStreamed(stateDir, place);
   if (journal === undefined) return;
   throw new AppError(
     'conflict',
-    `Cannot back up ${quote(place.name)}: a restore of it was interrupted, and what is in it is not whole`,
+    `Cannot ${work} ${quote(place.name)}: a restore of it was interrupted, and what is in it is not whole`,
     { hint: whatToDo(stateDir, journal) },
   );
 }

@@ -8,6 +8,7 @@ import {
   type VolumeAccess,
   volumeIdentity,
   type VolumeScope,
+  type Work,
 } from '../leases/index.ts';
 import { errorInWords } from '../lib/known-error.ts';
 import { AppError, isAppError } from '../model/errors.ts';
@@ -26,7 +27,8 @@ import type { BackupTarget, ManagedVolumes } from '../volumes/index.ts';
 import { dropExpired, followMoved } from './kept-for-undo.ts';
 import { commitAll, dropAll, isAllSwapped, takeAllBack } from './replacement.ts';
 import { type RestoreJournal, listJournals, readJournal, refusalOf } from './restore-journal.ts';
-import { refuseHalfRestored, tellOfStreamed } from './settle-streamed.ts';
+import type { StreamedPlace } from './streamed-journal.ts';
+import { refuseHalfStreamed, tellOfStreamed } from './settle-streamed.ts';
 
 export interface SettleOptions extends JobOptions {
   /** Only what was restored on the host of this identity. */
@@ -89,8 +91,39 @@ export async function settleHeld(
       ? pathIdentity(catalog, target.name)
       : volumeIdentity(catalog, { hostIdentity: target.host.identity, name: target.name });
   if (target.kind === 'volume')
-    await refuseHalfRestored(scope.stateDir, { hostIdentity: target.host.identity, name: target.name });
+    await refuseHalfStreamed(
+      scope.stateDir,
+      { hostIdentity: target.host.identity, name: target.name },
+      'back up',
+    );
   await settleIdentity(scope, { identity, held: [identity] }, options);
+}
+
+/**
+ * For a work that has its lease: throws where a killed restore has left the volume between its old and its new data. It is
+ * not settled here, as works that only read share their leases, and a volume must not change below the others.
+ */
+export async function refuseHalfRestored(
+  { stateDir, catalog }: Pick<VolumeScope, 'stateDir' | 'catalog'>,
+  place: StreamedPlace,
+  work: Work,
+): Promise<void> {
+  await refuseHalfStreamed(stateDir, place, work);
+  const identity = volumeIdentity(catalog, place);
+  const isLeft = (await listJournals(stateDir)).some(
+    (journal) => isHalf(journal) && journal.members.some((member) => member.identity === identity),
+  );
+  if (!isLeft) return;
+  throw new AppError(
+    'conflict',
+    `Cannot ${work} ${quote(place.name)}: a restore of it was interrupted, and it is open whether the old data or the new stays`,
+    { hint: '"holdfast recover" decides that, or says why it cannot.' },
+  );
+}
+
+/** At any other step the data is whole, and stays. */
+export function isHalf({ step }: RestoreJournal): boolean {
+  return step === 'swapping' || step === 'back';
 }
 
 async function settleIdentity(

@@ -22,7 +22,12 @@ export interface EngineOptions {
   readonly protectedNames?: ProtectedNames | undefined;
   /** Opens where work on the volumes takes its leases; undefined for volumes that no other work reaches. */
   readonly leases: (() => Promise<LeaseScope>) | undefined;
+  /** Called with the lease on a volume, before its data is read or written: throws where a killed restore has left it half. */
+  readonly refuseHalfRestored?: RefuseHalfRestored | undefined;
 }
+
+/** What `volumes` needs of the room of restores, which is above it. */
+export type RefuseHalfRestored = (name: string, work: Work) => Promise<void>;
 
 /** The lifecycle of the volumes of one host. The caller closes the host. */
 export function openHostVolumes({
@@ -30,6 +35,7 @@ export function openHostVolumes({
   managed,
   protectedNames = noneProtected,
   leases,
+  refuseHalfRestored,
 }: EngineOptions): HostVolumes {
   const removal = { host, managed, protectedNames, leases };
   const leased = async <T>(
@@ -42,6 +48,7 @@ export function openHostVolumes({
   ): Promise<T> => {
     const request = { places: [{ kind: 'volume', name }], work } as const;
     await using _lease = leases && (await takeLeases(await leases(), request, { signal }));
+    await refuseHalfRestored?.(name, work);
     return await does();
   };
   return {

@@ -93,7 +93,10 @@ async function leaseAll(scope: MigrationScope, name: string, options: JobOptions
   const { identity: engine } = await (await scope.host()).info({ signal: options.signal });
   const hosts = [...new Set([scope.catalog.stateId(), engine])];
   const places = hosts.map((hostIdentity) => ({ kind: 'volume', name, hostIdentity }) as const);
-  return await takeLeases(scope, { places, work: 'migrate' }, options);
+  await using leases = new AsyncDisposableStack();
+  leases.use(await takeLeases(scope, { places, work: 'migrate' }, options));
+  for (const hostIdentity of hosts) await scope.refuseHalfRestored(hostIdentity, name);
+  return leases.move();
 }
 
 class Work implements MigrationSteps, Disposable {

@@ -19,6 +19,8 @@ import { findKeptForUndo, findUsers } from './volume-users.ts';
 export interface MigrationScope extends VolumeScope {
   readonly log: AuditLog;
   readonly managed: ManagedVolumes;
+  /** Called with the lease: throws where a killed restore, through any of its hosts, has left the volume half. */
+  readonly refuseHalfRestored: (hostIdentity: string, name: string) => Promise<void>;
   /** Makes an id for holds that end with this process. */
   readonly holdId: () => string;
 }
