@@ -110,8 +110,15 @@ describe('holdfast daemon', () => {
       exit: 2,
       stderr: expect.stringContaining('is no address to listen at'),
     });
+  });
+
+  test('an address in holdfast.yaml that other machines reach costs the metrics, and no backup', async () => {
     configure(`${everyTwoSeconds}daemon: { metrics: { listen: '[::]:9464' } }\n`);
-    expect(await cli.attempt(['daemon'])).toMatchObject({ exit: 2 });
+    const daemon = new Daemon();
+    await daemon.says('Warning: no metrics: Other machines could read the metrics at ::');
+    await daemon.says('saved as');
+    expect(daemon.said).not.toContain('Metrics are served');
+    expect(await daemon.end()).toBe(0);
   });
 
   test('a second one for the same state folder is refused', async () => {

@@ -25,7 +25,7 @@ export async function runDaemon(session: Session, flags: DaemonFlags): Promise<v
   let reload = (): void => {};
   await using serving = new AsyncDisposableStack();
   try {
-    const address = await metricsAddress(session, flags);
+    const address = await metricsAddress(session, { flags, say });
     const sizes = serving.use(session.app.usage.openWatch(say, { countsIo: address !== undefined }));
     const metrics =
       address === undefined
@@ -81,13 +81,22 @@ function openMetricsService(
   };
 }
 
-/** As the command line says, or else holdfast.yaml. */
-async function metricsAddress(session: Session, flags: DaemonFlags): Promise<ListenAddress | undefined> {
+/**
+ * As the command line says, or else holdfast.yaml. On the command line an address that other machines reach is an error
+ * that its user sees; in the file, where the daemon starts with the machine, it costs no backup.
+ */
+async function metricsAddress(
+  session: Session,
+  { flags, say }: { readonly flags: DaemonFlags; readonly say: (message: string) => void },
+): Promise<ListenAddress | undefined> {
   const configured = (await session.app.policies.upcomingConfiguration()).metrics;
   const address = flags.metrics === undefined ? configured?.listen : parseAddress(flags.metrics);
   if (address === undefined || isLoopback(address)) return address;
   if ((flags.metricsForAll ?? configured?.forAll) === true) return address;
-  throw new AppError('usage', `Other machines could read the metrics at ${address.host}`, {
-    hint: 'Metrics name your volumes and folders, and need no password. Listen at 127.0.0.1, or say --metrics-for-all ("for-all: true" in holdfast.yaml).',
-  });
+  const message = `Other machines could read the metrics at ${address.host}`;
+  const hint =
+    'Metrics name your volumes and folders, and need no password. Listen at 127.0.0.1, or say --metrics-for-all ("for-all: true" in holdfast.yaml).';
+  if (flags.metrics !== undefined) throw new AppError('usage', message, { hint });
+  say(`Warning: no metrics: ${message}. ${hint}`);
+  return undefined;
 }
