@@ -13,6 +13,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -26,7 +27,10 @@ import { fromText } from '../../model/byte-string.ts';
 import { growByAsynchronousIo } from '../../../test/fixtures/asynchronous-io.ts';
 import { measureTree } from '../../lib/measure-tree.ts';
 import { appendOld, RandomTree, setOld, walkedBytes, writeOld } from '../../../test/fixtures/random-tree.ts';
+import { DirectoryScanner } from '../../lib/scan-directory.ts';
 import { WatchedSizes } from './watched-sizes.ts';
+import { WatchedTree } from './watched-tree.ts';
+import { Inotify, Watches } from './watches.ts';
 
 let base: string;
 let root: string;
@@ -43,6 +47,31 @@ beforeEach(() => {
 afterEach(async () => {
   await sizes[Symbol.asyncDispose]();
   rmSync(base, { recursive: true, force: true });
+});
+
+test('a directory whose parent is replaced by a link while it is measured is still found in the one that was', async () => {
+  mkdirSync(join(root, 'a/b'), { recursive: true });
+  mkdirSync(join(base, 'outside/b'), { recursive: true });
+  writeOld(join(root, 'a/b/two'), 20);
+  writeOld(join(base, 'outside/b/other'), 5000);
+  using inotify = Inotify.open();
+  if (inotify === undefined) throw new Error('there is no inotify');
+  const scanner = new DirectoryScanner();
+  const next = scanner.next.bind(scanner);
+  let readings = 0;
+  scanner.next = (fd, on) => {
+    const state = next(fd, on);
+    // Once the names in "a" are read, before "b" is opened.
+    if (state === 'end' && ++readings === 2) {
+      renameSync(join(root, 'a'), join(root, 'moved'));
+      symlinkSync(join(base, 'outside'), join(root, 'a'));
+    }
+    return state;
+  };
+  const clock = { steadyMs: () => 0, nowSeconds: () => Date.now() / 1000, random: () => 0 };
+  const at = statSync(root, { bigint: true });
+  using tree = new WatchedTree(fromText(root), at, { watches: new Watches(inotify, 100), scanner, clock });
+  expect(await tree.size(undefined)).toEqual({ bytes: 20, files: 1 });
 });
 
 describe('the second answer includes what happens between two questions', () => {

@@ -1,9 +1,10 @@
 import { type BigIntStats, closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { Breather } from '../../lib/breathe.ts';
+import { OpenDirectories } from '../../lib/open-directories.ts';
 import { unpackDevice } from '../../lib/posix.ts';
 import type { DirectoryScanner, Scanned } from '../../lib/scan-directory.ts';
 import { type ByteString, toPath, toPrintable } from '../../model/byte-string.ts';
-import { errnoOf } from '../../model/errors.ts';
+import { errnoOf, isAppError } from '../../model/errors.ts';
 import {
   FolderReading,
   type FoundFolder,
@@ -135,13 +136,14 @@ interface QuestionParts {
 
 interface Place {
   readonly folder: WatchedFolder;
+  /** Below the root. */
   readonly path: ByteString;
   readonly depth: number;
 }
 
 const deepest = 100;
 const longestPath = 4000;
-const openFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const openFlags = constants.O_RDONLY | constants.O_DIRECTORY;
 const typeDirectory = 0o040000;
 
 /** One pass over a tree. A folder is updated once it was read to its end, so a pass may end at any time. */
@@ -154,6 +156,8 @@ class TreeQuestion {
   readonly #breather: Breather;
   #bytes = 0;
   #files = 0;
+  /** Opened with the first directory that is read. */
+  #directories: OpenDirectories | undefined;
 
   constructor(parts: QuestionParts) {
     this.#parts = parts;
@@ -162,7 +166,8 @@ class TreeQuestion {
 
   async ask(root: WatchedFolder): Promise<TreeSize> {
     this.#breather.check();
-    const waiting: Place[] = [{ folder: root, path: this.#parts.path, depth: 0 }];
+    using _open = { [Symbol.dispose]: () => this.#directories?.[Symbol.dispose]() };
+    const waiting: Place[] = [{ folder: root, path: '', depth: 0 }];
     for (let place = waiting.pop(); place !== undefined; place = waiting.pop()) {
       const { folder, path, depth } = place;
       if (this.#breather.isDue()) await this.#breather.breathe();
@@ -171,7 +176,11 @@ class TreeQuestion {
       this.#bytes += folder.quietBytes;
       this.#files += folder.quietFiles;
       for (const below of folder.below)
-        waiting.push({ folder: below, path: `${path}/${below.name}`, depth: depth + 1 });
+        waiting.push({
+          folder: below,
+          path: path === '' ? below.name : `${path}/${below.name}`,
+          depth: depth + 1,
+        });
     }
     return { bytes: this.#bytes, files: this.#files };
   }
@@ -265,13 +274,19 @@ class TreeQuestion {
     this.#files += 1;
   }
 
-  /** Undefined for a folder that is gone or unreadable, as in a walk. */
+  /**
+   * Undefined for a folder that is gone or unreadable, as in a walk. Found name by name below held directories: a container
+   * can put a link in the place of any part of its path.
+   */
   #open({ folder, path, depth }: Place): number | undefined {
     let fd: number;
     try {
-      fd = openSync(toPath(path), openFlags);
+      // Its own metadata is not touched.
+      this.#directories ??= new OpenDirectories(this.#parts.path, { isStaged: true, keepsRoot: true });
+      const { handle } = this.#directories.enter(path, { create: false });
+      fd = openSync(toPath(handle.self), openFlags);
     } catch (error) {
-      if (errnoOf(error) === undefined) throw error;
+      if (errnoOf(error) === undefined && !isAppError(error, 'conflict')) throw error;
       // A walk has the right message.
       if (depth === 0) throw new Unwatchable('it cannot be opened', { isLasting: false });
       return undefined;
