@@ -9,9 +9,18 @@ not a mount
 `;
 
 test('lines with any number of optional fields are read, and escapes are undone', () => {
-  const writable = { isReadOnly: false, isFilesystemReadOnly: false };
+  const writable = { isReadOnly: false, isFilesystemReadOnly: false, peerGroup: undefined };
   expect(parseMountinfo(text)).toEqual([
-    { id: 21, device: '254:0', root: '/', path: '/', type: 'ext4', source: '/dev/vda', ...writable },
+    {
+      id: 21,
+      device: '254:0',
+      root: '/',
+      path: '/',
+      type: 'ext4',
+      source: '/dev/vda',
+      ...writable,
+      peerGroup: 1,
+    },
     {
       id: 40,
       device: '0:5',

@@ -12,15 +12,17 @@ export interface MountPoint {
   readonly path: ByteString;
   readonly type: string;
   readonly source: ByteString;
+  /** Of a shared mount: its peers, in whichever namespace, have the same number and show what is mounted below it. */
+  readonly peerGroup: number | undefined;
   /** This mount takes no writes, whatever its file system does. */
   readonly isReadOnly: boolean;
   /** The file system as a whole takes none: it was mounted so, or the kernel made it so after an error. */
   readonly isFilesystemReadOnly: boolean;
 }
 
-/** All mounts of this process, in the order in which they were made. */
-export async function readMounts(): Promise<MountPoint[]> {
-  return parseMountinfo(await readFile('/proc/self/mountinfo', 'latin1'));
+/** All mounts of this process, or of another one, in the order in which they were made. */
+export async function readMounts(pid: number | 'self' = 'self'): Promise<MountPoint[]> {
+  return parseMountinfo(await readFile(`/proc/${pid}/mountinfo`, 'latin1'));
 }
 
 /** Parses the format of `/proc/PID/mountinfo`; invalid lines are left out. */
@@ -30,7 +32,7 @@ export function parseMountinfo(text: ByteString): MountPoint[] {
     // Optional fields stand between the sixth field and a lone "-".
     const separator = line.indexOf(' - ');
     if (separator === -1) continue;
-    const [id, , device, root, path, options] = line.slice(0, separator).split(' ');
+    const [id, , device, root, path, options, ...optional] = line.slice(0, separator).split(' ');
     const [type, source, superOptions] = line.slice(separator + 3).split(' ');
     if (id === undefined || device === undefined || root === undefined || path === undefined) continue;
     mounts.push({
@@ -40,11 +42,17 @@ export function parseMountinfo(text: ByteString): MountPoint[] {
       path: unescapeOctal(path),
       type: type ?? '',
       source: unescapeOctal(source ?? ''),
+      peerGroup: peerGroupIn(optional),
       isReadOnly: hasOption(options, 'ro'),
       isFilesystemReadOnly: hasOption(superOptions, 'ro'),
     });
   }
   return mounts;
+}
+
+function peerGroupIn(optional: readonly string[]): number | undefined {
+  const shared = optional.find((field) => field.startsWith('shared:'));
+  return shared === undefined ? undefined : Number(shared.slice('shared:'.length));
 }
 
 function hasOption(options: string | undefined, name: string): boolean {

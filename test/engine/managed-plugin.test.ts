@@ -183,6 +183,17 @@ describe('an engine with the managed plugin that starts again', () => {
     expect(await volume.inspect()).toMatchObject({ Labels: { env: 'prod' } });
     await docker(['volume', 'rm', name]);
   });
+
+  test('is seen again though the mounts of the plugin’s former life are taken away after the next one has begun', async () => {
+    await volume.create('size=40m');
+    await volume.inContainer('echo kept > /data/file');
+    const former = plugin.process();
+    process.kill(former, 'SIGKILL');
+    await expect.poll(() => plugin.process(), { timeout: 30_000 }).not.toBe(former);
+    await plugin.unmount();
+    expect(await volume.inContainer('cat /data/file')).toBe('kept');
+    expect(volume.mounts()).toEqual([]);
+  });
 });
 
 describe('the command on the host, which does not see what the plugin mounts', () => {

@@ -12,7 +12,7 @@ import { learnLabels } from './learn-labels.ts';
 import { SharedRecords } from './shared-records.ts';
 import { sharedVolumes } from './shared-volumes.ts';
 import { pluginListener } from './plugin-listener.ts';
-import { showState, type ShownState } from './show-state.ts';
+import { requireSeen, showState, type ShownState, untilCleanedUp } from './show-state.ts';
 import { watchVolumes } from './watch-volumes.ts';
 
 export interface PluginServiceRequest {
@@ -40,9 +40,12 @@ export async function servePlugin(
   openVolumes: () => Promise<PluginVolumes>,
   { socket, signal, say, onReady, shown, stateDir, sharedDir, openRecords }: PluginServiceRequest,
 ): Promise<void> {
+  if (shown !== undefined) await untilCleanedUp(shown);
   // The socket first: an engine that starts waits for the plugin, and gives up soon.
   const opened = Promise.withResolvers<PluginVolumes>();
   const failed = new AbortController();
+  // The engine starts a managed plugin that ends anew.
+  const onUnseen = (error: unknown): void => failed.abort(knownError(error));
   await using held = new AsyncDisposableStack();
   // A managed plugin is a container, and cannot reach the engine.
   const driver = basename(socket.path, '.sock');
@@ -71,7 +74,10 @@ export async function servePlugin(
       onReady?.();
       // An engine that starts sends nothing to a managed plugin: it starts the plugin.
       if (shown !== undefined) watch.engineStarted();
-      openHere(openVolumes, { shown, stateDir, sharedDir, held }).then(opened.resolve, opened.reject);
+      openHere(openVolumes, { shown, stateDir, sharedDir, held, onUnseen }).then(
+        opened.resolve,
+        opened.reject,
+      );
     },
   });
   if (failed.signal.aborted) throw failed.signal.reason;
@@ -80,11 +86,13 @@ export async function servePlugin(
 interface Place extends Pick<PluginServiceRequest, 'shown' | 'stateDir' | 'sharedDir'> {
   /** Disposed when the plugin ends. */
   readonly held: AsyncDisposableStack;
+  /** Nothing that is mounted here reaches the engine. */
+  readonly onUnseen: (error: unknown) => void;
 }
 
 async function openHere(
   openVolumes: () => Promise<PluginVolumes>,
-  { shown, stateDir, sharedDir, held }: Place,
+  { shown, stateDir, sharedDir, held, onUnseen }: Place,
 ): Promise<PluginVolumes> {
   if (shown === undefined) {
     await endClaim(stateDir);
@@ -98,5 +106,11 @@ async function openHere(
     const isIdle = (await volumes.list()).every(({ mountIds }) => mountIds.length === 0);
     if (isIdle) await claim.forget();
   });
-  return containedVolumes(volumes, () => showState(shown));
+  return containedVolumes(volumes, async () => {
+    await showState(shown);
+    await requireSeen(shown).catch((error: unknown) => {
+      onUnseen(error);
+      throw error;
+    });
+  });
 }

@@ -1,6 +1,8 @@
 import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { knownError } from '../../lib/known-error.ts';
-import { type MountPoint, mountAt, readMounts } from '../../lib/mountinfo.ts';
+import { type MountPoint, mountAt, mountOver, readMounts } from '../../lib/mountinfo.ts';
 import { runProgram } from '../../lib/run-program.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
@@ -12,6 +14,41 @@ export interface ShownState {
   readonly stateDir: string;
   /** The host's folder that is shown there, itself a mount of the plugin. */
   readonly from: string;
+}
+
+/**
+ * How long dockerd may take to unmount what a former life of the plugin has mounted. It tries to connect half a second
+ * after the start of a plugin, then three times every three seconds, and sends no request before.
+ */
+const cleanUpMs = 2500;
+const lookAgainMs = 50;
+
+/**
+ * Waits, where a former life of the plugin has left the state folder shown, for what may follow: a dockerd that starts
+ * after a crash ends that life, starts the next one, and at the same time unmounts all below the plugin's folder, the
+ * propagated mount too. A plugin that is started again then has another one; call this before it serves anything.
+ */
+export async function untilCleanedUp(shown: ShownState): Promise<void> {
+  const until = performance.now() + cleanUpMs;
+  if (mountAt(await readMounts(), fromText(shown.stateDir)) === undefined) return;
+  while (performance.now() < until) {
+    await requireSeen(shown);
+    await sleep(lookAgainMs);
+  }
+}
+
+/** Throws when nothing that is mounted here reaches the engine any more; only another life of the plugin mends that. */
+export async function requireSeen({ stateDir }: ShownState): Promise<void> {
+  const below = mountOver(await readMounts(), fromText(path.dirname(stateDir)));
+  // The plugin's shim, which resolves the paths that containers are given, and has the mounts of the engine.
+  const engine = await readMounts(process.ppid).catch(() => undefined);
+  // Without the right to look, nothing is known.
+  if (engine === undefined || below === undefined) return;
+  if (engine.some(({ peerGroup }) => peerGroup !== undefined && peerGroup === below.peerGroup)) return;
+  throw new AppError('failed', 'The engine has taken away the mount by which it sees the volumes', {
+    detail: 'It does so when it starts after a crash, and starts the plugin again.',
+    hint: 'Try again in some seconds.',
+  });
 }
 
 /**
