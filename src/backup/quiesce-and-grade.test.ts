@@ -189,3 +189,27 @@ test('a container that its user has paused makes the data one moment, and not co
   world.containers.change('job', { state: 'paused', startedAt: '2020-01-01T00:00:00Z' });
   expect(await gradeOf(() => undefined, await world.containers.list())).toBe('crash');
 });
+
+test.each(['stop', 'pause'] as const)(
+  'so does one that its user pauses between the look and its %s',
+  async (how) => {
+    addJob();
+    world.containers.change('job', { startedAt: '2020-01-01T00:00:00Z' });
+    const request: QuiesceRequest = {
+      places: [placeOf(await world.containers.list())],
+      plan: { consistency: how, how, liveFirst: true, clones: false, note: undefined },
+      application: undefined,
+      stillness: new Map(),
+      maxStillMs: undefined,
+      lastPassMs: undefined,
+      mayRepeat: false,
+      justBefore: async () => world.containers.change('job', { state: 'paused' }),
+    };
+    await using still = await quiesce(world.access, request, {});
+    expect(graded(request, await still.release())).toMatchObject({
+      grade: 'crash',
+      reason: '"job" was paused',
+    });
+    expect(world.containers.calls).toEqual([]);
+  },
+);

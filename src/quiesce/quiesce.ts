@@ -308,9 +308,12 @@ class Quiescing implements QuiesceSession {
       application === undefined || plan.how === undefined
         ? undefined
         : { grade: application.stillGrade(name), evidence: ran.join(', ') };
-    // Those that their users had paused, and that stay so.
+    // Those that their users had paused, or have paused before they were made still, and that stay so.
     const left = still === undefined ? place.writers : active.filter((container) => !still.covers(container));
-    const paused = left.filter(({ state }) => state === 'paused');
+    const pausedNow = new Set(after.filter(({ state }) => state === 'paused').map(({ id }) => id));
+    const paused = left.filter(
+      ({ id, state }) => state === 'paused' || (still !== undefined && pausedNow.has(id)),
+    );
     const names = new Set(active.flatMap((one) => [one.name, one.swarmService ?? one.name]));
     return {
       how: this.#howOf(active),
