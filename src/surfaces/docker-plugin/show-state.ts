@@ -21,7 +21,11 @@ export interface ShownState {
  * after the start of a plugin, then three times every three seconds, and sends no request before.
  */
 const cleanUpMs = 2500;
+/** Since the start of this process: dockerd disables a plugin that it cannot connect to after 12.5 seconds. */
+const servesWithinMs = 6000;
 const lookAgainMs = 50;
+/** Before Linux 5.8 a line may be missing where other mounts come and go while the list is read. */
+const looksAtMost = 3;
 
 /**
  * Waits, where a former life of the plugin has left the state folder shown, for what may follow: a dockerd that starts
@@ -29,23 +33,33 @@ const lookAgainMs = 50;
  * propagated mount too. A plugin that is started again then has another one; call this before it serves anything.
  */
 export async function untilCleanedUp(shown: ShownState): Promise<void> {
-  const until = performance.now() + cleanUpMs;
+  const until = Math.min(performance.now() + cleanUpMs, servesWithinMs);
   if (mountAt(await readMounts(), fromText(shown.stateDir)) === undefined) return;
-  while (performance.now() < until) {
+  do {
     await requireSeen(shown);
+    await sleep(lookAgainMs);
+  } while (performance.now() < until);
+}
+
+/** Throws when nothing that is mounted here reaches the engine any more; only another life of the plugin mends that. */
+export async function requireSeen(shown: ShownState): Promise<void> {
+  for (let looks = 1; !(await isSeen(shown)); looks++) {
+    if (looks === looksAtMost) throw unseen();
     await sleep(lookAgainMs);
   }
 }
 
-/** Throws when nothing that is mounted here reaches the engine any more; only another life of the plugin mends that. */
-export async function requireSeen({ stateDir }: ShownState): Promise<void> {
+async function isSeen({ stateDir }: ShownState): Promise<boolean> {
   const below = mountOver(await readMounts(), fromText(path.dirname(stateDir)));
   // The plugin's shim, which resolves the paths that containers are given, and has the mounts of the engine.
   const engine = await readMounts(process.ppid).catch(() => undefined);
   // Without the right to look, nothing is known.
-  if (engine === undefined || below === undefined) return;
-  if (engine.some(({ peerGroup }) => peerGroup !== undefined && peerGroup === below.peerGroup)) return;
-  throw new AppError('failed', 'The engine has taken away the mount by which it sees the volumes', {
+  if (engine === undefined || below === undefined) return true;
+  return engine.some(({ peerGroup }) => peerGroup !== undefined && peerGroup === below.peerGroup);
+}
+
+function unseen(): AppError {
+  return new AppError('failed', 'The engine has taken away the mount by which it sees the volumes', {
     detail: 'It does so when it starts after a crash, and starts the plugin again.',
     hint: 'Try again in some seconds.',
   });
