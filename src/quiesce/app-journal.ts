@@ -179,7 +179,8 @@ function openHeld(held: HeldJournal, journal: AppJournal): OpenAppJournal {
     },
     readByHand: () => readText(held.file('byhand')),
     async noteBack({ changed, left }) {
-      await writeNew(held, 'back', JSON.stringify({ changed, left }));
+      // Only for what is told. On a full disk it must not keep the next recovery from leaving all as it is.
+      await writeNew(held, 'back', JSON.stringify({ changed, left })).catch(() => undefined);
       await rm(held.file('touched'), { force: true });
       await syncDirectory(path.dirname(held.file('touched')));
     },

@@ -93,6 +93,23 @@ test('tells what the guardian of a killed job has brought back, when the engine 
   expect(await filesLeft()).toEqual([]);
 });
 
+test('leaves alone what the guardian of a killed job has brought back where it could not write that down', async () => {
+  world.containers.add({ name: 'db' });
+  await leaveJournal('pause');
+  await world.containers.pause('db');
+  const [lock = ''] = await filesLeft();
+  const name = lock.replace(/\..*/, '');
+  // As on a full disk, nothing can be written in its place.
+  await mkdir(path.join(world.stateDir, 'journal-apps', `${name}.part`));
+  await putBackAtOnce(await world.access.host(), world.stateDir, name);
+  await rm(path.join(world.stateDir, 'journal-apps', `${name}.part`), { recursive: true });
+  expect(world.containers.get('db').state).toBe('running');
+  await world.containers.pause('db');
+  expect((await recover()).jobs).toMatchObject([{ apps: [], left: [], error: undefined }]);
+  expect(world.containers.get('db').state).toBe('paused');
+  expect(await filesLeft()).toEqual([]);
+});
+
 test('starts what was stopped, and pauses again what was paused before that', async () => {
   world.containers.add({ name: 'db' });
   world.containers.add({ name: 'frozen', state: 'paused' });
