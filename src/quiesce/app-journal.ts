@@ -43,6 +43,8 @@ export interface OpenAppJournal extends AsyncDisposable {
    * are not brought back.
    */
   noteLevel(index: number, atMs: number): Promise<void>;
+  /** Records durably which steps, of those in the journal, are not brought back as they were not touched. */
+  leaveOut(steps: ReadonlySet<AppStep>): Promise<void>;
   /** Frees reserved disk space: an engine has to write too when it starts a container. */
   freeReserve(): Promise<void>;
   /** Records that an engine refused to start what has to run. */
@@ -95,7 +97,7 @@ export async function writeAppJournal(held: HeldJournal, journal: AppJournal): P
 /** Whole and durable, or absent; what a kill leaves of it has the journal's name, and is removed with it. */
 async function writeNew(held: HeldJournal, ending: string, text: string): Promise<void> {
   {
-    await using part = await open(held.file('part'), 'wx', 0o600);
+    await using part = await open(held.file('part'), 'w', 0o600);
     await part.writeFile(text);
     await part.sync();
   }
@@ -170,6 +172,11 @@ function openHeld(held: HeldJournal, journal: AppJournal): OpenAppJournal {
       await touched.writeFile(`${index} ${Math.round(atMs)}\n`);
       await touched.sync();
       if (index === 0) await syncDirectory(path.dirname(held.file('touched')));
+    },
+    async leaveOut(steps) {
+      // Levels keep their numbers.
+      const levels = journal.levels.map((level) => level.filter((step) => !steps.has(step)));
+      await writeNew(held, 'json', JSON.stringify({ version: 1, ...journal, levels }));
     },
     freeReserve: () => rm(held.file('reserve'), { force: true }),
     async noteByHand(what) {

@@ -477,4 +477,22 @@ describe('of the planned containers', () => {
     expect(containers.calls).toEqual([]);
     expect(await journals()).toEqual([]);
   });
+
+  test('one that its user pauses just before a pause stays so when the backup is killed', async () => {
+    const { containers } = world;
+    containers.add({ name: 'db' });
+    containers.add({ name: 'web' });
+    const justBefore = async (): Promise<void> => containers.change('db', { state: 'paused' });
+    const request = {
+      containers: await containers.list(),
+      how: 'pause',
+      reason: 'back up',
+      justBefore,
+    } as const;
+    await (await makeStill(world.access, request, {})).leave();
+    const { jobs } = await recoverApps(world.access, {});
+    expect(jobs).toMatchObject([{ apps: ['web'], left: [], error: undefined }]);
+    expect(containers.get('db').state).toBe('paused');
+    expect(containers.get('web').state).toBe('running');
+  });
 });

@@ -110,6 +110,8 @@ export class StillSession implements StillContainers {
   readonly #touchedAtMs = new Map<AppStep, number>();
   /** Steps of which it is unknown whether the engine has carried them out, or still will. */
   readonly #unsure = new Set<AppStep>();
+  /** Steps whose containers their users have stopped or paused since the plan. */
+  readonly #left = new Set<AppStep>();
   #startedAt = 0;
   #released: Promise<ReleaseReport> | undefined;
 
@@ -148,6 +150,9 @@ export class StillSession implements StillContainers {
         }
         this.#startedAt ||= performance.now();
         await allOrFirstError(level.map((step) => this.#makeStill(step)));
+        // Only for a kill from here on. Where the disk is full, this process still knows.
+        if (level.some((step) => this.#left.has(step)))
+          await journal.leaveOut(this.#left).catch(() => undefined);
       }
       signal?.throwIfAborted();
       this.sinceMs = Date.now();
@@ -209,7 +214,7 @@ export class StillSession implements StillContainers {
 
   /** Not cancellable: an engine goes on with a stop after its caller has gone. */
   async #makeStill(step: AppStep): Promise<void> {
-    if (await this.#isLeft(step)) return;
+    if (await this.#isLeft(step)) return void this.#left.add(step);
     this.#touched.set(step, performance.now());
     this.#touchedAtMs.set(step, Date.now());
     const { id, name } = step.identity;
