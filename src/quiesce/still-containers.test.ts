@@ -478,6 +478,18 @@ describe('of the planned containers', () => {
     expect(await journals()).toEqual([]);
   });
 
+  test('one that ends because another was stopped is started again', async () => {
+    addStack();
+    const { containers } = world;
+    containers.onCall((call, name) => {
+      if (call === 'stop' && name === 'shop-web-1')
+        containers.change('shop-cache-1', { state: 'exited', finishedAt: new Date().toISOString() });
+    });
+    await (await still('stop')).release();
+    for (const name of ['shop-db-1', 'shop-cache-1', 'shop-web-1'])
+      expect(containers.get(name).state).toBe('running');
+  });
+
   test('one that its user pauses just before a pause stays so when the backup is killed', async () => {
     const { containers } = world;
     containers.add({ name: 'db' });

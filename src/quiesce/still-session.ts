@@ -249,6 +249,8 @@ export class StillSession implements StillContainers {
     if (how !== 'pause' && how !== 'stop') return false;
     const state = (await this.#containers.find(identity.id))?.state;
     if (state === 'running' || state === 'restarting') return false;
+    // One that exits after others were stopped may have exited for that: in doubt it is ours, and is started again.
+    if (state === 'exited' && this.#touched.size > 0) return false;
     return state !== 'paused' || (was !== 'paused' && this.#work.request.stopsPaused !== true);
   }
 
