@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { AppError } from '../../model/errors.ts';
+import { parseJson } from '../../model/parse-json.ts';
 import type { ByteString } from '../../model/byte-string.ts';
 import { workerModule } from '../../lib/worker-module.ts';
 import type { Measured, MeasureQuestion, MeasureWord } from './measure-worker.ts';
@@ -49,15 +50,17 @@ export class Measuring implements Disposable {
     let silence = setTimeout(() => {
       asked.reject(new AppError('failed', 'The process that reads sizes does not begin'));
     }, patienceMs);
+    const fail = (): void => asked.reject(new AppError('failed', 'The process that reads sizes has ended'));
     const lines = createInterface({ input: child.stdout! });
     lines.on('line', (line) => {
-      const word = JSON.parse(line) as MeasureWord;
+      const word = parseJson(line) as MeasureWord | undefined;
       clearTimeout(silence);
+      // It was killed while it wrote its last line.
+      if (word === undefined) return fail();
       if ('found' in word) return asked.resolve(word);
       const { at } = word;
       silence = setTimeout(() => asked.resolve({ silentAt: at, hasEnded }), this.#patienceMs);
     });
-    const fail = (): void => asked.reject(new AppError('failed', 'The process that reads sizes has ended'));
     const cancel = (): void => asked.reject(new AppError('cancelled', 'Measuring was cancelled'));
     child.once('exit', fail);
     child.once('error', fail);
@@ -82,13 +85,16 @@ export class Measuring implements Disposable {
 
   #start(): ChildProcess {
     const module = fileURLToPath(workerModule('./measure-worker', import.meta.url));
-    const child = spawn(process.execPath, ['--max-semi-space-size=1', module], {
+    const child: ChildProcess = spawn(process.execPath, ['--max-semi-space-size=1', module], {
       stdio: ['pipe', 'pipe', 'ignore'],
       cwd: '/',
       env: {},
     });
-    child.stdin.on('error', () => undefined);
     child.on('error', () => undefined);
+    // Where no file can be opened any more, it has no streams either, and its error comes later.
+    if (child.pid === undefined)
+      throw new AppError('failed', 'The process that reads sizes cannot be started');
+    child.stdin?.on('error', () => undefined);
     child.on('exit', () => {
       if (this.#child === child) this.#child = undefined;
     });
