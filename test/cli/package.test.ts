@@ -120,6 +120,18 @@ test('a checkout runs its bundle while that is of the sources that are there, an
   expect(await version()).toBe('9.9.9\n');
 });
 
+test('the command runs where any part of its path is a link', async () => {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  const links = join(folder, 'links');
+  mkdirSync(links);
+  const home = join(installed, 'node_modules/holdfast');
+  symlinkSync(home, join(links, 'current'));
+  symlinkSync(join(home, 'bin'), join(links, 'bin'));
+  symlinkSync(join(home, 'bin/holdfast'), join(links, 'command'));
+  for (const command of ['current/bin/holdfast', 'bin/holdfast', 'command'])
+    expect(await mustRun(join(links, command), ['--version'], { cwd: folder })).toBe(`${version}\n`);
+});
+
 test('a package without its compiled code says what is missing', async () => {
   const broken = join(folder, 'broken');
   mkdirSync(join(broken, 'bin'), { recursive: true });
