@@ -103,7 +103,7 @@ async function installMissing(wanted: readonly Lane[]): Promise<void> {
 
 /**
  * Makes the root of the databases' images beside the first tests: mostly it waits for a mirror and for the disk. A test that
- * comes to it earlier waits for it, and says why it cannot be made.
+ * needs it earlier waits for it, and says why it cannot be made.
  */
 async function makeImages(able: readonly Lane[], signal: AbortSignal): Promise<void> {
   if (able.some(({ name }) => name === 'stacks')) await rootArchive(signal).catch(() => undefined);

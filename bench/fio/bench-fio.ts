@@ -125,11 +125,11 @@ function agreementsOf(pairs: ReadonlyMap<string, readonly FiguresPair[]>): Agree
       of((one) => one.rate),
     );
     const p50 = agreementOf(
-      { title: `  half within`, unit: 'ms' },
+      { title: '  half within', unit: 'ms' },
       of((one) => one.p50Ms),
     );
     const p99 = agreementOf(
-      { title: `  99% within`, unit: 'ms' },
+      { title: '  99% within', unit: 'ms' },
       of((one) => one.p99Ms),
     );
     return [rate, p50, p99].filter((one) => one !== undefined);

@@ -6,7 +6,7 @@ import { AppError } from '../../src/model/errors.ts';
 import { parseJson } from '../../src/model/parse-json.ts';
 import { holdfastEnvironment, holdfastProgram } from '../volumes/volume-service.ts';
 
-/** What it prints. */
+/** Returns its standard output. */
 async function run(
   program: string,
   args: readonly string[],
@@ -137,7 +137,7 @@ export async function measureByBench(
   );
 }
 
-/** Makes the volume that is measured. */
+/** Makes the volume to measure, and returns its mount point. */
 export async function makeVolume(home: string, volume: string, signal: AbortSignal): Promise<string> {
   const env = holdfastEnvironment(home);
   await run(holdfastProgram, ['volume', 'create', volume], { env, signal });

@@ -11,7 +11,7 @@ export { dfJson } from '../insight/index.ts';
  * What `app.usage.df()` says, from the catalog alone and without an App, whose code takes longer to load than all of this.
  * The bundle has it in a file of its own. Undefined wherever an App would do more than read: no daemon keeps the sizes,
  * killed work has left something, or the state folder or the catalog is not as it should be. The App finds that too, and
- * tells it.
+ * reports it.
  */
 export function knownDf(
   { stateDir, host }: Pick<AppConfig, 'stateDir' | 'host'>,
@@ -24,7 +24,7 @@ export function knownDf(
     const sizes = currentSizes(lastSizes(usage, { kind, nowMs: Date.now() }), names);
     return sizes && { ...sizes, failures: [] };
   } catch {
-    // Not told here: the App fails in the same way, or knows what to do about it.
+    // Not reported here: the App fails in the same way, or knows what to do about it.
     return undefined;
   }
 }

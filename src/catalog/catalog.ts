@@ -360,7 +360,7 @@ export interface UsageMemory {
   /** The newest whole snapshot of each measured volume, by lineage, as this state folder made them. */
   newestSnapshots(): Map<string, { readonly id: string; readonly time: string }>;
 
-  /** The last of each outcome is kept for each volume, and the newest few thousand of all. */
+  /** The last of each outcome is kept for each volume, and the newest ten thousand of all. */
   noteDrill(drill: DrillRecord): void;
   /** Oldest first. */
   listDrills(): DrillRecord[];
@@ -467,7 +467,7 @@ export interface Catalog extends Disposable {
 
   listVerifiedVolumes(): VerifiedVolume[];
 
-  /** Keeps what is not found out anew. */
+  /** Remembers what the finding has; what it has not stays as it was. */
   noteRepository(repositoryId: string, finding: RepositoryFinding): void;
   listRepositoryStates(): RepositoryState[];
 

@@ -3,7 +3,7 @@ import { openDatabase } from './open-database.ts';
 import { sqliteUsageMemory } from './usage-memory.ts';
 
 /**
- * Opens the catalog in the file `path` for what is known of sizes alone: that loads in half of the time. As
+ * Opens the catalog in the file `path` for what is known of sizes alone, which loads less code. As
  * `openSqliteCatalog()`, it makes and migrates the file; it waits for no other process, and throws SQLite's
  * own errors.
  */

@@ -2,10 +2,10 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { RepositoryFinding, RepositoryState } from './catalog.ts';
 import { optionalNumber, optionalText, text } from './row-fields.ts';
 
-/** More than are ever in use at once. */
+/** Those that were noted last; more than are in use at once. */
 const keptRepositories = 100;
 
-/** Inside a transaction. */
+/** The caller begins and ends the transaction. */
 export function noteRepository(
   database: DatabaseSync,
   repositoryId: string,

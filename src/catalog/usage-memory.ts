@@ -61,7 +61,7 @@ function listPlaces(database: DatabaseSync, hostIdentity: string): UsagePlace[] 
   return statement.all(hostIdentity).map((row) => placeFrom(row as unknown as RowArray));
 }
 
-/** By index: taking an array apart calls its iterator, a thousand times before it is compiled. */
+/** By index: destructuring would call the iterator of each of a thousand rows before it is compiled. */
 function placeFrom(row: RowArray): UsagePlace {
   return {
     kind: wordOf(row[0], 'kind', placeKinds),
@@ -120,7 +120,7 @@ function write(database: DatabaseSync, { host, places, gone, samples, kept }: Us
 /** Engines that are set up anew have a new identity each time. */
 const keptHosts = 20;
 
-/** With the places of theirs, whose samples go too. */
+/** Their places go with them, and the samples of those. */
 function forgetOldHosts(database: DatabaseSync, current: string): void {
   const old = `SELECT identity FROM usage_host WHERE identity <> ? ORDER BY looked_at DESC LIMIT -1 OFFSET ${keptHosts - 1}`;
   const places = database.prepare(`DELETE FROM usage_place WHERE host_identity IN (${old})`);

@@ -14,7 +14,7 @@ export const rootOwner: Owner = { uid: 0, gid: 0 };
 /** Which numbers the users of an engine's containers have on this machine. */
 export type ContainerOwners =
   | { readonly kind: 'same' }
-  /** By `userns-remap`, which `userns_mode: host` leaves; or of an engine without root, which nothing leaves. */
+  /** By `userns-remap`, from which `userns_mode: host` exempts a service; or by an engine without root, which exempts none. */
   | { readonly kind: 'remapped' | 'rootless'; readonly map: OwnerMap }
   | { readonly kind: 'unknown'; readonly why: string };
 
@@ -41,7 +41,7 @@ export async function lookAtOwners(info: HostInfo): Promise<ContainerOwners> {
   }
 }
 
-/** A line of `/etc/subuid`: whose, and which numbers. */
+/** A line of `/etc/subuid` or `/etc/subgid`. */
 interface SubordinateRange {
   readonly owner: string;
   readonly start: number;
@@ -68,7 +68,7 @@ function nameOf(uid: number, passwd: string): string | undefined {
     ?.split(':')[0];
 }
 
-/** The engine has all ranges of the user of whom the first one is. Pure. */
+/** One range begins with the number of root; the engine uses all ranges of that range's user. Pure. */
 export function remappedOwners(root: Owner, { users, groups }: SubordinateRanges): ContainerOwners {
   const mapOf = (start: number, ranges: readonly SubordinateRange[]): IdRange[] => {
     const owner = ranges.find((range) => range.start === start)?.owner;
@@ -81,7 +81,7 @@ export function remappedOwners(root: Owner, { users, groups }: SubordinateRanges
   return { kind: 'remapped', map: { users: mapOf(root.uid, users), groups: mapOf(root.gid, groups) } };
 }
 
-/** Root is the user itself; from 1 on, numbers are those that the user was given. Pure. */
+/** Root is the user who runs the engine; from 1 on, numbers come from that user's ranges. Pure. */
 export function rootlessOwners(
   { uid, gid, name }: Owner & { readonly name: string | undefined },
   { users, groups }: SubordinateRanges,

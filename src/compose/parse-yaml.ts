@@ -49,7 +49,7 @@ const mostLinesOfText = 5000;
  * merges, a key is given once. Throws `usage` with `FILE:LINE:COLUMN`.
  */
 export function parseYaml(written: string, file: string, limits: LoadLimits): YamlFile {
-  // Compose's reader knows more line ends than the library: those of old Macintoshes and mainframes.
+  // Compose's YAML library takes these for line ends, too, and ours does not.
   const content = written.replaceAll(/\r(?!\n)|\u0085/g, '\n');
   const lines = new LineCounter();
   const at = (offset: number): Position => {

@@ -133,7 +133,7 @@ function commandOf(raw: Section, key: string): string[] | undefined {
 
 /** Compose starts no shell, and drops without a word what comes after the first `;`, `&`, `|`, `<` or `>`. */
 function firstCommand(text: string): string {
-  // Quoted and escaped ones are of a word.
+  // Quoted and escaped ones belong to a word.
   const parts = text.matchAll(
     /\\[^]|'[^']*'|"(?:\\[^]|[^"\\])*"|(?<end>(?<=\s|^)\d[^\s;&|<>'"\\]*>|[;&|<>])/g,
   );

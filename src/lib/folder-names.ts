@@ -12,7 +12,7 @@ export async function namesIn(folder: string): Promise<string[]> {
   }
 }
 
-/** The same, for a start that has not yet loaded what a wait needs. */
+/** The same, for commands that do not load `node:fs/promises` at their start. */
 export function namesInSync(folder: string): string[] {
   try {
     return readdirSync(folder);

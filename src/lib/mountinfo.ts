@@ -12,7 +12,7 @@ export interface MountPoint {
   readonly path: ByteString;
   readonly type: string;
   readonly source: ByteString;
-  /** Of a shared mount: its peers, in whichever namespace, have the same number and show what is mounted below it. */
+  /** Of a shared mount: its peers in all namespaces have the same number, and show what is mounted below any of them. */
   readonly peerGroup: number | undefined;
   /** This mount takes no writes, whatever its file system does. */
   readonly isReadOnly: boolean;

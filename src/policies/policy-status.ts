@@ -25,7 +25,7 @@ export interface NextRun {
   /** The volume, the directory, or the repository. */
   readonly name: string;
   readonly attempts: number;
-  /** RFC 3339; the first of its times that has come and is not done. Undefined for one that is only scheduled. */
+  /** RFC 3339; the first scheduled time that has passed and is not done yet. Undefined while there is none. */
   readonly undoneSince?: string | undefined;
 }
 

@@ -178,7 +178,7 @@ async function recoverJob(
     if (byHand !== undefined && (await isAnyStopped(host, opened.journal)))
       return { ...told, apps: [], left: [], error: byHand };
     const now = await putBackLeft({ host, stateDir, opened }, options);
-    // The job's guardian has been at it before.
+    // What the job's guardian has done already.
     const before = await opened.readBack();
     const apps = [...new Set([...(before?.changed ?? []), ...now.changed])];
     const left = [...new Set([...(before?.left ?? []), ...now.left])];

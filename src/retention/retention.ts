@@ -38,7 +38,7 @@ export function openRetention(access: SnapshotAccess & LoggedState): Retention {
     try {
       (await access.catalog()).noteRepository(id, { at: new Date().toISOString(), ...sizes });
     } catch (error) {
-      // For metrics only: what was done counts.
+      // It is for metrics only, and fails no prune.
       if (!isAppError(error)) throw error;
     }
   };

@@ -43,7 +43,7 @@ export function composeReferences(content: string, folder: string): ComposeRefer
   };
 }
 
-/** A file that cannot be read, whatever is wrong with it, is saved as it is: its data is more than its names. */
+/** A file that cannot be parsed is saved all the same, and names no others. */
 function tryToRead(content: string): readonly unknown[] {
   try {
     return readDocuments(content);

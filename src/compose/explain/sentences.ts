@@ -56,7 +56,7 @@ function english(mount: ExplainedMount): Parts {
   };
 }
 
-/** A mount of one that is only read keeps no service from talking to what listens on it. */
+/** A read-only mount of a socket keeps no service from talking to what listens on it. */
 function isSocket({ kind, name = '' }: ExplainedMount): boolean {
   return kind === 'file' && name.endsWith('.sock');
 }

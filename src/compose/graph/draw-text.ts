@@ -13,7 +13,7 @@ const nothing = 'keeps nothing outside of itself';
 
 /**
  * The graph for a terminal: a box for each service, and a line for each of its mounts; a list where that is wider
- * than `width`, as broken lines of a drawing tell nothing. Pure.
+ * than `width`, since a drawing whose lines wrap cannot be read. Pure.
  */
 export function drawText(graph: StorageGraph, width = Infinity): string {
   if (graph.services.length === 0) return 'The project has no services.';

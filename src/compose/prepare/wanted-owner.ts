@@ -115,7 +115,7 @@ function splitTag(image: string): [string, string] {
   return colon > named.lastIndexOf('/') ? [named.slice(0, colon), named.slice(colon + 1)] : [named, ''];
 }
 
-/** The numbers of `1000` or `1000:100`. The group of a user alone is taken for the same number. */
+/** The numbers of `1000` or `1000:100`; names have none here. */
 function parseNumbers(user: string | undefined): { uid: number; gid: number } | undefined {
   const [, uid, gid] = /^(\d{1,10})(?::(\d{1,10}))?$/.exec(user ?? '') ?? [];
   if (uid === undefined || Number(uid) >= 2 ** 32 - 1 || Number(gid ?? 0) >= 2 ** 32 - 1) return undefined;
