@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { type ContainerOwners, ownerOnMachine, remappedOwners, rootlessOwners } from './container-owners.ts';
+import type { HostInfo } from '../hosts/host.ts';
+import {
+  type ContainerOwners,
+  lookAtOwners,
+  ownerOnMachine,
+  remappedOwners,
+  rootlessOwners,
+} from './container-owners.ts';
 
 const ranges = {
   users: [
@@ -39,6 +46,19 @@ test('root of an engine without root is its user, and the others are in all rang
   const without = rootlessOwners({ uid: 1001, gid: 1001, name: 'bob' }, ranges);
   expect(on(without, 0, 0)).toEqual({ uid: 1001, gid: 1001 });
   expect(on(without, 999, 999)).toContain('give it too few');
+});
+
+test('a data folder that is named like a version is no remapping', async () => {
+  const info: HostInfo = {
+    ...{ kind: 'docker', identity: 'engine', name: 'host', version: '27.3', endpoint: '/run/docker.sock' },
+    dataRoot: '/srv/docker/27.3',
+  };
+  expect(await lookAtOwners(info)).toEqual({ kind: 'same' });
+  const odd = { ...info, dataRoot: '/srv/docker', isRemapped: true };
+  expect(await lookAtOwners(odd)).toEqual({
+    kind: 'unknown',
+    why: '"/srv/docker" does not tell the numbers',
+  });
 });
 
 test('what only the engine knows is no number', () => {

@@ -23,11 +23,13 @@ export type ContainerOwners =
  * folder, and a rootless one runs as the owner of that folder.
  */
 export async function lookAtOwners(info: HostInfo): Promise<ContainerOwners> {
-  const { dataRoot, isRootless } = info;
-  const remapped = /\/(\d{1,10})\.(\d{1,10})\/?$/.exec(dataRoot ?? '');
-  if (isRootless !== true && remapped === null) return { kind: 'same' };
+  const { dataRoot, isRootless, isRemapped } = info;
+  if (isRootless !== true && isRemapped !== true) return { kind: 'same' };
   if (info.isRemote === true || dataRoot === undefined)
     return { kind: 'unknown', why: 'the engine is on another machine' };
+  // Without a remapping, such a name is a version or the like.
+  const remapped = isRemapped === true ? /\/(\d{1,10})\.(\d{1,10})\/?$/.exec(dataRoot) : undefined;
+  if (remapped === null) return { kind: 'unknown', why: `${quote(dataRoot)} does not tell the numbers` };
   try {
     const [users, groups] = [await readRanges('/etc/subuid'), await readRanges('/etc/subgid')];
     const [, uid, gid] = remapped ?? [];

@@ -20,6 +20,8 @@ export interface HostInfo {
   readonly isRemote?: boolean | undefined;
   /** True for an engine that runs without root, as the owner of its data folder. */
   readonly isRootless?: boolean | undefined;
+  /** True for an engine whose containers' users have other numbers on the machine, by `userns-remap`. */
+  readonly isRemapped?: boolean | undefined;
 }
 
 export interface HostProgram {

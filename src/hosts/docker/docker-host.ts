@@ -84,6 +84,7 @@ class DockerHost implements Host {
       dataRoot: info.DockerRootDir || undefined,
       isRemote: this.#client.endpoint.kind !== 'unix',
       isRootless: info.SecurityOptions?.includes('name=rootless'),
+      isRemapped: info.SecurityOptions?.includes('name=userns'),
     };
   }
 

@@ -56,7 +56,7 @@ export interface EngineInfo {
   readonly Name?: string | null;
   readonly ServerVersion?: string | null;
   readonly DockerRootDir?: string | null;
-  /** `name=seccomp,profile=builtin`, `name=rootless`. */
+  /** `name=seccomp,profile=builtin`, `name=rootless`, `name=userns` for `userns-remap`. */
   readonly SecurityOptions?: readonly string[] | null;
   readonly OSType?: string | null;
   /** RFC 3339. */
