@@ -116,8 +116,8 @@ export async function askBackups(
   const { info } = engine;
   if (info === undefined) return { places: [], backups: { repositories: [], deviceOf: new Map() } };
   const records = await sources.repositories();
-  const { places, unreachable, isAnyOpen } = await askCoverage(sources, { notes, signal });
-  const isMissing = records.length === 0 && !isAnyOpen;
+  const { places, unreachable, isAnyNamed } = await askCoverage(sources, { notes, signal });
+  const isMissing = records.length === 0 && !isAnyNamed;
   if (!isMissing) notes.push(...unreachable);
   const missing = isMissing ? { machine: info.name, reasons: unreachable } : undefined;
   return { places, backups: { ...(await findDevices(records, engine, { meant, signal })), missing } };
@@ -127,18 +127,19 @@ export async function askBackups(
 async function askCoverage(
   { coverage }: AuditSources,
   { notes, signal }: Asking,
-): Promise<Pick<AuditView, 'places'> & { readonly unreachable: string[]; readonly isAnyOpen: boolean }> {
+): Promise<Pick<AuditView, 'places'> & { readonly unreachable: string[]; readonly isAnyNamed: boolean }> {
   try {
     const { places, repositories, unreachable } = await coverage({ signal });
     return {
       places,
       unreachable: unreachable.map(({ message }) => message),
-      isAnyOpen: repositories.length > unreachable.length,
+      // One that only holdfast.yaml or the command line names may be out of reach now.
+      isAnyNamed: repositories.some((name) => name !== ''),
     };
   } catch (error) {
     if (isAppError(error, 'cancelled')) throw error;
     notes.push(`Policies were not looked at: ${errorMessage(error)}`);
-    return { places: [], unreachable: [], isAnyOpen: false };
+    return { places: [], unreachable: [], isAnyNamed: true };
   }
 }
 

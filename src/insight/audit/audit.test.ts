@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { describe, expect, test } from 'vitest';
 import type { Container } from '../../hosts/containers.ts';
+import { AppError } from '../../model/errors.ts';
 import { auditedWorld, type WorldRequest } from '../../../test/fixtures/audited-world.ts';
 import { auditSarif } from './as-sarif.ts';
 
@@ -152,6 +153,29 @@ describe('on a host', () => {
     expect((await without.run()).findings.map(({ id }) => id)).toEqual(['HF-S001']);
     await using bare = await auditedWorld({ hasRepository: false });
     expect((await bare.run({ target: undefined })).findings).toEqual([]);
+  });
+
+  test('does not take a repository for missing that only holdfast.yaml names, or whose name cannot be read', async () => {
+    const message = 'Cannot reach "backup.example"';
+    await using far = await auditedWorld({
+      volumes: [{ name: 'pg' }],
+      coverage: async () => ({
+        places: [],
+        repositories: ['offsite'],
+        unreachable: [{ repository: 'offsite', message }],
+      }),
+    });
+    expect(await far.run({ target: undefined })).toMatchObject({ findings: [], notes: [message] });
+    await using unread = await auditedWorld({
+      volumes: [{ name: 'pg' }],
+      coverage: async () => {
+        throw new AppError('usage', 'Cannot read "holdfast.yaml"');
+      },
+    });
+    expect(await unread.run({ target: undefined })).toMatchObject({
+      findings: [],
+      notes: ['Policies were not looked at: Cannot read "holdfast.yaml"'],
+    });
   });
 
   test('the file of a project does not silence that there is no repository', async () => {
