@@ -28,11 +28,9 @@ export async function checkAll(
   try {
     const check = report.errors.length === 0 ? 'good' : 'failed';
     const at = new Date().toISOString();
-    catalog.noteRepository(repository.id, { at, check });
-    const { packBytes } = await repository.stats({ groups: [], signal });
-    catalog.noteRepository(repository.id, { at, sizeBytes: packBytes });
+    catalog.noteRepository(repository.id, { at, check, sizeBytes: report.packBytes });
   } catch (error) {
-    // For metrics only; one that is damaged may not tell its size.
+    // For metrics only.
     if (!isAppError(error)) throw error;
   }
   return report;

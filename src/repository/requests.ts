@@ -75,6 +75,8 @@ export interface CheckReport {
   readonly packs: number;
   readonly blobs: number;
   readonly bytesRead: number;
+  /** What all packs in the store take, those included that no index names. */
+  readonly packBytes: number;
   /** Empty when the repository is intact. Each line names the damaged thing. */
   readonly errors: readonly string[];
   /** Harmless leftovers, such as packs that an interrupted backup left. */

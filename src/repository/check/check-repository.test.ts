@@ -65,6 +65,7 @@ test('a sound repository is sound, and its counts are right', async () => {
     packs: sizes.length,
     blobs: expect.any(Number),
     bytesRead: sizes.reduce((sum, size) => sum + size, 0),
+    packBytes: sizes.reduce((sum, size) => sum + size, 0),
     errors: [],
     notes: [],
     damagedSnapshots: [],

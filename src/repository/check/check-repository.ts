@@ -61,6 +61,7 @@ export async function checkRepository(context: CheckContext, options: CheckOptio
     packs: packs.length,
     blobs: index.blobCount,
     bytesRead,
+    packBytes: stored.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     errors,
     notes,
     damagedSnapshots: checked.damaged,
