@@ -87,7 +87,8 @@ test('two volumes are shown side by side, by a test of our own where fio is not 
   expect(stderr).toContain('fio is not installed');
 });
 
-test('what is asked wrongly, or wants too much room, is refused', async () => {
+test('what is asked wrongly, or wants too much room without what a kill has left, is refused', async () => {
+  mkdirSync(join(root, '.holdfast-bench-0123456789abcdef'));
   for (const [args, exit, words] of [
     [['pg', '--size', '900TiB'], 1, 'wants three times its size'],
     [['pg', '--size', '1KiB'], 2, 'too small'],

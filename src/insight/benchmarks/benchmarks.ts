@@ -111,7 +111,8 @@ async function lookAhead(
   const host = await access.host();
   await findVolume(host, name, { action: 'measure the speed of', signal });
   await using data = await host.openData(name, { signal, write: true });
-  using _root = await openMeasurable(data, { name, sizeBytes: sizeOf(request), signal });
+  using root = await openWritable(data, { name, signal });
+  refuseWithoutRoom(await roomOf(root, { name, signal }), sizeOf(request));
 }
 
 const defaultSizeBytes = { quick: 256 << 20, full: 1 << 30 };
@@ -181,8 +182,11 @@ async function measureData(
   const { signal } = options;
   const { isQuick, profiles } = request;
   const sizeBytes = sizeOf(request);
-  using root = await openMeasurable(data, { name: volume.name, sizeBytes, signal });
+  const { name } = volume;
+  using root = await openWritable(data, { name, signal });
+  // It may be what takes the room.
   await removeLeftovers(root);
+  refuseWithoutRoom(await roomOf(root, { name, signal }), sizeBytes);
   const isNamed = !measuresNameless(root);
   await using own = isNamed || profiles.includes('files') ? await makeBenchFolder(root, where) : undefined;
   const place = { folder: (isNamed ? own?.directory : undefined) ?? root, isNamed };
@@ -211,16 +215,10 @@ async function measureData(
   };
 }
 
-interface Measurable {
-  readonly name: string;
-  readonly sizeBytes: number;
-  readonly signal: AbortSignal | undefined;
-}
-
-/** The volume's root, when it can be written to and has the room; otherwise says what is in the way. */
-async function openMeasurable(
+/** The volume's root, when it can be written to; otherwise says what is in the way. */
+async function openWritable(
   data: VolumeData,
-  { name, sizeBytes, signal }: Measurable,
+  { name, signal }: { readonly name: string; readonly signal: AbortSignal | undefined },
 ): Promise<DirectoryHandle> {
   if (data.way === 'stream')
     throw new AppError('unsupported', `Cannot measure ${quote(name)} through its engine`, {
@@ -231,7 +229,6 @@ async function openMeasurable(
   using opened = new DisposableStack();
   const root = opened.use(openTrusted(data.root));
   refuseReadOnly(root, name);
-  refuseWithoutRoom(await roomOf(root, { name, signal }), sizeBytes);
   opened.move();
   return root;
 }
