@@ -1,6 +1,7 @@
 import { statfsSync } from 'node:fs';
 import { type ByteString, toPath, toPrintable } from '../../model/byte-string.ts';
 import { errnoOf } from '../../model/errors.ts';
+import type { Unwatched } from '../../volumes/index.ts';
 import type { FoundPlace } from './plan-write.ts';
 
 /** The room on a disk, as its file system tells it. */
@@ -25,10 +26,20 @@ export function roomAt(path: ByteString): DiskRoom | null {
   }
 }
 
-export function foundDisk(path: ByteString, { usedBytes, freeBytes, capacityBytes }: DiskRoom): FoundPlace {
+/** One that does not answer keeps what was last known of its use, and its history. */
+export function foundDisk(path: ByteString, room: DiskRoom | Unwatched): FoundPlace {
+  const facts = {
+    ...({ kind: 'disk', name: toPrintable(path), anonymous: false, disk: undefined } as const),
+    ...{ lineage: undefined, driver: undefined, stack: undefined },
+  };
+  if ('reason' in room)
+    return {
+      ...{ ...facts, problem: room.reason, capacityBytes: undefined, freeBytes: undefined },
+      size: undefined,
+    };
+  const { usedBytes, freeBytes, capacityBytes } = room;
   return {
-    ...{ kind: 'disk', name: toPrintable(path), anonymous: false, disk: undefined, problem: undefined },
-    ...{ lineage: undefined, driver: undefined, stack: undefined, capacityBytes, freeBytes },
+    ...{ ...facts, problem: undefined, capacityBytes, freeBytes },
     size: { bytes: usedBytes, files: undefined, way: 'told', atMs: Date.now() },
   };
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -46,6 +46,44 @@ test('a volume that cannot be opened does not hide the sizes of the others', asy
       { name: 'whole', bytes: 4, files: 1 },
     ]);
   } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('a disk that does not answer for a while keeps its history', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'look-'));
+  const node = process.execPath;
+  try {
+    const facts = { driver: 'local', options: {}, labels: {}, consumers: [], anonymous: false };
+    const host = {
+      kind: 'embedded',
+      info: async () => ({ identity: 'h', kind: 'embedded', isRemote: false }),
+      listVolumes: async () => [{ name: 'pg', ...facts, stack: undefined, mountpoint: folder }],
+    } as unknown as Host;
+    using catalog = openSqliteCatalog(':memory:');
+    const look = { host, catalog, signal: new AbortController().signal };
+    const disk = () => catalog.usage.listPlaces('h').find(({ kind }) => kind === 'disk');
+    {
+      await using watch = new SizeWatch();
+      await watch.look(look);
+    }
+    const { name = '', bytes } = disk() ?? {};
+    const history = () =>
+      catalog.usage.listSamples('h', { kind: 'disk', name }, { spanSeconds: 60, fromSeconds: 0 });
+    expect(history()).toHaveLength(1);
+    const hanging = join(folder, 'node');
+    writeFileSync(hanging, `#!/bin/sh\nread -r question\necho '{"at":0}'\nexec sleep 60\n`);
+    chmodSync(hanging, 0o755);
+    process.execPath = hanging;
+    await using watch = new SizeWatch({ patienceMs: 50 });
+    await watch.look(look);
+    expect(disk()).toMatchObject({
+      ...{ name, bytes, problem: 'its disk does not answer' },
+      ...{ capacityBytes: undefined, freeBytes: undefined },
+    });
+    expect(history()).toHaveLength(1);
+  } finally {
+    process.execPath = node;
     rmSync(folder, { recursive: true });
   }
 });

@@ -131,6 +131,7 @@ export class SizeWatch implements AsyncDisposable {
     );
     return paths.flatMap((path, index) => {
       const room = rooms[index];
+      if (room === silent) return [foundDisk(path, silent)];
       return room !== null && room !== undefined && 'capacityBytes' in room ? [foundDisk(path, room)] : [];
     });
   }
