@@ -153,6 +153,11 @@ describe('on a host', () => {
     expect((await without.run()).findings.map(({ id }) => id)).toEqual(['HF-S001']);
     await using bare = await auditedWorld({ hasRepository: false });
     expect((await bare.run({ target: undefined })).findings).toEqual([]);
+    const files = {
+      'compose.yaml': 'services: { web: { image: x, volumes: [d:/d] } }\nvolumes: { d: {} }\n',
+    };
+    await using unstarted = await auditedWorld({ hasRepository: false, files });
+    expect((await unstarted.run()).findings).toEqual([]);
   });
 
   test('does not take a repository for missing that only holdfast.yaml names, or whose name cannot be read', async () => {
