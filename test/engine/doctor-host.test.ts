@@ -221,9 +221,7 @@ test('a volume that is still mounted for another program keeps its disk busy, un
     const [found] = await look('HF-D086');
     expect(found).toMatchObject({
       subject: { kind: 'volume', name: 'on-disk' },
-      commands: [
-        ['nsenter', '--target', String(holder.pid), '--mount', 'umount', on.engine.volumePath('on-disk')],
-      ],
+      commands: [['umount', '--namespace', String(holder.pid), on.engine.volumePath('on-disk')]],
     });
     await carryOut(found?.commands[0]);
     checkDisk();

@@ -146,14 +146,8 @@ function mountHeld(
       ...(pids.length > 1 ? [`and of ${pids.length - 1} more`] : []),
     ]),
     remedy: 'Unmount it there; or restart that program, which began while the volume was mounted.',
-    commands: holders.map(({ pids }) => [
-      'nsenter',
-      '--target',
-      String(pids[0]),
-      '--mount',
-      'umount',
-      mountpoint,
-    ]),
+    // Any user can make such a namespace, with a program of theirs in the place of its umount: this one runs ours.
+    commands: holders.map(({ pids }) => ['umount', '--namespace', String(pids[0]), mountpoint]),
     position: undefined,
     fix: undefined,
   };
