@@ -52,6 +52,16 @@ test('a denial is told of at the mount that it concerns, and at no other', () =>
   ]);
 });
 
+test.each(['/', '/etc', '/var/log', '/home/someone'])(
+  'what SELinux refuses in %s is not labelled for containers',
+  (hostPath) => {
+    const denials = parseDenials(log).filter(({ by }) => by === 'SELinux');
+    const [found] = planDenials([mountOf('web', ['nginx'], hostPath)], denials, unseen);
+    expect(found).toMatchObject({ id: 'HF-D040', commands: [] });
+    expect(found?.remedy).not.toContain(':z');
+  },
+);
+
 test('labels tell which of two containers it was, and at which of its mounts', () => {
   const [mine, other] = [mountOf('mine', ['sh'], '/srv/site'), mountOf('other', ['nginx'], '/srv/other')];
   const seen = (process: string, label: string) => ({ process, data: () => [label] });

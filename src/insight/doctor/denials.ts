@@ -9,7 +9,7 @@ import { isWithin } from '../../model/clean-path.ts';
 import { errorMessage, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { Diagnosis, DoctorFinding, Remark } from './diagnosis.ts';
-import type { PatientMount } from './patients.ts';
+import { isOfSystem, type PatientMount } from './patients.ts';
 
 /** A refusal of SELinux or AppArmor. */
 export interface Denial {
@@ -207,6 +207,8 @@ function runsProgram({ command, entrypoint = [] }: Container, program: string): 
 function findingOf({ container, mount, hostPath }: PatientMount, denials: readonly Denial[]): DoctorFinding {
   const [{ by, rule } = { by: 'SELinux', rule: '' }] = denials;
   const isSelinux = by === 'SELinux';
+  // With the label of containers, the machine itself would be refused its own files.
+  const isSystem = mount.type === 'bind' && isOfSystem(hostPath ?? '');
   return {
     id: isSelinux ? 'HF-D040' : 'HF-D041',
     rule: isSelinux ? 'selinux-denial' : 'apparmor-denial',
@@ -215,11 +217,13 @@ function findingOf({ container, mount, hostPath }: PatientMount, denials: readon
     message: `${by} refuses ${quote(container.name)} what it does at ${quote(mount.destination)}`,
     meaning: 'The application gets "Permission denied", whatever owner and mode say.',
     evidence: [...new Set(denials.slice(-5).map(describe))],
-    remedy: isSelinux
-      ? 'Give the data the label of containers: by ":z" at the mount (":Z" for one container alone), or at once by the command.'
-      : remedyOf(rule, ruleFor(mount.destination, denials)),
+    remedy: !isSelinux
+      ? remedyOf(rule, ruleFor(mount.destination, denials))
+      : isSystem
+        ? "It is the machine’s own, and keeps its labels: mount only what the container needs, or run it without SELinux's rules (--security-opt label=disable)."
+        : 'Give the data the label of containers: by ":z" at the mount (":Z" for one container alone), or at once by the command.',
     commands: isSelinux
-      ? hostPath === undefined
+      ? hostPath === undefined || isSystem
         ? []
         : [['chcon', '-R', '-t', 'container_file_t', hostPath]]
       : loadingOf(rule),
