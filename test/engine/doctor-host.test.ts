@@ -402,7 +402,8 @@ describe('a clock', () => {
     const [found] = await look('HF-D094');
     const [program, ...args] = found?.commands.at(-1) ?? [];
     expect(program).toBe('holdfast');
-    await on.run([...args, '--yes']);
+    expect(args).toContain('--dry-run');
+    await on.run([...args.filter((word) => word !== '--dry-run'), '--yes']);
     expect(await look('HF-D094')).toEqual([]);
   });
 });
@@ -449,7 +450,10 @@ describe('Holdfast itself', () => {
     rmSync(file);
     // Its snapshots are from the future now.
     for (const { commands } of await look('HF-D094'))
-      await on.run([...(commands.at(-1) ?? []).slice(1), '--yes', '--allow-empty']);
+      await on.run([
+        ...(commands.at(-1) ?? []).slice(1).filter((word) => word !== '--dry-run'),
+        ...['--yes', '--allow-empty'],
+      ]);
     await docker('volume', 'rm', 'due');
   });
 

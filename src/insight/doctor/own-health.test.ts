@@ -52,6 +52,16 @@ test('its own snapshots from the future show that a clock is wrong', async () =>
   expect(await idsOf(parts({ snapshots: { list: async () => [early] } }))).toEqual([]);
 });
 
+test('what is printed for a clock that is wrong removes no backup, which may be the newest good one', async () => {
+  const saved = { ...someSnapshot({ id: 'a', time: '2026-03-01T12:30:00Z' }), isOwn: true };
+  const { findings } = await diagnoseHoldfast(
+    parts({ snapshots: { list: async () => [saved] } }),
+    { containers: memoryContainers(), answers: new Map() },
+    undefined,
+  );
+  expect(findings[0]?.commands.at(-1)).toEqual(['holdfast', 'forget', '--dry-run', 'a']);
+});
+
 test('a repository with less room than the last backups took is told of', async () => {
   const summary = { ...emptySummary, bytesStored: 2 * gib };
   const saved = { ...someSnapshot({ id: 'a', time: '2026-02-01T12:00:00Z' }), summary, isOwn: true };

@@ -142,10 +142,11 @@ function clockBehind(
       'The clock is wrong now, or was wrong then. What is due, what is newest and what may be forgotten goes by it.',
     evidence: [`${ahead.length} of its snapshots are from the future: ${ids.slice(0, 10).join(' ')}`],
     remedy:
-      'Set the clock, and let a time service keep it. If it is right now, it was wrong when they were saved: forget them once there are newer ones.',
+      'Set the clock, and let a time service keep it. Only if it is right now, it was wrong when they were saved: forget them once there are newer ones, by the second command without --dry-run.',
     commands: [
       ['timedatectl', 'set-ntp', 'true'],
-      ['holdfast', 'forget', ...ids],
+      // Where the clock is wrong now, these are the newest good backups, or all of them.
+      ['holdfast', 'forget', '--dry-run', ...ids],
     ],
   });
 }
