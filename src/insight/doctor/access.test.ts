@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { aclIn, describeRights, type Guard, refusedRights, right } from './access.ts';
 import { numbersOf } from './image-users.ts';
-import { type Credentials, parseIdMap, parseStatus, plannedRunner } from './credentials.ts';
+import { containerGroupIn, type Credentials, parseIdMap, parseStatus, plannedRunner } from './credentials.ts';
 
 const everyId = parseIdMap('         0          0 4294967295\n');
 const all = right.read | right.write | right.enter;
@@ -80,4 +80,15 @@ test('the user of an image is resolved as an engine does it', () => {
 test('rights are told in words', () => {
   expect(describeRights(all, true)).toBe('enter and list and write to');
   expect(describeRights(right.read, false)).toBe('read');
+});
+
+test('a control group that another user has named like a container is not the group of that container', () => {
+  const id = '0123456789abcdef'.repeat(4);
+  const own = `0::/system.slice/docker-${id}`;
+  expect(containerGroupIn(`${own}.scope\n`)).toBe(own);
+  expect(containerGroupIn(`12:pids:/docker/${id}\n${own}.scope/init.scope\n`)).toBe(own);
+  expect(containerGroupIn(`2:pids:/docker/${id}/below\n0::/\n`)).toBe(`2:pids:/docker/${id}`);
+  const users = '0::/user.slice/user-1000.slice/user@1000.service';
+  expect(containerGroupIn(`${users}/docker-${id}.scope\n`)).not.toBe(own);
+  expect(containerGroupIn('0::/init.scope\n')).toBeUndefined();
 });

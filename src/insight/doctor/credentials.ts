@@ -33,15 +33,37 @@ export interface Runner {
 
 const everyId: readonly IdRange[] = [{ inside: 0, outside: 0, count: 2 ** 32 - 1 }];
 
-/** The processes of this machine by the container that they are of, whose id is in their control group. */
-export function processesByContainer(): ReadonlyMap<string, readonly number[]> {
+/**
+ * The processes of this machine by the container that they are of, whose id is in their control group. Of a
+ * container that runs, only those in the group of its first process: users may make groups below their own, with
+ * any container's id as the name.
+ */
+export function processesByContainer(
+  containers: readonly Pick<Container, 'id' | 'pid'>[],
+): ReadonlyMap<string, readonly number[]> {
+  const groups = new Map(
+    containers.flatMap(({ id, pid }) => {
+      const group = pid === undefined ? undefined : containerGroupIn(readOrNothing(`/proc/${pid}/cgroup`));
+      return group === undefined ? [] : [[id, group] as const];
+    }),
+  );
   const found = new Map<string, number[]>();
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
-    const id = containerIdIn(readOrNothing(`/proc/${name}/cgroup`));
-    if (id !== undefined) found.set(id, [...(found.get(id) ?? []), Number(name)]);
+    const text = readOrNothing(`/proc/${name}/cgroup`);
+    const id = containerIdIn(text);
+    if (id === undefined || (groups.get(id) ?? containerGroupIn(text)) !== containerGroupIn(text)) continue;
+    found.set(id, [...(found.get(id) ?? []), Number(name)]);
   }
   return found;
+}
+
+/** The hierarchy and the path of the innermost container's control group, without what is below it; pure. */
+export function containerGroupIn(cgroups: string): string | undefined {
+  const id = containerIdIn(cgroups);
+  if (id === undefined) return undefined;
+  const end = cgroups.lastIndexOf(id) + id.length;
+  return cgroups.slice(cgroups.lastIndexOf('\n', end) + 1, end);
 }
 
 /** The innermost, where containers run in containers. */

@@ -83,7 +83,7 @@ export function openDoctor(parts: DoctorParts): Doctor {
       );
       refuseMissing(patients, answers);
       const { isAsked } = patients;
-      const processes = processesByContainer();
+      const processes = processesByContainer(found.containers);
       const users = await lookUpUsers(found.engine, patients.containers, signal);
       const answering = patients.mounts.filter((mount) => doesAnswer(answers, mount, patients.around));
       const mapBase = mapBaseOf(found.host);
