@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -60,6 +61,25 @@ describe('the key of a volume', () => {
     await expect(keys.read(volume())).rejects.toMatchObject({ code: 'integrity' });
     await rm(join(folder, 'key.json'));
     await expect(keys.read(volume())).rejects.toMatchObject({ code: 'integrity' });
+  });
+
+  test('is looked at without reading a secret that can be read only once, and names a file that is gone', async () => {
+    const path = join(folder, 'wrap');
+    const asked: string[] = [];
+    const secret = async (reference: string): Promise<Uint8Array> => {
+      asked.push(reference);
+      return await readFile(path);
+    };
+    const own = openVolumeKeys(openKeyWraps({ stateDir: join(folder, 'state'), secret }));
+    await writeFile(path, 'secret');
+    await own.create(volume({ key: `file:${path}` }));
+    expect(await own.lack(volume())).toBeUndefined();
+    await rm(path);
+    expect(await own.lack(volume())).toContain('ENOENT');
+    execFileSync('mkfifo', [path]);
+    asked.length = 0;
+    expect(await own.lack(volume())).toBeUndefined();
+    expect(asked).toEqual([]);
   });
 
   test('changes in two steps: both are there until the new one is accepted', async () => {

@@ -5,6 +5,7 @@ import { syncDirectory, writeDurably } from '../../lib/durable-file.ts';
 import { AppError, errnoOf, errorMessage } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { DriverVolume } from '../driver.ts';
+import { answers } from '../mount-answers.ts';
 import type { KeyWraps } from './key-wraps.ts';
 
 const keyFile = 'key.json';
@@ -91,7 +92,7 @@ export function openVolumeKeys(wraps: KeyWraps): VolumeKeys {
     async lack(volume) {
       try {
         const { wrappedBy } = await readStored(volume, keyFile);
-        if (wrappedBy === 'master' || wrappedBy.startsWith('file:'))
+        if (wrappedBy === 'master' || (wrappedBy.startsWith('file:') && (await mayBeRead(wrappedBy))))
           await wraps.secret(wrappedBy, { mayMake: false });
         return undefined;
       } catch (error) {
@@ -107,6 +108,18 @@ export function openVolumeKeys(wraps: KeyWraps): VolumeKeys {
       await syncDirectory(volume.folder);
     },
   };
+}
+
+/**
+ * Not what gives its content only once. Throws for storage that does not answer: to read there would hold a
+ * thread of this process for good, and volumes are looked at again and again.
+ */
+async function mayBeRead(reference: string): Promise<boolean> {
+  const path = reference.slice('file:'.length);
+  if ((await answers(path)).status === 'unreachable')
+    throw new AppError('unavailable', `What holds the key ${quote(reference)} does not answer`);
+  const found = await stat(path).catch(() => undefined);
+  return found === undefined || found.isFile();
 }
 
 async function exists(volume: DriverVolume, file: string): Promise<boolean> {
