@@ -30,6 +30,13 @@ test('a program that is not there is named with its package', async () => {
   });
 });
 
+test('a program that ended while this process stood still did not take too long', async () => {
+  const running = runProgram('echo', ['done'], { timeoutMs: 100 });
+  const until = performance.now() + 500;
+  while (performance.now() < until);
+  expect(await running).toMatchObject({ status: 0, stdout: 'done\n' });
+});
+
 test('a program that hangs is not waited for', async () => {
   const before = Date.now();
   await expect(runProgram('sleep', ['30'], { timeoutMs: 200 })).rejects.toMatchObject({

@@ -58,7 +58,12 @@ export async function runProgram(
     letGo(child);
     reject(error);
   };
-  const timer = setTimeout(() => stop(tooLong(program, timeoutMs)), timeoutMs);
+  // After a pause of this process or of its machine, the timer comes before the news that the program has ended.
+  const timer = setTimeout(() => {
+    setImmediate(() => {
+      if (child.exitCode === null && child.signalCode === null) stop(tooLong(program, timeoutMs));
+    });
+  }, timeoutMs);
   const onAbort = (): void => stop(cancelledProgram(program, signal));
   signal?.addEventListener('abort', onAbort, { once: true });
   collect(child, (result) => {
