@@ -17,7 +17,8 @@ export type MountAnswer =
   | { readonly kind: 'silent'; readonly afterMs: number }
   | { readonly kind: 'error'; readonly message: string };
 
-const patienceMs = 5000;
+/** `slow` is for a machine on which it takes `prompt` to ask what always answers. */
+const usualPatience = { usualMs: 5000, promptMs: 1000, slowMs: 20_000 };
 const atOnce = 16;
 
 /**
@@ -27,28 +28,40 @@ const atOnce = 16;
 export async function askMounts(
   paths: readonly string[],
   signal: AbortSignal | undefined,
+  { usualMs, promptMs, slowMs } = usualPatience,
 ): Promise<ReadonlyMap<string, MountAnswer>> {
   const answers = new Map<string, MountAnswer>();
   const queue = new Set(paths).values();
   const work = async (): Promise<void> => {
-    for (const path of queue) answers.set(path, await askMount(path, signal));
+    for (const path of queue) answers.set(path, await askMount(path, usualMs, signal));
   };
   await Promise.all(Array.from({ length: atOnce }, work));
+  const silent = [...answers].flatMap(([path, { kind }]) => (kind === 'silent' ? [path] : []));
+  if (silent.length === 0) return answers;
+  const began = performance.now();
+  await askMount('/proc', usualMs, signal);
+  // Where even that takes long, it is the machine that is slow, and not yet the storage.
+  if (performance.now() - began > promptMs)
+    await Promise.all(silent.map(async (path) => answers.set(path, await askMount(path, slowMs, signal))));
   return answers;
 }
 
-async function askMount(path: string, signal: AbortSignal | undefined): Promise<MountAnswer> {
+async function askMount(
+  path: string,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<MountAnswer> {
   try {
     const args = ['-f', '-c', '%T %S %b %a %c %d', '--', path];
     const { status, stdout, stderr } = await runProgram('stat', args, {
-      timeoutMs: patienceMs,
+      timeoutMs,
       signal,
       env: { LC_ALL: 'C' },
     });
     if (status !== 0) return { kind: 'error', message: stderr.replace(/^.*: /s, '') };
     return { kind: 'room', room: parseRoom(stdout) };
   } catch (error) {
-    if (isAppError(error, 'unavailable')) return { kind: 'silent', afterMs: patienceMs };
+    if (isAppError(error, 'unavailable')) return { kind: 'silent', afterMs: timeoutMs };
     throw error;
   }
 }
