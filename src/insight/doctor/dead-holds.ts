@@ -48,7 +48,8 @@ function isLeft(pid: number, { pid: first, finishedAt }: Container): boolean {
   const endedMs = Date.parse(finishedAt ?? '');
   if (first !== undefined || Number.isNaN(endedMs) || endedMs <= 0) return false;
   const fields = statOf(pid);
-  const startedMs = (bootedSeconds() + Number(fields[19]) / ticksPerSecond) * 1000;
+  // The kernel tells the whole second of the boot: one that a restart has begun directly after is not taken for it.
+  const startedMs = (bootedSeconds() + 1 + Number(fields[19]) / ticksPerSecond) * 1000;
   return fields[0] !== 'Z' && startedMs < endedMs;
 }
 
