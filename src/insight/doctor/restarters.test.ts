@@ -42,6 +42,16 @@ test('a unit that starts a container again is told of, and no other unit', () =>
   ]);
 });
 
+test('a command that runs in a container starts none, whatever its words are', () => {
+  const site = memoryContainers().add({ name: 'site', stack: 'app', service: 'site' });
+  const found = (start: string): number =>
+    planUnits([site], [service('job.service', start, 'no'), timer('job.timer')]).length;
+  expect(found('/usr/bin/docker exec site wp cron event run --due-now')).toBe(0);
+  expect(found('docker compose -p app exec -T site manage.py queue start')).toBe(0);
+  expect(found("/bin/sh -c 'docker exec site backup run; docker start site'")).toBe(1);
+  expect(found("/bin/sh -c 'exec docker start -a site'")).toBe(1);
+});
+
 test('a container that its unit makes is not started by hand when the unit is gone', () => {
   const db = memoryContainers().add({ name: 'db' });
   const planned = planUnits(

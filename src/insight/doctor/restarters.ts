@@ -85,10 +85,13 @@ function restartsItself({ text }: Unit): boolean {
 }
 
 const engines = /(?:^|[\s/"'=])(?:docker|podman)(?:-compose)?[\s"']/;
+/** What runs in a container that runs already, which starts none. */
+const execs = /((?:^|[\s/"'=])(?:docker|podman)(?:-compose)?)(?:\s+[^\s;&|]+)*?\s+exec\s[^;&|]*/g;
 const verbs = /\s(?:start|restart|up|run|unpause)(?=[\s"']|$)/;
 
 /** A command line of the engine's that names the container, its service, or all of its stack. */
-function starts(command: string, { name, service, stack }: Container, directory?: string): boolean {
+function starts(line: string, { name, service, stack }: Container, directory?: string): boolean {
+  const command = line.replaceAll(execs, '$1 ');
   if (!engines.test(command) || !verbs.test(command)) return false;
   const words = command.split(/[\s"';&|]+/).filter(Boolean);
   if (words.includes(name) || words.includes(`--name=${name}`)) return true;
