@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { cronFaults } from './own-units.ts';
-import { parseCron, parseStates } from './units.ts';
+import { parseCron, parseStates, patternOf } from './units.ts';
 
 const table = `# m h dom mon dow user command
 MAILTO=admin
@@ -38,6 +38,14 @@ test('an entry of cron whose program cron does not find is told of, and one that
     'HF-D099 Line 5 of "/etc/cron.d/x" runs "/opt/holdfast/bin/holdfast", which is not there',
   ]);
   expect(found('/usr/bin/holdfast', '/opt/holdfast/bin/holdfast')).toEqual([]);
+});
+
+test('of a template of units its instances are asked, since it has no state itself', () => {
+  expect(['a.service', 'a@.service', 'a@b.timer'].map(patternOf)).toEqual([
+    'a.service',
+    'a@*.service',
+    'a@b.timer',
+  ]);
 });
 
 test('entries of cron without a cron are told of once, and no entry is no fault', () => {

@@ -69,14 +69,14 @@ export function serviceOf({ name, text }: Unit): string {
   return /^Unit=(\S+)\s*$/m.exec(text)?.[1] ?? name.replace(/\.timer$/, '.service');
 }
 
-/** Empty where systemd does not run. */
+/** Empty where systemd does not run. Of a template, its instances that systemd has loaded are asked. */
 export async function askUnits(
   names: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<ReadonlyMap<string, UnitState>> {
   if (names.length === 0 || !existsSync('/run/systemd/system')) return new Map();
   const properties = 'Id,ActiveState,Result,ExecMainStatus';
-  const shown = await runProgram('systemctl', ['show', '-p', properties, '--', ...names], {
+  const shown = await runProgram('systemctl', ['show', '-p', properties, '--', ...names.map(patternOf)], {
     timeoutMs: 5000,
     signal,
   }).catch((error: unknown) => {
@@ -85,6 +85,11 @@ export async function askUnits(
     throw error;
   });
   return parseStates(shown?.stdout ?? '');
+}
+
+/** A template itself has no state: asked for it, systemctl ends, and is silent about all names after it. Pure. */
+export function patternOf(name: string): string {
+  return name.replace(/@(?=\.\w+$)/, '@*');
 }
 
 /** What `systemctl show` prints: a block for each unit; pure. */
