@@ -40,6 +40,17 @@ test('an entry of cron whose program cron does not find is told of, and one that
   expect(found('/usr/bin/holdfast', '/opt/holdfast/bin/holdfast')).toEqual([]);
 });
 
+test('an entry of cron that only names a service or a container has no program that is missing', () => {
+  const found = (command: string): number =>
+    cronFaults(parseCron(`@daily ${command}`, 'root', false), { isExecutable: () => false, runsCron: true })
+      .length;
+  expect(found('systemctl restart holdfast')).toBe(0);
+  expect(found('date | logger -t holdfast')).toBe(0);
+  expect(found('/usr/bin/docker exec holdfast date')).toBe(0);
+  expect(found('systemctl stop holdfast; holdfast prune')).toBe(1);
+  expect(found('docker stop db && holdfast backup db')).toBe(1);
+});
+
 test('of a template of units its instances are asked, since it has no state itself', () => {
   expect(['a.service', 'a@.service', 'a@b.timer'].map(patternOf)).toEqual([
     'a.service',

@@ -45,6 +45,10 @@ function timersOf(service: string, timers: readonly Unit[]): string[] {
     .map(({ name }) => `the timer ${quote(name)} starts it`);
 }
 
+/** To these, the word is the name of a service, a process, a container or the like. */
+const takesNames =
+  /(?:^|[\s/"';&|])(?:systemctl|service|journalctl|logger|pgrep|pkill|killall|docker|podman|mail)\s[^;&|]*$/;
+
 /** What keeps entries of cron from doing their work; pure. */
 export function cronFaults(
   entries: readonly CronEntry[],
@@ -55,7 +59,8 @@ export function cronFaults(
 ): DoctorFinding[] {
   if (entries.length === 0) return [];
   const lost = entries.flatMap((entry) => {
-    const program = /(?:^|[\s"'=;&|])((?:\/[^\s"';&|]*\/)?holdfast)(?=[\s"';&|]|$)/.exec(entry.command)?.[1];
+    const words = entry.command.matchAll(/(?:^|[\s"'=;&|])((?:\/[^\s"';&|]*\/)?holdfast)(?=[\s"';&|]|$)/g);
+    const [, program] = words.find(({ index }) => !takesNames.test(entry.command.slice(0, index + 1))) ?? [];
     if (program === undefined) return [];
     const files = program.startsWith('/')
       ? [program]
