@@ -30,7 +30,7 @@ import { diagnoseSilence } from './silent-storage.ts';
 import { type AppliedFix, applyFix } from './apply-fix.ts';
 import { processesByContainer } from './credentials.ts';
 import type { Diagnosis, DoctorFinding, Remark } from './diagnosis.ts';
-import { askMounts, type MountAnswer } from './mount-answers.ts';
+import { askByMount, type MountAnswer } from './mount-answers.ts';
 import { choosePatients, type PatientMount, type Patients, unjudged } from './patients.ts';
 import { diagnosePermissions } from './permissions.ts';
 
@@ -285,11 +285,10 @@ async function askPlaces(
 ): Promise<ReadonlyMap<string, MountAnswer>> {
   const paths = [
     ...places.map(({ path }) => path),
-    ...over(places, on.mounts).map((mount) => toText(mount.path)),
     ...on.around.flatMap(({ hostPath }) => hostPath ?? []),
     ...on.volumes.flatMap((volume) => placeInOptions(volume)?.path ?? []),
   ];
-  return await askMounts(paths, signal);
+  return await askByMount(paths, on.mounts, signal);
 }
 
 function over(places: readonly Place[], mounts: readonly MountPoint[]): MountPoint[] {

@@ -1,4 +1,6 @@
+import { type MountPoint, mountOver } from '../../lib/mountinfo.ts';
 import { runProgram } from '../../lib/run-program.ts';
+import { fromText, toText } from '../../model/byte-string.ts';
 import { isAppError } from '../../model/errors.ts';
 
 /** The room of a file system, as it tells it itself. */
@@ -20,6 +22,36 @@ export type MountAnswer =
 /** `slow` is for a machine on which it takes `prompt` to ask what always answers. */
 const usualPatience = { usualMs: 5000, promptMs: 1000, slowMs: 20_000 };
 const atOnce = 16;
+
+/**
+ * Asks for paths as `askMounts` does, and first for the mounts that they lie on. What lies on one that is silent is
+ * silent, too: asked for itself, each would leave one more process in the kernel.
+ */
+export async function askByMount(
+  paths: readonly string[],
+  mounts: readonly MountPoint[],
+  signal: AbortSignal | undefined,
+  patience = usualPatience,
+): Promise<ReadonlyMap<string, MountAnswer>> {
+  const topOf = (path: string): string | undefined => {
+    const mount = mountOver(mounts, fromText(path));
+    return mount === undefined ? undefined : toText(mount.path);
+  };
+  const answers = new Map(
+    await askMounts(
+      paths.flatMap((path) => topOf(path) ?? []),
+      signal,
+      patience,
+    ),
+  );
+  const rest = paths.filter((path) => {
+    const answer = answers.get(topOf(path) ?? '');
+    if (answer?.kind === 'silent') answers.set(path, answer);
+    return !answers.has(path);
+  });
+  for (const [path, answer] of await askMounts(rest, signal, patience)) answers.set(path, answer);
+  return answers;
+}
 
 /**
  * Asks the file systems of paths for their room, each in a process of its own: one that is stuck in the kernel
