@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { aclIn, describeRights, type Guard, refusedRights, right } from './access.ts';
-import { numbersOf } from './image-users.ts';
+import { memoryContainers } from '../../../test/fixtures/containers.ts';
+import { lookUpUsers, numbersOf } from './image-users.ts';
 import { containerGroupIn, type Credentials, parseIdMap, parseStatus, plannedRunner } from './credentials.ts';
 
 const everyId = parseIdMap('         0          0 4294967295\n');
@@ -91,4 +92,21 @@ test('a control group that another user has named like a container is not the gr
   const users = '0::/user.slice/user-1000.slice/user@1000.service';
   expect(containerGroupIn(`${users}/docker-${id}.scope\n`)).not.toBe(own);
   expect(containerGroupIn('0::/init.scope\n')).toBeUndefined();
+});
+
+test('an engine that hangs for many containers is asked for their users for a bounded time in all', async () => {
+  const engine = memoryContainers();
+  const stopped = Array.from({ length: 20 }, (_, index) =>
+    engine.add({ name: `c${index}`, pid: undefined, user: 'app' }),
+  );
+  let asked = 0;
+  engine.readFile = async (_id, _path, { signal } = {}) => {
+    asked++;
+    const { promise, reject } = Promise.withResolvers<never>();
+    signal?.addEventListener('abort', () => reject(new Error('aborted')));
+    return await promise;
+  };
+  const patience = { eachMs: 100, allMs: 350 };
+  expect(await lookUpUsers(engine, stopped, undefined, patience)).toEqual(new Map());
+  expect(asked).toBeLessThan(6);
 });

@@ -7,7 +7,7 @@ export interface UserNumbers {
   readonly groups: readonly number[];
 }
 
-const patienceMs = 10_000;
+const usualPatience = { eachMs: 10_000, allMs: 30_000 };
 
 /**
  * The users of containers that do not run, by their ids: from the tables in their own root, as the engine reads
@@ -17,14 +17,17 @@ export async function lookUpUsers(
   engine: Containers | undefined,
   containers: readonly Container[],
   signal: AbortSignal | undefined,
+  { eachMs, allMs } = usualPatience,
 ): Promise<ReadonlyMap<string, UserNumbers>> {
   const found = new Map<string, UserNumbers>();
   if (engine === undefined) return found;
+  const whole = AbortSignal.timeout(allMs);
   for (const { id, user, pid } of containers) {
     if (pid !== undefined || user === '') continue;
+    if (whole.aborted) break;
     // An engine mounts the container's volumes for this, which can hang.
-    const patience = AbortSignal.timeout(patienceMs);
-    const bound = { signal: signal === undefined ? patience : AbortSignal.any([signal, patience]) };
+    const patience = [whole, AbortSignal.timeout(eachMs)];
+    const bound = { signal: AbortSignal.any(signal === undefined ? patience : [signal, ...patience]) };
     try {
       const passwd = await engine.readFile(id, '/etc/passwd', bound);
       const group = await engine.readFile(id, '/etc/group', bound);
