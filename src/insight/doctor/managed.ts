@@ -10,7 +10,7 @@ import type { MountAnswer } from './mount-answers.ts';
  * says of which; one that hangs is left to the diagnosis of that.
  */
 export async function diagnoseManaged(
-  managed: ManagedVolumes,
+  managed: Pick<ManagedVolumes, 'list' | 'health' | 'room'>,
   answers: ReadonlyMap<string, MountAnswer>,
   wanted: (name: string) => boolean,
 ): Promise<Diagnosis> {
@@ -21,7 +21,10 @@ export async function diagnoseManaged(
   return { findings: found.flat(), notLookedAt: [] };
 }
 
-async function lookAt(managed: ManagedVolumes, volume: ManagedVolume): Promise<DoctorFinding[]> {
+async function lookAt(
+  managed: Pick<ManagedVolumes, 'health' | 'room'>,
+  volume: ManagedVolume,
+): Promise<DoctorFinding[]> {
   const { name } = volume;
   const { status, message = '' } = await managed.health(name);
   if (status === 'failed' || status === 'unreachable' || status === 'degraded')
@@ -41,21 +44,23 @@ function unwell(
   { name, kind, mountpoint }: ManagedVolume,
   { status, message }: { readonly status: string; readonly message: string },
 ): DoctorFinding {
+  const works = status === 'degraded';
   return {
     id: 'HF-D015',
     rule: 'volume-unwell',
     severity: 'downtime',
     subject: { kind: 'volume', name },
     message: `Volume ${quote(name)} is not well: ${message}`,
-    meaning:
-      status === 'degraded'
-        ? 'It works now, and may not for long.'
-        : 'It cannot be mounted, or not be used as it is.',
+    meaning: works ? 'It works now, and may not for long.' : 'It cannot be mounted, or not be used as it is.',
     evidence: [`it is kept by the driver ${quote(kind)}, at ${quote(mountpoint)}`],
-    remedy: 'Mend what the message names; where its data is gone, restore it.',
+    remedy: works
+      ? 'Save it while it works, and mend what the message names.'
+      : 'Mend what the message names; where its data is gone, restore it.',
     commands: [
       ['holdfast', 'volume', 'health', name],
-      ['holdfast', 'restore', name],
+      // What works, or is only away, has newer data than any backup.
+      ...(works ? [['holdfast', 'backup', name]] : []),
+      ...(status === 'failed' ? [['holdfast', 'restore', name]] : []),
     ],
     position: undefined,
     fix: undefined,
