@@ -241,7 +241,9 @@ async function lookAtManaged(
 
 /** An engine with a user namespace for its containers has the numbers of its root in the name of its folder. */
 function mapBaseOf(host: HostInfo | undefined): number {
-  return Number(/\/(\d+)\.\d+\/?$/.exec(host?.dataRoot ?? '')?.[1] ?? 0);
+  // Without a remapping, such a name is a version or the like.
+  if (host?.isRemapped !== true) return 0;
+  return Number(/\/(\d+)\.\d+\/?$/.exec(host.dataRoot ?? '')?.[1] ?? 0);
 }
 
 /** Without its engine, nothing can be said of a name. */
