@@ -122,7 +122,13 @@ test.each([
     expect(found?.message).toContain(`The ${protocol} server "nas.guest" cannot be found`);
     appendFileSync('/etc/hosts', '127.0.0.1 nas.guest\n');
     try {
-      await on.engine.docker(['start', 'named']);
+      // The engine reads /etc/hosts again after five seconds only.
+      const started = (): Promise<boolean> =>
+        on.engine.docker(['start', 'named']).then(
+          () => true,
+          () => false,
+        );
+      await expect.poll(started).toBe(true);
       await inside('named', 'echo content > /data/file && cat /data/file');
       expect(await findings('named')).toEqual([]);
     } finally {
