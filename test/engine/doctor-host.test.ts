@@ -482,12 +482,17 @@ describe('Holdfast itself', () => {
 
   test('has stopped an app that it cannot start again, and brings it back when it can', async () => {
     const source = join(on.engine.folder, 'needed');
-    mkdirSync(source);
-    await docker(
-      ...['run', '-d', '--name', 'app', '-v', 'of-app:/data'],
-      ...['--mount', `type=bind,source=${source},target=/needed`, 'busybox', 'sleep', '10000'],
-    );
+    mkdirSync(source, { recursive: true });
+    await docker('rm', '-f', 'app');
+    await docker('volume', 'create', 'of-app');
     writeFileSync(join(on.engine.volumePath('of-app'), 'large'), randomBytes(150 << 20));
+    // What it writes while the backup reads has to be read again while it is still: long enough to be seen.
+    const app = `trap 'cp /data/large /data/last; exit 0' TERM
+      while :; do cp /data/large /data/twin; sleep 0.2; done`;
+    await docker(
+      ...['run', '-d', '--name', 'app', '--stop-timeout', '60', '-v', 'of-app:/data'],
+      ...['--mount', `type=bind,source=${source},target=/needed`, 'busybox', 'sh', '-c', app],
+    );
     await killWhile('exited', 'stop');
     renameSync(source, `${source}.away`);
     const [found] = await look('HF-D097');
@@ -509,7 +514,7 @@ describe('Holdfast itself', () => {
   /** Kills a backup of the app, with all of its processes, when it has brought the app to this state. */
   async function killWhile(state: string, way: string): Promise<void> {
     const { child, ended } = on.start(['backup', 'of-app', '--consistency', way]);
-    await expect.poll(() => stateOf('app'), { timeout: 60_000, interval: 10 }).toBe(state);
+    await expect.poll(() => stateOf('app'), { timeout: 180_000, interval: 10 }).toBe(state);
     killWithGuardians(child, on.cli.stateDir);
     await ended;
     expect(await stateOf('app')).toBe(state);
