@@ -3,8 +3,10 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { sendRaw } from '../../../test/support/raw-client.ts';
+import { serveHttp } from './serve-http.ts';
 
 /** In its own process: an uncaught error would fail this test's process before the service sees it. */
 const program = `
@@ -142,4 +144,26 @@ describe('what clients send', () => {
     const answer = await sendRaw(socket, 'CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n');
     expect(answer).toMatch(/^HTTP\/1\.1 404 .*page not found/s);
   });
+});
+
+test('a connection whose request is under way when the service is told to end is closed after its answer', async () => {
+  const end = new AbortController();
+  const serving = Promise.withResolvers<void>();
+  const path = join(folder, 'ending');
+  const ended = serveHttp({
+    socket: { path, mode: 0o600 },
+    signal: end.signal,
+    // Longer than the test may take.
+    graceMs: 600_000,
+    onListening: serving.resolve,
+    onUncaught: () => undefined,
+    async onRequest(_request, response) {
+      end.abort();
+      await sleep(100);
+      response.end('answered');
+    },
+  });
+  await serving.promise;
+  expect(await sendRaw(path, head('/'), { quietMs: 600_000 })).toContain('answered');
+  await ended;
 });

@@ -134,15 +134,20 @@ async function aborted(signal: AbortSignal): Promise<void> {
   await promise;
 }
 
+const lookForIdleMs = 50;
+
 async function close(server: Server, graceMs: number): Promise<void> {
   const { promise: closed, resolve } = Promise.withResolvers<void>();
   server.close(() => resolve());
   server.closeIdleConnections();
+  // One whose request was under way is kept alive after its answer, for the client's next request.
+  const closing = setInterval(() => server.closeIdleConnections(), lookForIdleMs);
   const patience = new AbortController();
   const tooLate = sleep(graceMs, undefined, { signal: patience.signal }).then(
     () => server.closeAllConnections(),
     () => undefined,
   );
   await Promise.race([closed, tooLate]);
+  clearInterval(closing);
   patience.abort();
 }
