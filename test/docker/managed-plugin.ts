@@ -1,7 +1,7 @@
 import { globSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { runCommand } from '../../scripts/run-command.ts';
+import { mustRun, runCommand } from '../../scripts/run-command.ts';
 import { places } from '../../scripts/plugin/plugin-config.ts';
 import { mountsBelow } from '../setup/leftovers.ts';
 import type { PrivateEngine } from './private-engine.ts';
@@ -66,12 +66,31 @@ export class ManagedPlugin implements AsyncDisposable {
   }
 
   /**
-   * Takes its mounts away as dockerd does that starts after a crash: when the plugin's former life has ended, and while it
-   * starts the next one. On a busy machine that one is first.
+   * Takes its mounts away, also those that are in use, as dockerd does that starts after a crash. What the plugin mounts
+   * from then on does not reach the engine: the mount of the data root, which has been a peer too, is private.
    */
-  async unmount(): Promise<void> {
-    const mounts = mountsBelow(join(this.#engine.dataRoot, 'plugins'));
-    for (const path of mounts.toSorted((a, b) => b.length - a.length)) await runCommand('umount', [path]);
+  async unmount(from: PrivateEngine = this.#engine): Promise<void> {
+    const folder = join(from.dataRoot, 'plugins');
+    await mustRun('mount', ['--make-private', from.dataRoot]);
+    const left = (): string[] => mountsBelow(folder);
+    // Some are below others at the same path, and some go with others, as they are their peers.
+    for (let pass = 0; pass < 5 && left().length > 0; pass++)
+      for (const path of left()) await runCommand('umount', ['--lazy', path]);
+    if (left().length > 0) throw new Error(`still mounted: ${left().join(', ')}`);
+  }
+
+  /**
+   * Makes a dockerd that starts after a crash slow to take the plugin's own mounts away, as a busy machine does: it takes
+   * those of the longest paths first. The plugin's next life is begun meanwhile.
+   */
+  async delayCleanUp(): Promise<void> {
+    const { dataRoot } = this.#engine;
+    const [propagated = ''] = globSync('plugins/*/propagated-mount', { cwd: dataRoot });
+    for (let index = 0; index < 100; index++) {
+      const path = join(dataRoot, dirname(propagated), `before-the-propagated-mount/${index}`);
+      mkdirSync(path, { recursive: true });
+      await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'delay', path]);
+    }
   }
 
   /** What lies in the plugin's own folders when nothing is mounted there: it would go with the plugin. */

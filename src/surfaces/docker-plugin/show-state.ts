@@ -28,16 +28,19 @@ const lookAgainMs = 50;
 const looksAtMost = 3;
 
 /**
- * Waits, where a former life of the plugin has left the state folder shown, for what may follow: a dockerd that starts
- * after a crash ends that life, starts the next one, and at the same time unmounts all below the plugin's folder, the
- * propagated mount too. A plugin that is started again then has another one; call this before it serves anything.
+ * A dockerd that starts after a crash ends the plugin's former life, starts the next one, and at the same time unmounts
+ * all below the plugin's folder, the propagated mount too. Throws where that one was gone when runc bound it for this
+ * life, which then has a mount without peers: the engine starts a plugin that ends anew, and mounts another one for it.
+ * Where a former life has left the state folder shown, waits for dockerd to take that away, as it still may. Call this
+ * before the plugin serves anything.
  */
 export async function untilCleanedUp(shown: ShownState): Promise<void> {
+  await requireSeen(shown);
   const until = Math.min(performance.now() + cleanUpMs, servesWithinMs);
   if (mountAt(await readMounts(), fromText(shown.stateDir)) === undefined) return;
   do {
-    await requireSeen(shown);
     await sleep(lookAgainMs);
+    await requireSeen(shown);
   } while (performance.now() < until);
 }
 
