@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readdirSync, readFileSync, watch } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -167,25 +167,14 @@ test('a stage that is swapped with links while the fix copies leads it to none o
   let given = 0;
   for (const what of ['import-stage', 'import-link']) {
     const stack = await startShadowed(`swapped-${what}`);
-    const env = { ...process.env, DOCKER_HOST: on.engine.dockerHost };
-    const config = { stateDir: on.cli.stateDir, repository: undefined, host: 'docker', env } as const;
-    await using app = openApp({ ...config, dataWay: 'auto', passwordReference: undefined });
-    await app.recoverAtStart('host');
-    const { moves } = await app.audit.planFix({ target: stack.name, directory: base });
-    expect(moves).toHaveLength(1);
     const rowsBefore = rowsIn(stack.anonymous).length;
-    // As a container does that has the named volume: as root, and locked into it.
-    const attacker = await prepareAttack(swapNames, [victim, what, 'chroot'], { uid: 0, cwd: stack.named });
-    attacker.begin();
-    const outcome = await app.audit.applyFix(moves[0] as DataMove).then(
-      () => 'moved',
-      (error: unknown) => {
-        // It may fail with an error for people.
-        if (isAppError(error)) return error.message;
-        throw error;
-      },
-    );
-    given += (await attacker.end())['given'] ?? 0;
+    const outcome = await fixUnder(stack, async (apply) => {
+      // As a container does that has the named volume: as root, and locked into it.
+      const attacker = await prepareAttack(swapNames, [victim, what, 'chroot'], { uid: 0, cwd: stack.named });
+      attacker.begin();
+      await apply();
+      given += (await attacker.end())['given'] ?? 0;
+    });
     expect(treeFacts(victim)).toEqual(untouched);
     for (const folder of [stack.named, stack.anonymous]) expect(stolenIn(folder)).toBe('');
     const state = await expectWhole(stack, rowsBefore);
@@ -195,6 +184,84 @@ test('a stage that is swapped with links while the fix copies leads it to none o
   await rm(base, { recursive: true });
   expect(given).toBeGreaterThan(0);
 });
+
+test('folders of the data that change places with links while the fix copies lead it to none of root’s files', async () => {
+  const base = await mkdtemp(join(tmpdir(), 'attacks-'));
+  const victim = join(base, 'victim');
+  makeTree(victim, 'secret');
+  own(victim, { uid: 0, mode: 0o700 });
+  const untouched = treeFacts(victim);
+  const swapDirectories = compile('swap-directories', base);
+  for (let round = 0; round < times({ all: 20, daily: 2 }); round++) {
+    const stack = await startShadowed(`swapped-source${round}`);
+    const rowsBefore = rowsIn(stack.anonymous).length;
+    const lures = await addLures(stack.anonymous, victim);
+    const attacker = await prepareAttack(swapDirectories, [stack.anonymous, lures], { uid: 0, cwd: base });
+    let ended: Promise<Readonly<Record<string, number>>> | undefined;
+    const outcome = await fixUnder(stack, async (apply) => {
+      // Not before the copy: the backup that is made first would not be good, and the fix would end there.
+      let hasBegun = false;
+      using _watch = watched(stack.named, () => {
+        const isCopying = readdirSync(stack.named).some((name) => name.startsWith('.holdfast-'));
+        if (isCopying && !hasBegun) attacker.begin();
+        hasBegun ||= isCopying;
+        if (hasBegun && !isCopying) ended ??= attacker.end();
+      });
+      await apply();
+    });
+    const swaps = (await ended)?.['swaps'];
+    expect(swaps).toBeGreaterThan(0);
+    expect(treeFacts(victim)).toEqual(untouched);
+    for (const folder of [stack.named, stack.anonymous]) expect(stolenIn(folder)).toBe('');
+    const state = await expectWhole(stack, rowsBefore);
+    console.log(`${state}, ${outcome}, ${swaps} swaps while it was copied`);
+    await stack.compose('down', '-v', '-t', '0');
+  }
+  await rm(base, { recursive: true });
+});
+
+/**
+ * Adds folders to the data, and the links to folders of the victim that are to change places with them. Those are in the
+ * volume as well: names change places within one mount only, and the engine's data root is a mount of its own.
+ */
+async function addLures(data: string, victim: string): Promise<string> {
+  makeTree(data, 'first');
+  const lures = join(data, 'lures');
+  await mkdir(lures);
+  for (let index = 0; index < 10; index++) {
+    await symlink(join(victim, `d${index}`), join(lures, `d${index}.lure`));
+    // So that the copy takes long enough to be attacked.
+    for (let file = 0; file < 150; file++)
+      await writeFile(join(data, `d${index}/below/more${file}`), 'first');
+  }
+  return lures;
+}
+
+/** Plans the fix, and lets it be applied. Returns what became of it: it may fail with an error for people. */
+async function fixUnder(
+  stack: Shadowed,
+  attack: (apply: () => Promise<void>) => Promise<void>,
+): Promise<string> {
+  const env = { ...process.env, DOCKER_HOST: on.engine.dockerHost };
+  const config = { stateDir: on.cli.stateDir, repository: undefined, host: 'docker', env } as const;
+  await using app = openApp({ ...config, dataWay: 'auto', passwordReference: undefined });
+  await app.recoverAtStart('host');
+  const { moves } = await app.audit.planFix({ target: stack.name, directory: stack.folder });
+  expect(moves).toHaveLength(1);
+  let outcome = 'moved';
+  await attack(async () => {
+    await app.audit.applyFix(moves[0] as DataMove).catch((error: unknown) => {
+      if (!isAppError(error)) throw error;
+      outcome = `${error.message}: ${error.detail}`;
+    });
+  });
+  return outcome;
+}
+
+function watched(folder: string, onChange: () => void): Disposable {
+  const watcher = watch(folder, onChange);
+  return { [Symbol.dispose]: () => watcher.close() };
+}
 
 /** The files that hold root's data, links not followed. */
 function stolenIn(folder: string): string {
