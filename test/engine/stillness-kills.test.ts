@@ -125,6 +125,8 @@ test(
 describe('a backup that is killed while the engine keeps its containers still', () => {
   const volume = 'watched';
   const running = ['asleep paused', 'watched running'];
+  // What it writes when it is told to end has to be read while it is stopped: long enough to be killed then.
+  const writingLast = counting.replace('exit 0', 'cp /a/large /a/last; exit 0');
 
   beforeAll(async () => {
     for (const name of (await engine.docker(['ps', '-aq'])).split('\n').filter(Boolean))
@@ -140,13 +142,15 @@ describe('a backup that is killed while the engine keeps its containers still', 
         'busybox',
         'sh',
         '-c',
-        counting,
+        writingLast,
       ]);
     await engine.docker(['pause', 'asleep']);
     writeFileSync(join(engine.volumePath(volume), 'large'), dice('watched').bytes(300_000_000));
   });
 
   async function untilStill(way: 'pause' | 'stop'): Promise<Awaited<ReturnType<typeof world.start>>> {
+    // One that failed leaves it paused to the next.
+    if (!(await states()).includes('watched running')) await engine.docker(['unpause', 'watched']);
     const started = world.start(['backup', volume, '--consistency', way], { env });
     const still = way === 'pause' ? 'watched paused' : 'watched exited';
     await expect.poll(states, { interval: 5 }).toContain(still);
