@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -248,23 +248,22 @@ test('no request ends the daemon that serves metrics', { timeout }, async () => 
 });
 
 test('no request ends the managed plugin', { timeout }, async () => {
-  const [from, state] = [join(folder, 'from'), join(folder, 'state')];
-  mkdirSync(from);
-  // The mounts of a container, in a mount namespace that ends with the process.
-  const inside =
-    'mount --bind "$1" "$1" && exec "$2" plugin --socket "$3" --state-dir "$4" --state-from "$1"';
-  const args = [
-    '--mount',
-    '--propagation',
-    'private',
-    'sh',
-    '-c',
-    inside,
-    'sh',
-    from,
-    command,
-    join(folder, 's'),
-    state,
-  ];
-  expect(await fuzz(await start('unshare', args, 'are served to Docker'), plugin, activate)).toEqual(good);
+  const [from, shown] = [join(folder, 'from'), join(folder, 'shown')];
+  const socket = join(folder, 's');
+  // As a container has them: the host's folder, and the propagated mount, by which its parent sees what it mounts.
+  for (const [place, propagation] of [
+    [from, '--make-private'],
+    [shown, '--make-shared'],
+  ] as const) {
+    mkdirSync(place);
+    execFileSync('mount', ['--bind', place, place]);
+    execFileSync('mount', [propagation, place]);
+  }
+  try {
+    const args = ['--mount', '--propagation', 'unchanged', command, 'plugin', '--socket', socket];
+    args.push('--state-dir', join(shown, 'state'), '--state-from', from);
+    expect(await fuzz(await start('unshare', args, 'are served to Docker'), plugin, activate)).toEqual(good);
+  } finally {
+    for (const place of [shown, from]) execFileSync('umount', ['--recursive', '--lazy', place]);
+  }
 });
