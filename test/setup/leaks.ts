@@ -52,4 +52,5 @@ afterAll(async () => {
     ...files.map((name) => `a temporary file: ${name}`),
   ];
   if (leaks.length > 0) throw new Error(`The tests of this file left behind ${leaks.join(', ')}`);
-});
+  // Longer than it waits for processes, wherever it is used.
+}, 120_000);
