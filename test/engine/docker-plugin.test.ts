@@ -6,7 +6,7 @@ import { createServer, type Socket } from 'node:net';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { runCommand } from '../../scripts/run-command.ts';
 import { servePlugin } from '../../src/surfaces/docker-plugin/serve-plugin.ts';
 import { PluginService } from '../docker/plugin-service.ts';
@@ -37,6 +37,8 @@ beforeEach(() => {
   name = `v${randomBytes(4).toString('hex')}`;
   volume = new PluginVolume(docker, { name, driver: plugin.driver });
 });
+// One that failed leaves its containers, and the mounts of their volumes, to those after it.
+afterEach(async () => removeContainers(engine));
 
 const refusal = async (work: Promise<unknown>): Promise<string> => {
   const error: unknown = await work.then(
