@@ -88,7 +88,9 @@ describe.each(['beside the engine', 'on another file system'])('a restore by a t
 
   async function checkOneWhole(): Promise<void> {
     const count = await listed();
-    expect(readdirSync(join(api.stateDir, 'volumes'))).toEqual([]);
+    // An empty folder, which a restore makes before the data moves, goes when it is a minute old.
+    const made = join(api.stateDir, 'volumes');
+    expect(readdirSync(made).filter((name) => namesIn(join(made, name)).length > 0)).toEqual([]);
     expect(journals()).toEqual([]);
     expect(inEngine().filter((name) => name.startsWith('.holdfast-stage'))).toEqual([]);
     // A copy may be whole at both; moved data is at one.
