@@ -21,12 +21,13 @@ interface LeftJournal {
   names?: string[];
   atMs?: number;
   stopsPaused?: boolean;
+  byHand?: string;
 }
 
 /** Leaves what a process leaves that is killed after that many levels: its files, without its lock. */
 async function leaveJournal(
   how: 'pause' | 'stop',
-  { touched = 9, restoreId, names, atMs = Date.now(), stopsPaused = false }: LeftJournal = {},
+  { touched = 9, restoreId, names, atMs = Date.now(), stopsPaused = false, byHand }: LeftJournal = {},
 ): Promise<void> {
   const all = (await world.containers.list()).filter(({ name }) => names?.includes(name) ?? true);
   const { levels } = await planContainers(
@@ -39,6 +40,7 @@ async function leaveJournal(
   const journal = { hostIdentity: 'engine', reason, restoreId, how, since, levels };
   const opened = await writeAppJournal(await holdAppJournal(world.stateDir), journal);
   for (const [index] of levels.slice(0, touched).entries()) await opened.noteLevel(index, atMs);
+  await opened.noteByHand(byHand);
   await opened[Symbol.asyncDispose]();
 }
 
@@ -438,3 +440,28 @@ test(
     expect((await recover()).jobs).toMatchObject([{ apps: ['db'] }]);
   },
 );
+
+test('what is to be done by hand is told until what Compose was making in the place of a container runs', async () => {
+  const { containers } = world;
+  const byHand = 'run "docker compose up -d app"';
+  const app = { stack: 'shop', service: 'app' };
+  const { id } = containers.add({ name: 'shop-app-1', ...app });
+  await leaveJournal('stop', { byHand });
+  await containers.stop(id, {});
+  expect((await recover()).jobs).toMatchObject([{ apps: [], error: byHand }]);
+  // A Compose that is killed here has removed the old one, and not started the new one.
+  await containers.remove(id);
+  containers.add({ name: 'f00_shop-app-1', state: 'created', ...app });
+  expect((await recover()).jobs).toMatchObject([{ apps: [], error: byHand }]);
+  containers.change('f00_shop-app-1', { state: 'running' });
+  expect((await recover()).jobs).toMatchObject([{ left: ['shop-app-1'], error: undefined }]);
+  expect(await filesLeft()).toEqual([]);
+});
+
+test('nothing is to be done by hand for a stack that its user has taken down since', async () => {
+  const { id } = world.containers.add({ name: 'shop-app-1', stack: 'shop', service: 'app' });
+  await leaveJournal('stop', { byHand: 'run "docker compose up -d app"' });
+  await world.containers.remove(id);
+  expect((await recover()).jobs).toMatchObject([{ error: undefined }]);
+  expect(await filesLeft()).toEqual([]);
+});

@@ -6,6 +6,7 @@ import {
   type DueHook,
   hasHookJournals,
   type HookMeans,
+  isUp,
   nameApps,
   type OpenAppJournal,
   putBackLeft,
@@ -175,7 +176,7 @@ async function recoverJob(
   if (unsettled !== undefined) return { ...told, apps: [], left: [], error: unsettled };
   try {
     const byHand = await opened.readByHand();
-    if (byHand !== undefined && (await isAnyStopped(host, opened.journal)))
+    if (byHand !== undefined && (await isAnyDown(host, opened.journal)))
       return { ...told, apps: [], left: [], error: byHand };
     const now = await putBackLeft({ host, stateDir, opened }, options);
     // What the job's guardian has done already.
@@ -198,13 +199,18 @@ function aboutJob({
   return { reason, since, containers: levels.flat().map((step) => step.identity.name) };
 }
 
-/** True where one of the same containers is still stopped: they were not started or made anew since. */
-async function isAnyStopped({ containers }: Host, { levels }: AppJournal): Promise<boolean> {
-  for (const { identity } of levels.flat()) {
-    const found = await containers?.find(identity.id);
-    if (found?.id === identity.id && (found.state === 'exited' || found.state === 'created')) return true;
-  }
-  return false;
+/**
+ * True where one of the containers is still stopped; or is gone, and what Compose has made in its place does not run: a
+ * Compose that is killed between the two leaves its service down.
+ */
+async function isAnyDown({ containers }: Host, { levels }: AppJournal): Promise<boolean> {
+  const all = (await containers?.list()) ?? [];
+  return levels.flat().some(({ identity: { id, stack, service } }) => {
+    const same = all.find((container) => container.id === id);
+    if (same !== undefined) return !isUp(same);
+    const made = all.filter((one) => stack !== undefined && one.stack === stack && one.service === service);
+    return made.length > 0 && !made.some(isUp);
+  });
 }
 
 /** An app must not start on half restored data; once that is settled, the next recovery starts it. */
