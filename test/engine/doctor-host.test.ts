@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { runCommand } from '../../scripts/run-command.ts';
 import { Cli } from '../cli/cli.ts';
@@ -156,6 +157,8 @@ describe('a container', () => {
     const pid = await docker('inspect', '-f', '{{.State.Pid}}', 'undead');
     const [, group = ''] = /^\d+:pids:(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8')) ?? [];
     const folder = join(group === '' ? unifiedFolder(pid) : join('/sys/fs/cgroup/pids', group));
+    // The kernel tells the start of a process to a second: one that is younger may be of a restart.
+    await sleep(2000);
     await docker('stop', '-t', '0', 'undead');
     expect(await look('HF-D087')).toEqual([]);
     // As a process is there that waits in the kernel, and was given up by its engine.
