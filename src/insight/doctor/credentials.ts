@@ -1,6 +1,7 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import type { Container } from '../../hosts/containers.ts';
 import type { UserNumbers } from './image-users.ts';
+import { readOrNothing } from './read-or-nothing.ts';
 
 /** Numbers of a user namespace, and those of this machine that they stand for. */
 export interface IdRange {
@@ -169,13 +170,4 @@ export function plannedRunner(
 function commandOf(pid: number, status: string): string {
   const words = readOrNothing(`/proc/${pid}/cmdline`).split('\0').filter(Boolean).join(' ');
   return (words || (/^Name:\s*(.*)$/m.exec(status)?.[1] ?? '')).slice(0, 80);
-}
-
-/** Processes end while they are read, and other users' may be closed to this one. */
-function readOrNothing(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }

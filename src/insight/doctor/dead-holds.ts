@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import type { Container } from '../../hosts/containers.ts';
 import { type MountPoint, mountAt, parseMountinfo } from '../../lib/mountinfo.ts';
 import { type ByteString, fromText, toText } from '../../model/byte-string.ts';
@@ -6,6 +6,7 @@ import { quote } from '../../model/quote.ts';
 import type { Volume } from '../../model/volume.ts';
 import { containerIdIn } from './credentials.ts';
 import type { Diagnosis, DoctorFinding } from './diagnosis.ts';
+import { readOrNothing } from './read-or-nothing.ts';
 
 export interface HoldsRequest {
   readonly containers: readonly Container[];
@@ -124,7 +125,7 @@ function namespaceOf(pid: string): string | undefined {
 /** Of the first process that is still there. */
 function mountsOf(pids: readonly number[]): MountPoint[] {
   for (const pid of pids) {
-    const text: ByteString = readOrNothing(`/proc/${pid}/mountinfo`);
+    const text: ByteString = readOrNothing(`/proc/${pid}/mountinfo`, 'latin1');
     if (text !== '') return parseMountinfo(text);
   }
   return [];
@@ -156,13 +157,4 @@ function mountHeld(
 
 function commandOf(pid: number): string {
   return readOrNothing(`/proc/${pid}/cmdline`).split('\0').filter(Boolean).join(' ').slice(0, 80);
-}
-
-/** Processes end, and other users' are closed to this one. */
-function readOrNothing(file: string): string {
-  try {
-    return readFileSync(file, 'latin1');
-  } catch {
-    return '';
-  }
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Container } from '../../hosts/containers.ts';
@@ -6,6 +6,7 @@ import { quote } from '../../model/quote.ts';
 import { type Counted, parseGroups, parseIoStat, parseProcessIo } from '../usage/top/parse.ts';
 import { folderOf, type GroupFolders, readBlkio } from '../usage/top/read-sample.ts';
 import { containerIdIn } from './credentials.ts';
+import { readOrNothing } from './read-or-nothing.ts';
 
 /** What has been read and written until a moment. */
 export interface EaterSample {
@@ -170,14 +171,5 @@ async function readIfThere(file: string): Promise<string | undefined> {
   } catch {
     // The controller is not of this hierarchy, or the container has ended.
     return undefined;
-  }
-}
-
-/** Processes end, and other users' are closed to this one. */
-function readOrNothing(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return '';
   }
 }

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container } from '../../hosts/containers.ts';
@@ -19,6 +19,7 @@ import {
   wholeDisk,
 } from './disk-eaters.ts';
 import { diagnoseWaiting, shareWaiting } from './waiting-containers.ts';
+import { readOrNothing } from './read-or-nothing.ts';
 
 export interface PressureRequest {
   /** The mounts that something lies on. */
@@ -208,13 +209,4 @@ function deviceBusy(
     position: undefined,
     fix: undefined,
   };
-}
-
-/** Not every kernel counts everything. */
-function readOrNothing(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return '';
-  }
 }

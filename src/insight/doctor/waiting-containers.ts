@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Container } from '../../hosts/containers.ts';
 import { quote } from '../../model/quote.ts';
@@ -6,6 +5,7 @@ import { formatSize } from '../../model/size.ts';
 import { parseGroups } from '../usage/top/parse.ts';
 import { folderOf, type GroupFolders } from '../usage/top/read-sample.ts';
 import type { DoctorFinding } from './diagnosis.ts';
+import { readOrNothing } from './read-or-nothing.ts';
 
 /** Percent of the time. A disk is to be waited for; memory is not, and a tenth of the time is much. */
 const muchWaiting = { io: 40, memory: 10 };
@@ -25,13 +25,12 @@ export function diagnoseWaiting(
   const memory = folderOf(folders.memory, /^\d+:(?:[^:]*,)?memory(?:,[^:]*)?:(\/.*)$/m.exec(text)?.[1]);
   const share = (kind: 'io' | 'memory'): number =>
     shareWaiting(readOrNothing(path.join(unified, `${kind}.pressure`))) ?? 0;
+  const [io, memoryShare] = [share('io'), share('memory')];
   return [
-    ...(share('io') < muchWaiting.io
+    ...(io < muchWaiting.io ? [] : [waitsForDisk(container, io, limitsOfDisks(unified, blkio))]),
+    ...(memoryShare < muchWaiting.memory
       ? []
-      : [waitsForDisk(container, share('io'), limitsOfDisks(unified, blkio))]),
-    ...(share('memory') < muchWaiting.memory
-      ? []
-      : [waitsForMemory(container, share('memory'), limitOfMemory(unified, memory))]),
+      : [waitsForMemory(container, memoryShare, limitOfMemory(unified, memory))]),
   ];
 }
 
@@ -120,13 +119,4 @@ function waitsForMemory({ name }: Container, share: number, limitBytes: number |
     position: undefined,
     fix: undefined,
   };
-}
-
-/** Not every kernel counts everything, and the container may have ended. */
-function readOrNothing(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return '';
-  }
 }
