@@ -15,12 +15,12 @@ import {
 import { type AddressInfo, createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { runProgram } from '../../src/lib/run-program.ts';
 import { runCommand } from '../../scripts/run-command.ts';
 import { command } from '../support/holdfast-command.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
 import { startPrivateEngine } from '../docker/private-engine.ts';
 import { onEngine } from '../support/on-engine.ts';
+import { mountSilent } from '../support/silent-mount.ts';
 
 const on = onEngine({ host: 'docker' });
 
@@ -388,25 +388,18 @@ test('a container that fails at a mount that was asked to be read-only is told o
 
 test('a mount that hangs below what a container has is not waited for, and neither is it by the fix', async () => {
   const source = join(on.engine.folder, 'with-nas');
-  const [cipher, nas] = [join(on.engine.folder, 'cipher'), join(source, 'nas')];
-  for (const path of [cipher, nas]) mkdirSync(path, { recursive: true });
+  const nas = join(source, 'nas');
+  mkdirSync(nas, { recursive: true });
+  // Before the mount is there, so that its own namespace has none.
   await start('beside', '--user', '1000:1000', '-v', `${source}:/data`);
-  const password = ['-q', '-extpass', 'echo', '-extpass', 'secret'];
-  await runProgram('gocryptfs', ['-init', '-scryptn', '10', ...password, cipher]);
-  await runProgram('gocryptfs', [...password, cipher, nas]);
-  const signal = async (name: NodeJS.Signals): Promise<void> => {
-    const { stdout } = await runProgram('pgrep', ['-f', `^[^ ]*gocryptfs .*${nas}$`]);
-    for (const pid of stdout.split('\n').filter(Boolean)) process.kill(Number(pid), name);
-  };
   try {
-    await signal('SIGSTOP');
+    await using storage = mountSilent(join(on.engine.folder, 'cipher'), nas);
+    storage.stop();
     expect((await findings()).map(({ id, subject }) => `${id} ${subject.name}`)).toEqual([`HF-D010 ${nas}`]);
     expect(await findings('beside')).toMatchObject([{ id: 'HF-D001', fixable: true }]);
     expect((await on.attempt(['doctor', 'beside', '--fix', '--yes'])).exit).toBe(0);
     await inside('beside', 'touch', '/data/file');
   } finally {
-    await signal('SIGCONT');
-    await runProgram('umount', [nas]);
     await remove('beside');
   }
 });

@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import {
   closeSync,
-  mkdirSync,
   mkdtempSync,
   openSync,
   readFileSync,
@@ -14,9 +13,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { runProgram } from '../../src/lib/run-program.ts';
 import { type HoldfastCommand, holdfastCommand } from '../support/holdfast-command.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
+import { mountSilent } from '../support/silent-mount.ts';
 
 let folder: string;
 let holdfast: HoldfastCommand;
@@ -48,47 +47,33 @@ async function examine(...args: string[]): Promise<readonly Finding[]> {
 }
 
 test('a mount whose program is stopped is told of and not waited for, and the fix lets it go on', async () => {
-  const [cipher, mount] = [join(folder, 'cipher'), join(folder, 'mount')];
-  for (const path of [cipher, mount]) mkdirSync(path);
-  const password = ['-q', '-extpass', 'echo', '-extpass', 'secret'];
-  await runProgram('gocryptfs', ['-init', '-scryptn', '10', ...password, cipher]);
-  await runProgram('gocryptfs', [...password, cipher, mount]);
-  try {
-    expect(await examine(mount)).toEqual([]);
-    const { stdout } = await runProgram('pgrep', ['-f', `^[^ ]*gocryptfs .*${mount}$`]);
-    for (const pid of stdout.split('\n').filter(Boolean)) process.kill(Number(pid), 'SIGSTOP');
-    const [found, ...others] = await examine(mount);
-    expect(others).toEqual([]);
-    expect(found).toMatchObject({ id: 'HF-D010', message: `"${mount}" does not answer within 5 seconds` });
-    expect(found?.evidence.join()).toContain('serves it, and is stopped');
-    await holdfast.run('doctor', mount, '--fix', '--yes');
-    writeFileSync(join(mount, 'file'), 'it works');
-  } finally {
-    const { stdout } = await runProgram('pgrep', ['-f', `^[^ ]*gocryptfs .*${mount}$`]);
-    for (const pid of stdout.split('\n').filter(Boolean)) process.kill(Number(pid), 'SIGCONT');
-    await runProgram('umount', [mount]);
-  }
+  const mount = join(folder, 'mount');
+  await using storage = mountSilent(join(folder, 'cipher'), mount);
+  expect(await examine(mount)).toEqual([]);
+  storage.stop();
+  const [found, ...others] = await examine(mount);
+  expect(others).toEqual([]);
+  expect(found).toMatchObject({ id: 'HF-D010', message: `"${mount}" does not answer within 5 seconds` });
+  expect(found?.evidence.join()).toContain('serves it, and is stopped');
+  await holdfast.run('doctor', mount, '--fix', '--yes');
+  writeFileSync(join(mount, 'file'), 'it works');
 });
 
 test('a mount whose program has ended is told of, and works after it is mounted again', async () => {
-  const [cipher, mount] = [join(folder, 'cipher'), join(folder, 'mount')];
-  for (const path of [cipher, mount]) mkdirSync(path);
-  const password = ['-q', '-extpass', 'echo', '-extpass', 'secret'];
-  await runProgram('gocryptfs', ['-init', '-scryptn', '10', ...password, cipher]);
-  await runProgram('gocryptfs', [...password, cipher, mount]);
-  const { stdout } = await runProgram('pgrep', ['-f', `^[^ ]*gocryptfs .*${mount}$`]);
-  for (const pid of stdout.split('\n').filter(Boolean)) process.kill(Number(pid), 'SIGKILL');
+  const mount = join(folder, 'mount');
+  await using storage = mountSilent(join(folder, 'cipher'), mount);
+  storage.kill();
   await expect.poll(() => errorOf(() => statfsSync(mount))).toContain('ENOTCONN');
   const [found] = await examine(mount);
+  const detach = ['umount', '-l', mount] as const;
   expect(found).toMatchObject({
     id: 'HF-D011',
     message: `"${mount}" cannot be used: Transport endpoint is not connected`,
-    commands: [['umount', '-l', mount]],
+    commands: [detach],
   });
-  await runProgram('umount', ['-l', mount]);
-  await runProgram('gocryptfs', [...password, cipher, mount]);
+  expect(spawnSync(detach[0], detach.slice(1)).status).toBe(0);
+  storage.mountAgain();
   expect(await examine(mount)).toEqual([]);
-  await runProgram('umount', [mount]);
 });
 
 function errorOf(call: () => unknown): string {
