@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeKeyCheap, passwordIn } from '../support/cheap-key.ts';
+import { makeCheapRepository } from '../support/cheap-key.ts';
 import { command } from '../support/holdfast-command.ts';
 
 export interface CliResult {
@@ -80,8 +80,9 @@ export class Cli {
   }
 
   async init(): Promise<void> {
+    const { stateDir } = this;
+    await makeCheapRepository(this.repository, { stateDir, keyFile: join(stateDir, 'keys/default.key') });
     await this.run('init', '--repo', this.repository);
-    await makeKeyCheap(this.repository, passwordIn(join(this.stateDir, 'keys/default.key')));
   }
 
   /** The ids of a volume's snapshots, oldest first. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
-import { makeKeyCheap, passwordIn } from '../support/cheap-key.ts';
+import { makeCheapRepository } from '../support/cheap-key.ts';
 import { seed } from './seeded.ts';
 import { command } from '../support/holdfast-command.ts';
 
@@ -99,8 +99,8 @@ export class FaultWorld {
   }
 
   async init(): Promise<void> {
+    await makeCheapRepository(this.repository, { stateDir: this.stateDir, keyFile: this.keyFile });
     await this.run('init', '--repo', this.repository);
-    await makeKeyCheap(this.repository, passwordIn(this.keyFile));
   }
 
   /** Creates a volume and returns its folder. */

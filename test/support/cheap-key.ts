@@ -1,7 +1,45 @@
-import { hash } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { type KeyFile, openMasterKey, sealMasterKey } from '../../src/repository/crypto/key-file.ts';
+import { hash, randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { hostname, userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
+import {
+  type KeyFile,
+  newMasterKey,
+  openMasterKey,
+  sealMasterKey,
+} from '../../src/repository/crypto/key-file.ts';
+import { Sealer } from '../../src/repository/crypto/seal.ts';
+import { newConfig, saveConfig } from '../../src/repository/format/config-file.ts';
+import { openLocalStore } from '../../src/repository/stores/local.ts';
+
+/** A thousandth of the usual cost. */
+const cheapCost = { N: 64, r: 8, p: 1 };
+
+/**
+ * Makes a repository with a cheap key and its password in `keyFile`, which is to be the one that `init` would make: a
+ * later `init` takes over both. An `init` that makes them itself derives four keys at the full cost, almost a second of
+ * the processor; tests of `init` and of keys do that.
+ */
+export async function makeCheapRepository(
+  repository: string,
+  { stateDir, keyFile }: { readonly stateDir: string; readonly keyFile: string },
+): Promise<void> {
+  const password = randomBytes(32).toString('base64url');
+  // The modes are those of Holdfast's own.
+  for (const folder of [stateDir, dirname(keyFile)]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  writeFileSync(keyFile, `${password}\n`, { mode: 0o600, flag: 'wx' });
+  const store = openLocalStore(repository);
+  await store.create();
+  const masterKey = newMasterKey();
+  const origin = {
+    created: new Date().toISOString(),
+    username: userInfo().username,
+    hostname: hostname(),
+  };
+  const key = JSON.stringify(await sealMasterKey(masterKey, Buffer.from(password), origin, cheapCost));
+  await store.save('keys', hash('sha256', key), Buffer.from(key));
+  await saveConfig(store, new Sealer(masterKey), newConfig());
+}
 
 /**
  * Seals the only key of a new repository again, at a thousandth of its cost: each command that opens it then
@@ -26,7 +64,7 @@ export async function cheapKey(text: string, password: string): Promise<string> 
   const file = JSON.parse(text) as KeyFile;
   const master = await openMasterKey(file, Buffer.from(password));
   if (master === undefined) throw new Error('The password does not open the key');
-  return JSON.stringify(await sealMasterKey(master, Buffer.from(password), file, { N: 64, r: 8, p: 1 }));
+  return JSON.stringify(await sealMasterKey(master, Buffer.from(password), file, cheapCost));
 }
 
 /** The password in a file, as Holdfast reads it. */

@@ -1,6 +1,6 @@
-import { existsSync, globSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeKeyCheap, passwordIn } from './cheap-key.ts';
+import { makeCheapRepository } from './cheap-key.ts';
 import { runCommand, type RunResult } from '../../scripts/run-command.ts';
 
 /** The program under test: a package built from the sources when this test run began. */
@@ -33,11 +33,9 @@ export function holdfastCommand(
       env: { ...process.env, HOLDFAST_STATE_DIR: stateDir, HOLDFAST_HOST: 'embedded', ...env },
     });
   const run = async (...args: string[]): Promise<string> => {
+    if (args[0] === 'init') await makeFirstCheaply(stateDir, args.slice(1), env['HOLDFAST_REPOSITORY']);
     const result = await attempt(...args);
-    if (result.exitCode === 0) {
-      if (args[0] === 'init') await makeFirstKeyCheap(stateDir, args);
-      return result.stdout;
-    }
+    if (result.exitCode === 0) return result.stdout;
     throw new Error(`"holdfast ${args.join(' ')}" ended with exit code ${result.exitCode}: ${result.output}`);
   };
   const createVolume = async (name: string): Promise<string> => {
@@ -50,12 +48,16 @@ export function holdfastCommand(
   return { attempt, run, createVolume };
 }
 
-/** Makes the key cheap that `init` has created in the state folder for a local repository. */
-async function makeFirstKeyCheap(stateDir: string, args: readonly string[]): Promise<void> {
-  const keys = join(stateDir, 'keys');
-  const [key, ...others] = existsSync(keys) ? globSync('*.key', { cwd: keys }) : [];
-  const at = args.indexOf('--repo');
-  const repository = at === -1 ? join(stateDir, 'repository') : (args[at + 1] ?? '');
-  if (key === undefined || others.length > 0 || !existsSync(join(repository, 'keys'))) return;
-  await makeKeyCheap(repository, passwordIn(join(keys, key)));
+/** Makes the first repository of a state folder for `init` to take over, if it is a plain one in a local folder. */
+async function makeFirstCheaply(
+  stateDir: string,
+  options: readonly string[],
+  usual = join(stateDir, 'repository'),
+): Promise<void> {
+  const [flag, repository = usual] = options;
+  const isPlain = flag === undefined || (flag === '--repo' && options.length === 2);
+  const keyFile = join(stateDir, 'keys/default.key');
+  if (!isPlain || !repository.startsWith('/')) return;
+  if (existsSync(keyFile) || existsSync(join(repository, 'config'))) return;
+  await makeCheapRepository(repository, { stateDir, keyFile });
 }
