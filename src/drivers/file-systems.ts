@@ -100,7 +100,11 @@ async function isZero(target: string): Promise<boolean> {
 export async function lengthOf(target: string): Promise<number> {
   const found = await stat(target);
   if (found.isFile()) return found.size;
-  const { stdout } = await runProgram('blockdev', ['--getsize64', target], { debianPackage: 'util-linux' });
+  const args = ['--getsize64', target];
+  const { status, stdout, stderr } = await runProgram('blockdev', args, { debianPackage: 'util-linux' });
+  // Taken for 0 bytes, a device would be taken for blank, and be formatted.
+  if (status !== 0)
+    throw new AppError('failed', `Cannot find the size of ${quote(target)}`, { detail: stderr });
   return Number(stdout);
 }
 
