@@ -47,7 +47,7 @@ export async function unmountOrDetach(volume: DriverVolume, call?: DriverCall): 
   // A network file system first waits for its server, which may never come back.
   await unmountPath(volume, { ...call, timeoutMs: 10_000 }).catch(async (error: unknown) => {
     if (isAppError(error, 'cancelled')) throw error;
-    await detachPath(volume.mountpoint, call);
+    await detachPath(volume, call);
   });
 }
 

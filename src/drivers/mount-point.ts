@@ -111,9 +111,17 @@ export async function unmountPath(
   }
 }
 
-/** Detaches a mount that no longer responds; processes that still use it get errors. */
-export async function detachPath(path: string, { signal }: DriverCall = {}): Promise<void> {
-  await runProgram('umount', ['-l', '--', path], { signal, timeoutMs: 10_000 });
+/** Detaches a mount that no longer responds; processes that still use it get errors. Throws where it stays. */
+export async function detachPath(
+  { name, mountpoint }: Pick<DriverVolume, 'name' | 'mountpoint'>,
+  { signal }: DriverCall = {},
+): Promise<void> {
+  const { status, stderr } = await runProgram('umount', ['-l', '--', mountpoint], {
+    signal,
+    timeoutMs: 10_000,
+  });
+  if (status === 0 || (await findMount(mountpoint)) === undefined) return;
+  throw new AppError('failed', `Cannot unmount volume ${quote(name)}`, { detail: stderr });
 }
 
 /** The space reported by the file system at a path. */
