@@ -24,6 +24,11 @@ export interface ServiceOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface InstallOptions extends ServiceOptions {
+  /** Remarks for people. */
+  readonly onNote?: ((message: string) => void) | undefined;
+}
+
 /** A start waits for the unit's dependencies, and for the previous daemon to end. */
 const startMs = 10 * 60_000;
 
@@ -39,7 +44,7 @@ export function hasSystemd(): boolean {
  */
 export async function installService(
   service: ServiceUnit,
-  options: ServiceOptions = {},
+  options: InstallOptions = {},
 ): Promise<ServiceState> {
   requireSystemd();
   const installed = await installedUnit(service);
@@ -54,11 +59,21 @@ export async function installService(
   }
   await must(service, ['daemon-reload'], options);
   await must(service, ['enable', service.name], options);
-  // Otherwise a user's services end with the last session. It may be forbidden; the service is started all
-  // the same.
-  if (service.scope === 'user') await runProgram('loginctl', ['enable-linger'], options);
+  if (service.scope === 'user') await letLinger(options);
   await start(service, isCurrent ? 'start' : 'restart', options);
   return await serviceState(service, options);
+}
+
+/**
+ * A user's services end with the last session unless they may linger. Where that is forbidden, a note says so: the
+ * service is started all the same.
+ */
+export async function letLinger({ signal, onNote }: InstallOptions): Promise<void> {
+  const { status, stderr } = await runProgram('loginctl', ['enable-linger'], { signal });
+  if (status === 0) return;
+  onNote?.(
+    `The service ends with your last session: ${stderr || 'loginctl failed'}. An administrator can let it go on: loginctl enable-linger USER`,
+  );
 }
 
 /** Changes nothing. */

@@ -106,7 +106,7 @@ async function applyStep(
       await reloadDaemon(session);
       return { configurationFile: step.file };
     case 'service':
-      await installService(setupService(app.config), { signal });
+      await installService(setupService(app.config), { signal, onNote: note });
       note(`The service ${quote(step.path)} is installed and runs.`);
       return { serviceFile: step.path };
     case 'notify':
