@@ -58,6 +58,8 @@ export interface PrivateEngine extends AsyncDisposable {
   readonly dataRoot: string;
   /** Where an engine that `hasPluginFolder` finds the sockets of plugins. */
   readonly pluginFolder: string;
+  /** The control group that its containers are in: no other engine's has this name. */
+  readonly cgroup: string;
   /** The process number of dockerd. */
   readonly pid: number;
   volumePath(name: string): string;

@@ -70,7 +70,7 @@ test(
       `seed ${seed}: ${seen.frozen} of ${kills} kills found containers frozen; the slowest ran again after ${Math.round(seen.slowestMs)} ms`,
     );
     expect(seen.frozen).toBeGreaterThan(kills / 4);
-    await expect.poll(() => guardiansOf(groups[0] ?? '')).toEqual([]);
+    await expect.poll(() => guardiansOf(engine.cgroup)).toEqual([]);
     expect((await world.attempt(['backup', 'shop'], { env })).exit).toBe(0);
     expect((await world.attempt(['check', '--read-data'], { env })).exit).toBe(0);
   },

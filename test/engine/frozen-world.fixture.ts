@@ -56,7 +56,7 @@ export function setFrozenState(group: string, request: '0' | '1'): void {
   writeFileSync(join(group, 'cgroup.freeze'), request);
 }
 
-/** The guardian processes of these groups. */
+/** The guardian processes of the control groups with this part in their path. */
 export function guardiansOf(part: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
