@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { missingPackages } from './debian-packages.ts';
 import type { Lane } from './lanes.ts';
-import { runCommand } from './run-command.ts';
+import { mustRun, runCommand } from './run-command.ts';
 
 /** Why this machine cannot run a lane; undefined when it can. */
 export async function reasonAgainst(lane: Lane): Promise<string | undefined> {
@@ -93,7 +93,8 @@ async function reasonAgainstLoopMounts(): Promise<string | undefined> {
     const mounted = await runCommand('mount', ['-o', 'loop', image, target]);
     if (mounted.exitCode !== 0)
       return `this kernel can't mount btrfs on a loop device: ${mounted.output.trim()}`;
-    await runCommand('umount', [target]);
+    // A program that looks at all mounts keeps one from being unmounted at once.
+    await mustRun('umount', ['--lazy', target]);
     return undefined;
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
 
 export interface RunOptions {
   readonly cwd?: string;
@@ -49,7 +50,7 @@ export function runCommand(
     all.push(Buffer.from(`${error.message}\n`));
     finish(127);
   });
-  child.on('close', (code, signal) => finish(code ?? (signal === null ? 1 : 128 + 15)));
+  child.on('close', (code, signal) => finish(code ?? (signal === null ? 1 : 128 + constants.signals[signal])));
   child.stdin?.on('error', () => {});
   child.stdin?.end(options.input);
   return promise;

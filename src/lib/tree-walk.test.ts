@@ -52,6 +52,7 @@ describe('walkTree()', () => {
   test('does not read a file that took the place of the one it saw', async () => {
     const secret = join(folder, 'secret');
     writeFileSync(secret, 'secret');
+    expect.assertions(2);
     for await (const { entry, open } of walkTree(root)) {
       if (entry.path !== 'a') continue;
       unlinkSync(join(root, 'a'));

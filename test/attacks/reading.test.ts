@@ -54,6 +54,12 @@ async function restoredFiles(): Promise<string[]> {
     .filter((file) => realpathSync(file) === file);
 }
 
+/** All of it is saved, or all but what was swapped meanwhile. */
+async function backUp(): Promise<void> {
+  const { exitCode, output } = await holdfast.attempt('backup', tree);
+  expect([0, 3], output).toContain(exitCode);
+}
+
 test('a backup opens no device and no FIFO that takes the place of a file', async () => {
   const program = compile('swap-nodes', base);
   writeFileSync(join(outside, 'secret'), secret);
@@ -61,7 +67,7 @@ test('a backup opens no device and no FIFO that takes the place of a file', asyn
   const attacker = await prepareAttack(program, [tree, join(outside, 'secret')], { uid: 0, cwd: base });
   attacker.begin();
   // Each round tries each file once.
-  for (let round = 0; round < 2; round++) await holdfast.attempt('backup', tree);
+  for (let round = 0; round < 2; round++) await backUp();
   const { swaps, opens } = await attacker.end();
   expect(swaps).toBeGreaterThan(1000);
   expect(opens).toBe(0);
@@ -85,7 +91,7 @@ test('a backup contains nothing from behind a swapped directory', async () => {
   }
   const attacker = await prepareAttack(program, ['.', lures], { uid: attackerUid, cwd: tree });
   attacker.begin();
-  for (let round = 0; round < 2; round++) await holdfast.attempt('backup', tree);
+  for (let round = 0; round < 2; round++) await backUp();
   const { swaps } = await attacker.end();
   expect(swaps).toBeGreaterThan(1000);
   const files = await restoredFiles();

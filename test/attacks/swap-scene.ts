@@ -59,6 +59,8 @@ export function makeSwapScene(): SwapScene {
     async under({ what, cwd = home, isLockedIn = false }, rounds, work) {
       const args = [victim, what, ...(isLockedIn ? ['chroot'] : [])];
       const attacker = await prepareAttack(program, args, { uid: isLockedIn ? 0 : attackerUid, cwd });
+      // Without an attacker it does what it is to do.
+      await work(rounds);
       attacker.begin();
       let done = 0;
       let given = 0;

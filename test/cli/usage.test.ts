@@ -31,7 +31,8 @@ function lookedAt(lookedAtMs: number): void {
 /** The names of the bundle's files that a command has loaded. */
 async function loadedBy(args: readonly string[]): Promise<string[]> {
   const folder = join(cli.folder, 'coverage');
-  await cli.attempt(args, { env: { NODE_V8_COVERAGE: folder } });
+  const { exit } = await cli.attempt(args, { env: { NODE_V8_COVERAGE: folder } });
+  expect(exit).toBe(args.includes('none') ? 4 : 0);
   const [report = ''] = readdirSync(folder);
   const { result } = JSON.parse(readFileSync(join(folder, report), 'utf8')) as {
     readonly result: readonly { readonly url: string }[];

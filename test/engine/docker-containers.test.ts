@@ -346,6 +346,7 @@ describe('to run a command in a container', () => {
       { command: ['sh', '-c', 'trap "" TERM; sleep 998 & echo up; wait; sleep 998'] },
       { signal: controller.signal },
     );
+    expect.assertions(3);
     for await (const chunk of run.stdout) {
       expect(Buffer.from(chunk).toString()).toBe('up\n');
       controller.abort();

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { runCommand } from '../../scripts/run-command.ts';
+import { mustRun, runCommand } from '../../scripts/run-command.ts';
 import { servePlugin } from '../../src/surfaces/docker-plugin/serve-plugin.ts';
 import { PluginService } from '../docker/plugin-service.ts';
 import { PluginVolume, removeContainers } from '../docker/plugin-volume.ts';
@@ -390,8 +390,8 @@ test('a crash of the engine is noticed even where a service of the host sees all
   const stateDir = join(engine.folder, name);
   await mkdir(stateDir);
   // As systemd makes all mounts of the host.
-  await runCommand('mount', ['--bind', stateDir, stateDir]);
-  await runCommand('mount', ['--make-shared', stateDir]);
+  await mustRun('mount', ['--bind', stateDir, stateDir]);
+  await mustRun('mount', ['--make-shared', stateDir]);
   const own = new PluginService(stateDir, { socketFolder: engine.pluginFolder });
   // As a service with PrivateTmp=yes has it.
   const service = spawn('unshare', ['--mount', '--propagation', 'slave', 'sleep', '1000']);
@@ -407,7 +407,7 @@ test('a crash of the engine is noticed even where a service of the host sees all
   } finally {
     service.kill('SIGKILL');
     await own[Symbol.asyncDispose]();
-    await runCommand('umount', ['-R', stateDir]);
+    await mustRun('umount', ['-R', stateDir]);
   }
 });
 
@@ -553,7 +553,8 @@ describe('a plugin whose storage fails or hangs', () => {
     await docker(['volume', 'create', '-d', slow.driver, `${name}-other`]);
     const started = volume.inContainer('echo late');
     await sleep(1000);
-    const listed = docker(['run', '--rm', '-v', `${name}-other:/data`, 'busybox', 'echo', 'at once']);
+    const other = new PluginVolume(docker, { name: `${name}-other`, driver: slow.driver });
+    const listed = other.inContainer('echo at once');
     expect(await Promise.race([listed, sleep(60_000)])).toBe('at once');
     expect(await docker(['volume', 'ls', '-q', '-f', `name=${name}-other`])).toBe(`${name}-other`);
     released.resolve();

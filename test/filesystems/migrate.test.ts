@@ -269,7 +269,8 @@ describe('a migration that is killed', () => {
   test('between the exchange and the record is finished by whoever uses the volume next, without a start', async () => {
     await makeVolume();
     const data = await facts();
-    spawnSync(process.execPath, [program, stateDir, 'pg', 'exchanged', 'gocryptfs']);
+    const killed = spawnSync(process.execPath, [program, stateDir, 'pg', 'exchanged', 'gocryptfs']);
+    expect(killed.signal).toBe('SIGKILL');
     expect(existsSync(join(stateDir, 'volumes/pg/cipher'))).toBe(true);
     expect(await facts()).toEqual(data);
     expect(await managed.find('pg')).toMatchObject({ driver: 'gocryptfs' });

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { runCommand } from '../../scripts/run-command.ts';
+import { mustRun } from '../../scripts/run-command.ts';
 import { holdfastCommand } from '../support/holdfast-command.ts';
 import { makeHostileTree } from '../support/hostile-tree.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
@@ -44,7 +44,7 @@ test('a directory in which something is mounted is not replaced, and the mount i
   writeFileSync(join(root, 'f'), 'saved');
   await holdfast.run('backup', root);
   writeFileSync(join(root, 'f'), 'changed');
-  expect((await runCommand('mount', ['-t', 'tmpfs', 'none', join(root, 'inner')])).exitCode).toBe(0);
+  await mustRun('mount', ['-t', 'tmpfs', 'none', join(root, 'inner')]);
   try {
     writeFileSync(join(root, 'inner/precious'), 'precious');
     const before = treeFacts(root);
@@ -53,6 +53,6 @@ test('a directory in which something is mounted is not replaced, and the mount i
     expect(refused.output).toMatch(/something is mounted in it/);
     expect(treeFacts(root)).toEqual(before);
   } finally {
-    await runCommand('umount', [join(root, 'inner')]);
+    await mustRun('umount', [join(root, 'inner')]);
   }
 });

@@ -13,7 +13,7 @@ import { expect, test } from 'vitest';
 import { holdfastCommand } from '../support/holdfast-command.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
 import { treeFacts } from '../support/tree-facts.ts';
-import { runCommand } from '../../scripts/run-command.ts';
+import { mustRun } from '../../scripts/run-command.ts';
 
 const mib = 1 << 20;
 
@@ -28,9 +28,8 @@ function noise(length: number): Buffer {
 }
 
 async function freeBytes(path: string): Promise<number> {
-  await runCommand('sync', ['-f', path]);
-  const { output } = await runCommand('df', ['--output=avail', '-B1', path]);
-  return Number(output.split('\n')[1]);
+  await mustRun('sync', ['-f', path]);
+  return Number((await mustRun('df', ['--output=avail', '-B1', path])).split('\n')[1]);
 }
 
 test.each(['btrfs', 'xfs'] as const)(
@@ -52,7 +51,7 @@ test.each(['btrfs', 'xfs'] as const)(
     const fd = openSync(join(root, 'database'), 'r+');
     writeSync(fd, Buffer.alloc(5000, 'x'), 0, 5000, 20 * mib);
     closeSync(fd);
-    await runCommand('touch', ['-d', '2001-01-01', join(root, 'same')]);
+    await mustRun('touch', ['-d', '2001-01-01', join(root, 'same')]);
     writeFileSync(join(root, 'shorter'), noise(mib));
     rmSync(join(root, 'linked'));
     symlinkSync('/etc/passwd', join(root, 'linked'));

@@ -133,13 +133,18 @@ async function repairAll(repository: Repository): Promise<Map<string, string[]>>
   return new Map(repaired.map(({ time, lost }) => [time, lost.map(({ path }) => path)]));
 }
 
-/** restic finds nothing wrong, and all files that were not named are restored. */
-async function expectRepaired(lost: ReadonlyMap<string, string[]>): Promise<void> {
+/** restic finds nothing wrong, and all files that were not named are restored. Without a root no snapshot stays. */
+async function expectRepaired(
+  lost: ReadonlyMap<string, string[]>,
+  staying = [...saved.keys()].filter((time) => lost.get(time)?.includes('/') !== true).length,
+): Promise<void> {
   const restic = resticCommand(location);
   expect(await restic.run('check', '--read-data')).toContain('no errors were found');
   await using repository = await openTestRepository(location);
   expect((await repository.check({ readDataPercent: 100 })).errors).toEqual([]);
-  for (const snapshot of await repository.listSnapshots()) {
+  const snapshots = await repository.listSnapshots();
+  expect(snapshots).toHaveLength(staying);
+  for (const snapshot of snapshots) {
     const target = join(folder, 'out', snapshot.id);
     await restic.run('restore', `${snapshot.id}:/volume/data`, '--target', target);
     const missing = lost.get(snapshot.time) ?? [];
@@ -201,7 +206,7 @@ test('a damaged snapshot record is named, and removed only on request', async ()
   await repairAll(repository);
   expect(existsSync(record)).toBe(false);
   expect(await repository.listSnapshots()).toHaveLength(1);
-  await expectRepaired(new Map());
+  await expectRepaired(new Map(), 1);
 });
 
 test('the next backup stores existing data again, and then nothing of the newest is lost', async () => {

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -106,7 +107,7 @@ test('a real Prometheus fires for a backup that is missed, and not for one that 
   await cli.init();
   for (const name of ['good', 'missed', 'slow', 'weekly'])
     writeFileSync(join(await cli.volume(name), 'data'), Buffer.alloc(300_000, name));
-  await runCommand('dd', ['if=/dev/urandom', `of=${join(cli.root('slow'), 'data')}`, 'bs=1M', 'count=2']);
+  writeFileSync(join(cli.root('slow'), 'data'), randomBytes(2 << 20));
   await cli.run('repo', 'add', 'away', join(cli.folder, 'away'));
   await cli.run('repo', 'add', 'thin', join(cli.folder, 'thin'), '-o', 'limit-upload=4KiB');
   renameSync(join(cli.folder, 'away'), join(cli.folder, 'gone'));

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runCommand } from '../../scripts/run-command.ts';
+import { mustRun, runCommand } from '../../scripts/run-command.ts';
 import { openPodmanHost } from '../../src/hosts/docker/index.ts';
 import { openAtDockersPlace, probeDocker } from '../../src/hosts/docker/engine-probe.ts';
 import { describeHost } from '../suites/host-contract.ts';
@@ -79,9 +79,9 @@ afterAll(async () => {
 async function importBusybox(): Promise<void> {
   const root = join(folder, 'busybox');
   await mkdir(join(root, 'bin'), { recursive: true });
-  await runCommand('cp', ['/bin/busybox', join(root, 'bin/busybox')]);
+  await copyFile('/bin/busybox', join(root, 'bin/busybox'));
   for (const name of ['sh', 'cat', 'sleep', 'true']) await symlink('busybox', join(root, 'bin', name));
-  await runCommand('tar', ['-C', root, '-cf', join(folder, 'busybox.tar'), '.']);
+  await mustRun('tar', ['-C', root, '-cf', join(folder, 'busybox.tar'), '.']);
   await podman('import', join(folder, 'busybox.tar'), 'busybox');
 }
 

@@ -191,6 +191,7 @@ describe('rclone', () => {
       const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
       await once(child.stdout, 'data');
       const [rclone = 0] = end === '' ? [] : childrenOf(child.pid ?? 0, 'rclone');
+      expect(rclone > 0).toBe(end !== '');
       if (end !== '') child.kill('SIGKILL');
       expect(await once(child, 'exit')).toEqual(end === '' ? [0, null] : [null, 'SIGKILL']);
       if (end !== '') await expect.poll(() => isRunning(rclone)).toBe(false);

@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -93,4 +95,40 @@ test('a folder that has come meanwhile, perhaps with a mount, is left as it is',
 test('a program that fails is told of with what it says', async () => {
   const fix = { kind: 'program', command: ['ls', join(folder, 'nothing')] } as const;
   await expect(applyFix(fix, undefined)).rejects.toMatchObject({ code: 'failed' });
+});
+
+test('a file with a further name keeps its mode', async () => {
+  const path = join(data, 'file');
+  writeFileSync(path, '', { mode: 0o600 });
+  linkSync(path, join(folder, 'second-name'));
+  const fix = { kind: 'mode', path, identity: identityOf(path), add: 0o044 } as const;
+  expect(await applyFix(fix, undefined)).toEqual({ changed: 0, left: 1 });
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+});
+
+test.runIf(isRoot)('what belongs to a third user, and what another mount holds, is not given away', async () => {
+  const [theirs, mount] = [join(data, 'theirs'), join(data, 'below')];
+  writeFileSync(theirs, '');
+  chownSync(theirs, 77, 77);
+  execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', mount]);
+  try {
+    writeFileSync(join(mount, 'file'), '');
+    const fix = { kind: 'owner', path: data, identity: identityOf(data), from: 0, uid: to, gid: to } as const;
+    expect(await applyFix(fix, undefined)).toEqual({ changed: 1, left: 0 });
+    expect([data, theirs, mount, join(mount, 'file')].map((path) => statSync(path).uid)).toEqual([to, 77, 0, 0]);
+  } finally {
+    execFileSync('umount', [mount]);
+  }
+});
+
+test.runIf(isRoot)('a link that another user can change leads a fix nowhere', async () => {
+  const theirs = join(folder, 'theirs');
+  mkdirSync(theirs);
+  symlinkSync(data, join(theirs, 'link'));
+  chownSync(theirs, 4242, 4242);
+  const below = join(data, 'below');
+  const { mode } = statSync(below);
+  const fix = { kind: 'mode', path: join(theirs, 'link/below'), identity: identityOf(below), add: 0o022 } as const;
+  await expect(applyFix(fix, undefined)).rejects.toThrow('another user can change');
+  expect(statSync(below).mode).toBe(mode);
 });

@@ -221,6 +221,7 @@ describe('writeTar()', () => {
   });
 
   test('writes sizes over 8 GiB so that the reader finds them', async () => {
+    expect.assertions(1);
     const size = 20 * 2 ** 30 + 7;
     for await (const chunk of writeTar([
       { entry: file('huge', size), open: () => inPieces(Buffer.from('x'), 1) },
