@@ -50,7 +50,9 @@ export function runCommand(
     all.push(Buffer.from(`${error.message}\n`));
     finish(127);
   });
-  child.on('close', (code, signal) => finish(code ?? (signal === null ? 1 : 128 + constants.signals[signal])));
+  child.on('close', (code, signal) =>
+    finish(code ?? (signal === null ? 1 : 128 + constants.signals[signal])),
+  );
   child.stdin?.on('error', () => {});
   child.stdin?.end(options.input);
   return promise;

@@ -106,20 +106,35 @@ test('a file with a further name keeps its mode', async () => {
   expect(statSync(path).mode & 0o777).toBe(0o600);
 });
 
-test.runIf(isRoot)('what belongs to a third user, and what another mount holds, is not given away', async () => {
-  const [theirs, mount] = [join(data, 'theirs'), join(data, 'below')];
-  writeFileSync(theirs, '');
-  chownSync(theirs, 77, 77);
-  execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', mount]);
-  try {
-    writeFileSync(join(mount, 'file'), '');
-    const fix = { kind: 'owner', path: data, identity: identityOf(data), from: 0, uid: to, gid: to } as const;
-    expect(await applyFix(fix, undefined)).toEqual({ changed: 1, left: 0 });
-    expect([data, theirs, mount, join(mount, 'file')].map((path) => statSync(path).uid)).toEqual([to, 77, 0, 0]);
-  } finally {
-    execFileSync('umount', [mount]);
-  }
-});
+test.runIf(isRoot)(
+  'what belongs to a third user, and what another mount holds, is not given away',
+  async () => {
+    const [theirs, mount] = [join(data, 'theirs'), join(data, 'below')];
+    writeFileSync(theirs, '');
+    chownSync(theirs, 77, 77);
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', mount]);
+    try {
+      writeFileSync(join(mount, 'file'), '');
+      const fix = {
+        kind: 'owner',
+        path: data,
+        identity: identityOf(data),
+        from: 0,
+        uid: to,
+        gid: to,
+      } as const;
+      expect(await applyFix(fix, undefined)).toEqual({ changed: 1, left: 0 });
+      expect([data, theirs, mount, join(mount, 'file')].map((path) => statSync(path).uid)).toEqual([
+        to,
+        77,
+        0,
+        0,
+      ]);
+    } finally {
+      execFileSync('umount', [mount]);
+    }
+  },
+);
 
 test.runIf(isRoot)('a link that another user can change leads a fix nowhere', async () => {
   const theirs = join(folder, 'theirs');
@@ -128,7 +143,12 @@ test.runIf(isRoot)('a link that another user can change leads a fix nowhere', as
   chownSync(theirs, 4242, 4242);
   const below = join(data, 'below');
   const { mode } = statSync(below);
-  const fix = { kind: 'mode', path: join(theirs, 'link/below'), identity: identityOf(below), add: 0o022 } as const;
+  const fix = {
+    kind: 'mode',
+    path: join(theirs, 'link/below'),
+    identity: identityOf(below),
+    add: 0o022,
+  } as const;
   await expect(applyFix(fix, undefined)).rejects.toThrow('another user can change');
   expect(statSync(below).mode).toBe(mode);
 });
