@@ -9,6 +9,7 @@ import { treeFacts } from '../support/tree-facts.ts';
 import { type SshServer, startSshServer } from '../docker/ssh-server.ts';
 import { motoCredentials, type MotoServer, startMoto } from './moto-server.ts';
 import { type RestServer, startRestServer } from './rest-server.ts';
+import { makeStoredKeyCheap, type Place } from './with-store.ts';
 
 let folder: string;
 let moto: MotoServer;
@@ -27,13 +28,6 @@ afterAll(async () => {
   for (const server of [moto, rest, ssh]) await server[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });
 });
-
-/** The place of a repository, and how restic reaches it. */
-interface Place {
-  readonly location: string;
-  readonly env?: Readonly<Record<string, string>>;
-  readonly resticArgs?: readonly string[];
-}
 
 const places: Readonly<Record<string, () => Place>> = {
   s3: () => ({
@@ -99,6 +93,7 @@ describe.each(Object.keys(places))('a repository by "%s"', (name) => {
     await holdfast.run('init');
     // A second init takes over the existing one.
     expect(await holdfast.run('init')).toContain('Took over');
+    await makeStoredKeyCheap(world, world);
     await holdfast.run('backup', source);
     cpSync(join(source, 'd3'), join(source, 'copied'), { recursive: true });
     await holdfast.run('backup', source);

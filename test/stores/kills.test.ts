@@ -13,6 +13,7 @@ import { findProcesses } from '../setup/leftovers.ts';
 import { type SshServer, startSshServer } from '../docker/ssh-server.ts';
 import { motoCredentials, type MotoServer, startMoto } from './moto-server.ts';
 import { type RestServer, startRestServer } from './rest-server.ts';
+import { makeStoredKeyCheap, type Place } from './with-store.ts';
 
 let folder: string;
 let moto: MotoServer;
@@ -31,11 +32,6 @@ afterAll(async () => {
   for (const server of [moto, rest, ssh]) await server[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });
 });
-
-interface Place {
-  readonly location: string;
-  readonly env?: Readonly<Record<string, string>>;
-}
 
 const places: Readonly<Record<string, () => Place>> = {
   s3: () => ({
@@ -71,6 +67,7 @@ async function newWorld(name: string, place: Place, options: readonly string[] =
   const own = { HOLDFAST_STATE_DIR: stateDir, HOLDFAST_HOST: 'embedded', ...place.env };
   const holdfast = holdfastCommand(stateDir, own);
   await holdfast.run('init', '--repo', place.location, ...options);
+  await makeStoredKeyCheap(place, { stateDir });
   const env = { ...process.env, ...own };
   let count = 0;
   return {

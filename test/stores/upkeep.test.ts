@@ -3,15 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openStore } from '../../src/repository/stores/open-store.ts';
-import { parseLocation } from '../../src/repository/stores/parse-location.ts';
-import { resolveAddress } from '../../src/repository/stores/resolve-address.ts';
-import type { Store } from '../../src/repository/stores/store.ts';
 import { type SshServer, startSshServer } from '../docker/ssh-server.ts';
 import { type HoldfastCommand, holdfastCommand } from '../support/holdfast-command.ts';
 import { treeFacts } from '../support/tree-facts.ts';
 import { motoCredentials, type MotoServer, startMoto } from './moto-server.ts';
 import { type RestServer, startRestServer } from './rest-server.ts';
+import { type Place, withStore } from './with-store.ts';
 
 let folder: string;
 let moto: MotoServer;
@@ -31,11 +28,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-interface Place {
-  readonly location: string;
-  readonly env?: Readonly<Record<string, string>>;
-}
-
 const places: Readonly<Record<string, () => Place>> = {
   s3: () => ({
     location: `s3:${moto.endpoint}/upkeep/some/where`,
@@ -51,25 +43,6 @@ const places: Readonly<Record<string, () => Place>> = {
   }),
   rclone: () => ({ location: `rclone::local:${join(folder, 'by-rclone/repository')}` }),
 };
-
-/** The store itself, to damage its content. */
-async function withStore<T>({ location, env }: Place, work: (store: Store) => Promise<T>): Promise<T> {
-  const address = await resolveAddress(parseLocation(location), {
-    env: { ...process.env, ...env },
-    values: {},
-    readSecret: (reference) => Promise.reject(new Error(`There is no secret "${reference}"`)),
-  });
-  const store = openStore(address);
-  const before = process.env['PATH'];
-  // The store's programs are searched in the test's own PATH.
-  if (env?.['PATH'] !== undefined) process.env['PATH'] = env['PATH'];
-  try {
-    return await work(store);
-  } finally {
-    await store[Symbol.asyncDispose]?.();
-    process.env['PATH'] = before;
-  }
-}
 
 function makeData(root: string): void {
   for (let directory = 0; directory < 5; directory++) {
