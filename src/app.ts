@@ -38,6 +38,7 @@ import {
 } from './restore/index.ts';
 import { openRetention } from './retention/index.ts';
 import { withConsumersElsewhere } from './app/consumers-elsewhere.ts';
+import { expectedAddresses } from './app/expected-addresses.ts';
 import { makeKnownToEngine } from './app/engine-of-plugin.ts';
 
 /** The only place that names implementations. Opens nothing yet. */
@@ -103,7 +104,10 @@ function openAppWithParts(
     compose: openComposeRoom(parts, rooms.policies),
     usage: openUsage({
       ...parts,
-      hostKind: config.host === 'auto' ? undefined : config.host,
+      addresses: async () => {
+        const host = config.host ?? (await parts.source.current()).host;
+        return await expectedAddresses({ env: config.env, host });
+      },
       // What the host warns of is told by the policies' look of the same minute.
       open: () => openForPolicy({ ...config, onWarning: undefined }, '', parts),
     }),

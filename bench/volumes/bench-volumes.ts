@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeOwnPackage } from '../../scripts/own-package.ts';
 import { AppError } from '../../src/model/errors.ts';
 import { ApiClient } from '../api-client.ts';
 import { type BenchOptions, parseBenchOptions } from '../bench-options.ts';
@@ -20,7 +21,9 @@ import {
   makeOld,
   measureAnswers,
   measureCommands,
+  removeVolumes,
   turns,
+  type UsageCommand,
   type UsageRequest,
 } from './measure-usage.ts';
 import { Samples, type SideName } from './samples.ts';
@@ -240,35 +243,41 @@ async function benchUsage(work: Work): Promise<void> {
   }
 }
 
-/** With its own state: only these volumes are listed. */
+/** With its own state, and without what was measured before in the engine: only these volumes are listed. */
 async function benchDf(work: Work): Promise<DfFigures> {
-  const { folder, rounds, counts, context } = work;
+  const { folder, rounds, counts, engine, context } = work;
   const { say, signal } = context;
   const [volumes, filesInEach] = [5 * counts.fullVolumes, 100];
   say(`Filling ${volumes} volumes with ${filesInEach} files each for holdfast df`);
+  using made = await makeOwnPackage();
   const home = join(folder, 'df');
   {
-    await using opened = await openSides(home, { ...work, engine: undefined });
+    await using opened = await openSides(home, work);
     for (const side of opened.sides) {
-      makeOld({
-        mountpoints: await fillVolumes(side, { ...counts, fullVolumes: volumes, filesInEach }, signal),
-      });
+      if (side.name === 'dockerd') await removeVolumes(side, counts);
+      const mountpoints = await fillVolumes(side, { ...counts, fullVolumes: volumes, filesInEach }, signal);
+      makeOld({ mountpoints });
     }
   }
-  return await measureDf({ home, volumes, filesInEach, turns: rounds * turns, signal });
+  const docker = engine && dockerUsage(engine.socket, home);
+  const request = { program: made.command, home, docker, volumes, filesInEach, signal };
+  return await measureDf({ ...request, turns: rounds * turns });
 }
 
 function usageCommands(
   { name }: ApiSide,
   { home, engine }: Pick<Work, 'engine'> & { readonly home: string },
 ): Pick<FullSide, 'docker' | 'command'> {
-  const socket = name === 'Holdfast' ? apiSocket(home) : engine?.socket;
-  const env = { PATH: process.env['PATH'], HOME: home, DOCKER_HOST: `unix://${socket}` };
   // Without an engine, its command may be missing as well.
-  const docker = engine && { program: 'docker', args: ['system', 'df', '--verbose'], env };
+  const docker = engine && dockerUsage(name === 'Holdfast' ? apiSocket(home) : engine.socket, home);
   if (name === 'dockerd' && docker) return { docker, command: docker };
   const command = { program: holdfastProgram, args: ['volume', 'du'], env: holdfastEnvironment(home) };
   return { docker, command };
+}
+
+function dockerUsage(socket: string, home: string): UsageCommand {
+  const env = { PATH: process.env['PATH'], HOME: home, DOCKER_HOST: `unix://${socket}` };
+  return { program: 'docker', args: ['system', 'df', '--verbose'], env };
 }
 
 function apiSocket(home: string): string {

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { AppError } from '../../src/model/errors.ts';
-import { summarize, type Summary } from '../statistics.ts';
-import { timeOf } from './samples.ts';
-import { holdfastEnvironment, holdfastProgram } from './volume-service.ts';
+import { speedRatio, summarize, type Summary } from '../statistics.ts';
+import { timeOfCommand, type UsageCommand } from './measure-usage.ts';
+import { holdfastEnvironment } from './volume-service.ts';
 
 const run = promisify(execFile);
 
@@ -16,11 +16,16 @@ export interface DfFigures {
   readonly dfMs: Summary | undefined;
   readonly versionMs: Summary | undefined;
   readonly duMs: Summary | undefined;
+  /** `docker system df -v` of volumes with the same content. */
+  readonly dockerMs: Summary | undefined;
 }
 
 export interface DfRequest {
+  /** An installed package's, as users have it: one in a checkout looks at the sources first. */
+  readonly program: string;
   /** The folder of its state, which holds the volumes. */
   readonly home: string;
+  readonly docker: UsageCommand | undefined;
   readonly volumes: number;
   readonly filesInEach: number;
   readonly turns: number;
@@ -31,10 +36,12 @@ const lookLimitMs = 300_000;
 
 /**
  * Times `holdfast df` while a daemon keeps the sizes, `holdfast --version`, the least that a command can take, and
- * `du`, which reads everything. In turn, with warm caches.
+ * what reads everything: `du`, and `docker system df`. In turn, with warm caches.
  */
 export async function measureDf({
+  program,
   home,
+  docker,
   volumes,
   filesInEach,
   turns,
@@ -42,28 +49,30 @@ export async function measureDf({
 }: DfRequest): Promise<DfFigures> {
   const env = holdfastEnvironment(home);
   const options = { env, signal, maxBuffer: 64 << 20 };
-  const daemon = spawn(holdfastProgram, ['daemon', '--grace', '1s'], { env, stdio: 'ignore' });
+  const daemon = spawn(program, ['daemon', '--grace', '1s'], { env, stdio: 'ignore' });
   const ended = once(daemon, 'exit');
   try {
-    await untilKept(
-      volumes,
-      async () => (await run(holdfastProgram, ['df', '--format', 'json'], options)).stdout,
-    );
-    const times = { df: [] as number[], version: [] as number[], du: [] as number[] };
+    await untilKept(volumes, async () => (await run(program, ['df', '--format', 'json'], options)).stdout);
+    const folders = join(home, 'state/volumes');
+    const commands = {
+      dfMs: { program, args: ['df'], env },
+      versionMs: { program, args: ['--version'], env },
+      duMs: { program: 'du', args: ['-s', '--apparent-size', folders], env },
+      ...(docker && { dockerMs: docker }),
+    };
+    const times = new Map(Object.keys(commands).map((name): [string, number[]] => [name, []]));
     // The first turn loads what the others find loaded.
     for (let turn = -1; turn < turns; turn++) {
-      const df = await timeOf(() => run(holdfastProgram, ['df'], options));
-      const version = await timeOf(() => run(holdfastProgram, ['--version'], options));
-      const du = await timeOf(() =>
-        run('du', ['-s', '--apparent-size', join(home, 'state/volumes')], options),
-      );
-      if (turn < 0) continue;
-      times.df.push(df);
-      times.version.push(version);
-      times.du.push(du);
+      for (const [name, command] of Object.entries(commands)) {
+        const ms = await timeOfCommand(command, signal);
+        if (turn >= 0) times.get(name)?.push(ms);
+      }
     }
-    const [dfMs, versionMs, duMs] = [summarize(times.df), summarize(times.version), summarize(times.du)];
-    return { volumes, files: volumes * filesInEach, dfMs, versionMs, duMs };
+    const of = (name: string): Summary | undefined => summarize(times.get(name) ?? []);
+    return {
+      ...{ volumes, files: volumes * filesInEach },
+      ...{ dfMs: of('dfMs'), versionMs: of('versionMs'), duMs: of('duMs'), dockerMs: of('dockerMs') },
+    };
   } finally {
     daemon.kill('SIGTERM');
     await ended;
@@ -84,11 +93,19 @@ async function untilKept(volumes: number, ask: () => Promise<string>): Promise<v
   }
 }
 
-export function formatDf({ volumes, files, dfMs, versionMs, duMs }: DfFigures): string {
+export function formatDf({ volumes, files, dfMs, versionMs, duMs, dockerMs }: DfFigures): string {
   const of = (summary: Summary | undefined): string =>
     summary === undefined
       ? '–'
       : `${summary.median.toFixed(0)} ms (${summary.least.toFixed(0)}–${summary.most.toFixed(0)})`;
-  const ratio = dfMs === undefined || duMs === undefined ? '–' : (duMs.median / dfMs.median).toFixed(1);
-  return `holdfast df of ${volumes.toLocaleString('en')} volumes with ${files.toLocaleString('en')} files, kept by its daemon: ${of(dfMs)}; du: ${of(duMs)}, ${ratio} times as long; holdfast --version: ${of(versionMs)}`;
+  const peer = (name: string, peerMs: Summary | undefined): string => {
+    const ratio = speedRatio(dfMs?.median, peerMs?.median);
+    return `${name}: ${of(peerMs)}${ratio === undefined ? '' : `, ${ratio.toFixed(1)} times as long`}`;
+  };
+  return [
+    `holdfast df of ${volumes.toLocaleString('en')} volumes with ${files.toLocaleString('en')} files, kept by its daemon: ${of(dfMs)}`,
+    peer('du', duMs),
+    peer('docker system df -v', dockerMs),
+    `holdfast --version: ${of(versionMs)}`,
+  ].join('; ');
 }

@@ -45,6 +45,12 @@ export async function fillVolumes(
   return mountpoints;
 }
 
+/** Removes the volumes that `fillVolumes()` has made. */
+export async function removeVolumes({ client }: ApiSide, counts: VolumeCounts): Promise<void> {
+  for (let index = 0; index < counts.fullVolumes; index += 1)
+    await client.call('DELETE', `/volumes/full-${index}`);
+}
+
 function fill(root: string, count: number, seed: number): void {
   for (let file = 0; file < count; file += 1) {
     const folder = join(root, `folder-${Math.floor(file / filesInFolder)}`);
@@ -121,7 +127,10 @@ export async function measureCommands(
   }
 }
 
-async function timeOfCommand({ program, args, env }: UsageCommand, signal: AbortSignal): Promise<number> {
+export async function timeOfCommand(
+  { program, args, env }: UsageCommand,
+  signal: AbortSignal,
+): Promise<number> {
   return await timeOf(() => run(program, args, { env, signal, maxBuffer: 64 << 20 }));
 }
 

@@ -4,24 +4,23 @@ import { openUsage } from '../catalog/open-usage.ts';
 import { currentSizes, type DfReport, lastSizes } from '../insight/index.ts';
 import { isAnythingLeft } from '../restore/index.ts';
 import type { AppConfig } from './app-config.ts';
+import { expectedAddresses } from './expected-addresses.ts';
 
 export { dfJson } from '../insight/index.ts';
 
 /**
  * What `app.usage.df()` says, from the catalog alone and without an App, whose code takes longer to load than all of this.
- * The bundle has it in a file of its own. Undefined wherever an App would do more than read: no daemon keeps the sizes,
- * killed work has left something, or the state folder or the catalog is not as it should be. The App finds that too, and
- * reports it.
+ * The bundle has it in a file of its own. Undefined wherever an App would do more than read: no daemon keeps the sizes of
+ * the host that is asked for, killed work has left something, or the state folder or the catalog is not as it should be. The
+ * App finds that too, and reports it.
  */
-export function knownDf(
-  { stateDir, host }: Pick<AppConfig, 'stateDir' | 'host'>,
-  names: readonly string[],
-): DfReport | undefined {
+export async function knownDf(config: AppConfig, names: readonly string[]): Promise<DfReport | undefined> {
+  const { stateDir } = config;
   try {
     if (!isAsItShouldBe(stateDir) || isAnythingLeft(stateDir)) return undefined;
+    const addresses = await expectedAddresses(config);
     using usage = openUsage(path.join(stateDir, 'catalog.db'));
-    const kind = host === 'auto' ? undefined : host;
-    const sizes = currentSizes(lastSizes(usage, { kind, nowMs: Date.now() }), names);
+    const sizes = usage && currentSizes(lastSizes(usage, { addresses }, Date.now()), names);
     return sizes && { ...sizes, failures: [] };
   } catch {
     // Not reported here: the App fails in the same way, or knows what to do about it.

@@ -264,6 +264,8 @@ export interface PolicyMemory {
 export interface UsageHost {
   readonly identity: string;
   readonly kind: HostKind;
+  /** The engine's address; empty for managed volumes. Undefined where an earlier version has looked. */
+  readonly endpoint: string | undefined;
   /** When all its volumes were last looked at, in milliseconds since 1970, like the other times here. */
   readonly lookedAtMs: number;
 }

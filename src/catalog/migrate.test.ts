@@ -67,6 +67,6 @@ test('the steps that were released are as they were', () => {
     .prepare('SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name')
     .all();
   expect(schema).toMatchSnapshot();
-  expect(migrations).toHaveLength(11);
+  expect(migrations).toHaveLength(12);
   database.close();
 });

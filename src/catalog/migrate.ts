@@ -31,6 +31,14 @@ export function migrate(database: DatabaseSync, { path, prepare, steps = migrati
   });
 }
 
+/** Whether `migrate()` would change nothing. Only reads. */
+export function isOfThisVersion(database: DatabaseSync): boolean {
+  return (
+    pragma(database, 'application_id') === applicationId &&
+    pragma(database, 'user_version') === migrations.length
+  );
+}
+
 function checkVersion(database: DatabaseSync, { path, latest }: { path: string; latest: number }): number {
   const version = pragma(database, 'user_version');
   const isCatalog = pragma(database, 'application_id') === applicationId;

@@ -327,6 +327,12 @@ CREATE TABLE repository_state (
 ) STRICT, WITHOUT ROWID;
 `;
 
+/** Which of several engines the sizes are of. */
+const usageEndpoint = `
+-- The engine's address; empty for managed volumes, null until a version that notes it has looked.
+ALTER TABLE usage_host ADD COLUMN endpoint TEXT;
+`;
+
 /** In order; the catalog's version is the number of migrations applied. Append only. */
 export const migrations: readonly string[] = [
   start,
@@ -340,4 +346,5 @@ export const migrations: readonly string[] = [
   usage,
   insight,
   repositoryStates,
+  usageEndpoint,
 ];

@@ -1,14 +1,19 @@
+import { DatabaseSync } from 'node:sqlite';
 import type { UsageMemory } from './catalog.ts';
-import { openDatabase } from './open-database.ts';
+import { isOfThisVersion } from './migrate.ts';
 import { sqliteUsageMemory } from './usage-memory.ts';
 
 /**
- * Opens the catalog in the file `path` for what is known of sizes alone, which loads less code. As
- * `openSqliteCatalog()`, it makes and migrates the file; it waits for no other process, and throws SQLite's
- * own errors.
+ * Opens the catalog in the file `path` to read what is known of sizes, which loads less code than opening all
+ * of it. Undefined where that would migrate it first. Waits for no other process, and throws SQLite's own
+ * errors.
  */
-export function openUsage(path: string): UsageMemory & Disposable {
-  const database = openDatabase(path, { busyTimeoutMs: 0 });
+export function openUsage(path: string): (UsageMemory & Disposable) | undefined {
+  const database = new DatabaseSync(path, { readOnly: true, timeout: 0 });
+  if (!isOfThisVersion(database)) {
+    database.close();
+    return undefined;
+  }
   return {
     ...sqliteUsageMemory((operation) => operation(database)),
     [Symbol.dispose]: () => database.close(),

@@ -30,7 +30,7 @@ function lookAtHost(identity: string, lookedAtMs: number): void {
   const place = { ...name, driver: 'local', anonymous: false, ...unknown, ...disk, ...size };
   const sample = { ...name, spanSeconds: 60, bucketSeconds: 0, atSeconds: 1, bytes: 1 };
   catalog.usage.write({
-    host: { identity, kind: 'docker', lookedAtMs },
+    host: { identity, kind: 'docker', endpoint: 'ssh://far', lookedAtMs },
     ...{ places: [place], gone: [], samples: [sample], kept: [] },
   });
 }

@@ -16,6 +16,7 @@ import {
   oneOf,
   optionalNumber,
   optionalNumberOf,
+  optionalText,
   optionalTextOf,
   type RowArray,
   text,
@@ -40,11 +41,12 @@ export function sqliteUsageMemory(run: <T>(operation: (database: DatabaseSync) =
 
 function listHosts(database: DatabaseSync): UsageHost[] {
   return database
-    .prepare('SELECT identity, kind, looked_at FROM usage_host ORDER BY looked_at DESC')
+    .prepare('SELECT identity, kind, endpoint, looked_at FROM usage_host ORDER BY looked_at DESC')
     .all()
     .map((row) => ({
       identity: text(row, 'identity'),
       kind: oneOf(row, 'kind', ['docker', 'podman', 'embedded']),
+      endpoint: optionalText(row, 'endpoint'),
       lookedAtMs: number(row, 'looked_at'),
     }));
 }
@@ -99,8 +101,8 @@ function listSamples(
 function write(database: DatabaseSync, { host, places, gone, samples, kept }: UsageWrite): void {
   const { identity } = host;
   database
-    .prepare('INSERT OR REPLACE INTO usage_host (identity, kind, looked_at) VALUES (?, ?, ?)')
-    .run(identity, host.kind, host.lookedAtMs);
+    .prepare('INSERT OR REPLACE INTO usage_host (identity, kind, endpoint, looked_at) VALUES (?, ?, ?, ?)')
+    .run(identity, host.kind, host.endpoint ?? null, host.lookedAtMs);
   forgetOldHosts(database, identity);
   const remove = database.prepare(
     'DELETE FROM usage_place WHERE host_identity = ? AND kind = ? AND name = ?',

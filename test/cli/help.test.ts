@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { version } from '../../src/lib/version.ts';
-import { application } from '../../src/surfaces/cli/application.ts';
+import { applicationFor } from '../../src/surfaces/cli/application.ts';
 import { Cli } from './cli.ts';
 
 let cli: Cli;
@@ -11,9 +11,10 @@ beforeAll(() => {
 afterAll(() => cli[Symbol.dispose]());
 
 /** All visible commands and groups, as the command itself defines them; '' is the command alone. */
-const commands = commandsBelow(application.root, []);
+const { root } = applicationFor([]);
+const commands = commandsBelow(root, []);
 
-type Target = typeof application.root;
+type Target = typeof root;
 
 function commandsBelow(target: Target, words: readonly string[]): string[] {
   const below = 'getAllEntries' in target ? target.getAllEntries().filter(({ hidden }) => !hidden) : [];

@@ -107,6 +107,32 @@ test('df says how old the sizes are without a daemon, and takes those of one tha
   }
 });
 
+test('df shows the sizes of the engine that is asked for, and of no other', async () => {
+  using own = new Cli();
+  await own.volume('own');
+  const endpoint = `unix://${join(own.folder, 'docker.sock')}`;
+  const host = { identity: 'engine', kind: 'docker', endpoint, lookedAtMs: Date.now() } as const;
+  const unknown = { lineage: undefined, stack: undefined, disk: undefined, problem: undefined };
+  const disk = { capacityBytes: undefined, freeBytes: undefined, growthBytesPerDay: undefined };
+  const size = { bytes: 10, files: 1, measuredAtMs: host.lookedAtMs, way: 'watched' } as const;
+  const volume = { kind: 'volume', name: 'pg', driver: 'local', anonymous: false } as const;
+  {
+    using catalog = openSqliteCatalog(join(own.stateDir, 'catalog.db'));
+    const places = [{ ...volume, ...unknown, ...disk, ...size }];
+    catalog.usage.write({ host, places, gone: [], samples: [], kept: [] });
+  }
+  const ask = async (env: Readonly<Record<string, string>>) =>
+    await own.attempt(['df', '-q'], { env: { HOLDFAST_HOST: 'docker', ...env } });
+  expect(await ask({ DOCKER_HOST: endpoint })).toEqual({ exit: 0, stdout: 'pg\n', stderr: '' });
+  const other = await ask({ DOCKER_HOST: `unix://${join(own.folder, 'other.sock')}` });
+  expect(other).toMatchObject({
+    exit: 1,
+    stdout: '',
+    stderr: expect.stringContaining('other.sock') as string,
+  });
+  expect((await ask({ HOLDFAST_HOST: 'embedded', DOCKER_HOST: endpoint })).stdout).toBe('own\n');
+});
+
 test('top shows each volume once, as a table, as JSON, and as names', async () => {
   const args = ['top', '--once', '--interval', '100ms'];
   expect(await cli.run(...args)).toMatch(/^In 0\.\d s/);

@@ -234,7 +234,8 @@ describe('sizes and I/O of volumes on a Docker Engine', () => {
         recoverAtStart: async () => undefined,
         [Symbol.asyncDispose]: async () => undefined,
       }) as never;
-    usage = openUsage({ catalog: async () => catalog, host: async () => host, hostKind: undefined, open });
+    const addresses = async (): Promise<string[]> => [docker.dockerHost];
+    usage = openUsage({ catalog: async () => catalog, host: async () => host, addresses, open });
   });
   afterAll(async () => {
     await host[Symbol.asyncDispose]();

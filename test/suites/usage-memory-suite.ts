@@ -8,7 +8,7 @@ import type {
   UsageWrite,
 } from '../../src/catalog/catalog.ts';
 
-const host = { identity: 'engine', kind: 'docker', lookedAtMs: 5000 } as const;
+const host = { identity: 'engine', kind: 'docker', endpoint: 'ssh://far', lookedAtMs: 5000 } as const;
 
 const pg: UsagePlace = {
   kind: 'volume',
@@ -62,8 +62,9 @@ export function testUsageMemory(current: () => Catalog): void {
 
   test('sizes are found again by their host, with all that is known and all that is not', () => {
     write({ places: [unknown, pg] });
-    write({ host: { ...host, identity: 'other', kind: 'embedded', lookedAtMs: 9000 }, places: [pg] });
-    expect(usage.listHosts().map(({ identity }) => identity)).toEqual(['other', 'engine']);
+    const other = { identity: 'other', kind: 'embedded', endpoint: '', lookedAtMs: 9000 } as const;
+    write({ host: other, places: [pg] });
+    expect(usage.listHosts()).toEqual([other, host]);
     expect(usage.listPlaces('engine')).toEqual([unknown, pg]);
     expect(usage.listPlaces('nowhere')).toEqual([]);
     write({ places: [{ ...pg, bytes: 1 }], gone: [unknown] });

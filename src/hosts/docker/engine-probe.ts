@@ -26,6 +26,16 @@ export function engineProbes(options: DockerHostOptions): Record<'docker' | 'pod
   };
 }
 
+/** Where engines of these kinds are expected. Connects to none. */
+export async function enginePlaces(
+  env: Environment,
+  kinds: readonly EngineProbe['kind'][],
+): Promise<Pick<DockerEndpoint, 'address' | 'explicit'>[]> {
+  return await Promise.all(
+    kinds.map(async (kind) => (kind === 'docker' ? await findDockerEndpoint(env) : podmanEndpoint(env))),
+  );
+}
+
 /** Where other engines of this machine than the host are expected. */
 export async function engineEndpoints(env: Environment, host: HostKind): Promise<DockerEndpoint[]> {
   const podman = podmanEndpoint(env);

@@ -278,7 +278,7 @@ test('sizes are the last known ones, and a disk that grows will be full at a tim
   } as const;
   const disk = { kind: 'disk', name: '/', bytes: 90, capacityBytes: 100, freeBytes: 10 } as const;
   catalog.usage.write({
-    host: { identity: 'h', kind: 'embedded', lookedAtMs: nowMs },
+    host: { identity: 'h', kind: 'embedded', endpoint: '', lookedAtMs: nowMs },
     places: [
       { ...place, name: 'pg', bytes: 40 },
       { ...place, name: 'a', bytes: 20, anonymous: true },

@@ -5,6 +5,8 @@ import { lastSizes } from './last-sizes.ts';
 
 const nowMs = Date.parse('2026-05-01T12:00:00Z');
 const minute = 60_000;
+const docker = 'unix:///var/run/docker.sock';
+const asked = { addresses: [docker] };
 
 function place(name: string, more: Partial<UsagePlace> = {}): UsagePlace {
   return {
@@ -26,7 +28,7 @@ const disk = place('/', {
 });
 
 function memory({
-  hosts = [{ identity: 'h', kind: 'docker', lookedAtMs: nowMs - minute }],
+  hosts = [{ identity: 'h', kind: 'docker', endpoint: docker, lookedAtMs: nowMs - minute }],
   places = [place('a'), disk],
   drills = [],
 }: {
@@ -43,7 +45,7 @@ function memory({
 }
 
 test('a size that a daemon watches is as old as its last look', () => {
-  const [volume] = lastSizes(memory(), { nowMs })?.volumes ?? [];
+  const [volume] = lastSizes(memory(), asked, nowMs)?.volumes ?? [];
   expect(volume).toMatchObject({ isCurrent: true, measuredAt: '2026-05-01T11:59:00.000Z', share: 0.1 });
   expect(volume?.newestSnapshot).toEqual({ id: 's', time: '2026-04-30T00:00:00Z' });
   expect(volume?.fullAt).toBe('2026-05-11T12:00:00.000Z');
@@ -53,7 +55,8 @@ test.each([
   ['six minutes ago', nowMs - 6 * minute],
   ['in the future, by a clock that has gone back', nowMs + 6 * minute],
 ])('no size is current when the last look was %s', (_, lookedAtMs) => {
-  const known = lastSizes(memory({ hosts: [{ identity: 'h', kind: 'docker', lookedAtMs }] }), { nowMs });
+  const hosts = [{ identity: 'h', kind: 'docker', endpoint: docker, lookedAtMs }] as const;
+  const known = lastSizes(memory({ hosts }), asked, nowMs);
   expect(known).toMatchObject({ isCurrent: false, volumes: [{ isCurrent: false }] });
   expect(known?.volumes[0]?.measuredAt).toBe('2026-05-01T02:00:00.000Z');
   expect(currentSizes(known, [])).toBeUndefined();
@@ -63,18 +66,23 @@ test.each([
   ['that was walked', { way: 'walked' as const }],
   ['whose disk does not answer', { problem: 'its disk does not answer' }],
 ])('a volume %s is not current beside others that are', (_, more) => {
-  const known = lastSizes(memory({ places: [place('a', more), place('b')] }), { nowMs });
+  const known = lastSizes(memory({ places: [place('a', more), place('b')] }), asked, nowMs);
   expect(known?.volumes.map(({ isCurrent }) => isCurrent)).toEqual([false, true]);
 });
 
-test('the host that was asked for is taken, and none where there is no such host', () => {
+test('the sizes are of a host at an address that was asked for, the last one that was looked at, or of none', () => {
   const hosts: UsageHost[] = [
-    { identity: 'other', kind: 'embedded', lookedAtMs: nowMs },
-    { identity: 'h', kind: 'docker', lookedAtMs: nowMs - minute },
+    { identity: 'own', kind: 'embedded', endpoint: '', lookedAtMs: nowMs },
+    { identity: 'h', kind: 'docker', endpoint: docker, lookedAtMs: nowMs - minute },
+    { identity: 'older', kind: 'docker', endpoint: undefined, lookedAtMs: nowMs - minute },
   ];
-  const identityOf = (kind?: 'docker' | 'embedded' | 'podman') =>
-    lastSizes(memory({ hosts }), { nowMs, kind })?.host.identity;
-  expect([identityOf(), identityOf('docker'), identityOf('podman')]).toEqual(['other', 'h', undefined]);
+  const identityAt = (...addresses: string[]) =>
+    lastSizes(memory({ hosts }), { addresses }, nowMs)?.host.identity;
+  expect(identityAt(docker, '')).toBe('own');
+  expect(identityAt(docker, 'unix:///run/podman/podman.sock')).toBe('h');
+  expect(identityAt('ssh://other')).toBeUndefined();
+  expect(lastSizes(memory({ hosts }), { identity: 'older' }, nowMs)?.host.identity).toBe('older');
+  expect(lastSizes(memory({ hosts }), { identity: 'none' }, nowMs)).toBeUndefined();
 });
 
 test('only a drill in which the data came back whole counts', () => {
@@ -82,7 +90,7 @@ test('only a drill in which the data came back whole counts', () => {
     ...{ volumeIdentity, outcome, snapshotId: 's', snapshotTime: '', drilledAt: '', recoverMs: undefined },
   });
   const drills = [drill('l-a', 'proven'), drill('l-b', 'failed')];
-  const known = lastSizes(memory({ places: [place('a'), place('b')], drills }), { nowMs });
+  const known = lastSizes(memory({ places: [place('a'), place('b')], drills }), asked, nowMs);
   expect(known?.volumes.map(({ newestDrill }) => newestDrill?.outcome)).toEqual(['proven', undefined]);
   expect(known?.volumes[0]?.newestDrill).not.toHaveProperty('volumeIdentity');
 });
@@ -94,7 +102,7 @@ test('the catalog alone answers for names that it has, the largest first, with t
     place('far', { disk: '/srv', bytes: undefined }),
     disk,
   ];
-  const known = lastSizes(memory({ places }), { nowMs });
+  const known = lastSizes(memory({ places }), asked, nowMs);
   expect(currentSizes(known, [])?.volumes.map(({ name }) => name)).toEqual(['big', 'a', 'far']);
   expect(currentSizes(known, [])?.total).toEqual({ volumes: 3, bytes: 1000, files: 6, unknown: 1 });
   expect(currentSizes(known, ['far'])).toMatchObject({ volumes: [{ name: 'far' }], disks: [] });

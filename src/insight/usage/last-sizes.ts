@@ -56,14 +56,21 @@ const currentForMs = 5 * 60_000;
 const recovered: ReadonlySet<DrillRecord['outcome']> = new Set(['proven', 'started', 'restored']);
 
 /**
- * The last known sizes of the host that was looked at last, or of the last one of a kind, from the catalog
- * alone. Undefined when there are none.
+ * The last known sizes of a host, from the catalog alone: of one that is known by its identity, or of the one
+ * that was looked at last at any of some addresses. Undefined when there are none.
  */
 export function lastSizes(
   usage: UsageMemory,
-  { kind, nowMs }: { readonly kind?: HostKind | undefined; readonly nowMs: number },
+  asked: { readonly identity: string } | { readonly addresses: readonly string[] },
+  nowMs: number,
 ): LastSizes | undefined {
-  const host = usage.listHosts().find((one) => kind === undefined || one.kind === kind);
+  const host = usage
+    .listHosts()
+    .find(({ identity, endpoint }) =>
+      'identity' in asked
+        ? identity === asked.identity
+        : endpoint !== undefined && asked.addresses.includes(endpoint),
+    );
   if (host === undefined) return undefined;
   const { identity, lookedAtMs } = host;
   const sinceMs = nowMs - lookedAtMs;

@@ -251,7 +251,8 @@ export async function writeFound({
   const growths = await growthsOf(usage, { info, known, found });
   const nowMs = Date.now();
   const lookedAtMs = isWatched ? nowMs : (last?.lookedAtMs ?? 0);
-  const host = { identity: info.identity, kind: info.kind, lookedAtMs };
+  const endpoint = info.kind === 'embedded' ? '' : info.endpoint;
+  const host = { identity: info.identity, kind: info.kind, endpoint, lookedAtMs };
   const growthOf = ({ kind, name }: UsagePlaceName): number | undefined => growths.get(`${kind} ${name}`);
   const written = planWrite({ host, lookedAtMs: last?.lookedAtMs, known, found, isAll, nowMs, growthOf });
   if (written !== undefined) usage.write(written);

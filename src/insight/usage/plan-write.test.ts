@@ -16,7 +16,7 @@ const known: UsagePlace = {
 
 function plan(request: Partial<WriteRequest>) {
   const nowMs = request.nowMs ?? noon;
-  const host = { identity: 'h', kind: 'docker', lookedAtMs: nowMs } as const;
+  const host = { identity: 'h', kind: 'docker', endpoint: '', lookedAtMs: nowMs } as const;
   const base = { host, lookedAtMs: noon, known: [known], found: [found], isAll: true, nowMs };
   return planWrite({ ...base, growthOf: () => 7, ...request });
 }

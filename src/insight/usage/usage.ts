@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Catalog } from '../../catalog/catalog.ts';
+import type { Catalog, UsageMemory } from '../../catalog/catalog.ts';
 import type { JobOptions } from '../../activity/index.ts';
 import type { HostAccess } from '../../hosts/host.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { AppError } from '../../model/errors.ts';
-import type { HostKind, Volume } from '../../model/volume.ts';
+import type { Volume } from '../../model/volume.ts';
 import type { OpenedApp, PolicyLook } from '../../policies/index.ts';
 import { currentSizes, reportSizes, type SizesReport } from './df-report.ts';
 import { lastSizes, type LastSizes } from './last-sizes.ts';
@@ -62,13 +62,13 @@ export interface SizeKeeper extends AsyncDisposable {
 
 export interface UsageAccess extends HostAccess {
   readonly catalog: () => Promise<Catalog>;
-  /** The host that was asked for; undefined takes the one that was looked at last. */
-  readonly hostKind: HostKind | undefined;
+  /** Where the host is looked for: addresses of engines, and '' for managed volumes. */
+  readonly addresses: () => Promise<readonly string[]>;
   /** Opens a host anew, as the configuration is now. */
   readonly open: () => OpenedApp;
 }
 
-export function openUsage({ catalog, host, hostKind, open }: UsageAccess): Usage {
+export function openUsage({ catalog, host, addresses, open }: UsageAccess): Usage {
   return {
     async df(request, options = {}) {
       const { signal, onProgress, onNote } = options;
@@ -84,10 +84,10 @@ export function openUsage({ catalog, host, hostKind, open }: UsageAccess): Usage
               }),
           })
         : [];
-      const known = lastSizes(opened.usage, { kind: hostKind, nowMs: Date.now() });
+      const expected = lastSizes(opened.usage, { addresses: await addresses() }, Date.now());
       const report =
-        currentSizes(known, names) ??
-        reportSizes(known, await listVolumes({ host, known, signal, onNote }), names);
+        currentSizes(expected, names) ??
+        (await askHost({ usage: opened.usage, host, expected, names, signal, onNote }));
       return { ...report, failures };
     },
     asJson: { df: dfJson },
@@ -124,23 +124,35 @@ async function* topReports(
   }
 }
 
-/** Undefined when the host does not answer, and there is something to show without it. */
-async function listVolumes({
-  host,
-  known,
+/**
+ * Joins what is known of this very host with the volumes that it has now. When it does not answer, and was
+ * looked at where it is expected, the report is of what was known then.
+ */
+async function askHost({
+  usage,
+  host: openHost,
+  expected,
+  names,
   signal,
   onNote,
 }: Pick<UsageAccess, 'host'> &
-  Pick<JobOptions, 'signal' | 'onNote'> & { readonly known: LastSizes | undefined }): Promise<
-  Volume[] | undefined
-> {
+  Pick<JobOptions, 'signal' | 'onNote'> & {
+    readonly usage: UsageMemory;
+    readonly expected: LastSizes | undefined;
+    readonly names: readonly string[];
+  }): Promise<SizesReport> {
+  let known = expected;
+  let volumes: Volume[] | undefined;
   try {
-    return await (await host()).listVolumes({ signal });
+    const host = await openHost();
+    const { identity } = await host.info({ signal });
+    volumes = await host.listVolumes({ signal });
+    known = lastSizes(usage, { identity }, Date.now());
   } catch (error) {
-    if (known === undefined || signal?.aborted === true) throw error;
+    if (expected === undefined || signal?.aborted === true) throw error;
     onNote?.(`${knownError(error).message}. What follows is what was known last.`);
-    return undefined;
   }
+  return reportSizes(known, volumes, names);
 }
 
 function openWatch({

@@ -1,7 +1,7 @@
 import {
   ArgumentScannerError,
+  type Application,
   buildApplication,
-  buildRouteMap,
   formatMessageForArgumentScannerError,
   help,
   text_en,
@@ -12,6 +12,7 @@ import { version } from '../../lib/version.ts';
 import { paintFor, paintMessage } from './colour.ts';
 import { kebab } from './command-help.ts';
 import type { CliContext } from './context.ts';
+import { defineGroup } from './define-group.ts';
 import { globalFlagsHelp } from './global-flags.ts';
 import { auditRoutes } from './definitions/audit.ts';
 import { composeRoutes } from './definitions/compose.ts';
@@ -34,7 +35,7 @@ import { volumeRoutes } from './definitions/volume.ts';
 import { wordRoutes } from './definitions/word.ts';
 import { exitNumberOf, formatError } from './report-error.ts';
 
-const root = buildRouteMap<string, CliContext>({
+const root = defineGroup({
   routes: {
     ...setupRoutes,
     ...protectRoutes,
@@ -117,8 +118,13 @@ function inRed(text: string): string {
   return paintMessage(text, paintFor(process.stderr));
 }
 
-/** The command with all its subcommands; the code of each is loaded when it runs. */
-export const application = buildApplication(root, settings, integrations);
+/**
+ * The command as far as the words of a command line need it, with all its subcommands for none. The code of
+ * each is loaded when it runs.
+ */
+export function applicationFor(words: readonly string[]): Application<CliContext> {
+  return buildApplication(root(words), settings, integrations);
+}
 
 const argumentErrors: Parameters<typeof formatMessageForArgumentScannerError>[1] = {
   FlagNotFoundError: (error) => {

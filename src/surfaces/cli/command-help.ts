@@ -24,17 +24,18 @@ export function withPlaceholders(
   flags: Readonly<Record<string, ShownFlag>>,
   aliases: Readonly<Record<string, string | undefined>>,
 ): Command<CliContext> {
-  return {
-    ...command,
-    formatHelp: (args) => {
-      const text = command.formatHelp(args);
+  const formatHelp = command.formatHelp.bind(command);
+  // Into the command: a copy of it would read its whole help text.
+  return Object.assign(command, {
+    formatHelp: (args: HelpArguments) => {
+      const text = formatHelp(args);
       const start = text.search(firstFlag);
       const end = text.indexOf('\n\n', start);
       const rest = end < 0 ? '\n' : text.slice(end);
       const lines = formatFlags(flags, aliases, args);
       return `${text.slice(0, start).replaceAll(/ +$/gm, '')}FLAGS\n${lines.join('\n')}${rest}`;
     },
-  };
+  });
 }
 
 function formatFlags(

@@ -1,6 +1,6 @@
 import { ExitCode, proposeCompletions, run } from '@stricli/core';
 import { AppError } from '../../model/errors.ts';
-import { application } from './application.ts';
+import { applicationFor } from './application.ts';
 import { paintFor, paintMessage } from './colour.ts';
 import type { CliContext } from './context.ts';
 import { type GlobalFlags, takeLeadingFlags } from './global-flags.ts';
@@ -41,9 +41,10 @@ export async function runCommandLine(process: NodeJS.Process): Promise<void> {
     onHangUp: (listener) => signals.onHangUp(listener),
     onSignals: (listener) => signals.onSignals(listener),
     setExitNumber: (number) => (ran.exitNumber = number),
-    propose: async (words) => await proposeCompletions(application, words, context),
+    propose: async (words) => await proposeCompletions(applicationFor([]), words, context),
   };
-  await run(application, asksForHelp(leading.rest), context);
+  const inputs = asksForHelp(leading.rest);
+  await run(applicationFor(inputs), inputs, context);
   const ownNumber = signals.exitNumber(exitNumberFor(Number(outcome.exitCode ?? 0)));
   process.exitCode = ownNumber === 0 ? (ran.exitNumber ?? 0) : ownNumber;
   const problem = await output.problem();

@@ -15,7 +15,11 @@ import { type Session, type SessionBase, withSession } from './session.ts';
 export type Action<Flags> = (session: Session, flags: Flags, args: readonly string[]) => Promise<void>;
 
 /** The same as far as no App is needed; false leaves everything to the action. */
-export type KnownAction<Flags> = (session: SessionBase, flags: Flags, args: readonly string[]) => boolean;
+export type KnownAction<Flags> = (
+  session: SessionBase,
+  flags: Flags,
+  args: readonly string[],
+) => Promise<boolean>;
 
 export interface ArgumentSpec {
   readonly placeholder: string;
@@ -49,7 +53,13 @@ export interface CommandSpec<Flags extends object> {
 const everywhere = 'The flags that every command takes are shown by "holdfast --help".';
 
 /** A command with the global flags, run inside a session. */
-export function defineCommand<Flags extends object = object>(spec: CommandSpec<Flags>): Command<CliContext> {
+export function defineCommand<Flags extends object = object>(
+  spec: CommandSpec<Flags>,
+): () => Command<CliContext> {
+  return () => build(spec);
+}
+
+function build<Flags extends object>(spec: CommandSpec<Flags>): Command<CliContext> {
   const parameters = {
     flags: { ...spec.flags, ...globalFlagParameters },
     aliases: { ...globalAliases, ...spec.aliases },
@@ -61,7 +71,7 @@ export function defineCommand<Flags extends object = object>(spec: CommandSpec<F
     parameters: parameters as never,
     docs: {
       brief: spec.brief,
-      // Only when it is shown: there are a hundred commands.
+      // Only when it is shown.
       get fullDescription() {
         return wrapText(`${spec.description ?? `${spec.brief}.`}\n\n${everywhere}`);
       },
@@ -77,7 +87,7 @@ export function defineCommand<Flags extends object = object>(spec: CommandSpec<F
       ): Promise<void> {
         const act = (session: Session): Promise<void> => action(session, flags as Flags, args);
         const answerKnown =
-          known && ((session: SessionBase): boolean => known(session, flags as Flags, args));
+          known && ((session: SessionBase): Promise<boolean> => known(session, flags as Flags, args));
         await withSession(this, flags, act, { ...spec, answerKnown });
       };
     },

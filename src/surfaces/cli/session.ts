@@ -52,7 +52,7 @@ export interface SessionOptions extends Pick<AppConfig, 'stays' | 'onlyReads'> {
   readonly forms?: readonly string[] | undefined;
   readonly recovers?: readonly RecoveryPlace[];
   /** Tried first; true when it has done all that the command is to do. */
-  readonly answerKnown?: ((session: SessionBase) => boolean) | undefined;
+  readonly answerKnown?: ((session: SessionBase) => Promise<boolean>) | undefined;
 }
 
 /**
@@ -75,7 +75,7 @@ export async function withSession(
   const config = readConfig(flags, context.env);
   const format = parseFormat(flags.format, forms);
   const base = openBase({ context, flags, config, format });
-  if (answerKnown?.(base) === true) return;
+  if ((await answerKnown?.(base)) === true) return;
   const { openApp } = await import('../../app.ts');
   keepHeapSmall();
   await using app = openApp({

@@ -15,10 +15,14 @@ export interface DfFlags {
 }
 
 /** Answers from the catalog while a daemon keeps the sizes in it; false where it takes an App to answer. */
-export function runKnownDf(session: SessionBase, flags: DfFlags, names: readonly string[]): boolean {
+export async function runKnownDf(
+  session: SessionBase,
+  flags: DfFlags,
+  names: readonly string[],
+): Promise<boolean> {
   const order = orderOf(flags.sort ?? 'size');
   if (flags.refresh === true) return false;
-  const report = knownDf(session.config, names);
+  const report = await knownDf(session.config, names);
   // With nothing to list, the host has to be looked at.
   if (report === undefined || report.volumes.length === 0) return false;
   printDf(session.printer, { ...report, volumes: report.volumes.toSorted(order) });

@@ -1,9 +1,8 @@
-import { buildRouteMap } from '@stricli/core';
 import type { ComposeCheckFlags, ComposeExplainFlags } from '../commands/compose.ts';
 import type { ComposePrepareFlags } from '../commands/compose-prepare.ts';
 import type { ComposeFlags } from '../compose-request.ts';
-import type { CliContext } from '../context.ts';
 import { type ArgumentSpec, defineCommand, listFlag, switchFlag, textFlag } from '../define-command.ts';
+import { defineGroup } from '../define-group.ts';
 
 /** As `docker compose` has them. */
 const composeFlags = {
@@ -71,7 +70,7 @@ const explain = defineCommand<ComposeExplainFlags>({
   load: async () => (await import('../commands/compose.ts')).runComposeExplain,
 });
 
-export const composeRoutes = buildRouteMap<string, CliContext>({
+export const composeRoutes = defineGroup({
   routes: { check, prepare, graph, explain },
   docs: { brief: 'Look at Compose files, and prepare a machine for them' },
 });

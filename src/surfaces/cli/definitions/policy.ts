@@ -1,9 +1,8 @@
-import { buildRouteMap } from '@stricli/core';
 import type { DaemonFlags } from '../commands/daemon.ts';
 import type { PolicyNextFlags } from '../commands/policy.ts';
 import type { PolicyRunFlags } from '../commands/policy-run.ts';
-import type { CliContext } from '../context.ts';
 import { type ArgumentSpec, defineCommand, switchFlag, textFlag } from '../define-command.ts';
+import { defineGroup } from '../define-group.ts';
 
 const name: ArgumentSpec = {
   placeholder: 'NAME',
@@ -56,7 +55,7 @@ const accept = defineCommand({
   load: async () => (await import('../commands/policy.ts')).runPolicyAccept,
 });
 
-const policy = buildRouteMap<string, CliContext>({
+const policy = defineGroup({
   routes: { ls, show, run, next, accept },
   aliases: { list: 'ls' },
   docs: { brief: 'See, run and forecast what holdfast.yaml says is kept safe' },
@@ -112,7 +111,7 @@ const configCheck = defineCommand({
   load: async () => (await import('../commands/config.ts')).runConfigCheck,
 });
 
-const config = buildRouteMap<string, CliContext>({
+const config = defineGroup({
   routes: { show: configShow, check: configCheck },
   docs: { brief: 'Look at the configuration' },
 });

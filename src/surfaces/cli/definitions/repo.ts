@@ -1,8 +1,7 @@
-import { buildRouteMap } from '@stricli/core';
 import type { RepoAddFlags } from '../commands/repo.ts';
 import { chunkerFromFlags } from '../chunker-from.ts';
-import type { CliContext } from '../context.ts';
 import { type ArgumentSpec, defineCommand, listFlag, switchFlag } from '../define-command.ts';
+import { defineGroup } from '../define-group.ts';
 
 const name: ArgumentSpec = {
   placeholder: 'NAME',
@@ -77,7 +76,7 @@ const check = defineCommand({
   load: async () => (await import('../commands/repo.ts')).runRepoCheck,
 });
 
-const repo = buildRouteMap<string, CliContext>({
+const repo = defineGroup({
   routes: { add, ls, rm, default: setDefault, check },
   aliases: { list: 'ls', remove: 'rm' },
   docs: { brief: 'Add, list and forget repositories, and choose the default one' },

@@ -1,7 +1,6 @@
-import { buildRouteMap } from '@stricli/core';
 import type { TrashEmptyFlags, TrashRestoreFlags } from '../commands/trash.ts';
-import type { CliContext } from '../context.ts';
 import { defineCommand, switchFlag, textFlag } from '../define-command.ts';
+import { defineGroup } from '../define-group.ts';
 
 const ls = defineCommand({
   recovers: ['own'],
@@ -31,7 +30,7 @@ const empty = defineCommand<TrashEmptyFlags>({
 });
 
 export const trashRoutes = {
-  trash: buildRouteMap<string, CliContext>({
+  trash: defineGroup({
     routes: { ls, restore, empty },
     aliases: { list: 'ls' },
     docs: { brief: 'Volumes that were removed, and can come back' },

@@ -1,11 +1,10 @@
-import { buildRouteMap } from '@stricli/core';
 import type { CopyFlags } from '../commands/copy.ts';
 import type { RepairIndexFlags } from '../commands/repair-index.ts';
 import type { RepairPacksFlags } from '../commands/repair-packs.ts';
 import type { RepairSnapshotsFlags } from '../commands/repair-snapshots.ts';
 import type { UnlockFlags } from '../commands/unlock.ts';
-import type { CliContext } from '../context.ts';
 import { defineCommand, switchFlag, textFlag } from '../define-command.ts';
+import { defineGroup } from '../define-group.ts';
 import type { NewKeyFlags } from '../new-key-flags.ts';
 
 const dryRun = switchFlag('Show what would be done, and stop');
@@ -57,7 +56,7 @@ const keyRemove = defineCommand({
   load: async () => (await import('../commands/key.ts')).runKeyRemove,
 });
 
-const key = buildRouteMap<string, CliContext>({
+const key = defineGroup({
   routes: { list: keyList, add: keyAdd, change: keyChange, remove: keyRemove },
   aliases: { ls: 'list', rm: 'remove' },
   docs: { brief: 'List, add, change and remove the keys of a repository' },
@@ -118,7 +117,7 @@ const repairSnapshots = defineCommand<RepairSnapshotsFlags>({
   load: async () => (await import('../commands/repair-snapshots.ts')).runRepairSnapshots,
 });
 
-const repair = buildRouteMap<string, CliContext>({
+const repair = defineGroup({
   routes: { index: repairIndex, packs: repairPacks, snapshots: repairSnapshots },
   docs: { brief: 'Put a damaged repository right: index, packs, snapshots' },
 });

@@ -1,5 +1,3 @@
-import { buildRouteMap } from '@stricli/core';
-import type { CliContext } from '../context.ts';
 import type { VolumeCloneFlags, VolumeCreateFlags } from '../commands/volume-create.ts';
 import type { VolumeCpFlags } from '../commands/volume-cp.ts';
 import type { VolumeExportFlags } from '../commands/volume-export.ts';
@@ -8,6 +6,7 @@ import type { VolumeLsFlags } from '../commands/volume-ls.ts';
 import type { VolumePruneFlags } from '../commands/volume-prune.ts';
 import type { VolumeRmFlags } from '../commands/volume-rm.ts';
 import { type ArgumentSpec, defineCommand, listFlag, switchFlag, textFlag } from '../define-command.ts';
+import { defineGroup } from '../define-group.ts';
 import { volumeChangeRoutes } from './volume-change.ts';
 
 const volume: ArgumentSpec = { placeholder: 'VOLUME', brief: 'Name of the volume', completes: 'volume' };
@@ -159,7 +158,7 @@ const importVolume = defineCommand<VolumeImportFlags>({
   load: async () => (await import('../commands/volume-import.ts')).runVolumeImport,
 });
 
-export const volumeRoutes = buildRouteMap<string, CliContext>({
+export const volumeRoutes = defineGroup({
   routes: {
     create,
     ls,

@@ -1,8 +1,7 @@
-import { buildRouteMap } from '@stricli/core';
 import type { ImportArchivesFlags } from '../commands/import-archives.ts';
 import type { LogFlags } from '../commands/log.ts';
-import type { CliContext } from '../context.ts';
 import { defineCommand, listFlag, switchFlag, textFlag } from '../define-command.ts';
+import { defineGroup } from '../define-group.ts';
 
 const log = defineCommand<LogFlags>({
   recovers: [],
@@ -23,7 +22,7 @@ const log = defineCommand<LogFlags>({
   load: async () => (await import('../commands/log.ts')).runLog,
 });
 
-const notify = buildRouteMap<string, CliContext>({
+const notify = defineGroup({
   routes: {
     test: defineCommand({
       recovers: [],

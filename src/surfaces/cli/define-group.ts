@@ -1,0 +1,28 @@
+import { buildRouteMap, type Command, type RouteMap } from '@stricli/core';
+import type { CliContext } from './context.ts';
+
+/**
+ * A command, or a group of them. It is built for the words of a command line that follow its own name: there
+ * are a hundred commands, and each takes as long to build as a small one to run.
+ */
+export type Route = (words: readonly string[]) => Command<CliContext> | RouteMap<CliContext>;
+
+export interface GroupSpec {
+  readonly routes: Readonly<Record<string, Route>>;
+  readonly aliases?: Readonly<Record<string, string>>;
+  readonly docs: Parameters<typeof buildRouteMap<string, CliContext>>[0]['docs'];
+}
+
+/** A group that holds the one route that the first word names, or all of them: for help and suggestions. */
+export function defineGroup({
+  routes,
+  aliases,
+  docs,
+}: GroupSpec): (words: readonly string[]) => RouteMap<CliContext> {
+  return ([first = '', ...rest]) => {
+    const named = Object.hasOwn(routes, first) ? routes[first] : undefined;
+    const chosen = named === undefined ? Object.entries(routes) : [[first, named] as const];
+    const built = Object.fromEntries(chosen.map(([name, route]) => [name, route(rest)]));
+    return buildRouteMap<string, CliContext>({ routes: built, docs, ...(aliases && { aliases }) });
+  };
+}
