@@ -52,8 +52,8 @@ const defaultSocket = '/var/run/docker.sock';
 export async function findDockerEndpoint(env: Environment): Promise<DockerEndpoint> {
   const configFolder = env['DOCKER_CONFIG'] || join(homeFolder(env) ?? '/', '.docker');
   const chosen = env['DOCKER_HOST'];
-  if (chosen) return parseDockerHost(chosen, await readTlsVariables(env, configFolder));
-  const context = await readActiveContext(configFolder, env['DOCKER_CONTEXT']);
+  if (chosen) return parseDockerHost(chosen, readTlsVariables(env, configFolder));
+  const context = readActiveContext(configFolder, env['DOCKER_CONTEXT']);
   if (context !== undefined) return parseDockerHost(context.host, context.tls);
   return { kind: 'unix', socketPath: defaultSocket, address: `unix://${defaultSocket}`, explicit: false };
 }
@@ -145,11 +145,11 @@ function parseSsh(url: URL, text: string): DockerEndpoint {
   };
 }
 
-async function readTlsVariables(env: Environment, configFolder: string): Promise<TlsMaterial | undefined> {
+function readTlsVariables(env: Environment, configFolder: string): TlsMaterial | undefined {
   const verify = Boolean(env['DOCKER_TLS_VERIFY']);
   if (!verify && !env['DOCKER_TLS']) return undefined;
   const folder = env['DOCKER_CERT_PATH'];
-  return await readTlsFolder(folder || configFolder, { verify, required: Boolean(folder) });
+  return readTlsFolder(folder || configFolder, { verify, required: Boolean(folder) });
 }
 
 function badAddress(text: string, hint: string): AppError {

@@ -35,34 +35,33 @@ import { volumeRoutes } from './definitions/volume.ts';
 import { wordRoutes } from './definitions/word.ts';
 import { exitNumberOf, formatError } from './report-error.ts';
 
-const root = defineGroup({
-  routes: {
-    ...setupRoutes,
-    ...protectRoutes,
-    ...undoRoutes,
-    ...proofRoutes,
-    ...retentionRoutes,
-    ...upkeepRoutes,
-    ...repoRoutes,
-    ...policyRoutes,
-    ...usageRoutes,
-    ...metricsRoutes,
-    ...benchRoutes,
-    ...wordRoutes,
-    ...auditRoutes,
-    ...doctorRoutes,
-    compose: composeRoutes,
-    volume: volumeRoutes,
-    ...trashRoutes,
-    ...serviceRoutes,
-    ...toolRoutes,
-  },
-  docs: {
-    brief: 'The volume manager for containers',
-    fullDescription: `The volume manager for containers: it finds every place where a container keeps data, and keeps that data safe.\n\n${globalFlagsHelp}`,
-    hideRoute: { __complete: true },
-  },
-});
+const routes = {
+  ...setupRoutes,
+  ...protectRoutes,
+  ...undoRoutes,
+  ...proofRoutes,
+  ...retentionRoutes,
+  ...upkeepRoutes,
+  ...repoRoutes,
+  ...policyRoutes,
+  ...usageRoutes,
+  ...metricsRoutes,
+  ...benchRoutes,
+  ...wordRoutes,
+  ...auditRoutes,
+  ...doctorRoutes,
+  compose: composeRoutes,
+  volume: volumeRoutes,
+  ...trashRoutes,
+  ...serviceRoutes,
+  ...toolRoutes,
+};
+
+const docs = {
+  brief: 'The volume manager for containers',
+  fullDescription: `The volume manager for containers: it finds every place where a container keeps data, and keeps that data safe.\n\n${globalFlagsHelp}`,
+  hideRoute: { __complete: true },
+};
 
 const debug = Boolean(process.env['HOLDFAST_DEBUG']);
 
@@ -123,7 +122,9 @@ function inRed(text: string): string {
  * each is loaded when it runs.
  */
 export function applicationFor(words: readonly string[]): Application<CliContext> {
-  return buildApplication(root(words), settings, integrations);
+  // The version is told by the library, and needs none of them.
+  const needed = words[0] === '--version' || words[0] === '-v' ? toolRoutes : routes;
+  return buildApplication(defineGroup({ routes: needed, docs })(words), settings, integrations);
 }
 
 const argumentErrors: Parameters<typeof formatMessageForArgumentScannerError>[1] = {

@@ -24,8 +24,8 @@ export function formatTable<Row>(rows: readonly Row[], columns: readonly Column<
     .map((line) =>
       line
         .map((cell, index) => {
-          const space = ' '.repeat((widths[index] ?? 0) - widthOf(cell));
-          return columns[index]?.align === 'right' ? space + cell : cell + space;
+          const length = (widths[index] ?? 0) - widthOf(cell) + cell.length;
+          return columns[index]?.align === 'right' ? cell.padStart(length) : cell.padEnd(length);
         })
         .join('   ')
         .trimEnd(),
