@@ -46,7 +46,7 @@ async function tell(): Promise<void> {
   say('The first backup reads everything.');
   await holdfast('backup', 'web');
 
-  say('Somebody changes two files. The next backup stores only what is new.');
+  say('Two files are changed. The next backup stores only what is new.');
   appendFileSync(join(root, 'pages/section-7/page-7.html'), '<p>one more line</p>\n');
   writeFileSync(join(root, 'pages/new.html'), '<h1>New</h1>\n');
   const changed = readTreeFacts(root);

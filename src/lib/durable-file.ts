@@ -91,7 +91,7 @@ const sync = promisify(fsync);
 
 /**
  * Makes the changes in several folders or files durable, all at once: a journaling file system writes them
- * together for everyone who waits.
+ * together for all that wait.
  */
 export async function syncAll(paths: readonly string[]): Promise<void> {
   using opened = new DisposableStack();

@@ -92,7 +92,7 @@ test.each([
   ['an exclusive lock', true, false],
   ['an exclusive lock', true, true],
 ])(
-  '%s stops whoever wants one that conflicts, and nothing is left of the attempt',
+  '%s refuses one that conflicts, and nothing is left of the attempt',
   async (_what, held, wanted) => {
     await using lock = await lockRepository(codec, { exclusive: held });
     await expect(lockRepository(codec, { exclusive: wanted })).rejects.toMatchObject({

@@ -14,7 +14,7 @@ export interface RecordedVolume {
 type Recorded = Pick<VolumeDescription, 'name' | 'driver' | 'options' | 'labels'>;
 
 /**
- * Anyone who can write to a repository controls what its snapshots say. A description that touches only the
+ * A user who can write to a repository controls what its snapshots say. A description that touches only the
  * volume itself is used as it is. Another place's storage, a server, a secret of this machine or a hook is
  * used only when the caller agrees to this snapshot's description (`isTrusted`); a command is never run.
  * Pure.

@@ -29,7 +29,7 @@ type ConfigRequest = Pick<RestoreRequest, 'safetySnapshot' | 'healthyWithinMs' |
 
 /**
  * Plans to bring back missing or changed files that lie beside the data in the snapshots of a stack; changes
- * nothing. A file that a container can write to comes back only when it is missing. Anyone who can write to a
+ * nothing. A file that a container can write to comes back only when it is missing. A user who can write to a
  * repository controls its contents: unless this machine has recorded that it saved the snapshot, nothing
  * outside of volumes is written before the caller agrees (`asRecorded`).
  */

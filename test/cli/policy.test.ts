@@ -58,7 +58,7 @@ test('metrics without a daemon show a volume that was never saved', async () => 
   expect(await due()).toBeGreaterThan(Date.now() / 1000 - 60);
 });
 
-test('a policy run that cannot begin is notified, since nobody reads a timer’s messages', async () => {
+test('a policy run that cannot begin is notified, since a timer’s messages are seldom read', async () => {
   await using server = await startWebhookServer();
   const notify = `notify: { chat: { type: webhook, url: '${server.origin}' } }\n`;
   const path = cli.mkdir('app');

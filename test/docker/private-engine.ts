@@ -45,7 +45,7 @@ export interface PrivateEngineOptions {
   readonly hasOwnSrv?: boolean;
   /** Root of its containers, and all their users, have other numbers on the machine: these upwards. */
   readonly firstUser?: number;
-  /** What is mounted in the engine's folder spreads to whoever sees it, as systemd has it for all of a machine. */
+  /** What is mounted in the engine's folder spreads to all that see it, as systemd has it for all of a machine. */
   readonly hasSharedMounts?: boolean;
 }
 

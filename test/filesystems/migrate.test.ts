@@ -266,7 +266,7 @@ describe('a migration that is killed', () => {
     },
   );
 
-  test('between the exchange and the record is finished by whoever uses the volume next, without a start', async () => {
+  test('between the exchange and the record is finished by the next command that uses the volume, without a start', async () => {
     await makeVolume();
     const data = await facts();
     const killed = spawnSync(process.execPath, [program, stateDir, 'pg', 'exchanged', 'gocryptfs']);
@@ -382,7 +382,7 @@ test('the way back has the old data, and the way forth again what was written si
   expect(await facts()).toEqual(since);
 });
 
-test('whoever is started once it has moved, or has not, mounts it at once', async () => {
+test('a process that is started once it has moved, or has not, mounts it at once', async () => {
   await makeVolume();
   const seen: string[][] = [];
   const makeStill = async (): Promise<AsyncDisposable> => ({

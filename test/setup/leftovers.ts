@@ -8,7 +8,7 @@ export interface FoundProcess {
 }
 
 /**
- * Processes other than this one that carry `mark` (`NAME=value`) in their environment, whoever their parent is now.
+ * Processes other than this one that carry `mark` (`NAME=value`) in their environment, whatever their parent is now.
  * Waits up to `graceMs` for those that are just ending.
  */
 export async function findProcesses(
@@ -89,7 +89,7 @@ function scanProcesses(mark: string): FoundProcess[] {
 
 const zero = Buffer.from([0]);
 
-/** Empty when the process is gone or belongs to someone else. */
+/** Empty when the process is gone or belongs to another user. */
 function readProc(pid: string, name: string): Buffer {
   try {
     return readFileSync(`/proc/${pid}/${name}`);

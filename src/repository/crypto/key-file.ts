@@ -64,7 +64,7 @@ export async function openMasterKey(file: KeyFile, password: Uint8Array): Promis
   try {
     return parseMasterKey(sealer.openInPlace(Buffer.from(file.data, 'base64')).toString('utf8'));
   } catch (error) {
-    // Sealed content that is not a key was written by someone who knows the password, and not by a program of
+    // Sealed content that is not a key was written by a user who knows the password, and not by a program of
     // this format.
     if (isAppError(error, 'integrity') || !isAppError(error)) return undefined;
     throw error;
