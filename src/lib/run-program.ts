@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { toolEnvironment, userEnvironment } from './child-environment.ts';
+import { watchSilence } from './silence.ts';
 
 export interface RunProgramOptions {
   readonly signal?: AbortSignal | undefined;
@@ -58,12 +59,9 @@ export async function runProgram(
     letGo(child);
     reject(error);
   };
-  // After a pause of this process or of its machine, the timer comes before the news that the program has ended.
-  const timer = setTimeout(() => {
-    setImmediate(() => {
-      if (child.exitCode === null && child.signalCode === null) stop(tooLong(program, timeoutMs));
-    });
-  }, timeoutMs);
+  const patience = watchSilence(timeoutMs, () => {
+    if (child.exitCode === null && child.signalCode === null) stop(tooLong(program, timeoutMs));
+  });
   const onAbort = (): void => stop(cancelledProgram(program, signal));
   signal?.addEventListener('abort', onAbort, { once: true });
   collect(child, (result) => {
@@ -77,7 +75,7 @@ export async function runProgram(
   try {
     return await promise;
   } finally {
-    clearTimeout(timer);
+    patience.stop();
     signal?.removeEventListener('abort', onAbort);
   }
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { ClientRequest, IncomingMessage } from 'node:http';
+import { type SilenceWatch, watchSilence } from '../../lib/silence.ts';
 import { toPrintable, type ByteString } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 import { type ArchiveStat, encodeArchivePath, parseArchiveStat } from './archive-path.ts';
@@ -52,7 +53,8 @@ async function* readBody(
   call: EngineCall,
   response: IncomingMessage,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const watch = watchIdle(target.idleMs, () => response.destroy(idleError(call, target.idleMs)));
+  // Runs only while we wait for the engine.
+  const watch = watchSilence(target.idleMs, () => response.destroy(idleError(call, target.idleMs)));
   try {
     for await (const chunk of response as AsyncIterable<Uint8Array>) {
       // No timeout while the caller works on a chunk.
@@ -93,7 +95,7 @@ export async function sendArchive(
   // An engine that refuses says so before we send anything.
   const headers = { 'Content-Type': 'application/x-tar', Expect: '100-continue' };
   const { request, answer } = await client.send({ ...call, headers });
-  const watch = watchIdle(idleMs, () => request.destroy(idleError(call, idleMs)));
+  const watch = watchSilence(idleMs, () => request.destroy(idleError(call, idleMs)));
   const upload = new Upload(request, answer);
   try {
     await upload.next(once(request, 'continue'));
@@ -109,7 +111,11 @@ export async function sendArchive(
   }
 }
 
-async function writeBody(upload: Upload, chunks: AsyncIterable<Uint8Array>, watch: IdleWatch): Promise<void> {
+async function writeBody(
+  upload: Upload,
+  chunks: AsyncIterable<Uint8Array>,
+  watch: SilenceWatch,
+): Promise<void> {
   const iterator = chunks[Symbol.asyncIterator]();
   for (;;) {
     const step = await upload.next(iterator.next());
@@ -154,23 +160,6 @@ class Upload {
     work.then(resolve, (error: unknown) => (this.request.destroyed ? resolve(undefined) : reject(error)));
     return await promise;
   }
-}
-
-interface IdleWatch {
-  start(): void;
-  stop(): void;
-}
-
-/** A timer that runs only while we wait for the engine. */
-function watchIdle(milliseconds: number, onIdle: () => void): IdleWatch {
-  let timer: NodeJS.Timeout | undefined;
-  const stop = (): void => clearTimeout(timer);
-  const start = (): void => {
-    stop();
-    timer = setTimeout(onIdle, milliseconds);
-  };
-  start();
-  return { start, stop };
 }
 
 function idleError(call: EngineCall, milliseconds: number): AppError {

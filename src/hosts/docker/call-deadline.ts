@@ -1,3 +1,4 @@
+import { watchSilence } from '../../lib/silence.ts';
 import { AppError } from '../../model/errors.ts';
 
 const defaultDeadlineMs = 60_000;
@@ -20,21 +21,21 @@ export interface CallDeadline extends Disposable {
 export function startDeadline(call: TimedCall): CallDeadline {
   const controller = new AbortController();
   const milliseconds = call.deadlineMs ?? defaultDeadlineMs;
-  const timer = setTimeout(() => {
+  const clock = watchSilence(milliseconds, () => {
     controller.abort(
       new AppError('unavailable', `${call.action}: no answer within ${formatSeconds(milliseconds)}`, {
         hint: 'The engine or one of its plugins hangs: look at its log.',
       }),
     );
-  }, milliseconds);
+  });
   const onAbort = (): void => controller.abort(call.signal?.reason);
   if (call.signal?.aborted === true) onAbort();
   else call.signal?.addEventListener('abort', onAbort, { once: true });
   return {
     signal: controller.signal,
-    stopClock: () => clearTimeout(timer),
+    stopClock: () => clock.stop(),
     [Symbol.dispose]() {
-      clearTimeout(timer);
+      clock.stop();
       call.signal?.removeEventListener('abort', onAbort);
     },
   };

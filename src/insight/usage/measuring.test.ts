@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { Measuring } from './measuring.ts';
 
@@ -48,4 +49,28 @@ test('a process with as many open files as it may have goes on without sizes unt
     encoding: 'utf8',
   });
   expect(told).toBe('failed\nfound\n');
+});
+
+test('a stop of the whole machine that is longer than the patience is no silence of a disk', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'measuring-'));
+  const node = process.execPath;
+  try {
+    const reader = join(folder, 'node');
+    // It was stopped as well: it answers a moment after this process goes on.
+    writeFileSync(
+      reader,
+      `#!/bin/sh\nread -r question\necho '{"at":0}'\nuntil [ -e ${folder}/go ]; do sleep 0.02; done\nsleep 0.1\necho '{"found":[null]}'\nsleep 0.3\n`,
+    );
+    chmodSync(reader, 0o755);
+    process.execPath = reader;
+    using measuring = new Measuring({ patienceMs: 4000 });
+    const asked = measuring.ask('disk', ['/'], new AbortController().signal);
+    await sleep(500);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5000);
+    writeFileSync(join(folder, 'go'), '');
+    expect(await asked).toEqual({ found: [null] });
+  } finally {
+    process.execPath = node;
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { AppError } from '../../model/errors.ts';
 import { parseJson } from '../../model/parse-json.ts';
 import type { ByteString } from '../../model/byte-string.ts';
+import { type SilenceWatch, watchSilence } from '../../lib/silence.ts';
 import { workerModule } from '../../lib/worker-module.ts';
 import type { Measured, MeasureQuestion, MeasureWord } from './measure-worker.ts';
 
@@ -47,19 +48,19 @@ export class Measuring implements Disposable {
     const asked = Promise.withResolvers<Answer>();
     const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
     // Before its first word it loads its own code, which says nothing about the disks.
-    let silence = setTimeout(() => {
+    let silence: SilenceWatch = watchSilence(patienceMs, () => {
       asked.reject(new AppError('failed', 'The process that reads sizes does not begin'));
-    }, patienceMs);
+    });
     const fail = (): void => asked.reject(new AppError('failed', 'The process that reads sizes has ended'));
     const lines = createInterface({ input: child.stdout! });
     lines.on('line', (line) => {
       const word = parseJson(line) as MeasureWord | undefined;
-      clearTimeout(silence);
+      silence.stop();
       // It was killed while it wrote its last line.
       if (word === undefined) return fail();
       if ('found' in word) return asked.resolve(word);
       const { at } = word;
-      silence = setTimeout(() => asked.resolve({ silentAt: at, hasEnded }), this.#patienceMs);
+      silence = watchSilence(this.#patienceMs, () => asked.resolve({ silentAt: at, hasEnded }));
     });
     const cancel = (): void => asked.reject(new AppError('cancelled', 'Measuring was cancelled'));
     child.once('exit', fail);
@@ -73,7 +74,7 @@ export class Measuring implements Disposable {
       isDone = 'found' in answer;
       return answer;
     } finally {
-      clearTimeout(silence);
+      silence.stop();
       signal.removeEventListener('abort', cancel);
       child.off('exit', fail);
       child.off('error', fail);

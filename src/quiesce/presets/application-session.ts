@@ -1,6 +1,7 @@
 import { AppError, errorMessage } from '../../model/errors.ts';
 import type { Containers } from '../../hosts/containers.ts';
 import { knownError } from '../../lib/known-error.ts';
+import { watchSilence } from '../../lib/silence.ts';
 import type { Stillness } from '../../model/label-settings.ts';
 import { quote } from '../../model/quote.ts';
 import { type HookMeans, type HookOutcome, type HookRun, openHookRun } from '../hooks/hook-run.ts';
@@ -80,12 +81,12 @@ async function holdInTime(server: PresetServer, preset: Preset): Promise<Hold | 
   if (preset.hold === undefined) return undefined;
   const late = new AbortController();
   const signal = server.signal === undefined ? late.signal : AbortSignal.any([server.signal, late.signal]);
-  const timer = setTimeout(() => {
+  const clock = watchSilence(heldWithinMs, () => {
     const place = quote(server.container.name);
     late.abort(
       new AppError('unavailable', `${preset.title} in ${place} gave no lock in ${heldWithinMs / 1000} s`),
     );
-  }, heldWithinMs);
+  });
   const pending = preset.hold({ ...server, signal });
   const over = new Promise<never>((_, reject) => {
     late.signal.addEventListener('abort', () => reject(late.signal.reason as Error));
@@ -99,7 +100,7 @@ async function holdInTime(server: PresetServer, preset: Preset): Promise<Hold | 
     );
     throw error;
   } finally {
-    clearTimeout(timer);
+    clock.stop();
   }
 }
 

@@ -1,5 +1,6 @@
 import { AppError, errorMessage } from '../../model/errors.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { watchSilence } from '../../lib/silence.ts';
 import { quote } from '../../model/quote.ts';
 import { type MariadbClient, sqlRequest } from './mariadb-client.ts';
 import type { Hold } from './preset.ts';
@@ -95,11 +96,11 @@ class Session {
     this.#answers.set(mark, resolve);
     this.#waiting.push(`${sql} SELECT '${mark}';\n`);
     this.#wake?.();
-    const timer = setTimeout(() => resolve(false), withinMs);
+    const clock = watchSilence(withinMs, () => resolve(false));
     try {
       return await promise;
     } finally {
-      clearTimeout(timer);
+      clock.stop();
       this.#answers.delete(mark);
     }
   }
