@@ -17,10 +17,18 @@ export interface RunProgramOptions {
    * secrets.
    */
   readonly isUsers?: boolean | undefined;
-  /** Kills the program's own children with it: a mount helper must not mount after the mount was given up. */
+  /**
+   * Kills the program's own children with it: a mount helper must not mount after the mount was given up. They are a
+   * session of their own, which Ctrl-C does not reach.
+   */
   readonly hasHelpers?: boolean | undefined;
   /** Open files that the program has as 3, 4 …, as `/proc/self/fd/3` where it wants a path. */
   readonly files?: readonly number[] | undefined;
+  /**
+   * An open file for both of its output streams, from which the caller reads them. Pipes break with this process, and
+   * most programs end at that: one that has a file, and helpers, comes to its end all the same.
+   */
+  readonly output?: number | undefined;
   /** The program's Debian package, for the hint when it is missing. */
   readonly debianPackage?: string | undefined;
 }
@@ -49,7 +57,7 @@ export async function runProgram(
   const { signal, timeoutMs = 60_000 } = options;
   if (signal?.aborted === true) throw cancelledProgram(program, signal);
   const child = spawn(program, args, {
-    stdio: ['pipe', 'pipe', 'pipe', ...(options.files ?? [])],
+    stdio: ['pipe', options.output ?? 'pipe', options.output ?? 'pipe', ...(options.files ?? [])],
     detached: options.hasHelpers === true,
     env: { ...toolEnvironment(), ...(options.isUsers === true && userEnvironment()), ...options.env },
   });
@@ -123,6 +131,7 @@ function letGoOfPipes(child: ChildProcess): void {
   for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy();
 }
 
+/** `unsupported`, with its package, for a program that is not installed; otherwise `failed`. */
 export function startError(
   program: string,
   error: unknown,

@@ -1,9 +1,7 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { cloneFile } from '../lib/ioctl.ts';
+import { withoutName } from '../lib/nameless-file.ts';
 import { type ByteString, toPath } from '../model/byte-string.ts';
-
-/** Linux's O_TMPFILE: a file without a name. */
-const withoutName = 0o20000000 | constants.O_DIRECTORY;
 
 /** True where a directory's file system clones files instantly (btrfs, XFS). Tried with two unnamed files. */
 export function canClone(directory: ByteString): boolean {

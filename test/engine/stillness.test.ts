@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { BackupOutcome } from '../../src/app/app.ts';
 import type { Snapshot } from '../../src/model/snapshot.ts';
+import { makeStack } from '../stacks/stack.ts';
 import { type LoopFilesystemType, mountLoopFilesystem } from '../support/loop-filesystem.ts';
 import { onEngine } from '../support/on-engine.ts';
 
@@ -402,5 +403,71 @@ describe.each<LoopFilesystemType>(['xfs', 'btrfs'])('on %s', (type) => {
       await removeContainers(name);
       await on.engine.docker(['volume', 'rm', name]);
     }
+  });
+});
+
+describe('a service that the audit’s fix has Compose make anew', () => {
+  const before = '      - data:/srv\n';
+  const after = '      - data:/srv/data\n';
+  const file = `services:\n  app:\n    image: writer:1\n    network_mode: none\n    stop_grace_period: 5s\n    volumes:\n${before}volumes: { data: }\n`;
+
+  /** Has removed the old container, and waits for "go" before it makes the new one. */
+  const compose = (folder: string): string => `#!/bin/sh
+shift
+case " $* " in *" up "*)
+  docker-compose "$@" --no-start --scale app=0 || exit 1
+  echo $$ > ${folder}/pid.new && mv ${folder}/pid.new ${folder}/pid
+  until [ -e ${folder}/go ]; do echo waiting; echo waiting >&2; sleep 0.05; done;;
+esac
+exec docker-compose "$@"
+`;
+
+  test.each([
+    ['runs afterwards where Holdfast alone was killed', false],
+    ['is told of by the recovery where Compose was killed too, until it runs', true],
+  ])('%s', async (_, isWithCompose) => {
+    const name = isWithCompose ? 'bothkilled' : 'alone';
+    const container = `${name}-app-1`;
+    const { docker } = on.engine;
+    const writing = 'trap "exit 0" TERM; echo row > /srv/data/rows; while :; do sleep 0.1 & wait $!; done';
+    const changes = ['VOLUME ["/srv/data"]', `ENTRYPOINT ${JSON.stringify(['sh', '-c', writing])}`];
+    const made = await docker(['create', 'busybox', 'true']);
+    await docker(['commit', ...changes.flatMap((change) => ['--change', change]), made, 'writer:1']);
+    await docker(['rm', made]);
+    const stack = await makeStack(on.engine, { name, files: { 'compose.yaml': file } });
+    await stack.compose('up', '-d');
+    const rows = async (): Promise<string> =>
+      await docker(['exec', container, 'cat', '/srv/data/rows']).catch(() => '');
+    await expect.poll(rows).toBe('row');
+    const programs = join(stack.folder, 'programs');
+    mkdirSync(programs);
+    writeFileSync(join(programs, 'docker'), compose(programs), { mode: 0o755 });
+
+    let fixing: ReturnType<typeof spawn> | undefined;
+    const ended = on.attempt(['audit', name, '--fix', '--yes', '--fail-on', 'never'], {
+      env: { PATH: `${programs}:${process.env['PATH']}` },
+      onStderr: (child) => void (fixing = child),
+    });
+    await expect.poll(() => existsSync(join(programs, 'pid'))).toBe(true);
+    fixing?.kill('SIGKILL');
+    expect((await ended).exit).toBe(137);
+    expect(await docker(['ps', '-aq', '-f', `label=com.docker.compose.project=${name}`])).toBe('');
+    if (isWithCompose) process.kill(-Number(readFileSync(join(programs, 'pid'), 'utf8')), 'SIGKILL');
+    writeFileSync(join(programs, 'go'), '');
+
+    if (isWithCompose) {
+      // As where the new container was made, and did not start.
+      await stack.compose('create', 'app');
+      const { exit, stdout } = await on.attempt(['recover']);
+      expect([exit, stdout]).toEqual([1, expect.stringContaining('run "docker compose up -d app"')]);
+      await stack.compose('up', '-d', 'app');
+    }
+    await expect.poll(rows).toBe('row');
+    expect(readFileSync(join(stack.folder, 'compose.yaml'), 'utf8')).toBe(file.replace(before, after));
+    const template = '{{range .Mounts}}{{.Name}} {{.Destination}}{{end}}';
+    expect(await docker(['inspect', '-f', template, container])).toBe(`${name}_data /srv/data`);
+    expect((await on.attempt(['recover'])).exit).toBe(0);
+    expect(on.list('journal-apps')).toEqual([]);
+    await stack.compose('down', '-v', '-t', '0');
   });
 });

@@ -1,6 +1,7 @@
 import type { Finding, Severity } from '../../model/finding.ts';
 import type { Suppression } from './suppressions.ts';
 
+/** One finding of a rule, as a baseline and SARIF know it again. */
 export interface AuditFinding extends Finding {
   /** Equal at every audit for the same finding, whatever line it stands at. */
   readonly fingerprint: string;

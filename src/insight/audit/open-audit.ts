@@ -33,6 +33,7 @@ export interface FixMeans {
   readonly backUp: (volumes: readonly string[], signal: AbortSignal | undefined) => Promise<BackupReport>;
 }
 
+/** The audit over these sources. Opens nothing by itself: each source is asked when a call needs it. */
 export function openAudit(sources: AuditSources, means: FixMeans): Audit {
   return {
     run: (request) => audit(sources, request),
@@ -42,7 +43,7 @@ export function openAudit(sources: AuditSources, means: FixMeans): Audit {
     },
     applyFix: (move, { signal } = {}) =>
       applyMove(
-        { ...means, host: sources.host, compose: composeProgram(sources.env, sources.host) },
+        { ...means, host: sources.host, compose: composeProgram({ ...sources, stateDir: means.stateDir }) },
         move,
         signal,
       ),

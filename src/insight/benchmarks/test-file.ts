@@ -1,6 +1,7 @@
 import { constants, ftruncateSync, readdirSync, statfsSync } from 'node:fs';
 import type { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { filesystemType } from '../../lib/filesystem-type.ts';
+import { withoutName } from '../../lib/nameless-file.ts';
 import { closeQuickly, openAt, reopen, unlinkAt } from '../../lib/posix-at.ts';
 import { removeTreeIn } from '../../lib/remove-tree.ts';
 import { runProgram } from '../../lib/run-program.ts';
@@ -63,12 +64,9 @@ export async function openTestFile(
   return { fd, isDirect, [Symbol.dispose]: () => lasting.dispose() };
 }
 
-/** From linux/fcntl.h. */
-const nameless = 0o20000000 | constants.O_DIRECTORY;
-
 function openNameless(folder: DirectoryHandle): number {
   try {
-    return openAt(folder.fd, '.', nameless | constants.O_RDWR);
+    return openAt(folder.fd, '.', withoutName | constants.O_RDWR);
   } catch (error) {
     // NFS and old kernels have no files without a name: it loses its name at once.
     if (!['EOPNOTSUPP', 'EISDIR', 'EINVAL', 'ENOENT'].includes(errnoOf(error) ?? '')) throw error;

@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { cloneFile, inodeFlag, readInodeFlags, setInodeFlag, ioctl } from '../../lib/ioctl.ts';
+import { withoutName } from '../../lib/nameless-file.ts';
 import { type FileStat, statOpen } from '../../lib/posix-at.ts';
 import { listXattrs } from '../../lib/posix.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
@@ -16,9 +17,6 @@ export interface ClonedFile extends Disposable {
   /** Attributes of the original that no snapshot holds. */
   readonly flags: number;
 }
-
-/** Linux's O_TMPFILE: a file without a name, which disappears with the process however that ends. */
-const withoutName = 0o20000000 | constants.O_DIRECTORY;
 
 /**
  * Clones an open file by updating an earlier clone. Undefined where that is impossible; the caller then still

@@ -1,9 +1,10 @@
 import { type Cipheriv, createCipheriv, createDecipheriv, type Decipheriv, randomBytes } from 'node:crypto';
-import { closeSync, constants, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, readSync, writeSync } from 'node:fs';
 import { type ByteString, fromBytes, toBytes } from '../../model/byte-string.ts';
-import { AppError, errnoOf } from '../../model/errors.ts';
+import { AppError } from '../../model/errors.ts';
 import { comparePaths } from '../../lib/compare-paths.ts';
 import { knownError } from '../../lib/known-error.ts';
+import { openNameless } from '../../lib/nameless-file.ts';
 
 export interface LedgerLine {
   readonly path: ByteString;
@@ -19,8 +20,6 @@ const bufferBytes = 64 << 10;
 const headBytes = 15;
 /** Fixed, because each ledger has a key of its own. */
 const firstBlock = Buffer.alloc(16);
-/** Linux's O_TMPFILE: an unnamed file, which is gone when the process ends in any way. */
-const withoutName = 0o20000000 | constants.O_DIRECTORY;
 
 /**
  * The entries seen in a walk, in its order, in an unnamed file, so that any number takes no memory. Written
@@ -36,7 +35,11 @@ export class TreeLedger implements Disposable {
   #pendingBytes = 0;
 
   constructor(folder: string) {
-    this.#fd = openNameless(folder);
+    try {
+      this.#fd = openNameless(folder);
+    } catch (error) {
+      throw knownError(error, 'Cannot note what has been copied');
+    }
   }
 
   add({ path, isDirectory, isLink, inode, signature }: LedgerLine): void {
@@ -139,26 +142,5 @@ export class LedgerReader {
     this.#buffer = Buffer.concat([this.#buffer, this.#decipher.update(more.subarray(0, read))]);
     if (this.#buffer.length < length)
       throw new AppError('integrity', 'What was noted of the copy cannot be read back');
-  }
-}
-
-function openNameless(folder: string): number {
-  try {
-    return openSync(folder, withoutName | constants.O_RDWR, 0o600);
-  } catch (error) {
-    // NFS and most file systems in user space have no such files.
-    if (!['ENOTSUP', 'EISDIR', 'EINVAL'].includes(errnoOf(error) ?? ''))
-      throw knownError(error, 'Cannot note what has been copied');
-  }
-  // A kill between the two leaves an empty file, which is harmless and too rare to look for at each start.
-  const path = `${folder}/.ledger-${randomBytes(8).toString('hex')}`;
-  using opened = new DisposableStack();
-  try {
-    const fd = opened.adopt(openSync(path, 'wx+', 0o600), closeSync);
-    unlinkSync(path);
-    opened.move();
-    return fd;
-  } catch (error) {
-    throw knownError(error, 'Cannot note what has been copied');
   }
 }

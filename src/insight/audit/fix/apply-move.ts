@@ -78,7 +78,7 @@ export async function applyMove(
   await still.noteByHand(
     `its data is in ${quote(move.to)}, and ${quote(move.containerName)} stays stopped: run "docker compose up -d ${move.service}" in ${quote(move.directory)}`,
   );
-  const failure = await makeAnew(means, { containers, move, signal });
+  const failure = await makeAnew(means, { containers, move });
   if (failure?.isKnown === true) {
     // The container is started again or gone; where the note stays all the same, the recovery sees that.
     await still.noteByHand(undefined).catch(() => undefined);
@@ -108,7 +108,7 @@ interface Failure {
 
 async function makeAnew(
   { compose }: MoveMeans,
-  { containers, move, signal }: MoveStep,
+  { containers, move }: Omit<MoveStep, 'signal'>,
 ): Promise<Failure | undefined> {
   let undoEdit: UndoEdit | undefined;
   try {
@@ -117,10 +117,10 @@ async function makeAnew(
     return { error, isKnown: true };
   }
   try {
-    await compose.up(move, signal);
+    await compose.up(move);
     return undefined;
   } catch (error) {
-    return await takeBack(containers, move, { error, undoEdit });
+    return await backOut(containers, move, { error, undoEdit });
   }
 }
 
@@ -260,7 +260,7 @@ interface Refusal {
  * The old container still has its volume, so it can go on. Once it is gone, another one of the old file would
  * begin with an empty volume: then the new file stays. Where the engine does not answer, either may be so.
  */
-async function takeBack(
+async function backOut(
   containers: Containers,
   move: DataMove,
   { error, undoEdit }: Refusal,

@@ -1,4 +1,7 @@
+import { closeSync, fstatSync, readSync } from 'node:fs';
 import type { Host } from '../../../hosts/host.ts';
+import { knownError } from '../../../lib/known-error.ts';
+import { openNameless } from '../../../lib/nameless-file.ts';
 import { runProgram } from '../../../lib/run-program.ts';
 import { AppError, isAppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
@@ -17,8 +20,11 @@ export interface ComposeProgram {
     instead: { readonly file: string; readonly content: string } | undefined,
     signal: AbortSignal | undefined,
   ): Promise<string>;
-  /** Makes the container of the service anew, and nothing else; pulls and builds nothing. */
-  up(service: ComposeService, signal: AbortSignal | undefined): Promise<void>;
+  /**
+   * Makes the container of the service anew, and nothing else; pulls and builds nothing. Not cancelled, and comes to its
+   * end even when this process is killed: between the old container and the new one the service is down.
+   */
+  up(service: ComposeService): Promise<void>;
 }
 
 export type ComposeService = Pick<DataMove, 'stack' | 'service' | 'files' | 'envFiles' | 'directory'>;
@@ -27,17 +33,23 @@ interface RunOptions {
   readonly signal: AbortSignal | undefined;
   /** Given to Compose on its standard input. */
   readonly instead?: { readonly file: string; readonly content: string } | undefined;
+  /** An open file for what it says, where it must come to its end. */
+  readonly output?: number | undefined;
+}
+
+export interface ComposeAccess {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly host: () => Promise<Pick<Host, 'info'>>;
+  readonly stateDir: string;
 }
 
 const forms: readonly (readonly [string, ...string[]])[] = [['docker', 'compose'], ['docker-compose']];
 
 const upWithinMs = 10 * 60_000;
+const shownBytes = 4000;
 
 /** Compose for the engine of this host, which need not be the one that Docker's own settings name. */
-export function composeProgram(
-  env: Readonly<Record<string, string | undefined>>,
-  host: () => Promise<Pick<Host, 'info'>>,
-): ComposeProgram {
+export function composeProgram({ env, host, stateDir }: ComposeAccess): ComposeProgram {
   const variables = Object.fromEntries(
     ['DOCKER_HOST', 'DOCKER_CONTEXT', 'DOCKER_CONFIG'].flatMap((name) => {
       const value = env[name];
@@ -62,7 +74,7 @@ export function composeProgram(
   const run = async (
     service: ComposeService,
     steps: readonly string[],
-    { signal, instead }: RunOptions,
+    { signal, instead, output }: RunOptions,
   ): Promise<string> => {
     const [program, ...words] = await find();
     const { stack, files, envFiles, directory } = service;
@@ -80,9 +92,12 @@ export function composeProgram(
       signal,
       input: instead?.content,
       timeoutMs: upWithinMs,
+      output,
+      hasHelpers: output !== undefined,
     });
     if (status === 0) return stdout;
-    throw new AppError('failed', `Compose failed for ${quote(service.service)}`, { detail: stderr });
+    const detail = output === undefined ? stderr : lastOf(output);
+    throw new AppError('failed', `Compose failed for ${quote(service.service)}`, { detail });
   };
   return {
     check: async () => void (await find()),
@@ -90,9 +105,27 @@ export function composeProgram(
       const printed = await run(service, ['config', '--hash', service.service], { signal, instead });
       return printed.trim().split(/\s+/).at(-1) ?? '';
     },
-    async up(service, signal) {
+    async up(service) {
+      using opened = new DisposableStack();
+      const output = opened.adopt(openOutput(stateDir), closeSync);
       const steps = ['up', '--detach', '--no-deps', '--no-build', '--pull', 'never', service.service];
-      await run(service, steps, { signal });
+      await run(service, steps, { signal: undefined, output });
     },
   };
+}
+
+/** It has no name, so nothing of it is left, whichever of the two programs ends last. */
+function openOutput(stateDir: string): number {
+  try {
+    return openNameless(stateDir);
+  } catch (error) {
+    throw knownError(error, 'Cannot make a file for what Compose says');
+  }
+}
+
+/** What it says of a failure comes last. */
+function lastOf(file: number): string {
+  const { size } = fstatSync(file);
+  const last = Buffer.alloc(Math.min(size, shownBytes));
+  return last.toString('utf8', 0, readSync(file, last, 0, last.length, size - last.length)).trim();
 }
