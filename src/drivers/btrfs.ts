@@ -1,11 +1,12 @@
-import { lstat, mkdir, readFile, rename, rmdir, statfs } from 'node:fs/promises';
+import { lstat, mkdir, rename, rmdir, statfs } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { writeDurably } from '../lib/durable-file.ts';
 import { filesystemType } from '../lib/filesystem-type.ts';
 import { applyOwnership, checkOwnership, ownershipOptions } from '../lib/ownership.ts';
+import { readTextIfThere } from '../lib/read-text.ts';
 import { type ProgramResult, runProgram } from '../lib/run-program.ts';
-import { AppError, errnoOf } from '../model/errors.ts';
+import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { parseSize } from '../model/size.ts';
 import type { Driver, DriverCall, DriverVolume } from './driver.ts';
@@ -140,10 +141,7 @@ function hasPool(options: Options): boolean {
 /** Undefined when nothing was created yet. */
 async function placeOf(volume: DriverVolume): Promise<string | undefined> {
   if (!hasPool(volume.options)) return volume.mountpoint;
-  const name = await readFile(join(volume.folder, placeFile), 'utf8').catch((error: unknown) => {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  });
+  const name = await readTextIfThere(join(volume.folder, placeFile));
   return name === undefined ? undefined : join(volume.options['pool'] ?? '', name);
 }
 

@@ -1,11 +1,12 @@
 import { readlinkSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AppError, errnoOf } from '../model/errors.ts';
+import { AppError } from '../model/errors.ts';
 import { writeDurably } from './durable-file.ts';
 import { tryLockFile } from './file-lock.ts';
 import { bootId } from './process-identity.ts';
+import { readTextIfThere } from './read-text.ts';
 
 /**
  * The process that mounts the volumes of a state folder where not every process sees it: a managed plugin, in
@@ -86,13 +87,8 @@ async function foreignClaim(stateDir: string): Promise<Claim | undefined> {
 }
 
 async function readClaim(stateDir: string): Promise<Claim | undefined> {
-  let text: string;
-  try {
-    text = await readFile(claimPath(stateDir), 'utf8');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = await readTextIfThere(claimPath(stateDir));
+  if (text === undefined) return undefined;
   return parseClaim(text) ?? { namespace: 'unknown', boot: bootId() };
 }
 

@@ -1,6 +1,7 @@
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory } from '../lib/durable-file.ts';
+import { readTextIfThere } from '../lib/read-text.ts';
 import { AppError, errnoOf, isAppError } from '../model/errors.ts';
 import { parseJson } from '../model/parse-json.ts';
 import {
@@ -184,7 +185,7 @@ function openHeld(held: HeldJournal, journal: AppJournal): OpenAppJournal {
       await rm(held.file('byhand'), { force: true });
       await syncDirectory(path.dirname(held.file('byhand')));
     },
-    readByHand: () => readText(held.file('byhand')),
+    readByHand: () => readTextIfThere(held.file('byhand')),
     async noteBack({ changed, left }) {
       // Only for what is told. On a full disk it must not keep the next recovery from leaving all as it is.
       await writeNew(held, 'back', JSON.stringify({ changed, left })).catch(() => undefined);
@@ -192,7 +193,7 @@ function openHeld(held: HeldJournal, journal: AppJournal): OpenAppJournal {
       await syncDirectory(path.dirname(held.file('touched')));
     },
     async readBack() {
-      const text = await readText(held.file('back'));
+      const text = await readTextIfThere(held.file('back'));
       return text === undefined ? undefined : namesIn(parseJson(text));
     },
   };
@@ -205,7 +206,7 @@ function namesIn(value: unknown): PutBackNames {
 }
 
 async function touchedLevels(held: HeldJournal, journal: AppJournal): Promise<AppJournal['levels']> {
-  const text = (await readText(held.file('touched'))) ?? '';
+  const text = (await readTextIfThere(held.file('touched'))) ?? '';
   // Earlier versions wrote no time.
   const touched = new Map(
     text
@@ -223,17 +224,8 @@ async function touchedLevels(held: HeldJournal, journal: AppJournal): Promise<Ap
   });
 }
 
-async function readText(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
 async function readAppJournal(file: string): Promise<AppJournal | undefined> {
-  const text = await readText(file);
+  const text = await readTextIfThere(file);
   if (text === undefined) return undefined;
   const journal = parseJson(text);
   if (isJournal(journal)) return journal;

@@ -7,6 +7,7 @@ import type { HookMeans } from '../quiesce/index.ts';
 import { recoverAppsAtStart, type RecoverReport } from './recover.ts';
 import { settleAll, type SettleOptions } from './settle.ts';
 
+/** The report where nothing was left. */
 export const nothingRecovered: RecoverReport = { jobs: [], hooks: [], elsewhere: 0 };
 
 /** True where killed work may have left something. Asks no engine, and opens nothing. */
@@ -20,7 +21,7 @@ export interface HostRecovery extends Pick<SettleOptions, 'onNote' | 'managed'> 
   /** Removes what drills have left. */
   readonly removeTrials: (scope: HostScope, options: JobOptions) => Promise<unknown>;
   /** Removes what benchmarks have left. */
-  readonly removeBenchmarks: (scope: HostScope, options: JobOptions) => Promise<unknown>;
+  readonly removeBenchmarks: (scope: VolumeAccess, options: JobOptions) => Promise<unknown>;
 }
 
 /**

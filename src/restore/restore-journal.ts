@@ -1,8 +1,9 @@
-import { rm, readFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { makeFolders, syncDirectory, writeDurably } from '../lib/durable-file.ts';
 import { namesIn } from '../lib/folder-names.ts';
 import { isProcessAlive } from '../lib/process-identity.ts';
+import { readTextIfThere } from '../lib/read-text.ts';
 import type { ByteString } from '../model/byte-string.ts';
 import { errnoOf, AppError } from '../model/errors.ts';
 import { parseJson } from '../model/parse-json.ts';
@@ -165,13 +166,8 @@ interface JournalKind<T> {
 
 /** The journal of a restore. Undefined when it is gone. */
 export async function readJournalFile<T>(file: string, kind: JournalKind<T>): Promise<T | undefined> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = await readTextIfThere(file);
+  if (text === undefined) return undefined;
   const journal = parseJson(text);
   if (kind.isJournal(journal)) return journal;
   throw new AppError(

@@ -1,8 +1,9 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { AppError, errnoOf } from '../../model/errors.ts';
+import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { makeKeyFile } from '../../lib/key-file.ts';
+import { readTextIfThere } from '../../lib/read-text.ts';
 
 export interface LogKey {
   readonly bytes: Uint8Array;
@@ -27,10 +28,7 @@ export async function readOrMakeLogKey(stateDir: string): Promise<LogKey> {
 /** Undefined when there is none. */
 export async function readLogKey(stateDir: string): Promise<Uint8Array | undefined> {
   const file = fileOf(stateDir);
-  const text = await readFile(file, 'latin1').catch((error: unknown) => {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  });
+  const text = await readTextIfThere(file);
   if (text === undefined) return undefined;
   const bytes = Buffer.from(text.trim(), 'base64url');
   if (bytes.length >= 32) return bytes;

@@ -1,12 +1,16 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { JobOptions } from '../../activity/index.ts';
-import type { Host, HostScope } from '../../hosts/host.ts';
+import type { Catalog } from '../../catalog/catalog.ts';
+import type { Host } from '../../hosts/host.ts';
+import { type VolumeAccess, volumeIdentity } from '../../leases/index.ts';
 import type { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { tryLockFile } from '../../lib/file-lock.ts';
 import { namesIn } from '../../lib/folder-names.ts';
 import { openTrusted } from '../../lib/open-trusted.ts';
 import { makeOwnDirectory, removeOwnDirectory } from '../../lib/own-directory.ts';
+import { statAt } from '../../lib/posix-at.ts';
+import { readTextIfThere } from '../../lib/read-text.ts';
 import { removeTreeIn } from '../../lib/remove-tree.ts';
 import { requireAnswer } from '../../lib/require-answer.ts';
 import { isBenchName, newBenchName } from '../../lib/stage-names.ts';
@@ -22,6 +26,8 @@ export interface BenchFolder extends AsyncDisposable {
 interface BenchJournal {
   readonly hostIdentity: string;
   readonly volume: string;
+  /** Of the volume, which keeps it under another name. Earlier versions wrote none. */
+  readonly identity?: string | undefined;
   /** The folder's name. */
   readonly name: string;
 }
@@ -60,74 +66,94 @@ export async function makeBenchFolder(
  * Removes the folders that killed benchmarks of this host's volumes have left. Never touches those under way.
  * What cannot be removed now is told, and tried again by the next recovery. Never throws.
  */
-export async function removeLeftBenchmarks(scope: HostScope, options: JobOptions): Promise<void> {
+export async function removeLeftBenchmarks(scope: VolumeAccess, options: JobOptions): Promise<void> {
   const folder = journalFolder(scope.stateDir);
   try {
     const stems = new Set((await namesIn(folder)).map((name) => name.replace(/\.(json|lock)$/, '')));
     if (stems.size === 0) return;
     const host = await scope.host();
-    const { identity } = await host.info({ signal: options.signal });
-    for (const stem of stems)
-      await removeLeft(path.join(folder, `${stem}.json`), { host, identity }, options);
+    const { identity: hostIdentity } = await host.info({ signal: options.signal });
+    const found = { host, hostIdentity, catalog: await scope.catalog() };
+    for (const stem of stems) await removeLeft(path.join(folder, `${stem}.json`), found, options);
   } catch (error) {
     options.onNote?.(`What a killed benchmark has left cannot be removed: ${errorMessage(error)}`);
   }
 }
 
-async function removeLeft(
-  file: string,
-  { host, identity }: { readonly host: Host; readonly identity: string },
-  { signal, onNote }: JobOptions,
-): Promise<void> {
+interface FoundHost {
+  readonly host: Host;
+  readonly hostIdentity: string;
+  readonly catalog: Catalog;
+}
+
+async function removeLeft(file: string, found: FoundHost, { signal, onNote }: JobOptions): Promise<void> {
   const lock = await tryLockFile(lockOf(file), { owner: String(process.pid), isRemoved: true });
   if ('heldBy' in lock) return;
   await using _lock = lock;
   const journal = await readJournal(file);
-  if (journal !== undefined && journal.hostIdentity !== identity) return;
+  if (journal !== undefined && journal.hostIdentity !== found.hostIdentity) return;
   // One that cannot be read was not whole yet, and nothing was made.
   if (journal !== undefined) {
+    const volume = await nameNow(journal, found, signal);
+    const left = `What a killed benchmark has left in ${quote(volume)}`;
     try {
-      if (!(await removeFolder(host, journal, signal))) return;
-      onNote?.(`What a killed benchmark has left in ${quote(journal.volume)} was removed.`);
+      const outcome = await removeFolder(found.host, { volume, name: journal.name }, signal);
+      if (outcome === 'out of reach') return;
+      if (outcome === 'removed') onNote?.(`${left} was removed.`);
     } catch (error) {
-      if (!isAppError(error, 'not-found')) {
-        const left = `What a killed benchmark has left in ${quote(journal.volume)}`;
-        onNote?.(`${left} cannot be removed: ${errorMessage(error)}`);
-        return;
-      }
+      if (!isAppError(error, 'not-found'))
+        return onNote?.(`${left} cannot be removed: ${errorMessage(error)}`);
       // The volume is gone, and the folder with it.
     }
   }
   await rm(file, { force: true });
 }
 
-/** False where the volume is out of reach from here. */
+/** The name that the volume has by now; its former one where it is gone. */
+async function nameNow(
+  { volume, identity }: BenchJournal,
+  { host, hostIdentity, catalog }: FoundHost,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const isIt = (name: string): boolean => volumeIdentity(catalog, { hostIdentity, name }) === identity;
+  if (identity === undefined || isIt(volume)) return volume;
+  return (await host.listVolumes({ signal })).find(({ name }) => isIt(name))?.name ?? volume;
+}
+
 async function removeFolder(
   host: Host,
-  { volume, name }: BenchJournal,
+  { volume, name }: Pick<BenchJournal, 'volume' | 'name'>,
   signal: AbortSignal | undefined,
-): Promise<boolean> {
+): Promise<'removed' | 'gone' | 'out of reach'> {
   await using data = await host.openData(volume, { signal, write: true });
-  if (data.way === 'stream') return false;
+  if (data.way === 'stream') return 'out of reach';
   await requireAnswer(data.root, { name: volume, signal });
   using root = openTrusted(data.root);
+  // The volume was made anew.
+  if (!isThere(root, name)) return 'gone';
   await removeTreeIn(root, name, { signal });
-  return true;
+  return 'removed';
+}
+
+function isThere(root: DirectoryHandle, name: string): boolean {
+  try {
+    statAt(root.fd, name);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 async function readJournal(file: string): Promise<BenchJournal | undefined> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = await readTextIfThere(file);
+  if (text === undefined) return undefined;
   const found = parseJson(text) as Partial<Record<keyof BenchJournal, unknown>> | null | undefined;
-  const { hostIdentity, volume, name } = found ?? {};
+  const { hostIdentity, volume, identity, name } = found ?? {};
   if (typeof hostIdentity !== 'string' || typeof volume !== 'string' || typeof name !== 'string')
     return undefined;
-  return isBenchName(name) ? { hostIdentity, volume, name } : undefined;
+  if (!isBenchName(name)) return undefined;
+  return { hostIdentity, volume, name, identity: typeof identity === 'string' ? identity : undefined };
 }
 
 function journalFolder(stateDir: string): string {

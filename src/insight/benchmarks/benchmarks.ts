@@ -85,6 +85,7 @@ export interface BenchmarkAccess {
   host(): Promise<Host>;
 }
 
+/** Opens nothing by itself. `run` throws `usage` for a volume that is named twice, before it measures any. */
 export function openBenchmarks(access: BenchmarkAccess): Benchmarks {
   return {
     async run(request, options = {}) {
@@ -138,7 +139,7 @@ async function benchmark(
   const hostIdentity = (await host.info({ signal })).identity;
   const identity = volumeIdentity(catalog, { hostIdentity, name });
   try {
-    const where = { stateDir: access.stateDir, hostIdentity, volume: name };
+    const where = { stateDir: access.stateDir, hostIdentity, volume: name, identity };
     const measured = await measureData(data, { volume, request, where }, options);
     const past = pastOf(measured, (profile) =>
       catalog.listBenchmarks({ volumeIdentity: identity, profile, limit: rememberedRuns }),

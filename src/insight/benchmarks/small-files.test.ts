@@ -17,6 +17,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
+import type { Catalog } from '../../catalog/catalog.ts';
 import type { Host } from '../../hosts/host.ts';
 import { makeBenchFolder, removeLeftBenchmarks } from './bench-folder.ts';
 import { measureSmallFiles } from './small-files.ts';
@@ -43,7 +44,7 @@ async function measure(count: number, signal?: AbortSignal) {
 }
 
 function where() {
-  return { stateDir: join(folder, 'state'), hostIdentity: 'host', volume: 'pg' };
+  return { stateDir: join(folder, 'state'), hostIdentity: 'host', volume: 'pg', identity: 'of pg' };
 }
 
 test('small files are made, looked at, read and removed, and their folder is gone', async () => {
@@ -129,9 +130,13 @@ test('a file with a name lies in the folder of the benchmark, and takes no room 
 
 describe('a recovery', () => {
   const notes: string[] = [];
+  /** By their names, the identities of the volumes that there are now. */
+  let identities: Record<string, string> = {};
   const recover = async (identity: string, openData: Host['openData']): Promise<void> => {
-    const host = { info: async () => ({ identity }), openData } as unknown as Host;
-    const scope = { stateDir: where().stateDir, host: async () => host };
+    const listVolumes = async () => Object.keys(identities).map((name) => ({ name }));
+    const host = { info: async () => ({ identity }), openData, listVolumes } as unknown as Host;
+    const catalog = { volumeIdentity: (_: string, name: string) => identities[name] } as unknown as Catalog;
+    const scope = { stateDir: where().stateDir, host: async () => host, catalog: async () => catalog };
     await removeLeftBenchmarks(scope, { onNote: (note) => notes.push(note) });
   };
   const here = async () => ({
@@ -152,6 +157,7 @@ describe('a recovery', () => {
     writeFileSync(join(where().stateDir, 'journal-bench', journal), text);
     return name;
   };
+  beforeEach(() => (identities = { pg: 'of pg' }));
   afterEach(() => notes.splice(0));
 
   test('leaves the folder of a benchmark that is under way', async () => {
@@ -167,6 +173,26 @@ describe('a recovery', () => {
     expect(readdirSync(volume)).toEqual([]);
     expect(journals()).toEqual([]);
     expect(notes).toEqual(['What a killed benchmark has left in "pg" was removed.']);
+  });
+
+  test('removes it from a volume that was renamed since, whatever has its name now', async () => {
+    await kill();
+    identities = { pg: 'of another', old: 'of pg' };
+    const opened: string[] = [];
+    await recover('host', async (name) => {
+      opened.push(name);
+      return await here();
+    });
+    expect(opened).toEqual(['old']);
+    expect(readdirSync(volume)).toEqual([]);
+    expect(notes).toEqual(['What a killed benchmark has left in "old" was removed.']);
+  });
+
+  test('forgets a folder that is gone with the volume it was in, and says nothing', async () => {
+    const name = await kill();
+    rmSync(join(volume, name), { recursive: true });
+    await recover('host', here);
+    expect([journals(), notes]).toEqual([[], []]);
   });
 
   test('leaves what belongs to another host, and tells what it cannot reach', async () => {

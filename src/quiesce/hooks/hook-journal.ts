@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { writeDurably } from '../../lib/durable-file.ts';
 import { namesIn } from '../../lib/folder-names.ts';
-import { AppError, errnoOf } from '../../model/errors.ts';
+import { readTextIfThere } from '../../lib/read-text.ts';
+import { AppError } from '../../model/errors.ts';
 import { parseJson } from '../../model/parse-json.ts';
 import {
   hasJournals,
@@ -164,13 +164,8 @@ function damaged(file: string): AppError {
 }
 
 async function readJournal(file: string): Promise<HookJournal | 'unreadable' | undefined> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = await readTextIfThere(file);
+  if (text === undefined) return undefined;
   const journal = parseJson(text);
   return isJournal(journal) ? journal : 'unreadable';
 }

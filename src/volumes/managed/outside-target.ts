@@ -1,10 +1,10 @@
-import { access, readFile, rm } from 'node:fs/promises';
+import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeDurably } from '../../lib/durable-file.ts';
 import { DirectoryHandle } from '../../lib/directory-handle.ts';
+import { readTextIfThere } from '../../lib/read-text.ts';
 import { emptyDirectory } from '../../lib/remove-tree.ts';
 import { fromText } from '../../model/byte-string.ts';
-import { errnoOf } from '../../model/errors.ts';
 import type { Storage } from './volume-state.ts';
 import { isMountedAt, mountStorage, unmountStorage } from './mount-volume.ts';
 import { outsideNote } from './marks.ts';
@@ -31,7 +31,7 @@ export async function noteOutside({ volume }: Storage, wasMissing: boolean | und
 /** Restores the previous state: removes its contents, or all of it. */
 export async function clearOutside(storage: Storage): Promise<void> {
   const { volume } = storage;
-  const note = await readNote(join(volume.folder, outsideNote));
+  const note = await readTextIfThere(join(volume.folder, outsideNote));
   if (note === 'made') {
     await unmountStorage(storage, {});
     await rm(volume.options['device'] ?? '', { force: true });
@@ -40,11 +40,4 @@ export async function clearOutside(storage: Storage): Promise<void> {
     using root = DirectoryHandle.open(fromText(volume.mountpoint));
     await emptyDirectory(root);
   }
-}
-
-async function readNote(path: string): Promise<string | undefined> {
-  return await readFile(path, 'utf8').catch((error: unknown) => {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  });
 }
