@@ -40,6 +40,7 @@ const sharedMs = 2_000;
 /** A catalog that cannot be read may make each reading wait. */
 const afterFailureMs = 30_000;
 
+/** Opens nothing by itself. `read` throws what the host and the catalog throw; an exporter throws nothing. */
 export function openMetrics(access: MetricsAccess, policies: Pick<Policies, 'look'>): Metrics {
   return {
     async read(options = {}) {

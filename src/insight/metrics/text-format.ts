@@ -18,13 +18,28 @@ export interface MetricFamily {
 }
 
 /** The value where several have the same labels. */
-export type Combine = 'least' | 'greatest' | 'sum';
+type Combine = 'least' | 'greatest' | 'sum';
+
+/** A family of gauges; samples that will be printed with the same labels become one. Pure. */
+export function gauge(
+  name: string,
+  help: string,
+  combine: Combine,
+  samples: readonly Sample[],
+): MetricFamily {
+  return { name, help, samples: combineSamples(samples, combine) };
+}
+
+/** Prometheus counts times in seconds. */
+export function seconds(ms: number): number {
+  return ms / 1000;
+}
 
 /**
  * One sample for each set of labels, as it will be printed: anonymous volumes share a series, and two hostile
  * names may look the same. A repeated series would make Prometheus refuse the whole answer. Pure.
  */
-export function combineSamples(samples: readonly Sample[], combine: Combine): Sample[] {
+function combineSamples(samples: readonly Sample[], combine: Combine): Sample[] {
   const known = new Map<string, Sample>();
   for (const { labels: given, value } of samples) {
     const labels = Object.fromEntries(Object.entries(given).map(([name, text]) => [name, printable(text)]));

@@ -30,6 +30,7 @@ export interface SizedVolume extends Pick<
   readonly newestDrill: Omit<DrillRecord, 'volumeIdentity'> | undefined;
 }
 
+/** A disk that volumes lie on. Undefined for what was never measured; times in RFC 3339. */
 export interface SizedDisk {
   /** Where it is mounted. */
   readonly path: string;

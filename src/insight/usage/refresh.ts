@@ -11,8 +11,9 @@ import { amount } from '../../model/size.ts';
 import type { Volume } from '../../model/volume.ts';
 import { measureData } from '../../volumes/index.ts';
 import { foundDisk, roomAt } from './disk-room.ts';
-import { disksUnder, writeFound } from './look.ts';
-import { placeOf } from './places.ts';
+import { disksUnder } from './look.ts';
+import { writeFound } from './write-found.ts';
+import { locationOf } from './location.ts';
 import type { FoundPlace } from './plan-write.ts';
 
 export interface RefreshRequest {
@@ -39,20 +40,20 @@ export async function refreshSizes(request: RefreshRequest): Promise<RefreshFail
   const mounts = await readMounts();
   const found: FoundPlace[] = [];
   const failures: RefreshFailure[] = [];
-  const places = [];
+  const locations = [];
   let before = { bytes: 0, files: 0 };
   try {
     for (const volume of volumes) {
       if (names.length > 0 && !asked.has(volume.name)) continue;
-      const place = placeOf(volume, { host: host.kind, mounts });
+      const location = locationOf(volume, { host: host.kind, mounts });
       const lineage = volumeIdentity(catalog, { hostIdentity: info.identity, name: volume.name });
       const facts = factsOf(volume, lineage);
-      if ('isFar' in place && place.isFar && !asked.has(volume.name)) {
-        found.push({ ...facts, disk: undefined, problem: place.problem, size: undefined });
+      if ('isFar' in location && location.isFar && !asked.has(volume.name)) {
+        found.push({ ...facts, disk: undefined, problem: location.problem, size: undefined });
         continue;
       }
-      places.push(place);
-      const lies = 'path' in place && place.disk !== undefined ? toPrintable(place.disk) : undefined;
+      locations.push(location);
+      const lies = 'path' in location && location.disk !== undefined ? toPrintable(location.disk) : undefined;
       try {
         const { unread, ...size } = await measureOne(request, volume.name, before);
         before = { bytes: before.bytes + size.bytes, files: before.files + size.files };
@@ -75,7 +76,7 @@ export async function refreshSizes(request: RefreshRequest): Promise<RefreshFail
     // After a cancel, volumes are missing that are still there.
     const isAll = names.length === 0 && found.length === volumes.length;
     const isHere = host.kind === 'embedded' || info.isRemote !== true;
-    const disks = (isHere ? disksUnder(places, mounts) : []).flatMap((path) => {
+    const disks = (isHere ? disksUnder(locations, mounts) : []).flatMap((path) => {
       const room = roomAt(path);
       return room === null ? [] : [foundDisk(path, room)];
     });

@@ -53,6 +53,7 @@ export interface WatchOptions {
   readonly countsIo?: boolean;
 }
 
+/** One keeper of sizes for a process. A look that fails is told once, and tried again at the next. */
 export interface SizeKeeper extends AsyncDisposable {
   /** Gets what the daemon sees each minute, and looks at the sizes then. */
   readonly onLook: (look: Pick<PolicyLook, 'isHostSeen'>) => void;
@@ -68,6 +69,7 @@ export interface UsageAccess extends HostAccess {
   readonly open: () => OpenedApp;
 }
 
+/** Opens nothing by itself: `df` asks the host only where the catalog does not say enough. */
 export function openUsage({ catalog, host, addresses, open }: UsageAccess): Usage {
   return {
     async df(request, options = {}) {
@@ -96,6 +98,7 @@ export function openUsage({ catalog, host, addresses, open }: UsageAccess): Usag
   };
 }
 
+/** The document of `df`: errors as their code and message. Sizes in bytes, times in RFC 3339. */
 export function dfJson({ failures, ...report }: DfReport): object {
   return {
     ...report,

@@ -49,6 +49,7 @@ export interface Rates {
   readonly writes: number | undefined;
 }
 
+/** A container between two looks. Its rates are undefined where the kernel does not count them. */
 export interface TopContainer {
   readonly name: string;
   readonly rates: Rates | undefined;
@@ -57,6 +58,7 @@ export interface TopContainer {
   readonly note: string | undefined;
 }
 
+/** A volume between two looks. Its rates are undefined where they are not known. */
 export interface TopVolume {
   readonly name: string;
   readonly anonymous: boolean;
@@ -75,6 +77,7 @@ export interface TopVolume {
   readonly note: string | undefined;
 }
 
+/** What went on in that many seconds, with one row for each volume and container that was there all the time. */
 export interface TopReport {
   readonly seconds: number;
   readonly volumes: readonly TopVolume[];

@@ -7,7 +7,7 @@ import { type MountPoint, readMounts } from '../../../lib/mountinfo.ts';
 import { fromText, toPath, toText } from '../../../model/byte-string.ts';
 import { errnoOf } from '../../../model/errors.ts';
 import { isWithin } from '../../../model/clean-path.ts';
-import { placeOf } from '../places.ts';
+import { locationOf } from '../location.ts';
 import {
   type Counted,
   parseBlkio,
@@ -163,17 +163,17 @@ async function seeVolume(
   const at = volume.mountpoint;
   const network = at === undefined ? undefined : networks.get(fromText(at));
   if (network !== undefined) return { ...base, device: undefined, isOwn: false, network, note: undefined };
-  const place = placeOf(volume, { host, mounts });
-  if ('problem' in place)
-    return { ...base, device: undefined, isOwn: false, network: undefined, note: place.problem };
-  const mount = mounts.findLast(({ id }) => id === place.mountId) ?? coveringMount(mounts, place.path);
+  const location = locationOf(volume, { host, mounts });
+  if ('problem' in location)
+    return { ...base, device: undefined, isOwn: false, network: undefined, note: location.problem };
+  const mount = mounts.findLast(({ id }) => id === location.mountId) ?? coveringMount(mounts, location.path);
   const device = mount && (await blockDevice(mount));
   // Its own file system: all mounts of the device are the volume's.
   const isOwn =
-    place.mountId !== undefined &&
+    location.mountId !== undefined &&
     mount !== undefined &&
     mount.root === '/' &&
-    mounts.every((one) => one.device !== mount.device || isWithin(one.path, place.path));
+    mounts.every((one) => one.device !== mount.device || isWithin(one.path, location.path));
   const note = device === undefined ? 'it lies on no disk of this machine' : undefined;
   return { ...base, device, isOwn: isOwn && device !== undefined, network: undefined, note };
 }

@@ -6,7 +6,7 @@ import { factsOfKind, type StorageKind, storageKind } from '../../model/storage-
 import type { HostKind, Volume } from '../../model/volume.ts';
 
 /** Where a volume's data lies on this machine. */
-export interface Place {
+export interface Location {
   readonly path: ByteString;
   /** The mount that has to be there before and after the data is read: below it lies an empty folder. */
   readonly mountId: number | undefined;
@@ -15,7 +15,7 @@ export interface Place {
 }
 
 /** Why a volume is not measured without being asked. */
-export interface NoPlace {
+export interface NoLocation {
   readonly problem: string;
   /** It lies on a server: reading it costs others, and may hang. */
   readonly isFar: boolean;
@@ -24,10 +24,10 @@ export interface NoPlace {
 /**
  * Where to read a volume's size, without touching it: by the engine's words and the table of mounts. Pure.
  */
-export function placeOf(
+export function locationOf(
   volume: Pick<Volume, 'driver' | 'options' | 'mountpoint'>,
   { host, mounts }: { readonly host: HostKind; readonly mounts: readonly MountPoint[] },
-): Place | NoPlace {
+): Location | NoLocation {
   const kind = kindOf(volume);
   if (kind !== undefined && factsOfKind(kind).isShared) return far;
   if (volume.mountpoint === undefined || !volume.mountpoint.startsWith('/'))
@@ -42,9 +42,9 @@ export function placeOf(
   return { path, mountId: mounted?.id, disk: diskOf(mounts, path) };
 }
 
-const far: NoPlace = { problem: 'it lies on a server', isFar: true };
+const far: NoLocation = { problem: 'it lies on a server', isFar: true };
 
-function near(problem: string): NoPlace {
+function near(problem: string): NoLocation {
   return { problem, isFar: false };
 }
 
