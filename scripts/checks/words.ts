@@ -13,7 +13,7 @@ const facingUsers = /^src\/(?!model\/|lib\/|repository\/)[^/]+\/.*\.ts$/;
 
 /** The patterns are assembled from parts so that this file does not match itself. */
 const bans: readonly Ban[] = [
-  { pattern: new RegExp(`(?<![\\w.-])/${'work'}/`), why: "a path of one machine" },
+  { pattern: new RegExp(`(?<![\\w.-])/${'work'}/`), why: 'a path of one machine' },
   { pattern: new RegExp(`\\.\\./${'shared'}\\b`), why: 'a path outside of the checkout' },
   {
     pattern: new RegExp(`\\b(?:${'registry'}|deb|mirror)\\.[a-z0-9-]+\\.[a-z]{2,}`),

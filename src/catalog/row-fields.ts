@@ -12,6 +12,7 @@ export function text(row: Row, column: string): string {
   return textOf(row[column], column);
 }
 
+/** Throws for a value of another type, as all readers of columns here do: the catalog is damaged then. */
 export function textOf(value: SQLOutputValue | undefined, column: string): string {
   if (typeof value !== 'string') throw damaged(column);
   return value;

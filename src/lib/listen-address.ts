@@ -12,6 +12,7 @@ const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
+/** True for an address that only this machine reaches. */
 export function isLoopback({ host }: ListenAddress): boolean {
   return loopback.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4');
 }

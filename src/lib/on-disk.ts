@@ -10,11 +10,13 @@ export async function syncFilesystemOf(path: ByteString): Promise<void> {
   syncFilesystem(folder.fd);
 }
 
+/** Makes the names in a directory durable. */
 export async function syncFolder(path: ByteString): Promise<void> {
   await using folder = await open(toPath(path), constants.O_RDONLY | constants.O_DIRECTORY);
   await folder.sync();
 }
 
+/** The directory above; `/` above a name at the root. The path is absolute. */
 export function parentOf(path: ByteString): ByteString {
   return path.slice(0, path.lastIndexOf('/')) || '/';
 }
@@ -23,6 +25,7 @@ export function nameOf(path: ByteString): ByteString {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
+/** True for anything that has the name, and for a link whatever it leads to. */
 export async function exists(path: ByteString): Promise<boolean> {
   return (await inodeOf(path)) !== undefined;
 }

@@ -88,6 +88,7 @@ export function unlinkAt(directory: number, name: ByteString): void {
   if (unlinkat(directory, cPath(name, 'unlinkat'), 0) !== 0) throw systemError('unlinkat', name);
 }
 
+/** Removes an empty directory. Throws a system error: `ENOTEMPTY`, `ENOTDIR`, `ENOENT` … */
 export function removeDirectoryAt(directory: number, name: ByteString): void {
   if (unlinkat(directory, cPath(name, 'unlinkat'), removeDirectory) !== 0)
     throw systemError('unlinkat', name);

@@ -89,6 +89,7 @@ function xattrValue(target: ByteString | number, name: ByteString): Uint8Array |
   }
 }
 
+/** Sets one extended attribute of a path, whose last link is not followed, or of an open file. Throws a system error. */
 export function setXattr(target: ByteString | number, attribute: ExtendedAttribute): void {
   const value = Buffer.from(attribute.value);
   const name = cString(attribute.name);
@@ -99,6 +100,7 @@ export function setXattr(target: ByteString | number, attribute: ExtendedAttribu
   if (status !== 0) throw systemError(errnoName(), 'lsetxattr', target);
 }
 
+/** Throws a system error, `ENODATA` where there is no such attribute. */
 export function removeXattr(path: ByteString, name: ByteString): void {
   if (lremovexattr(cString(path), cString(name)) !== 0) throw systemError(errnoName(), 'lremovexattr', path);
 }

@@ -64,6 +64,7 @@ export function timetables(): (schedule: Schedule) => Timetable {
   };
 }
 
+/** For people: the patterns, and the time zone where one is set. */
 export function formatSchedule({ patterns, timeZone }: Schedule): string {
   return `${patterns.join(', ')}${timeZone === undefined ? '' : ` (${timeZone})`}`;
 }

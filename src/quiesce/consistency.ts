@@ -16,6 +16,7 @@ export interface Situation {
   readonly canClone: boolean;
 }
 
+/** How the data of one volume is kept still while it is read. */
 export interface QuiescePlan {
   readonly consistency: Consistency;
   /** What is done to the containers; undefined for nothing. */

@@ -69,6 +69,7 @@ export interface QuiesceSession extends AsyncDisposable {
   explain(error: unknown): unknown;
 }
 
+/** What was seen of a still time that is over: by this a snapshot is graded. */
 export interface QuiesceEvidence {
   /** True when another program, or the guardian of frozen containers, let some run meanwhile. */
   readonly isDisturbed: boolean;

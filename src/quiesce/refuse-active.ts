@@ -17,6 +17,7 @@ export function activeRefusal(name: string, consumers: readonly Consumer[]): App
   );
 }
 
+/** Throws `in-use` when containers run on the data. */
 export function refuseActive(name: string, consumers: readonly Consumer[]): void {
   const refusal = activeRefusal(name, consumers);
   if (refusal !== undefined) throw refusal;

@@ -100,6 +100,7 @@ function hasFallen({ state, exitCode = 0, swarmService }: Container): boolean {
   return state === 'exited' && ![0, 137, 143].includes(exitCode) && swarmService === undefined;
 }
 
+/** What has to be stopped, in this order; and, where that cannot be, why. */
 export interface PlannedStops {
   readonly names: readonly string[];
   readonly refusal: AppError | undefined;

@@ -91,17 +91,14 @@ test.each([
   ['a shared lock', false, true],
   ['an exclusive lock', true, false],
   ['an exclusive lock', true, true],
-])(
-  '%s refuses one that conflicts, and nothing is left of the attempt',
-  async (_what, held, wanted) => {
-    await using lock = await lockRepository(codec, { exclusive: held });
-    await expect(lockRepository(codec, { exclusive: wanted })).rejects.toMatchObject({
-      code: 'locked',
-      message: expect.stringContaining(`process ${process.pid} on "${hostname()}"`),
-    });
-    expect(await lockNames()).toEqual([lock.name]);
-  },
-);
+])('%s refuses one that conflicts, and nothing is left of the attempt', async (_what, held, wanted) => {
+  await using lock = await lockRepository(codec, { exclusive: held });
+  await expect(lockRepository(codec, { exclusive: wanted })).rejects.toMatchObject({
+    code: 'locked',
+    message: expect.stringContaining(`process ${process.pid} on "${hostname()}"`),
+  });
+  expect(await lockNames()).toEqual([lock.name]);
+});
 
 test('a fresh lock of another machine is respected', async () => {
   const name = await foreignLock({ exclusive: true, pid: deadPid(), ageMs: 29 * minuteMs });

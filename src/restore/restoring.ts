@@ -59,6 +59,7 @@ export interface RestoresAccess extends BackupAccess {
   readonly expectRestore: () => Disposable;
 }
 
+/** Opens nothing by itself: each call opens the repository and the catalog that it needs. */
 export function openRestores(access: RestoresAccess): Restores {
   const { stateDir, log } = access;
   const open = async (): Promise<ApplyScope> => ({ ...(await openSources(access)), stateDir, log });

@@ -1,5 +1,6 @@
 import type { LogEntry, LogEvent, LogKind } from '../../model/log-entry.ts';
 
+/** Which entries are read; what is not set keeps none out. */
 export interface LogFilter {
   /** A volume's name or an absolute path. */
   readonly volume?: string | undefined;
@@ -9,6 +10,7 @@ export interface LogFilter {
   readonly limit?: number | undefined;
 }
 
+/** An entry, or a place between two, that is not as it was written. */
 export interface LogProblem {
   /** The file in the log's folder. */
   readonly segment: string;
@@ -16,6 +18,7 @@ export interface LogProblem {
   readonly message: string;
 }
 
+/** What a look at the whole log has proven. It is good when there are no problems. */
 export interface LogVerification {
   readonly entries: number;
   readonly firstSequence: number | undefined;

@@ -88,7 +88,7 @@ export async function admit(scope: NoticeScope, kind: MessageKind): Promise<Admi
 }
 
 /** Gives back the admission of a message that did not arrive. */
-export async function takeBack(scope: NoticeScope, kind: MessageKind): Promise<void> {
+export async function returnAdmission(scope: NoticeScope, kind: MessageKind): Promise<void> {
   await tryTo(scope, (catalog) => {
     const record = catalog.findNotice(keyOf(kind));
     if (record !== undefined) catalog.saveNotice({ ...record, count: Math.max(0, record.count - 1) });

@@ -38,6 +38,7 @@ export interface BackupRun {
   readonly policy: string | undefined;
 }
 
+/** What became of one message on one channel. */
 export interface SendResult {
   readonly channel: string;
   readonly type: string;

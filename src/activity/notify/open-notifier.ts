@@ -9,7 +9,7 @@ import type { Channel, HealthchecksChannel } from './channel.ts';
 import { wantedBy } from './choose.ts';
 import { type ComposeFacts, composeMessage, gravity, testMessage } from './compose.ts';
 import type { BackupRun, Happening, Notifier, SendResult } from './notifier.ts';
-import { admit, decideNotices, rememberTold, takeBack } from './notice-memory.ts';
+import { admit, decideNotices, rememberTold, returnAdmission } from './notice-memory.ts';
 import type { Notice } from './plan-notice.ts';
 import { type OpenRun, planPings, planStart, type StillFailing, type WatchedEvent } from './plan-pings.ts';
 import { send } from './send.ts';
@@ -35,6 +35,7 @@ export interface NotifierOptions {
   readonly remindMs?: number | undefined;
 }
 
+/** Reads the channels only when there is something to send. Dispose it: what is gathered by then is sent, within `closeMs`. */
 export function openNotifier(options: NotifierOptions): Notifier {
   return new GatheringNotifier(options);
 }
@@ -174,7 +175,7 @@ class GatheringNotifier implements Notifier {
       const message = composeMessage(wanted, { ...this.#facts(), remark }, channel);
       const { isSent } = await this.#line(channel, (context) => send(channel, message, context));
       if (isSent) return wanted;
-      await takeBack(this.#options, kind);
+      await returnAdmission(this.#options, kind);
       return [];
     }
     return [];

@@ -57,6 +57,7 @@ export function formatPaxTime(timeNs: bigint): string {
   return fraction === 0n ? seconds : `${seconds}.${String(fraction).padStart(9, '0').replace(/0+$/, '')}`;
 }
 
+/** Nanoseconds since 1970 of decimal seconds. Throws for anything else. */
 export function parsePaxTime(text: string): bigint {
   const match = /^(-?)(\d{1,18})(?:\.(\d*))?$/.exec(text);
   if (match === null) throw damaged('An extended header has a time that is not a number.');

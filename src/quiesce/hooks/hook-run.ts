@@ -15,6 +15,7 @@ import type { HostScope } from '../../hosts/host.ts';
 import { noTarget, outOfReach, runHook } from './run-hook.ts';
 import { tellOfHooks } from './tell-of-hooks.ts';
 
+/** How a backup ended, as its hooks are told. */
 export interface HookOutcome {
   readonly outcome: 'good' | 'partial' | 'failed' | 'cancelled';
   readonly message?: string | undefined;

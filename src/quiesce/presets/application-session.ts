@@ -59,6 +59,7 @@ export interface ApplicationSession extends AsyncDisposable {
   failed(error: unknown): void;
 }
 
+/** Plans what the applications in the containers of these volumes can do for their backup, and notes what they cannot. */
 export async function openApplicationSession(
   means: HookMeans,
   volumes: readonly ApplicationVolume[],
