@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { BackupOutcome } from '../../src/app/app.ts';
 import type { Snapshot } from '../../src/model/snapshot.ts';
 import { makeStack } from '../stacks/stack.ts';
@@ -435,11 +435,13 @@ exec docker-compose "$@"
     await docker(['commit', ...changes.flatMap((change) => ['--change', change]), made, 'writer:1']);
     await docker(['rm', made]);
     const stack = await makeStack(on.engine, { name, files: { 'compose.yaml': file } });
+    onTestFinished(async () => void (await stack.compose('down', '-v', '-t', '0')));
     await stack.compose('up', '-d');
     const rows = async (): Promise<string> =>
       await docker(['exec', container, 'cat', '/srv/data/rows']).catch(() => '');
     await expect.poll(rows).toBe('row');
     const programs = join(stack.folder, 'programs');
+    rmSync(programs, { recursive: true, force: true });
     mkdirSync(programs);
     writeFileSync(join(programs, 'docker'), compose(programs), { mode: 0o755 });
 
@@ -468,6 +470,5 @@ exec docker-compose "$@"
     expect(await docker(['inspect', '-f', template, container])).toBe(`${name}_data /srv/data`);
     expect((await on.attempt(['recover'])).exit).toBe(0);
     expect(on.list('journal-apps')).toEqual([]);
-    await stack.compose('down', '-v', '-t', '0');
   });
 });
