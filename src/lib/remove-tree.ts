@@ -267,7 +267,8 @@ function withRights<T>(handle: DirectoryHandle, work: () => T): T {
   }
 }
 
-function orGone<T>(work: () => T): T | undefined {
+/** Undefined where what `work` asks for is not there. Throws other system errors as they are. */
+export function orGone<T>(work: () => T): T | undefined {
   try {
     return work();
   } catch (error) {

@@ -6,7 +6,7 @@ import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
 import type { KeptSince } from '../lib/process-identity.ts';
 import { namesIn } from '../lib/folder-names.ts';
 import { removeDirectoryAt, statAt } from '../lib/posix-at.ts';
-import { removeTreeIn } from '../lib/remove-tree.ts';
+import { orGone, removeTreeIn } from '../lib/remove-tree.ts';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { parseJson } from '../model/parse-json.ts';
@@ -141,15 +141,6 @@ function somethingElse({ name, stage }: UndoRecord): AppError {
     `Cannot delete what is kept of ${quote(name)}: ${quote(toPrintable(stage))} is not what was kept`,
     { hint: 'Another program has put something else in its place. Look at it, and delete it by hand.' },
   );
-}
-
-function orGone<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-    return undefined;
-  }
 }
 
 export async function forgetUndo(stateDir: string, id: string): Promise<void> {

@@ -11,10 +11,10 @@ import { openTrusted } from '../../lib/open-trusted.ts';
 import { makeOwnDirectory, removeOwnDirectory } from '../../lib/own-directory.ts';
 import { statAt } from '../../lib/posix-at.ts';
 import { readTextIfThere } from '../../lib/read-text.ts';
-import { removeTreeIn } from '../../lib/remove-tree.ts';
+import { orGone, removeTreeIn } from '../../lib/remove-tree.ts';
 import { requireAnswer } from '../../lib/require-answer.ts';
 import { isBenchName, newBenchName } from '../../lib/stage-names.ts';
-import { AppError, errnoOf, errorMessage, isAppError } from '../../model/errors.ts';
+import { AppError, errorMessage, isAppError } from '../../model/errors.ts';
 import { parseJson } from '../../model/parse-json.ts';
 import { quote } from '../../model/quote.ts';
 
@@ -130,19 +130,9 @@ async function removeFolder(
   await requireAnswer(data.root, { name: volume, signal });
   using root = openTrusted(data.root);
   // The volume was made anew.
-  if (!isThere(root, name)) return 'gone';
+  if (orGone(() => statAt(root.fd, name)) === undefined) return 'gone';
   await removeTreeIn(root, name, { signal });
   return 'removed';
-}
-
-function isThere(root: DirectoryHandle, name: string): boolean {
-  try {
-    statAt(root.fd, name);
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw error;
-  }
 }
 
 async function readJournal(file: string): Promise<BenchJournal | undefined> {
