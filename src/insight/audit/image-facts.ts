@@ -1,5 +1,6 @@
 import type { Image } from '../../hosts/containers.ts';
 import { parseImageName } from '../../quiesce/index.ts';
+import { runsServer } from './runs-server.ts';
 
 /** What is known of an image: what it declares, and what kind of server it is. */
 export interface ImageFacts {
@@ -10,6 +11,7 @@ export interface ImageFacts {
   /** `USER`; '' is root. */
   readonly user: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** Undefined too where an image of a server runs something else. */
   readonly server: ServerFacts | undefined;
 }
 
@@ -33,6 +35,8 @@ interface KnownImage {
   /** Of others with these names nothing is known. */
   readonly isKnown?: (use: ImageUse) => boolean;
   readonly data: string | ((use: ImageUse) => string);
+  /** The option by which its command names another folder. */
+  readonly dataOption?: string;
   /** Paths of `VOLUME`; the data directory by default, [] for none. */
   readonly volumes?: readonly string[] | ((use: ImageUse) => readonly string[]);
   readonly uid?: number;
@@ -79,9 +83,10 @@ const known: readonly KnownImage[] = [
     label: 'MySQL',
     names: /^(?:mysql|mysql\/mysql-server|percona|percona\/percona-server)$/,
     data: '/var/lib/mysql',
+    dataOption: '--datadir',
     uid: 999,
   },
-  { label: 'MariaDB', names: /^mariadb$/, data: '/var/lib/mysql', uid: 999 },
+  { label: 'MariaDB', names: /^mariadb$/, data: '/var/lib/mysql', dataOption: '--datadir', uid: 999 },
   { label: 'MariaDB', names: /^linuxserver\/mariadb$/, data: '/config', volumes: ['/config'] },
   { label: 'MariaDB', names: /^bitnami(?:legacy)?\/mariadb$/, data: '/bitnami/mariadb', uid: 1001 },
   { label: 'MySQL', names: /^bitnami(?:legacy)?\/mysql$/, data: '/bitnami/mysql', uid: 1001 },
@@ -89,6 +94,7 @@ const known: readonly KnownImage[] = [
     label: 'MongoDB',
     names: /^mongo$/,
     data: (use) => (use.command.includes('--configsvr') ? '/data/configdb' : '/data/db'),
+    dataOption: '--dbpath',
     volumes: ['/data/db', '/data/configdb'],
     uid: 999,
   },
@@ -98,6 +104,7 @@ const known: readonly KnownImage[] = [
     names: /^(?:redis|valkey\/valkey|eqalpha\/keydb|redis\/redis-stack(?:-server)?)$/,
     kind: 'cache',
     data: '/data',
+    dataOption: '--dir',
     uid: 999,
   },
   {
@@ -124,14 +131,14 @@ const known: readonly KnownImage[] = [
   {
     label: 'Elasticsearch',
     names: /^(?:elasticsearch|elasticsearch\/elasticsearch)$/,
-    data: '/usr/share/elasticsearch/data',
+    data: ({ environment }) => absolute(environment['path.data']) ?? '/usr/share/elasticsearch/data',
     volumes: [],
     uid: 1000,
   },
   {
     label: 'OpenSearch',
     names: /^opensearchproject\/opensearch$/,
-    data: '/usr/share/opensearch/data',
+    data: ({ environment }) => absolute(environment['path.data']) ?? '/usr/share/opensearch/data',
     volumes: [],
     uid: 1000,
   },
@@ -142,14 +149,26 @@ const known: readonly KnownImage[] = [
   {
     label: 'SQL Server',
     names: /^(?:mssql\/server|mssql\/rhel\/server)$/,
-    data: '/var/opt/mssql',
+    data: '/var/opt/mssql/data',
     volumes: [],
     uid: 10_001,
   },
   { label: 'CockroachDB', names: /^cockroachdb\/cockroach$/, data: '/cockroach/cockroach-data', volumes: [] },
   { label: 'Qdrant', names: /^qdrant\/qdrant$/, data: '/qdrant/storage', volumes: [] },
-  { label: 'Meilisearch', names: /^getmeili\/meilisearch$/, data: '/meili_data', volumes: [] },
-  { label: 'Prometheus', names: /^prom\/prometheus$/, data: '/prometheus', uid: 65_534 },
+  {
+    label: 'Meilisearch',
+    names: /^getmeili\/meilisearch$/,
+    data: ({ environment }) => absolute(environment['MEILI_DB_PATH']) ?? '/meili_data',
+    dataOption: '--db-path',
+    volumes: [],
+  },
+  {
+    label: 'Prometheus',
+    names: /^prom\/prometheus$/,
+    data: '/prometheus',
+    dataOption: '--storage.tsdb.path',
+    uid: 65_534,
+  },
 ];
 
 /** What is known of an image and its use; `declared` is what the host's own image says. Pure. */
@@ -174,14 +193,16 @@ function findKnown(
   name: string,
   use: Pick<ImageUse, 'environment' | 'command'>,
   declared: Image | undefined,
-): { readonly server: ServerFacts; readonly volumes: readonly string[] } | undefined {
+): { readonly server: ServerFacts | undefined; readonly volumes: readonly string[] } | undefined {
   const { path } = parseImageName(name);
   const tag = tagOf(name);
   const image = known.find(({ names }) => names.test(path));
   const whole: ImageUse = { ...use, major: majorOf(use.environment['PG_MAJOR'] ?? tag) };
   if (image === undefined || image.isKnown?.(whole) === false) return undefined;
-  const data = typeof image.data === 'string' ? image.data : image.data(whole);
-  const volumes = typeof image.volumes === 'function' ? image.volumes(whole) : (image.volumes ?? [data]);
+  const usual = typeof image.data === 'string' ? image.data : image.data(whole);
+  const volumes = typeof image.volumes === 'function' ? image.volumes(whole) : (image.volumes ?? [usual]);
+  const data = namedFolder(use.command, image.dataOption) ?? usual;
+  if (!runsServer(use.command)) return { volumes, server: undefined };
   return {
     volumes,
     server: {
@@ -198,6 +219,19 @@ function findKnown(
 function isToldToKeep(command: readonly string[]): boolean {
   const text = command.join(' ');
   return /--appendonly\s+"?yes/.test(text) || /--save\s+["']?\d/.test(text);
+}
+
+/** `--dbpath /data`, `--dbpath=/data` or a part of a line for a shell; the last one counts. */
+function namedFolder(command: readonly string[], option: string | undefined): string | undefined {
+  if (option === undefined) return undefined;
+  const words = command.flatMap((word) => word.split(/[\s"'=]+/));
+  const at = words.lastIndexOf(option);
+  return at === -1 ? undefined : absolute(words[at + 1]);
+}
+
+/** What a relative path begins at is the image's own knowledge. */
+function absolute(path: string | undefined): string | undefined {
+  return path?.startsWith('/') === true ? path : undefined;
 }
 
 function tagOf(name: string): string {

@@ -57,6 +57,10 @@ const cases: readonly Case[] = [
         "{ image: 'opensearchproject/opensearch:2', volumes: ['pg:/usr/share/opensearch'] , environment: { A: b } }",
         'volumes: { pg: }\n',
       ).replace('/usr/share/opensearch', '/usr/share/opensearch/datas'),
+      'a server that a shell starts': service(
+        "{ image: 'postgres:18', entrypoint: [sh, -c, 'until pg_isready -h old; do sleep 1; done; exec docker-entrypoint.sh postgres'], volumes: ['pg:/var/lib/postgresql/data'] }",
+        'volumes: { pg: }\n',
+      ),
     },
     leaves: {
       'PostgreSQL 18 with its mount above': pg('18', "'pg:/var/lib/postgresql'"),
@@ -89,6 +93,25 @@ const cases: readonly Case[] = [
         "{ image: 'mine', volumes: ['pg:/var/lib/x'] }",
         'volumes: { pg: }\n',
       ),
+      'a folder that the command names': service(
+        "{ image: prom/prometheus, command: ['--config.file=/p.yml', '--storage.tsdb.path=/tsdb'], volumes: ['pg:/tsdb'] }",
+        'volumes: { pg: }\n',
+      ),
+      'folders that variables name': `name: app\nservices:
+  a: { image: 'getmeili/meilisearch:v1', environment: { MEILI_DB_PATH: /mine }, volumes: ['pg:/mine'] }
+  b: { image: 'elasticsearch:8', environment: ['path.data=/mine'], volumes: ['pg2:/mine'] }
+volumes: { pg: , pg2: }\n`,
+      'the folder of SQL Server’s databases alone': service(
+        "{ image: 'mcr.microsoft.com/mssql/server:2022-latest', volumes: ['pg:/var/opt/mssql/data'] }",
+        'volumes: { pg: }\n',
+      ),
+      'a volume for modules inside of a folder of sources': service(
+        "{ image: 'node:22', volumes: ['.:/app', '/app/node_modules'] }",
+      ),
+      'a dump beside its database': service(
+        "{ image: 'postgres:18', command: pg_dumpall -h db -f /var/lib/postgresql/data/all.sql, volumes: ['pg:/var/lib/postgresql/data'] }",
+        'volumes: { pg: }\n',
+      ),
     },
   },
   {
@@ -113,6 +136,10 @@ const cases: readonly Case[] = [
       'a Redis that was told to keep its data': service(
         "{ image: 'redis:7', command: redis-server --appendonly yes }",
       ),
+      'a folder that its command names beside the mount': service(
+        "{ image: 'mongo:7', command: mongod --dbpath /data/configdb, volumes: ['pg:/mine'] }",
+        'volumes: { pg: }\n',
+      ),
     },
     leaves: {
       'a Redis that is a cache': service("{ image: 'redis:7' }"),
@@ -120,6 +147,18 @@ const cases: readonly Case[] = [
       'a database in a folder of the machine': service(
         "{ image: 'mariadb:11', volumes: ['./db:/var/lib/mysql'] }",
       ),
+      'a folder that its command names': `name: app\nservices:
+  a: { image: 'mongo:7', command: mongod --dbpath /mine, volumes: ['pg:/mine'] }
+  b: { image: 'mysql:8', command: --datadir=/mine, volumes: ['pg2:/mine'] }
+  c: { image: 'redis:7', command: "sh -c 'redis-server --appendonly yes --dir /mine'", volumes: ['pg3:/mine'] }
+volumes: { pg: , pg2: , pg3: }\n`,
+      'a dump by night': service(
+        "{ image: 'postgres:17', entrypoint: ['/bin/bash', '-c'], command: ['while true; do pg_dump -h db -U postgres app > /dumps/app.sql; sleep 86400; done'], volumes: ['./dumps:/dumps'] }",
+      ),
+      'a job that sets up replication': service(
+        "{ image: 'mongo:7', command: mongosh --host db --eval 'rs.initiate()' }",
+      ),
+      'a router of MongoDB': service("{ image: 'mongo:7', command: mongos --configdb c/c1:27019 }"),
     },
   },
   {
@@ -131,6 +170,9 @@ const cases: readonly Case[] = [
         'volumes: { pg: }\n',
       ),
       'an app of which nothing is known': service('{ image: mine }'),
+      'a job that makes certificates': service(
+        `{ image: 'elasticsearch:8.14.0', command: "bash -c 'if [ ! -f config/certs/ca.zip ]; then bin/elasticsearch-certutil ca --silent --pem -out config/certs/ca.zip; fi; until curl -s https://es01:9200; do sleep 30; done'" }`,
+      ),
     },
   },
   {
@@ -236,6 +278,9 @@ const cases: readonly Case[] = [
       ),
       'the name of a file': service(
         '{ image: x, environment: { POSTGRES_PASSWORD_FILE: /run/secrets/pw, DB_PASSWORD: /run/secrets/pw } }',
+      ),
+      'a hash that is made to be written down': service(
+        `{ image: x, environment: { ADMIN_TOKEN: '$$argon2id$$v=19$$m=65540,t=3,p=4$$abc$$def', HASHED_PASSWORD: '$$2y$$10$$abcdefghijklmnopqrstuv' } }`,
       ),
       'a switch': service(
         "{ image: x, environment: { ALLOW_EMPTY_PASSWORD: 'yes', MYSQL_RANDOM_ROOT_PASSWORD: '1' } }",

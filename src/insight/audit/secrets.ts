@@ -5,13 +5,16 @@ const tailName =
 /** Not a secret, though its name ends so. */
 const otherName =
   /(?:_FILE|_PATH|_URL|_TTL|_LENGTH|_ALGORITHM|_TYPE|_HEADER|PUBLIC_?KEY)$|^(?:ALLOW|ENABLE|DISABLE|RANDOM|USE|REQUIRE(?!PASS$)|RESET|CHANGE|MYSQL_(?:ALLOW|RANDOM))/i;
+/** A hash that is slow to try words against, as an app asks for it in place of the secret itself. */
+const slowHash = /^\$(?:argon2|2[abxy]\$|scrypt|y\$)/;
 const noSecret = /^(?:|true|false|yes|no|on|off|none|null|0|1|\d{1,3}[smhd]?)$/i;
 
 /** True when a variable, option or label of this name and value holds a secret. Pure. */
 export function holdsSecret(name: string, value: string): boolean {
   const isPath = value.startsWith('/') && !/\s/.test(value);
   if (hasPasswordInUrl(value)) return true;
-  if (noSecret.test(value.trim()) || isPath || otherName.test(name)) return false;
+  if (noSecret.test(value.trim()) || slowHash.test(value.trim()) || isPath || otherName.test(name))
+    return false;
   return secretName.test(name) || tailName.test(name);
 }
 

@@ -37,8 +37,13 @@ export function findShadows(service: AuditedService): Shadow[] {
   const { server } = service.facts;
   if (server !== undefined)
     return server.dataDirectories.flatMap((path) => shadowOfServer(service, cleanPath(path)));
+  // One that no VOLUME made was asked for, as `- /app/node_modules` is beside `.:/app`.
+  const made = service.mounts.filter(
+    ({ isAnonymous, target }) =>
+      isAnonymous && service.facts.volumes.some((volume) => cleanPath(volume) === target),
+  );
   return unmounted(service)
-    .concat(service.mounts.filter(({ isAnonymous }) => isAnonymous).map(({ target }) => target))
+    .concat(made.map(({ target }) => target))
     .flatMap((at) => shadowBelow(service, at));
 }
 

@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest';
+import { runsServer } from './runs-server.ts';
+
+test.each<[command: readonly string[]]>([
+  [[]],
+  [['docker-entrypoint.sh']],
+  [['docker-entrypoint.sh', 'postgres']],
+  [['docker-entrypoint.sh', '-c', 'shared_buffers=1GB']],
+  [['/bin/tini', '--', '/usr/local/bin/docker-entrypoint.sh', 'eswrapper']],
+  [['start-single-node', '--insecure']],
+  [['mysqld', '--default-authentication-plugin=caching_sha2_password']],
+  [['gosu', 'postgres', 'postgres']],
+  [['sh', '-c', 'mongod --replSet rs0 & sleep 5; mongosh --eval "rs.initiate()"; wait']],
+  [['sh', '-c', 'chown -R 999:999 /data && exec redis-server /etc/redis.conf']],
+  [['/bin/bash', '-ec', 'cp /tls/* /x\n/usr/local/bin/docker-entrypoint.sh postgres -c ssl=on']],
+  [['sh', '-c', 'exec "$@"', '--', 'postgres']],
+  [['sh', '/custom/start.sh']],
+  [['/custom/anything']],
+])('%j runs the server', (command) => {
+  expect(runsServer(command)).toBe(true);
+});
+
+test.each<[command: readonly string[]]>([
+  [['docker-entrypoint.sh', 'pg_dump', '-h', 'db']],
+  [['docker-entrypoint.sh', 'mysqldump', '--all-databases']],
+  [['docker-entrypoint.sh', 'redis-cli', '--cluster', 'create']],
+  [['docker-entrypoint.sh', 'mongos', '--configdb', 'c']],
+  [['/bin/tini', '--', '/usr/local/bin/docker-entrypoint.sh', 'bash', '-c', 'bin/elasticsearch-certutil ca']],
+  [['init', '--insecure', '--host=roach']],
+  [['/scripts/backup.sh']],
+  [['bash', '/scripts/pg-backup.sh']],
+  [['sh', '-c', 'PGPASSWORD=x pg_dump -U postgres app | gzip > /b/app.gz']],
+  [['sh', '-c', 'while :; do pg_dumpall -U postgres; sleep 86400; done']],
+  [['sleep', 'infinity']],
+])('%j does not', (command) => {
+  expect(runsServer(command)).toBe(false);
+});

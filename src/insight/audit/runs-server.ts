@@ -1,0 +1,70 @@
+/**
+ * False for a container of a server's image that visibly runs something else: a dump by night, a job that loads or
+ * asks. It keeps no data, whatever its image declares. What cannot be told from the words is a server. Pure.
+ *
+ * @param command The entrypoint with the command.
+ */
+export function runsServer(command: readonly string[]): boolean {
+  const [program, ...rest] = withoutStarters(command);
+  if (program === undefined || program.startsWith('-')) return true;
+  if (!shells.test(nameOf(program))) return mayServe(program);
+  const flag = rest.findIndex((word) => /^-[a-z]*c$/.test(word));
+  if (flag >= 0) return startsServer(rest[flag + 1] ?? '');
+  const script = rest.find((word) => !word.startsWith('-'));
+  return script === undefined || mayServe(script);
+}
+
+const shells = /^(?:ba|da|a)?sh$/;
+/** They run the words behind them. */
+const starters = /^(?:tini|dumb-init|exec|nohup|env|time|docker-entrypoint(?:\.sh)?|entrypoint\.sh)$/;
+/** They take a user first. */
+const changers = /^(?:gosu|su-exec|setpriv)$/;
+
+const clients = new RegExp(
+  `^(?:${[
+    'pg_(?!ctl|autoctl).*|psql|pgbench|createdb|dropdb|vacuumdb|reindexdb',
+    '(?:mysql|mariadb)(?:-?(?:dump|admin|check|import|show|slap|upgrade|backup|sh))?|mariabackup|xtrabackup',
+    // A router of MongoDB has no data.
+    'mongos|mongo(?:sh|dump|restore|import|export|stat|top)?|redis-cli|valkey-cli|keydb-cli',
+    'clickhouse-(?:client|backup)|influx|cypher-shell|rabbitmqctl|rabbitmqadmin|cqlsh|nodetool|promtool',
+    // Cockroach's first words.
+    'init|sql',
+    'true|echo|printf|sleep|tail|cat|date|ls|find|cp|mv|mkdir|chown|chmod|tar|gzip|rsync|curl|wget|crond?|supercronic',
+  ].join('|')})$`,
+);
+/** A script's name tells of what it is for. */
+const jobs = /(?:backup|dump|restore)/i;
+
+function mayServe(word: string): boolean {
+  const name = nameOf(word);
+  return !clients.test(name) && !jobs.test(name);
+}
+
+function nameOf(word: string): string {
+  return word.slice(word.lastIndexOf('/') + 1);
+}
+
+function withoutStarters(words: readonly string[]): readonly string[] {
+  let left = words;
+  for (;;) {
+    const [first = '', second = '', ...others] = left;
+    if (left.length > 1 && starters.test(nameOf(first))) left = second === '--' ? others : left.slice(1);
+    else if (left.length > 2 && changers.test(nameOf(first))) left = others;
+    else if (left.length > 1 && /^\w+=/.test(first)) left = left.slice(1);
+    else return left;
+  }
+}
+
+const servers =
+  /^(?:postgres|postmaster|pg_ctl|pg_ctlcluster|patroni|mysqld(?:_safe)?|mariadbd(?:-safe)?|mongod|(?:redis|valkey|keydb|rabbitmq)-server|influxd|clickhouse(?:-server)?|elasticsearch|opensearch|eswrapper|cassandra|couchdb|neo4j|sqlservr|cockroach|qdrant|meilisearch|prometheus|su|runuser|sudo|service|supervisord)$/;
+
+/** Whether a line for a shell has, where a program's name stands, a server or a script that may start one. */
+function startsServer(line: string): boolean {
+  const parts = line.split(/[;&|\n(){}`]|\b(?:then|do|else|if|while|until|elif)\b/);
+  return parts.some((part) => {
+    const [program = ''] = withoutStarters(part.trim().split(/\s+/));
+    const name = nameOf(program.replace(/^["'!]+|["']+$/g, ''));
+    const isScript = /(?:\.sh|entrypoint|^run|^start|^init)$/.test(name) && !jobs.test(name);
+    return servers.test(name) || isScript || name.startsWith('$');
+  });
+}
