@@ -5,7 +5,7 @@ import type { Host } from '../hosts/host.ts';
 import { type MountPoint, readMounts } from '../lib/mountinfo.ts';
 import { requireAnswer } from '../lib/require-answer.ts';
 import { fromText } from '../model/byte-string.ts';
-import { knownError } from '../lib/known-error.ts';
+import { errorInWords, knownError } from '../lib/known-error.ts';
 import { errnoOf, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';
@@ -108,17 +108,24 @@ async function lookAtImages(
 ): Promise<Pick<ProjectFacts, 'images' | 'unseen'>> {
   const images = new Map<string, Image | undefined>();
   const absent: string[] = [];
+  const refused = new Set<string>();
   for (const { name, image } of project.services.values()) {
-    const found = image === undefined ? undefined : await host.containers?.findImage(image, { signal });
-    if (image !== undefined && found === undefined) absent.push(image);
-    images.set(name, found);
+    try {
+      const found = image === undefined ? undefined : await host.containers?.findImage(image, { signal });
+      if (image !== undefined && found === undefined) absent.push(image);
+      images.set(name, found);
+    } catch (error) {
+      // A name that the engine refuses hides neither volumes nor other images; an engine that is gone does.
+      if (!isAppError(error) || error.code === 'unavailable' || error.code === 'cancelled') throw error;
+      refused.add(`${errorInWords(error)}.`);
+    }
   }
   const names = [...new Set(absent)].map(quote).join(', ');
   const unseen =
     absent.length === 0
       ? []
       : [`The engine does not have ${names} yet: what these images declare was not looked at.`];
-  return { images, unseen };
+  return { images, unseen: [...unseen, ...refused] };
 }
 
 async function lookAtPath(

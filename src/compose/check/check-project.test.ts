@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { composeFolder, noFacts } from '../../../test/fixtures/compose-folder.ts';
 import { someVolume } from '../../../test/fixtures/some-volume.ts';
+import type { Host } from '../../hosts/host.ts';
+import { AppError } from '../../model/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { Volume } from '../../model/volume.ts';
 import { lookAtProject, type ProjectFacts } from '../project-facts.ts';
@@ -82,6 +84,53 @@ test('an empty folder where a file is meant was made by an earlier "up"; a folde
 test('one path that several services mount is one finding', async () => {
   const yaml = `${web('./data:/data')}  api:\n    image: api\n    volumes: [./data:/srv]\n`;
   expect(await check(yaml)).toHaveLength(1);
+});
+
+test.each([
+  ['postgres', true],
+  ['localhost:5000/team/App:1', false],
+  ['images.example.com:5000/team/app_x--y:1.2-RC_1', true],
+  ['MyHost/app', true],
+  ['[::1]:5000/app@sha256:' + 'a'.repeat(64), true],
+  ['MyApp:latest', false],
+  ['/app:latest', false],
+  ['app:', false],
+  ['team//app', false],
+  ['https://example.com/app', false],
+])('the image %s is a name to the engine: %s', async (image, isName) => {
+  const findings = await check(`services:\n  web:\n    image: ${JSON.stringify(image)}\n`);
+  expect(shown(findings)).toEqual(isName ? [] : ['refused-image 3:5']);
+});
+
+test('an image that the engine refuses to look at hides no volume that is missing', async () => {
+  using folder = composeFolder({
+    'compose.yaml': `${web('data:/data')}volumes: {data: {external: true}}\n`,
+  });
+  const project = await folder.load();
+  const refusal = new AppError('failed', 'Cannot look at the image "web"', { detail: 'it is odd' });
+  const host = {
+    kind: 'docker',
+    listVolumes: () => Promise.resolve([]),
+    info: () => Promise.resolve({ kind: 'docker' }),
+    containers: { findImage: () => Promise.reject(refusal) },
+  } as unknown as Host;
+  const facts = await lookAtProject(project, { host: () => Promise.resolve(host) });
+  expect(facts.unseen).toEqual(['Cannot look at the image "web": it is odd.']);
+  expect(checkProject(project, facts, noSettings).map(({ rule }) => rule)).toEqual([
+    'missing-external-volume',
+  ]);
+});
+
+test('a volume with a name of one letter, which Compose takes for a drive, is told to be renamed', async () => {
+  const [finding] = await check(`${web('m:/data')}volumes: {m: }\n`);
+  expect(finding).toMatchObject({ rule: 'invalid-mount', remedy: expect.stringContaining('"m:"') });
+});
+
+test('a path that comes by "volumes_from" is told where it is written', async () => {
+  const yaml = `services:\n  api:\n    image: api\n    volumes_from: [web]\n${web('./data:/data').replace('services:\n', '')}`;
+  const findings = await check(yaml);
+  expect(findings.map(({ message }) => message)).toEqual([expect.stringContaining('service "web"')]);
+  expect(shown(findings)).toEqual(['missing-bind-source 8:9']);
 });
 
 test('a source that "up" does not make, and the file of a secret, make it fail', async () => {

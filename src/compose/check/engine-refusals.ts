@@ -10,7 +10,30 @@ import { findingOf } from './rules.ts';
 
 /** What Compose takes and the engine refuses when the container or volume is to be made. Pure. */
 export function findEngineRefusals(project: ComposeProject): Finding[] {
-  return [...findMounts(project), ...findVolumes(project)];
+  return [...findImages(project), ...findMounts(project), ...findVolumes(project)];
+}
+
+const part = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*';
+/** A name as the engine's own grammar has it: `[HOST[:PORT]/]PART[/PART…][:TAG][@DIGEST]`. */
+const imageName = new RegExp(
+  `^(?:(?:[A-Za-z0-9]+(?:[.-]+[A-Za-z0-9]+)*|\\[[0-9A-Fa-f:]+\\])(?::[0-9]+)?/)?${part}(?:/${part})*(?::\\w[\\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9A-Fa-f]{32,})?$`,
+);
+
+function findImages(project: ComposeProject): Finding[] {
+  return [...project.services.values()].flatMap(({ name, image, path }) => {
+    // Where filling in has failed, that is the finding.
+    if (image === undefined || image === '' || image.includes('${') || imageName.test(image)) return [];
+    return [
+      findingOf('refused-image', {
+        subject: { kind: 'service', name },
+        message: `Service ${quote(name)}: ${quote(image)} is no name of an image`,
+        remedy: /^\/|:$|[^:]\/\//.test(image)
+          ? 'A part of it is empty: give the variable that stands there a value.'
+          : 'Write it as HOST/NAME:TAG, the name in small letters.',
+        position: project.positionOf([...path, 'image']),
+      }),
+    ];
+  });
 }
 
 function findMounts(project: ComposeProject): Finding[] {
@@ -23,7 +46,11 @@ function findMounts(project: ComposeProject): Finding[] {
       findingOf('invalid-mount', {
         subject: { kind: 'service', name: service.name },
         message: `Service ${quote(service.name)}: ${reason}`,
-        remedy: 'Mend what the engine names.',
+        // Compose makes of `m:/data` a path in the container, and no volume.
+        remedy:
+          typeof raw === 'string' && /^[A-Za-z]:[/\\]/.test(raw)
+            ? `Give the volume a name of two characters or more: Compose takes ${quote(raw.slice(0, 2))} for a drive of Windows.`
+            : 'Mend what the engine names.',
         position,
       }),
     ];

@@ -139,6 +139,11 @@ export const checkRules = {
     severity: 'downtime',
     meaning: 'Compose takes it, and the engine refuses to make the volume: "up" fails.',
   },
+  'refused-image': {
+    id: 'HF-C026',
+    severity: 'downtime',
+    meaning: 'Compose takes it, and the engine refuses to look for the image: "up" fails.',
+  },
   'unset-variable': {
     id: 'HF-C025',
     severity: 'loss',

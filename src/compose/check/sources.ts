@@ -10,7 +10,10 @@ import { findingOf } from './rules.ts';
 /** What "up" does with folders and files of this machine that are not there. Pure. */
 export function findMissingSources(project: ComposeProject, facts: ProjectFacts): Finding[] {
   const found = new Map<string, Finding>();
-  for (const mount of mountsOf(project)) {
+  const mounts = mountsOf(project);
+  // What comes by `volumes_from` is to be mended where it is written.
+  const written = mounts.filter(({ raw }) => raw !== undefined);
+  for (const mount of [...written, ...mounts.filter(({ raw }) => raw === undefined)]) {
     const { mount: what } = mount;
     // One finding for each path, at the first service that mounts it.
     if (what.type !== 'bind' || found.has(what.source)) continue;

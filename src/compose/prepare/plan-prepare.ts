@@ -159,7 +159,13 @@ function externalVolumes(
   const { volumes } = facts;
   if (volumes === undefined) {
     const names = wanted.map(({ name }) => quote(name)).join(', ');
-    return { steps: [], notes: wanted.length === 0 ? [] : [`Whether ${names} exist is not known.`] };
+    return {
+      steps: [],
+      notes:
+        wanted.length === 0
+          ? []
+          : [`Whether ${names} ${wanted.length === 1 ? 'exists' : 'exist'} is not known.`],
+    };
   }
   const missing = wanted.filter(({ name }) => !volumes.has(name));
   const steps = missing.map((volume) => volumeStep(project, volume));
