@@ -81,6 +81,7 @@ test('a first audit with a baseline is good, and a later one counts what is new'
     0,
     expect.stringContaining('The baseline "audit.json" was written.'),
   ]);
+  expect(first.stdout).toContain('Nothing new in what was looked at');
   expect((await audit(...baseline)).stdout).toContain('0 findings, 2 in the baseline.');
 });
 

@@ -223,7 +223,7 @@ async function openWritable(
 ): Promise<DirectoryHandle> {
   if (data.way === 'stream')
     throw new AppError('unsupported', `Cannot measure ${quote(name)} through its engine`, {
-      hint: 'A benchmark needs the volume as a directory: run it on the machine where the engine runs, as root.',
+      hint: 'A benchmark needs the volume as a directory: run it on the machine where the engine runs, as root, and while a container uses the volume if nothing else mounts it.',
     });
   // A server that does not answer would hold this process, and with it the lease.
   await requireAnswer(data.root, { name, signal });

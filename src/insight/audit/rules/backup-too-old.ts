@@ -27,7 +27,10 @@ export const backupTooOld: Rule = {
             : [`Snapshot ${newest.id.slice(0, 8)} is of ${localTime(newest.time)}.`]),
           `Coverage says: ${reason}.`,
         ],
-        remedy: 'Run the policy and see why it fails, and that "holdfast daemon" runs',
+        remedy:
+          newest === undefined
+            ? 'Run the policy now, and see that "holdfast daemon" runs'
+            : 'Run the policy and see why it fails, and that "holdfast daemon" runs',
         commands: policies.map((policy) => ['holdfast', 'policy', 'run', policy]),
         place: placeOfVolume(view, name),
       };

@@ -111,11 +111,13 @@ function parseFailOn(text = 'loss'): readonly Severity[] {
 function describeReport(report: AuditReport): string {
   const { findings, known, suppressed, files, containers, volumes, refused, notes, baselineWritten } = report;
   const parts = describeFindings(findings);
+  // What the baseline has is still to be mended.
+  const nothing = known.length === 0 ? 'nothing to mend' : 'nothing new';
   if (findings.length === 0)
     parts.push(
       refused.length + notes.length === 0
-        ? 'Good: nothing to mend.'
-        : 'Nothing to mend in what was looked at: the warnings say what was not.',
+        ? `Good: ${nothing}.`
+        : `N${nothing.slice(1)} in what was looked at: the warnings say what was not.`,
     );
   const aside = [
     ...(known.length === 0 ? [] : [`${known.length} in the baseline`]),
