@@ -91,6 +91,8 @@ export function lastSizes(
       .listDrills()
       .flatMap((drill) => (recovered.has(drill.outcome) ? [[drill.volumeIdentity, drill]] : [])),
   );
+  // Of most of them: to write a time for each of a thousand takes a millisecond.
+  const seenAt = timeOf(lookedAtMs);
   const volumes = places
     .filter(({ kind: is }) => is === 'volume')
     .map((place): SizedVolume => {
@@ -109,7 +111,7 @@ export function lastSizes(
         problem,
         growthBytesPerDay: place.growthBytesPerDay,
         disk: place.disk,
-        measuredAt: timeOf(isSeen ? Math.max(lookedAtMs, place.measuredAtMs ?? 0) : place.measuredAtMs),
+        measuredAt: isSeen && (place.measuredAtMs ?? 0) <= lookedAtMs ? seenAt : timeOf(place.measuredAtMs),
         isCurrent: isSeen,
         share: shareOf(bytes, disk?.capacityBytes),
         fullAt: disk?.fullAt,
