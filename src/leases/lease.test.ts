@@ -83,6 +83,18 @@ test('takeLeases() takes all, or none and names the holder, across state folders
   expect(machine.taken).toEqual([]);
 });
 
+test('works that only read share a volume, across state folders too, and keep one away that writes', async () => {
+  const machine = new ClaimingMachine();
+  const [one, other] = [await accessOn(machine, 'one'), await accessOn(machine, 'other')];
+  for (const access of [one, other]) mkdirSync(access.stateDir, { recursive: true });
+  const places = [{ kind: 'volume', name: 'pg', identity: 'of pg' }] as const;
+  await using _first = await take(one, { places, work: 'export' });
+  await using _beside = await take(one, { places, work: 'clone' });
+  await using _elsewhere = await take(other, { places, work: 'copy from' });
+  for (const access of [one, other])
+    await expect(take(access, { places, work: 'restore' })).rejects.toMatchObject({ code: 'locked' });
+});
+
 test('a volume of our plugin is held under its own name too, unless the engine may remove it', async () => {
   const { by, catalog } = await withPlugin({});
   const place = { kind: 'volume', name: 'pg', hostIdentity: 'engine' } as const;

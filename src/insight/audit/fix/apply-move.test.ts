@@ -51,6 +51,8 @@ afterEach(async () => rm(world.stateDir, { recursive: true }));
 interface Steps {
   readonly save?: () => void;
   readonly copy?: () => void | Promise<void>;
+  /** What could not be copied. */
+  readonly problems?: readonly { readonly path: string; readonly message: string }[];
   readonly up?: () => void | Promise<void>;
   /** What Compose says of the service, with a file instead of the one there. */
   readonly hash?: (instead: string | undefined) => string;
@@ -59,7 +61,7 @@ interface Steps {
 
 /** Carries out the move; each step happens when its turn comes. */
 async function move(
-  { save, copy, up = replace, hash = () => 'made', plan = {} }: Steps = {},
+  { save, copy, problems = [], up = replace, hash = () => 'made', plan = {} }: Steps = {},
   signal?: AbortSignal,
 ): Promise<MoveReport> {
   const means = {
@@ -68,7 +70,7 @@ async function move(
     volumes: async () => ({
       clone: async () => {
         await copy?.();
-        return { problems: [] };
+        return { problems };
       },
     }),
     backUp: async () => {
@@ -141,6 +143,25 @@ test('copies nothing of a container that was made anew while its data was saved'
   const steps = { save: () => void replace(db.mounts), copy: () => void copied.push('') };
   await expect(move(steps)).rejects.toMatchObject({ code: 'conflict' });
   expect([copied, state(), await line()]).toEqual([[], 'running', before]);
+});
+
+test('changes no file when not all could be copied, and has the container run on as before', async () => {
+  const problems = [{ path: 'base/1', message: 'Permission denied' }];
+  await expect(move({ problems })).rejects.toMatchObject({
+    code: 'partial',
+    detail: 'base/1: Permission denied',
+  });
+  expect([state(), await line()]).toEqual(['running', before]);
+});
+
+test('copies nothing while its user has the container paused', async () => {
+  world.containers.change(db.name, { state: 'paused' });
+  const copied: string[] = [];
+  await expect(move({ copy: () => void copied.push('') })).rejects.toMatchObject({
+    code: 'in-use',
+    message: expect.stringContaining('cannot be stopped') as string,
+  });
+  expect([copied, state(), await line()]).toEqual([[], 'paused', before]);
 });
 
 test.each<[string, () => Promise<void>]>([
