@@ -9,6 +9,8 @@ export default defineConfig({
     include: ['test/kernel/guest/**/*.guest.ts'],
     pool: 'forks',
     setupFiles: ['test/setup/leaks.ts'],
+    // Of the host: the next guest with this disk finds the modules transformed, which takes long inside.
+    fsModuleCachePath: '/exchange/modules',
     testTimeout: 600_000,
     hookTimeout: 600_000,
     fileParallelism: false,
