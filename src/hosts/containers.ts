@@ -70,6 +70,12 @@ export interface Container extends ContainerIdentity {
   readonly user: string;
   /** True for one with all devices and all rights of root. */
   readonly privileged?: boolean | undefined;
+  /** Capabilities that it lacks or has besides the engine's usual ones: `ALL`, `DAC_OVERRIDE`. */
+  readonly capabilities?:
+    | { readonly dropped: readonly string[]; readonly added: readonly string[] }
+    | undefined;
+  /** True for one whose own file system takes no writes (`--read-only`). */
+  readonly hasReadOnlyRoot?: boolean | undefined;
   /** As given at its creation: `seccomp=unconfined`. */
   readonly securityOptions?: readonly string[] | undefined;
   readonly mounts: readonly ContainerMount[];
@@ -87,6 +93,8 @@ export interface ContainerMount {
   readonly source: string | undefined;
   readonly destination: string;
   readonly readOnly: boolean;
+  /** Of a volume, the folder in it that is mounted, if not all of it is. */
+  readonly subpath?: string | undefined;
   /** Of a bind mount: `rprivate`, `rslave`, `rshared`. */
   readonly propagation?: string | undefined;
   /** Of a tmpfs, as the engine got them: `size=64m,exec`. */

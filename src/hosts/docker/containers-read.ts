@@ -107,12 +107,21 @@ export function toContainer(inspection: EngineInspection, imageLabels: Container
     entrypoint: config?.Entrypoint ?? [],
     user: config?.User ?? '',
     privileged: inspection.HostConfig?.Privileged === true,
+    capabilities: {
+      dropped: (inspection.HostConfig?.CapDrop ?? []).map(capabilityName),
+      added: (inspection.HostConfig?.CapAdd ?? []).map(capabilityName),
+    },
+    hasReadOnlyRoot: inspection.HostConfig?.ReadonlyRootfs === true,
     securityOptions: inspection.HostConfig?.SecurityOpt ?? [],
     mounts: toMounts(inspection),
     pid: state?.Pid || undefined,
     startedAt: isTime(state?.StartedAt) ? state.StartedAt : undefined,
     finishedAt: isTime(state?.FinishedAt) ? state.FinishedAt : undefined,
   };
+}
+
+function capabilityName(given: string): string {
+  return given.toUpperCase().replace(/^CAP_/, '');
 }
 
 /** Podman uses the same format. */
@@ -153,8 +162,14 @@ function toMounts(inspection: EngineInspection): ContainerMount[] {
     destination,
     readOnly,
     propagation: propagations.get(destination) || undefined,
+    subpath: type === 'volume' ? subpathOf(inspection, destination) : undefined,
     memoryOptions: type === 'tmpfs' ? memoryOptionsOf(inspection, destination) : undefined,
   }));
+}
+
+function subpathOf({ HostConfig: config }: EngineInspection, destination: string): string | undefined {
+  const asked = config?.Mounts?.find(({ Target }) => Target === destination);
+  return asked?.VolumeOptions?.Subpath || undefined;
 }
 
 /** `--tmpfs` has its options as one text, `--mount` in fields. */

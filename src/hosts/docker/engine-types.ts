@@ -36,6 +36,7 @@ export interface EngineAskedMount {
     readonly SizeBytes?: number | null;
     readonly Options?: readonly (readonly string[])[] | null;
   } | null;
+  readonly VolumeOptions?: { readonly Subpath?: string | null } | null;
 }
 
 export interface EngineContainer {
@@ -85,6 +86,9 @@ export interface EngineInspection extends EngineContainerDetails {
   readonly HostConfig?: {
     readonly Tmpfs?: Readonly<Record<string, string>> | null;
     readonly Privileged?: boolean | null;
+    readonly ReadonlyRootfs?: boolean | null;
+    readonly CapDrop?: readonly string[] | null;
+    readonly CapAdd?: readonly string[] | null;
     readonly SecurityOpt?: readonly string[] | null;
     /** The mounts of `--mount` as they were asked for. */
     readonly Mounts?: readonly EngineAskedMount[] | null;

@@ -91,6 +91,8 @@ test('a control group that another user has named like a container is not the gr
   expect(containerGroupIn(`2:pids:/docker/${id}/below\n0::/\n`)).toBe(`2:pids:/docker/${id}`);
   const users = '0::/user.slice/user-1000.slice/user@1000.service';
   expect(containerGroupIn(`${users}/docker-${id}.scope\n`)).not.toBe(own);
+  expect(containerGroupIn(`2:pids:/docker/${id}\n0::/\n`)).toBe(`2:pids:/docker/${id}`);
+  expect(containerGroupIn(`1:name=systemd:/docker/${id}\n0::/docker/${id}\n`)).toBe(`0::/docker/${id}`);
   expect(containerGroupIn('0::/init.scope\n')).toBeUndefined();
 });
 

@@ -42,21 +42,29 @@ const everyId: readonly IdRange[] = [{ inside: 0, outside: 0, count: 2 ** 32 - 1
 export function processesByContainer(
   containers: readonly Pick<Container, 'id' | 'pid'>[],
 ): ReadonlyMap<string, readonly number[]> {
-  const groups = new Map(
-    containers.flatMap(({ id, pid }) => {
-      const group = pid === undefined ? undefined : containerGroupIn(readOrNothing(`/proc/${pid}/cgroup`));
-      return group === undefined ? [] : [[id, group] as const];
-    }),
-  );
+  const running = groupsOf(containers);
+  const known = new Set(running.values());
   const found = new Map<string, number[]>();
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     const text = readOrNothing(`/proc/${name}/cgroup`);
-    const id = containerIdIn(text);
-    if (id === undefined || (groups.get(id) ?? containerGroupIn(text)) !== containerGroupIn(text)) continue;
+    const [group = '', named] = [containerGroupIn(text), containerIdIn(text)];
+    const id = running.get(group) ?? (named !== undefined && known.has(named) ? undefined : named);
+    if (id === undefined) continue;
     found.set(id, [...(found.get(id) ?? []), Number(name)]);
   }
   return found;
+}
+
+/** Containers that run, by the control group of their first process. */
+export function groupsOf(containers: readonly Pick<Container, 'id' | 'pid'>[]): ReadonlyMap<string, string> {
+  return new Map(
+    containers.flatMap(({ id, pid }) => {
+      const text = pid === undefined ? '' : readOrNothing(`/proc/${pid}/cgroup`);
+      const group = containerGroupIn(text);
+      return group === undefined || containerIdIn(text) !== id ? [] : [[group, id] as const];
+    }),
+  );
 }
 
 /** The hierarchy and the path of the innermost container's control group, without what is below it; pure. */
@@ -64,7 +72,8 @@ export function containerGroupIn(cgroups: string): string | undefined {
   const id = containerIdIn(cgroups);
   if (id === undefined) return undefined;
   const end = cgroups.lastIndexOf(id) + id.length;
-  return cgroups.slice(cgroups.lastIndexOf('\n', end) + 1, end);
+  // The line may end with the id.
+  return cgroups.slice(cgroups.lastIndexOf('\n', end - 1) + 1, end);
 }
 
 /** The innermost, where containers run in containers. */
@@ -140,7 +149,7 @@ export function isMapped({ uidMap }: Pick<Credentials, 'uidMap'>): boolean {
  * of an engine with a user namespace of its own.
  */
 export function plannedRunner(
-  { user }: Pick<Container, 'user'>,
+  { user, capabilities = { dropped: [], added: [] } }: Pick<Container, 'user' | 'capabilities'>,
   { numbers, mapBase = 0 }: { readonly numbers?: UserNumbers | undefined; readonly mapBase?: number } = {},
 ): Runner | undefined {
   const [uid, gid] =
@@ -152,6 +161,13 @@ export function plannedRunner(
   if (known === undefined) return undefined;
   const map = mapBase === 0 ? everyId : [{ inside: 0, outside: mapBase, count: 65_536 }];
   const isRoot = known.uid === 0;
+  const { dropped, added } = capabilities;
+  const has = (capability: string, isUsual: boolean): boolean =>
+    isRoot &&
+    (added.includes(capability) ||
+      added.includes('ALL') ||
+      (isUsual && !dropped.includes(capability) && !dropped.includes('ALL')));
+  const overrides = has('DAC_OVERRIDE', true);
   return {
     pid: undefined,
     command: '',
@@ -159,8 +175,8 @@ export function plannedRunner(
       uid: mapBase + known.uid,
       gid: mapBase + known.gid,
       groups: known.groups.map((group) => mapBase + group),
-      overrides: isRoot,
-      readsAll: isRoot,
+      overrides,
+      readsAll: overrides || has('DAC_READ_SEARCH', false),
       uidMap: map,
       gidMap: map,
     },

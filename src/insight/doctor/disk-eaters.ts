@@ -5,12 +5,12 @@ import type { Container } from '../../hosts/containers.ts';
 import { quote } from '../../model/quote.ts';
 import { type Counted, parseGroups, parseIoStat, parseProcessIo } from '../usage/top/parse.ts';
 import { folderOf, type GroupFolders, readBlkio } from '../usage/top/read-sample.ts';
-import { containerIdIn } from './credentials.ts';
+import { containerGroupIn, groupsOf } from './credentials.ts';
 import { readOrNothing } from './read-or-nothing.ts';
 
 /** What has been read and written until a moment. */
 export interface EaterSample {
-  /** Of all processes, in bytes: those of a container by its id, all others by their number. */
+  /** Of all processes, in bytes: those of a container by its id or its control group, all others by their number. */
   readonly processes: ReadonlyMap<string, number>;
   /** Of containers' control groups, by the container's id. */
   readonly groups: ReadonlyMap<string, GroupCounters>;
@@ -32,7 +32,7 @@ export async function takeEaterSample(
     const counters = pid === undefined ? undefined : await readCounters(pid, folders);
     if (counters !== undefined) groups.set(id, counters);
   }
-  return { processes: readProcesses(), groups };
+  return { processes: readProcesses(containers), groups };
 }
 
 async function readCounters(pid: number, folders: GroupFolders): Promise<GroupCounters | undefined> {
@@ -54,14 +54,17 @@ function bytesBy(devices: ReadonlyMap<string, Counted>): ReadonlyMap<string, num
 
 /**
  * What a process has moved counts for its parent when it has ended, so that of a container only the sum
- * over all of its processes is right.
+ * over all of its processes is right. Where control groups are given to users, one of them may have any
+ * container's id in its name: what is not in the group of the container's first process is not the container's.
  */
-function readProcesses(): Map<string, number> {
+function readProcesses(containers: readonly Container[]): Map<string, number> {
   const found = new Map<string, number>();
+  const groups = groupsOf(containers);
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     const io = parseProcessIo(readOrNothing(`/proc/${pid}/io`));
     if (io === undefined) continue;
-    const key = containerIdIn(readOrNothing(`/proc/${pid}/cgroup`)) ?? pid;
+    const group = containerGroupIn(readOrNothing(`/proc/${pid}/cgroup`));
+    const key = group === undefined ? pid : (groups.get(group) ?? group);
     found.set(key, (found.get(key) ?? 0) + io.readBytes + io.writtenBytes);
   }
   return found;
@@ -84,7 +87,7 @@ export interface EaterOptions {
   /** Containers that have something of this disk mounted, by their id. */
   readonly users: ReadonlySet<string>;
   /**
-   * For messages, what is none of these containers: a process, or another engine's container by its id.
+   * For messages, what is none of these containers: a process, or a control group.
    * Undefined for the kernel's own, which write what others gave them.
    */
   readonly nameOf: (key: string) => string | undefined;
@@ -159,7 +162,8 @@ export function wholeDisk(device: string): string {
 
 /** Undefined for a thread of the kernel, and for what has ended. */
 export function nameOfOther(key: string): string | undefined {
-  if (key.length === 64) return `container ${quote(key.slice(0, 12))}, which is another engine's,`;
+  // By the whole of its path: a part of it is a name that a user may have chosen.
+  if (key.includes('/')) return `control group ${quote(key.slice(key.indexOf('/')))}, of no container here,`;
   return readOrNothing(`/proc/${key}/cmdline`) === ''
     ? undefined
     : `process ${key} (${quote(readOrNothing(`/proc/${key}/comm`).trim())})`;

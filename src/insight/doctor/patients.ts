@@ -123,7 +123,11 @@ function placeMount(
 ): PlacedMount {
   const volume = mount.type === 'volume' ? volumes.find(({ name }) => name === mount.source) : undefined;
   const place =
-    mount.type === 'volume' ? volume?.mountpoint : mount.type === 'bind' ? mount.source : undefined;
+    mount.type === 'volume'
+      ? volume?.mountpoint && path.join(volume.mountpoint, mount.subpath ?? '')
+      : mount.type === 'bind'
+        ? mount.source
+        : undefined;
   return {
     container,
     mount,
