@@ -1,9 +1,11 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
+  existsSync,
   mkdirSync,
+  readFileSync,
   renameSync,
   rmdirSync,
   rmSync,
@@ -37,6 +39,7 @@ interface Found {
     readonly subject: { readonly kind: string; readonly name: string };
     readonly message: string;
     readonly evidence: readonly string[];
+    readonly remedy: string;
     readonly commands: readonly (readonly string[])[];
     readonly fixable: boolean;
     readonly isHint: boolean;
@@ -67,6 +70,12 @@ async function inside(name: string, ...command: string[]): Promise<string> {
   return await on.engine.docker(['exec', name, ...command]);
 }
 
+/** A command that was printed for this engine. */
+async function carryOut([program = '', ...args]: readonly string[]): Promise<void> {
+  if (program === 'docker') await on.engine.docker(args);
+  else execFileSync(program, args, { stdio: 'pipe' });
+}
+
 async function remove(...names: string[]): Promise<void> {
   await on.engine.docker(['rm', '-f', ...names]);
 }
@@ -80,7 +89,8 @@ describe('a container that runs as a user', () => {
     expect(found).toMatchObject({
       id: 'HF-D001',
       subject: { kind: 'container', name: 'denied' },
-      commands: [['chown', '-R', '--from=0', '1000:1001', on.engine.volumePath('of-root')]],
+      remedy: `Give all of "${on.engine.volumePath('of-root')}" that belongs to user 0 to 1000:1001, as which the container runs.`,
+      commands: [['holdfast', 'doctor', 'denied', '--fix']],
       fixable: true,
     });
     expect(found?.message).toBe(
@@ -105,7 +115,10 @@ describe('a container that runs as a user', () => {
     await expect(inside('closed', 'cat', '/srv/site/private/deep/page')).rejects.toThrow('Permission denied');
     const [found] = await findings(join(source, 'private/deep/page'));
     expect(found?.message).toContain('"closed" cannot enter "/srv/site/private"');
-    expect(found?.commands).toEqual([['chmod', 'u+x', join(source, 'private')]]);
+    expect(found).toMatchObject({
+      remedy: `Let its owner do it: add u+x to "${join(source, 'private')}".`,
+      commands: [['holdfast', 'doctor', join(source, 'private/deep/page'), '--fix']],
+    });
     expect((await on.attempt(['doctor', join(source, 'private/deep/page'), '--fix', '--yes'])).exit).toBe(0);
     expect(await inside('closed', 'cat', '/srv/site/private/deep/page')).toBe('content');
     await remove('closed');
@@ -162,14 +175,38 @@ describe('a container that runs as a user', () => {
     const [found, ...others] = await findings('guest');
     expect(others).toEqual([]);
     expect(found).toMatchObject({ id: 'HF-D001', fixable: false });
-    const [[program = '', ...args] = []] = found?.commands ?? [];
-    expect(program).toBe('setfacl');
-    execFileSync(program, args);
+    expect(found?.commands.map(([program, word]) => `${program} ${word}`)).toEqual([
+      'docker stop',
+      'setfacl -R',
+      'docker start',
+    ]);
+    for (const words of found?.commands ?? []) await carryOut(words);
     for (const name of ['guest', 'owner']) {
       await inside(name, 'touch', `/data/${name}`);
       expect(await findings(name)).toEqual([]);
     }
     await remove('owner', 'guest');
+  });
+
+  test('and whom an ACL lets in, but not its mask, gets in by the command that widens the mask', async () => {
+    await start('masked', '--user', '1000:1000', '-v', 'masked:/data');
+    const data = on.engine.volumePath('masked');
+    chownSync(data, 3000, 3000);
+    execFileSync('setfacl', ['-m', 'u:1000:rwx', data]);
+    await inside('masked', 'touch', '/data/before');
+    expect(await findings('masked')).toEqual([]);
+    // As the "chmod -R g-w" of a script does.
+    chmodSync(data, 0o750);
+    await expect(inside('masked', 'touch', '/data/after')).rejects.toThrow('Permission denied');
+    const [found, ...others] = await findings('masked');
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({ id: 'HF-D001', fixable: false });
+    expect(found?.remedy).toContain('widen the mask');
+    for (const words of found?.commands ?? []) await carryOut(words);
+    await inside('masked', 'touch', '/data/after');
+    expect(statSync(data).uid).toBe(3000);
+    expect(await findings('masked')).toEqual([]);
+    await remove('masked');
   });
 
   test('and a folder of its image that is closed is no matter of the volume', async () => {
@@ -264,6 +301,26 @@ describe('a source', () => {
     await remove('gone');
   });
 
+  test('that is gone and was a file, or the folder of a volume, is brought back and not made up', async () => {
+    const source = join(on.engine.folder, 'app.ini');
+    writeFileSync(source, 'port=1');
+    const mounts = ['--mount', `type=bind,source=${source},target=/etc/app.ini`, '-v', 'kept:/data'];
+    await start('sourceless', ...mounts);
+    await on.engine.docker(['stop', '-t', '0', 'sourceless']);
+    const data = on.engine.volumePath('kept');
+    for (const path of [source, data]) renameSync(path, `${path}.away`);
+    const found = await findings('sourceless');
+    const startIt = ['docker', 'start', 'sourceless'];
+    expect(found).toMatchObject([
+      { id: 'HF-D012', fixable: false, commands: [['holdfast', 'restore', 'kept'], startIt] },
+      { id: 'HF-D012', fixable: false, remedy: 'Put the file back.', commands: [startIt] },
+    ]);
+    for (const path of [source, data]) renameSync(`${path}.away`, path);
+    await carryOut(startIt);
+    expect(await findings('sourceless')).toEqual([]);
+    await remove('sourceless');
+  });
+
   test('that was moved away while its container runs is told of before its data is lost', async () => {
     const source = join(on.engine.folder, 'away');
     mkdirSync(source);
@@ -325,6 +382,111 @@ describe('a source', () => {
     await on.engine.docker(['restart', '-t', '0', 'reading']);
     expect(await findings('reading')).toEqual([]);
     await remove('reading');
+  });
+});
+
+/** Its first words, if there is one finding and no other. */
+async function only(name: string, id: string): Promise<Found['findings'][number] | undefined> {
+  const [found, ...others] = await findings(name);
+  expect(others).toEqual([]);
+  expect(found).toMatchObject({ id, subject: { kind: 'container', name } });
+  return found;
+}
+
+describe('what owner and mode do not show', () => {
+  test('a folder of a volume that is mounted alone is judged and mended by itself', async () => {
+    const data = on.engine.volumePath('parts');
+    await on.engine.docker(['volume', 'create', 'parts']);
+    mkdirSync(join(data, 'app'));
+    const mount = ['--mount', 'type=volume,source=parts,target=/data,volume-subpath=app'];
+    await start('part', '--user', '1000:1000', ...mount);
+    const found = await only('part', 'HF-D001');
+    expect(found?.remedy).toContain(`"${join(data, 'app')}" that belongs to user 0 to 1000:1000`);
+    await on.engine.docker(['stop', '-t', '0', 'part']);
+    expect((await only('part', 'HF-D001'))?.remedy).toBe(found?.remedy);
+    expect((await on.attempt(['doctor', 'part', '--fix', '--yes'])).exit).toBe(0);
+    await on.engine.docker(['start', 'part']);
+    await inside('part', 'touch', '/data/file');
+    expect(statSync(data).uid).toBe(0);
+    expect(await findings('part')).toEqual([]);
+    await remove('part');
+  });
+
+  test('a folder that is immutable, and a file that is append-only, are told of, and changed after the command', async () => {
+    await using disk = mountLoopFilesystem('ext4', { sizeBytes: 32 << 20 });
+    await start('kept-still', '-v', `${disk.path}:/data`);
+    writeFileSync(join(disk.path, 'log'), 'line\n');
+    execFileSync('chattr', ['+a', join(disk.path, 'log')]);
+    await expect(inside('kept-still', 'truncate', '-s', '0', '/data/log')).rejects.toThrow('not permitted');
+    const file = await only('kept-still', 'HF-D023');
+    expect(file?.message).toContain('"/data/log" in "kept-still" is append-only');
+    execFileSync('chattr', ['+i', disk.path]);
+    await expect(inside('kept-still', 'touch', '/data/file')).rejects.toThrow('not permitted');
+    const folder = await only('kept-still', 'HF-D023');
+    expect(folder?.commands).toEqual([['chattr', '-i', disk.path]]);
+    for (const words of [...(folder?.commands ?? []), ...(file?.commands ?? [])]) await carryOut(words);
+    await inside('kept-still', 'sh', '-c', 'touch /data/file; truncate -s 0 /data/log');
+    expect(await findings('kept-still')).toEqual([]);
+    await remove('kept-still');
+  });
+
+  test('a program on a mount that runs none is told of, and runs after the commands', async () => {
+    await using disk = mountLoopFilesystem('ext4', { sizeBytes: 32 << 20, mount: 'noexec' });
+    writeFileSync(join(disk.path, 'run'), '#!/bin/sh\nsleep 10000\n', { mode: 0o755 });
+    const run = ['run', '-d', '--name', 'no-programs', '-v', `${disk.path}:/app`, 'busybox', '/app/run'];
+    await expect(on.engine.docker(run)).rejects.toThrow('permission denied');
+    const found = await only('no-programs', 'HF-D022');
+    for (const words of found?.commands ?? []) await carryOut(words);
+    await inside('no-programs', 'true');
+    expect(await findings('no-programs')).toEqual([]);
+    await remove('no-programs');
+  });
+
+  test('a container that fails with a file system of its own that is read-only is told of by its name', async () => {
+    const run = ['run', '-d', '--name', 'rootless', '--read-only', '-v', 'rootless:/data'];
+    const work = ['busybox', 'sh', '-c', 'mkdir -p /scratch/x'];
+    await on.engine.docker([...run, ...work]);
+    await on.engine.docker(['wait', 'rootless']);
+    const found = await only('rootless', 'HF-D021');
+    expect(found?.evidence).toContain('it can write to "/data"');
+    await remove('rootless');
+    await on.engine.docker([...run, '--tmpfs', '/scratch', ...work]);
+    expect(await on.engine.docker(['wait', 'rootless'])).toBe('0');
+    expect(await findings('rootless')).toEqual([]);
+    await remove('rootless');
+  });
+
+  test('a full folder in memory is told of without a name, and takes writes after the command', async () => {
+    await start('in-memory', '--shm-size', '1m');
+    const write = ['dd', 'if=/dev/zero', 'of=/dev/shm/rows', 'bs=64k'];
+    await expect(inside('in-memory', ...write, 'count=20')).rejects.toThrow('No space left');
+    expect(await findings()).toMatchObject([{ id: 'HF-D034', subject: { name: 'in-memory' } }]);
+    const found = await only('in-memory', 'HF-D034');
+    const [look = [], restart = []] = found?.commands ?? [];
+    expect(await on.engine.docker(look.slice(1))).toContain('/dev/shm/rows');
+    await carryOut([...restart.slice(0, 2), '-t', '0', ...restart.slice(2)]);
+    await inside('in-memory', ...write, 'count=4');
+    expect(await findings('in-memory')).toEqual([]);
+    await remove('in-memory');
+  });
+
+  test('open files at their limit are told of until that is raised, and a file that was too large', async () => {
+    const open = 'for i in $(seq 1 61); do touch /data/$i; done; cd /data; exec tail -f *';
+    const run = ['run', '-d', '--name', 'limits', '-v', 'limits:/data'];
+    await on.engine.docker([...run, '--ulimit', 'nofile=64:64', 'busybox', 'sh', '-c', open]);
+    await expect.poll(() => findings('limits')).toMatchObject([{ id: 'HF-D035' }]);
+    const found = await only('limits', 'HF-D035');
+    expect(found?.message).toContain('has 64 files open, of 64 that it may');
+    await remove('limits');
+    await on.engine.docker([...run, '--ulimit', 'nofile=128:128', 'busybox', 'sh', '-c', open]);
+    await expect.poll(() => inside('limits', 'ls', '/proc/1/fd')).toContain('63');
+    expect(await findings('limits')).toEqual([]);
+    await remove('limits');
+    const write = 'dd if=/dev/zero of=/data/rows bs=1k count=64; exit $?';
+    await on.engine.docker([...run, '--ulimit', 'fsize=32768', 'busybox', 'sh', '-c', write]);
+    expect(await on.engine.docker(['wait', 'limits'])).toBe('153');
+    await only('limits', 'HF-D035');
+    await remove('limits');
   });
 });
 
@@ -523,6 +685,36 @@ test('a neighbour that keeps the disk busy is named, and not when it has stopped
   await remove('slow', 'hog');
 });
 
+test('a program in a control group that has a container’s name is not taken for that container', async () => {
+  await using disk = mountLoopFilesystem('ext4', { sizeBytes: 64 << 20 });
+  await start('blamed', '-v', `${disk.path}:/data`);
+  const id = await on.engine.docker(['inspect', '-f', '{{.Id}}', 'blamed']);
+  const groups = ['/sys/fs/cgroup/pids', '/sys/fs/cgroup'].find((path) => existsSync(path)) ?? '';
+  const group = join(groups, basename(on.engine.folder), id);
+  mkdirSync(group, { recursive: true });
+  const loop = 'while true; do dd if=/dev/zero of="$0/$i" bs=4k count=2000 oflag=direct; done';
+  const write = `echo $$ > "$1/cgroup.procs"; for i in 1 2 3 4; do (${loop}) & done; wait`;
+  const writer = spawn('sh', ['-c', write, disk.path, group], {
+    stdio: 'ignore',
+    detached: true,
+  });
+  const ended = once(writer, 'exit');
+  try {
+    const busy = async (): Promise<Found['findings'][number] | undefined> =>
+      (await examine('blamed')).findings.find(
+        ({ id: found, subject }) => found === 'HF-D061' && subject.name === disk.path,
+      );
+    await expect.poll(async () => (await busy())?.evidence.join()).toContain('of no container here');
+    expect((await busy())?.commands ?? []).toEqual([]);
+  } finally {
+    process.kill(-(writer.pid ?? 0), 'SIGKILL');
+    await ended;
+    await expect.poll(() => readFileSync(join(group, 'cgroup.procs'), 'utf8')).toBe('');
+    for (const path of [group, join(group, '..')]) rmdirSync(path);
+  }
+  await remove('blamed');
+});
+
 describe('Holdfast itself', () => {
   test('has a repository that cannot be reached, and is well when it can', async () => {
     const { repository } = on.cli;
@@ -591,7 +783,7 @@ test('an engine whose root is another user gets the exact number on the machine,
   expect(none).toEqual([]);
   expect(asRoot).toMatchObject({
     id: 'HF-D001',
-    commands: [['chown', '-R', '--from=0', '700000:700000', source]],
+    remedy: expect.stringContaining(`"${source}" that belongs to user 0 to 700000:700000`),
     fixable: true,
   });
   expect((await on.attempt(['doctor', 'as-root', '--fix', '--yes'], { env })).exit).toBe(0);
@@ -599,13 +791,17 @@ test('an engine whose root is another user gets the exact number on the machine,
   expect(await look('as-root')).toEqual([]);
   // Another user of a volume, which belongs to the containers' root.
   await engine.docker([...run, 'as-user', '--user', '1000:1001', '-v', 'mapped:/data', ...wait]);
-  const change = [['chown', '-R', '--from=700000', '701000:701001', engine.volumePath('mapped')]];
-  expect(await look('as-user')).toMatchObject([{ id: 'HF-D001', commands: change }]);
+  const change = {
+    id: 'HF-D001',
+    remedy: expect.stringContaining(
+      `"${engine.volumePath('mapped')}" that belongs to user 700000 to 701000:701001`,
+    ),
+  };
+  expect(await look('as-user')).toMatchObject([change]);
   await engine.docker(['stop', '-t', '0', 'as-user']);
-  expect(await look('as-user')).toMatchObject([{ id: 'HF-D001', commands: change }]);
+  expect(await look('as-user')).toMatchObject([change]);
   await engine.docker(['start', 'as-user']);
-  const [[program = '', ...args] = []] = change;
-  execFileSync(program, args);
+  expect((await on.attempt(['doctor', 'as-user', '--fix', '--yes'], { env })).exit).toBe(0);
   await engine.docker(['exec', 'as-user', 'touch', '/data/file']);
   expect(await look('as-user')).toEqual([]);
   // A source that is made anew is that user's, too.

@@ -27,6 +27,12 @@ export function refusedRights(who: Credentials, guard: Guard, wanted: number): n
   return wanted & ~(ownRights(who, guard) | rightsByCapability(who, guard));
 }
 
+/** The wanted rights that an ACL gives, and that its mask takes back; pure. */
+export function maskedRights(who: Credentials, guard: Guard, wanted: number): number {
+  const acl = guard.acl?.filter(({ tag }) => tag !== 'mask');
+  return refusedRights(who, guard, wanted) & ~refusedRights(who, { ...guard, acl }, wanted);
+}
+
 /** A capability of a user namespace is good for the files whose owner and group have a number there. */
 function rightsByCapability(who: Credentials, { uid, gid, isDirectory, mode }: Guard): number {
   if (numberInside(who.uidMap, uid) === undefined || numberInside(who.gidMap, gid) === undefined) return 0;

@@ -78,12 +78,22 @@ interface Held extends Disposable {
   readonly fd: number;
 }
 
-function giveAway({ fd }: Held, { from, uid, gid }: OwnerFix, done: { changed: number; left: number }): void {
+function giveAway(
+  { fd }: Held,
+  { path, from, uid, gid }: OwnerFix,
+  done: { changed: number; left: number },
+): void {
   const stat = statOpen(fd);
   if (Number(stat.uid) !== from) return;
   if (hasMoreNames(stat)) done.left++;
   else {
     changeOwner(fd, { uid, gid });
+    // CIFS takes such a change, and does nothing.
+    if (Number(statOpen(fd).uid) !== uid)
+      throw new AppError(
+        'unsupported',
+        `The file system of ${quote(path)} gives its files owners of its own`,
+      );
     done.changed++;
   }
 }

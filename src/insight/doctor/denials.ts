@@ -9,6 +9,7 @@ import { isWithin } from '../../model/clean-path.ts';
 import { errorMessage, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { Diagnosis, DoctorFinding, Remark } from './diagnosis.ts';
+import { pastedByRoot } from './pasted.ts';
 import { isOfSystem, type PatientMount } from './patients.ts';
 
 /** A refusal of SELinux or AppArmor. */
@@ -225,7 +226,7 @@ function findingOf({ container, mount, hostPath }: PatientMount, denials: readon
     commands: isSelinux
       ? hostPath === undefined || isSystem
         ? []
-        : [['chcon', '-R', '-t', 'container_file_t', hostPath]]
+        : pastedByRoot(['chcon', '-R', '-t', 'container_file_t', hostPath], hostPath)
       : loadingOf(rule),
     position: undefined,
     fix: undefined,

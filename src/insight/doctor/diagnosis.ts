@@ -29,7 +29,7 @@ export type Fix =
   | { readonly kind: 'program'; readonly command: readonly string[] };
 
 export interface DoctorFinding extends Finding {
-  /** Undefined where only a person can decide. */
+  /** Undefined where only a person can decide. The command that carries it out comes before the finding's own. */
   readonly fix: Fix | undefined;
   /** Nothing is wrong as far as it can be seen from here: it is told, and leaves the report healthy. */
   readonly isHint?: boolean | undefined;

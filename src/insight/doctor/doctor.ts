@@ -1,6 +1,6 @@
 import type { HostAccess, HostInfo } from '../../hosts/host.ts';
 import type { Container, Containers } from '../../hosts/containers.ts';
-import type { JobOptions } from '../../activity/index.ts';
+import type { AuditLog, JobOptions } from '../../activity/index.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { isWithin } from '../../model/clean-path.ts';
 import { AppError, type ErrorCode } from '../../model/errors.ts';
@@ -19,13 +19,16 @@ import { lookUpUsers } from './image-users.ts';
 import { diagnoseManaged } from './managed.ts';
 import { diagnoseOrphans } from './orphans.ts';
 import { diagnoseHoldfast, type OwnParts } from './own-health.ts';
-import { diagnoseRestarters } from './restarters.ts';
 import type { ManagedVolumes } from '../../volumes/index.ts';
 import { diagnosePressure } from './pressure.ts';
+import { diagnoseSchedules } from './schedules.ts';
 import { listPlaces, type Place } from './places.ts';
 import { diagnoseQuotas } from './quotas.ts';
 import { diagnoseReadOnly } from './read-only.ts';
+import { diagnoseRefusing } from './refusing-storage.ts';
+import { diagnoseScratch } from './scratch.ts';
 import { diagnoseServers } from './remote-servers.ts';
+import { diagnoseSquash } from './squashed-root.ts';
 import { diagnoseSilence } from './silent-storage.ts';
 import { type AppliedFix, applyFix } from './apply-fix.ts';
 import { processesByContainer } from './credentials.ts';
@@ -52,6 +55,7 @@ export interface FixOutcome {
 
 export interface DoctorParts extends HostAccess, OwnParts {
   readonly managed: () => Promise<ManagedVolumes>;
+  readonly log: Pick<AuditLog, 'list'>;
 }
 
 /** Why an application cannot read its data, and why it is slow. */
@@ -83,7 +87,10 @@ export function openDoctor(parts: DoctorParts): Doctor {
       );
       refuseMissing(patients, answers);
       const { isAsked } = patients;
-      const processes = processesByContainer(found.containers);
+      // The processes of an engine on another machine are not this one's.
+      const local = (containers: readonly Container[]): readonly Container[] =>
+        found.host?.isRemote === true ? [] : containers;
+      const processes = processesByContainer(local(found.containers));
       const users = await lookUpUsers(found.engine, patients.containers, signal);
       const answering = patients.mounts.filter((mount) => doesAnswer(answers, mount, patients.around));
       const mapBase = mapBaseOf(found.host);
@@ -108,7 +115,10 @@ export function openDoctor(parts: DoctorParts): Doctor {
           users,
           machine: mounts,
         }),
-        diagnoseReadOnly(answering, mounts, isAsked),
+        diagnoseReadOnly(answering, { containers: patients.containers, machine: mounts, isAsked }),
+        diagnoseRefusing(answering, { isAsked, machine: mounts }),
+        await diagnoseSquash(answering, { isAsked, machine: mounts, processes }, signal),
+        diagnoseScratch(local(patients.containers), processes),
         quotas,
         full,
         diagnoseDeleted({
@@ -128,8 +138,8 @@ export function openDoctor(parts: DoctorParts): Doctor {
         await diagnosePressure(
           {
             mounts: over(places, mounts),
-            containers: patients.containers,
-            neighbours: found.containers,
+            containers: local(patients.containers),
+            neighbours: local(found.containers),
             isAsked,
           },
           signal,
@@ -139,7 +149,10 @@ export function openDoctor(parts: DoctorParts): Doctor {
       if (!isAsked)
         diagnoses.push(
           diagnoseOrphans(found.host, found.volumes, answers),
-          await diagnoseRestarters(found.containers, signal),
+          await diagnoseSchedules(
+            { containers: found.containers, log: parts.log, stateDir, nowMs: parts.now() },
+            signal,
+          ),
           await diagnoseHoldfast(parts, { containers: found.engine, answers }, signal),
         );
       return {
@@ -148,7 +161,10 @@ export function openDoctor(parts: DoctorParts): Doctor {
           volumes: patients.volumes.length,
           mounts: patients.mounts.length,
         },
-        findings: diagnoses.flatMap(({ findings }) => findings).toSorted(worstFirst),
+        findings: diagnoses
+          .flatMap(({ findings }) => findings)
+          .map((finding) => withItsCommand(finding, patients.path ?? subject))
+          .toSorted(worstFirst),
         notLookedAt: diagnoses.flatMap(({ notLookedAt }) => notLookedAt),
       };
     },
@@ -314,6 +330,13 @@ function doesAnswer(
       other.hostPath !== undefined &&
       answers.get(other.hostPath)?.kind === 'silent',
   );
+}
+
+/** A fix holds what it changes open: a link that another user puts there meanwhile would lead a printed command elsewhere. */
+function withItsCommand(finding: DoctorFinding, asked: string | undefined): DoctorFinding {
+  if (finding.fix === undefined) return finding;
+  const command = ['holdfast', 'doctor', asked ?? finding.subject.name, '--fix'];
+  return { ...finding, commands: [command, ...finding.commands] };
 }
 
 /** Hints come last. */

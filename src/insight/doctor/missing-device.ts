@@ -75,8 +75,7 @@ function findingOf(
         : isFolder
           ? 'Bring the folder back, or make it where it was empty.'
           : 'Connect the disk, open its encryption, or correct the name: one by /dev/disk/by-uuid does not change with the order of disks.',
-    commands:
-      away !== undefined ? [['mount', away]] : isFolder ? [['install', '-d', path]] : [['lsblk', '-f']],
+    commands: away !== undefined ? [['mount', away]] : isFolder ? [] : [['lsblk', '-f']],
     position: undefined,
     fix: isFolder && away === undefined ? { kind: 'folder', path, uid: 0, gid: 0 } : undefined,
   };

@@ -9,6 +9,7 @@ import { quote } from '../../model/quote.ts';
 import { plannedRunner } from './credentials.ts';
 import type { Diagnosis, DoctorFinding, Fix } from './diagnosis.ts';
 import type { UserNumbers } from './image-users.ts';
+import { pasted } from './pasted.ts';
 import type { PatientMount } from './patients.ts';
 import { unmountedOver } from './unmounted.ts';
 import { wayTo, type Step } from './way.ts';
@@ -73,14 +74,16 @@ function missing({ container, mount }: PatientMount, { hostPath, owner, away, no
   const what = mount.type === 'volume' ? `the folder of volume ${quote(mount.source ?? '')}` : 'the source';
   // A source that looks like a file cannot be made up. An empty folder in the place of lost data would hide the loss.
   const { uid = 0, gid = 0 } = owner ?? {};
+  const isVolume = mount.type === 'volume';
+  const isFile = !isVolume && looksLikeFile(hostPath);
   const fix: Fix | undefined =
-    runs || away !== undefined || mount.type === 'volume' || looksLikeFile(hostPath)
+    runs || away !== undefined || isVolume || isFile
       ? undefined
       : { kind: 'folder', path: hostPath, uid, gid };
   return {
     id: 'HF-D012',
     rule: 'source-missing',
-    severity: mount.type === 'volume' || runs ? 'loss' : 'downtime',
+    severity: isVolume || runs ? 'loss' : 'downtime',
     subject: { kind: 'container', name: container.name },
     message: `${quote(hostPath)}, ${what} of ${quote(mount.destination)} in ${quote(container.name)}, is not there`,
     meaning: runs
@@ -97,22 +100,20 @@ function missing({ container, mount }: PatientMount, { hostPath, owner, away, no
       ? now === undefined
         ? 'Save what the container still has open by its own means, bring the data back from a backup, and restart the container.'
         : 'Move it back.'
-      : away === undefined
-        ? 'Bring the data back from a backup; or, where it was empty, make the folder.'
-        : 'Mount the file system that it lies on.',
+      : away !== undefined
+        ? 'Mount the file system that it lies on.'
+        : isFile
+          ? 'Put the file back.'
+          : `Bring the data back from a backup; or, where it was empty, make the folder${fix === undefined ? '' : ` for ${uid}:${gid}`}.`,
     commands: runs
       ? now === undefined
         ? [['docker', 'restart', container.name]]
-        : [['mv', '-nT', now, hostPath]]
-      : away !== undefined
-        ? [
-            ['mount', away],
-            ['docker', 'start', container.name],
-          ]
-        : [
-            ['install', '-d', '-o', String(uid), '-g', String(gid), hostPath],
-            ['docker', 'start', container.name],
-          ],
+        : pasted(['mv', '-nT', now, hostPath], now, hostPath)
+      : [
+          ...(away === undefined ? [] : [['mount', away]]),
+          ...(isVolume && away === undefined ? [['holdfast', 'restore', mount.source ?? '']] : []),
+          ['docker', 'start', container.name],
+        ],
     position: undefined,
     fix,
   };
@@ -213,7 +214,7 @@ function folderForFile({ container, mount }: PatientMount, hostPath: string): Do
     evidence: [`${quote(hostPath)} is an empty folder that belongs to root`],
     remedy: 'Remove the folder, put the file there, and make the container anew.',
     commands: [
-      ['rmdir', hostPath],
+      ...pasted(['rmdir', hostPath], hostPath),
       stack === undefined || service === undefined
         ? ['docker', 'rm', '-f', name]
         : ['docker', 'compose', '-p', stack, 'up', '-d', '--force-recreate', service],

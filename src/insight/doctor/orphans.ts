@@ -43,11 +43,8 @@ function folderGone({ name, mountpoint = '' }: Volume): DoctorFinding {
     message: `The engine knows volume ${quote(name)}, and its folder is not there`,
     meaning: 'Its data was removed past the engine, and no container that uses it can start.',
     evidence: [`${quote(mountpoint)} is missing`],
-    remedy: 'Restore it; or, where it was empty, make the folder.',
-    commands: [
-      ['holdfast', 'restore', name],
-      ['install', '-d', mountpoint],
-    ],
+    remedy: 'Restore it; or, where it was empty, remove the volume and make it anew.',
+    commands: [['holdfast', 'restore', name]],
     position: undefined,
     // An empty folder would hide the loss, and the next container would begin anew in it.
     fix: undefined,

@@ -11,7 +11,6 @@ import type { RecoverReport } from '../../restore/index.ts';
 import type { Snapshots } from '../../snapshots/index.ts';
 import type { Diagnosis, DoctorFinding, Remark } from './diagnosis.ts';
 import type { MountAnswer } from './mount-answers.ts';
-import { diagnoseOwnUnits } from './own-units.ts';
 
 /** What of Holdfast is asked for its own health. */
 export interface OwnParts {
@@ -39,7 +38,6 @@ export async function diagnoseHoldfast(
     ['the daemon', () => lookAtDaemon(parts, signal)],
     ['what interrupted work has left', () => lookAtJournals(parts)],
     ["the engine's clock", () => lookAtEngineClock(containers, signal)],
-    ['units and timers that run Holdfast', () => diagnoseOwnUnits(signal)],
   ];
   for (const [subject, ask] of questions) {
     try {

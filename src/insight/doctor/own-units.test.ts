@@ -13,16 +13,28 @@ not an entry
 
 test('entries of cron are read with the folders that cron looks into', () => {
   expect(parseCron(table, '/etc/cron.d/x', true)).toEqual([
-    { file: '/etc/cron.d/x', line: 3, command: 'holdfast backup --all', path: '/usr/bin:/bin' },
     {
-      file: '/etc/cron.d/x',
-      line: 5,
-      command: '/opt/holdfast/bin/holdfast check',
-      path: '/usr/local/bin:/usr/bin',
+      ...{ file: '/etc/cron.d/x', line: 3, times: '17 3 * * *', user: 'root', stateDir: undefined },
+      ...{ command: 'holdfast backup --all', path: '/usr/bin:/bin' },
     },
-    { file: '/etc/cron.d/x', line: 6, command: 'echo holdfast-notes', path: '/usr/local/bin:/usr/bin' },
+    {
+      ...{ file: '/etc/cron.d/x', line: 5, times: '@daily', user: 'root', stateDir: undefined },
+      ...{ command: '/opt/holdfast/bin/holdfast check', path: '/usr/local/bin:/usr/bin' },
+    },
+    {
+      ...{
+        file: '/etc/cron.d/x',
+        line: 6,
+        times: '*/5 1-3 1,15 jan mon-fri',
+        user: 'me',
+        stateDir: undefined,
+      },
+      ...{ command: 'echo holdfast-notes', path: '/usr/local/bin:/usr/bin' },
+    },
   ]);
-  expect(parseCron('0 3 * * * holdfast prune', 'root', false)).toMatchObject([{ command: 'holdfast prune' }]);
+  expect(parseCron('0 3 * * * holdfast prune', 'tables/root', false)).toMatchObject([
+    { command: 'holdfast prune', user: 'root' },
+  ]);
 });
 
 test('an entry of cron whose program cron does not find is told of, and one that it finds is not', () => {

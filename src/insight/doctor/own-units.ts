@@ -1,37 +1,40 @@
-import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
+import { accessSync, constants, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { quote } from '../../model/quote.ts';
 import { containerIdIn } from './credentials.ts';
 import type { DoctorFinding } from './diagnosis.ts';
-import {
-  askUnits,
-  commandsOf,
-  type CronEntry,
-  readCronEntries,
-  readUnits,
-  serviceOf,
-  type Unit,
-} from './units.ts';
+import { commandsOf, type CronEntry, patternOf, serviceOf, type Unit, type UnitState } from './units.ts';
 
 const daemon = 'holdfast.service';
 
-/** Units of systemd and entries of cron that run Holdfast, and fail. */
-export async function diagnoseOwnUnits(signal: AbortSignal | undefined): Promise<readonly DoctorFinding[]> {
-  const units = readUnits();
-  const own = units.filter((unit) => unit.name === daemon || commandsOf(unit).some(isHoldfast));
+/** The names of the units that run Holdfast; pure. */
+export function ownUnits(units: readonly Unit[]): string[] {
+  const own = units.filter((unit) => commandsOf(unit).some(isHoldfast)).map(({ name }) => name);
+  return [...new Set([daemon, ...own])];
+}
+
+/** Those of them that have failed; pure. */
+export function unitFaults(
+  own: readonly string[],
+  units: readonly Unit[],
+  states: ReadonlyMap<string, UnitState>,
+): DoctorFinding[] {
   const timers = units.filter(({ name }) => name.endsWith('.timer'));
-  const states = await askUnits([...new Set([daemon, ...own.map(({ name }) => name)])], signal);
-  const failed = [...states].filter(([, { active }]) => active === 'failed');
-  const entries = readCronEntries().filter(({ command }) => isHoldfast(command));
-  return [
-    ...failed.map(([name, state]) => {
-      const evidence = [`its result is ${quote(state.result)}, with exit number ${state.exitStatus}`];
-      return name === daemon
-        ? serviceFailed(evidence)
-        : unitFailed(name, [...evidence, ...timersOf(name, timers)]);
-    }),
-    ...cronFaults(entries, { isExecutable, runsCron: entries.length > 0 && runsCron() }),
-  ];
+  const patterns = new Set(own.map(patternOf));
+  return [...states].flatMap(([name, { active, result, exitStatus }]) => {
+    const isOwn = patterns.has(name) || patterns.has(name.replace(/@.*(?=\.\w+$)/, '@*'));
+    if (!isOwn || active !== 'failed') return [];
+    const evidence = [`its result is ${quote(result)}, with exit number ${exitStatus}`];
+    return [
+      name === daemon ? serviceFailed(evidence) : unitFailed(name, [...evidence, ...timersOf(name, timers)]),
+    ];
+  });
+}
+
+/** Entries of cron that run Holdfast where that is not found, or on a machine without a cron. */
+export function lookAtCron(entries: readonly CronEntry[]): DoctorFinding[] {
+  const own = entries.filter(({ command }) => isHoldfast(command));
+  return cronFaults(own, { isExecutable, runsCron: own.length > 0 && runsCron() });
 }
 
 /** A command line that has the program as one of its words. */
@@ -157,9 +160,12 @@ function runsCron(): boolean {
     .some((name) => {
       try {
         return (
+          // A program of another user's can have any name.
+          statSync(`/proc/${name}`).uid === 0 &&
           /^(?:cron|crond|anacron|fcron|bcron-start|systemd-cron\S*)$/.test(
             readFileSync(`/proc/${name}/comm`, 'utf8').trim(),
-          ) && containerIdIn(readFileSync(`/proc/${name}/cgroup`, 'utf8')) === undefined
+          ) &&
+          containerIdIn(readFileSync(`/proc/${name}/cgroup`, 'utf8')) === undefined
         );
       } catch {
         // It has ended meanwhile.

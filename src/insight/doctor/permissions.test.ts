@@ -1,9 +1,10 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { memoryContainers } from '../../../test/fixtures/containers.ts';
 import type { Container } from '../../hosts/containers.ts';
+import { type MountPoint, parseMountinfo } from '../../lib/mountinfo.ts';
 import { choosePatients, isOfSystem } from './patients.ts';
 import { diagnosePermissions } from './permissions.ts';
 
@@ -27,8 +28,12 @@ function failing(name: string, user: string, source: string): Container {
 
 /** What is found for the first of these containers. */
 function findingOf(...containers: readonly Container[]) {
+  return findingIn([], ...containers);
+}
+
+function findingIn(machine: readonly MountPoint[], ...containers: readonly Container[]) {
   const { mounts } = choosePatients({ host: undefined, containers, volumes: [] }, undefined);
-  const options = { isAsked: false, mapBase: 0, users: new Map(), machine: [] };
+  const options = { isAsked: false, mapBase: 0, users: new Map(), machine };
   return diagnosePermissions(mounts, new Map(), options).findings.find(
     ({ subject }) => subject.name === containers[0]?.name,
   );
@@ -49,6 +54,24 @@ test.skipIf(process.getuid?.() !== 0)(
     expect(shared?.commands[0]?.[0]).toBe('setfacl');
   },
 );
+
+test('on a file system whose mount says who owns all, the option of the mount is named, and no change of the owner', () => {
+  chmodSync(folder, 0o700);
+  const mount = parseMountinfo(`1 0 0:50 / ${folder} rw - cifs //nas/share rw\n`);
+  const found = findingIn(mount, failing('app', '4242:4243', folder));
+  expect(found).toMatchObject({ rule: 'permission-denied', fix: undefined, commands: [] });
+  expect(found?.remedy).toContain('"uid=4242,gid=4243"');
+});
+
+test('root without its capabilities is refused what belongs to others', () => {
+  chmodSync(folder, 0o700);
+  if (process.getuid?.() === 0) chownSync(folder, 4242, 4242);
+  const app = failing('app', '0', folder);
+  const capabilities = { dropped: ['ALL'], added: ['CHOWN'] };
+  expect(findingOf(app)).toBeUndefined();
+  expect(findingOf({ ...app, capabilities })).toMatchObject({ rule: 'permission-denied' });
+  expect(findingOf({ ...app, capabilities: { ...capabilities, added: ['DAC_OVERRIDE'] } })).toBeUndefined();
+});
 
 test('the machine’s own folders are not given away to a container that has them mounted', () => {
   const found = findingOf(failing('exporter', '65534:65534', '/'));

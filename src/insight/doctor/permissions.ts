@@ -1,14 +1,15 @@
-import type { MountPoint } from '../../lib/mountinfo.ts';
+import { type MountPoint, mountOver } from '../../lib/mountinfo.ts';
 import { readUserNames, type UserNames } from '../../lib/user-names.ts';
 import { fromText, toText } from '../../model/byte-string.ts';
 import { isWithin } from '../../model/clean-path.ts';
 import { errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
-import { describeRights, type Guard, refusedRights, right } from './access.ts';
+import { describeRights, type Guard, maskedRights, refusedRights, right } from './access.ts';
 import { isMapped, numberInside, plannedRunner, readRunners, type Runner } from './credentials.ts';
 import type { Diagnosis, DoctorFinding, Fix, Identity, Remark } from './diagnosis.ts';
 import type { UserNumbers } from './image-users.ts';
 import { findRefusedBelow, type RefusedBelow } from './refused-below.ts';
+import { pastedByRoot } from './pasted.ts';
 import { isOfMachine, isOfSystem, isUnwell, type PatientMount, subjectOf } from './patients.ts';
 import { type Step, wayTo } from './way.ts';
 
@@ -42,7 +43,7 @@ export function diagnosePermissions(
     }
     try {
       const refusal = findRefusal(mount, runners, { isAsked, machine });
-      if (refusal !== undefined) findings.push(findingOf(mount, refusal, names));
+      if (refusal !== undefined) findings.push(findingOf(mount, refusal, { names, machine }));
     } catch (error) {
       // What is missing is found by another diagnosis; what vanished meanwhile is healthy.
       if (errnoOf(error) === 'ENOENT') continue;
@@ -215,13 +216,22 @@ function refusedFurtherDown(
   };
 }
 
-function findingOf(patient: PatientMount, refusal: Refusal, names: UserNames): DoctorFinding {
+/** Here a change of the owner is refused, or taken and not done. */
+const ownersByMount = /^(?:cifs|smb3|vfat|msdos|exfat|ntfs3?|hfs|fuseblk)$/;
+
+function findingOf(
+  patient: PatientMount,
+  refusal: Refusal,
+  { names, machine }: { readonly names: UserNames; readonly machine: readonly MountPoint[] },
+): DoctorFinding {
   const { container, mount } = patient;
   const { runner, step, refused, hostPath, below } = refusal;
   const { guard } = step;
   const who = describeUser(runner);
   const place = quote(toText(step.path));
-  const fix = planFix(patient, refusal);
+  const on = hostPath === undefined ? undefined : mountOver(machine, fromText(hostPath));
+  const ownersOf = on !== undefined && ownersByMount.test(on.type) ? on.type : undefined;
+  const fix = ownersOf === undefined ? planFix(patient, refusal) : undefined;
   const isSystem = hostPath !== undefined && isOfSystemMount(mount, refusal.tree?.path ?? hostPath);
   const rights = describeRights(refused, guard.isDirectory);
   return {
@@ -243,8 +253,11 @@ function findingOf(patient: PatientMount, refusal: Refusal, names: UserNames): D
     ],
     remedy: isSystem
       ? 'It is the machine’s own: run the container as a user, or in a group, that may, or mount only what it needs.'
-      : remedyOf(fix, hostPath, runner),
-    commands: isSystem ? [] : commandsOf(fix, { refusal, container: container.name }),
+      : ownersOf !== undefined
+        ? `The owner of all files on ${quote(ownersOf)} is what it was mounted with: mount it with ${quote(`uid=${runner.credentials.uid},gid=${runner.credentials.gid}`)} among its options (those of a volume are set when it is made).`
+        : remedyOf(fix, refusal),
+    // A fix is carried out by its own command.
+    commands: isSystem || ownersOf !== undefined || fix !== undefined ? [] : commandsOf(patient, refusal),
     position: undefined,
     fix,
   };
@@ -264,6 +277,8 @@ function planFix(
   const { path, identity } = tree ?? { path: hostPath, identity: step };
   if (isOfSystemMount(mount, path)) return undefined;
   if (guard.uid === credentials.uid) return { kind: 'mode', path, identity, add: refused << 6 };
+  // By an ACL, its owner lets the user in: a change of the owner would take it from that.
+  if (isMasked(runner, step, refused)) return undefined;
   const isForeign = guard.uid === 0 || numberInside(credentials.uidMap, guard.uid) === undefined;
   // Other containers may work with it as it is.
   if (!isForeign && affected.length > 0) return undefined;
@@ -276,25 +291,54 @@ function isOfSystemMount({ type }: PatientMount['mount'], place: string): boolea
   return type === 'bind' && isOfSystem(place);
 }
 
-function remedyOf(fix: Fix | undefined, hostPath: string | undefined, runner: Runner): string {
-  if (fix?.kind === 'mode') return 'Let the owner do it.';
-  if (fix !== undefined) return 'Give it to the user that the container runs as.';
+function remedyOf(fix: Fix | undefined, { runner, step, refused, hostPath }: Refusal): string {
+  if (fix?.kind === 'mode') return `Let its owner do it: add u+${letters(refused)} to ${quote(fix.path)}.`;
+  if (fix?.kind === 'owner')
+    return `Give all of ${quote(fix.path)} that belongs to user ${fix.from} to ${fix.uid}:${fix.gid}, as which the container runs.`;
   if (hostPath === undefined)
     return 'Change it in the image: what is changed in the container alone is lost when it is made anew.';
+  if (isMasked(runner, step, refused))
+    return 'Its ACL lets the user in, and the mask of that, which "chmod g-…" sets as well, does not: widen the mask.';
   return `Other containers work with it too: let user ${runner.credentials.uid} in without taking it from them.`;
 }
 
-function commandsOf(
-  fix: Fix | undefined,
-  { refusal, container }: { readonly refusal: Refusal; readonly container: string },
-): string[][] {
-  const { runner, step, refused, hostPath } = refusal;
-  if (fix?.kind === 'mode') return [['chmod', `u+${letters(refused)}`, fix.path]];
-  if (fix?.kind === 'owner')
-    return [['chown', '-R', `--from=${fix.from}`, `${fix.uid}:${fix.gid}`, fix.path]];
-  if (hostPath === undefined)
-    return [['docker', 'exec', '-u', '0', container, 'chmod', `o+${letters(refused)}`, toText(step.path)]];
-  return [['setfacl', '-R', '-m', `u:${runner.credentials.uid}:rwX`, hostPath]];
+/** Where there is no fix, since other containers work with it too, or it is the container's own. */
+function commandsOf({ container, mount, affected, ...patient }: PatientMount, refusal: Refusal): string[][] {
+  const { runner, step, refused, hostPath, tree } = refusal;
+  if (hostPath === undefined) {
+    const command = ['docker', 'exec', '-u', '0', container.name, 'chmod'];
+    return isOfContainersRoot(refusal) ? [[...command, `o+${letters(refused)}`, toText(step.path)]] : [];
+  }
+  const path = tree?.path ?? hostPath;
+  const isMask = isMasked(runner, step, refused);
+  const entry = isMask ? 'm::rwX' : `u:${runner.credentials.uid}:rwX`;
+  const depth = isMask && tree === undefined ? [] : ['-R'];
+  // What runs there could put a link in the place of a file while the tree is walked.
+  const running = [container, ...affected].filter(({ pid }) => pid !== undefined).map(({ name }) => name);
+  const change = pastedByRoot(
+    ['setfacl', ...depth, '-P', '-m', entry, path],
+    mount.type === 'volume' ? (patient.hostPath ?? path) : path,
+  );
+  return change.length === 0 || running.length === 0
+    ? change
+    : [['docker', 'stop', ...running], ...change, ['docker', 'start', ...running]];
+}
+
+function isMasked({ credentials }: Runner, { guard }: Step, refused: number): boolean {
+  return maskedRights(credentials, guard, refused) !== 0;
+}
+
+/** Where another user of the container could put a link, root in it would open what root alone may write. */
+function isOfContainersRoot({ steps, step, runner }: Refusal): boolean {
+  const isRoots = ({ guard }: Step): boolean => numberInside(runner.credentials.uidMap, guard.uid) === 0;
+  const way = steps.slice(0, steps.indexOf(step) + 1);
+  return way.every((each, index) => {
+    const above = way[index - 1];
+    if (above === undefined) return true;
+    const isOpenToOthers = (above.guard.mode & 0o022) !== 0;
+    const isSticky = (above.guard.mode & 0o1000) !== 0;
+    return isRoots(above) && (!isOpenToOthers || (isSticky && isRoots(each)));
+  });
 }
 
 function letters(bits: number): string {

@@ -2,7 +2,7 @@ import { closeSync, constants } from 'node:fs';
 import { type DiskQuota, projectOf, type QuotaKind, readQuota } from '../../lib/disk-quota.ts';
 import { type MountPoint, mountOver } from '../../lib/mountinfo.ts';
 import { openTrusted } from '../../lib/open-trusted.ts';
-import { reopen } from '../../lib/posix-at.ts';
+import { reopen, statOpen } from '../../lib/posix-at.ts';
 import { fromText, toText } from '../../model/byte-string.ts';
 import { quote } from '../../model/quote.ts';
 import { amount, formatSize } from '../../model/size.ts';
@@ -52,9 +52,10 @@ export function diagnoseQuotas(
     if (disk === undefined || !/^(?:ext[234]|xfs|f2fs)$/.test(disk.type)) continue;
     const device = toText(disk.source);
     const numbers = users.get(container.id);
+    const { project, group } = ownersAt(hostPath);
     for (const limited of [
-      ...projectAt(hostPath),
-      ...usersOf(patient, processes.get(container.id) ?? [], { numbers, mapBase }),
+      ...project,
+      ...usersOf(patient, processes.get(container.id) ?? [], { planned: { numbers, mapBase }, group }),
     ]) {
       const quota = readQuota(device, limited.kind, limited.id);
       const lack = quota === undefined ? undefined : lackUnder(quota);
@@ -67,19 +68,29 @@ export function diagnoseQuotas(
   return { findings: [...findings.values()], notLookedAt: [], told };
 }
 
-function projectAt(place: string): Limited[] {
+interface OwnersAt {
+  readonly project: readonly Limited[];
+  /** The group of all new files there, where the folder gives them its own (setgid). */
+  readonly group: number | undefined;
+}
+
+function ownersAt(place: string): OwnersAt {
   try {
     using folder = openTrusted(fromText(place));
+    const { mode, gid } = statOpen(folder.fd);
     const fd = reopen(folder.fd, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
       const id = projectOf(fd);
-      return id === 0 ? [] : [{ kind: 'project', id }];
+      return {
+        project: id === 0 ? [] : [{ kind: 'project', id }],
+        group: (mode & 0o2000n) === 0n ? undefined : Number(gid),
+      };
     } finally {
       closeSync(fd);
     }
   } catch {
     // It is a file, whose folder has the project; or is not to be read, or gone.
-    return [];
+    return { project: [], group: undefined };
   }
 }
 
@@ -87,7 +98,13 @@ function projectAt(place: string): Limited[] {
 function usersOf(
   { container }: PatientMount,
   processes: readonly number[],
-  planned: { readonly mapBase: number; readonly numbers: UserNumbers | undefined },
+  {
+    planned,
+    group,
+  }: {
+    readonly planned: { readonly mapBase: number; readonly numbers: UserNumbers | undefined };
+    readonly group: number | undefined;
+  },
 ): Limited[] {
   const runners =
     container.pid === undefined
@@ -97,7 +114,7 @@ function usersOf(
   for (const { credentials } of runners)
     for (const one of [
       { kind: 'user', id: credentials.uid } as const,
-      { kind: 'group', id: credentials.gid } as const,
+      { kind: 'group', id: group ?? credentials.gid } as const,
     ])
       if (one.id !== 0) limited.set(`${one.kind} ${one.id}`, one);
   return [...limited.values()];

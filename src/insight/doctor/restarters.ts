@@ -1,57 +1,27 @@
 import path from 'node:path';
 import type { Container } from '../../hosts/containers.ts';
-import { knownError } from '../../lib/known-error.ts';
 import { quote } from '../../model/quote.ts';
-import type { Diagnosis, DoctorFinding } from './diagnosis.ts';
-import {
-  askUnits,
-  commandsOf,
-  type CronEntry,
-  readCronEntries,
-  readUnits,
-  serviceOf,
-  type Unit,
-} from './units.ts';
+import type { DoctorFinding } from './diagnosis.ts';
+import { commandsOf, type CronEntry, serviceOf, type Unit } from './units.ts';
 
 /** Programs that are known to start or replace others' containers. */
 const restarters = /(?:^|\/)(?:[\w.-]*watchtower|[\w.-]*autoheal|ouroboros)(?:[:@]|$)/;
 
 const socket = /\/docker\.sock$|\/podman\.sock$/;
 
-/** What starts a container again that a backup has stopped: programs with the engine's socket, units and timers of systemd, and cron. */
-export async function diagnoseRestarters(
+/** Programs with the engine's socket, and lines of cron, that start a container again which a backup has stopped; pure. */
+export function findRestarters(
   containers: readonly Container[],
-  signal: AbortSignal | undefined,
-): Promise<Diagnosis> {
-  const byProgram = containers
-    .filter(
-      ({ image, pid, mounts }) =>
-        pid !== undefined && restarters.test(image) && mounts.some(({ source }) => socket.test(source ?? '')),
-    )
-    .map(programFinding);
-  const byCron = readCronEntries().flatMap((entry) =>
+  entries: readonly CronEntry[],
+): DoctorFinding[] {
+  const programs = containers.filter(
+    ({ image, pid, mounts }) =>
+      pid !== undefined && restarters.test(image) && mounts.some(({ source }) => socket.test(source ?? '')),
+  );
+  const byCron = entries.flatMap((entry) =>
     containers.filter((one) => starts(entry.command, one)).map((one) => cronFinding(one, entry)),
   );
-  const planned = planUnits(containers, readUnits());
-  const findings = [...byProgram, ...byCron];
-  try {
-    const states = await askUnits(
-      planned.map(({ unit }) => unit),
-      signal,
-    );
-    const isAtWork = (unit: string): boolean => /^(?:activ|reload)/.test(states.get(unit)?.active ?? '');
-    return {
-      findings: [...findings, ...planned.filter(({ unit }) => isAtWork(unit)).map(({ finding }) => finding)],
-      notLookedAt: [],
-    };
-  } catch (error) {
-    const { code, message } = knownError(error);
-    if (code === 'cancelled') throw error;
-    return {
-      findings,
-      notLookedAt: [{ subject: 'units of systemd that start containers', reason: message }],
-    };
-  }
+  return [...programs.map(programFinding), ...byCron];
 }
 
 export interface PlannedUnit {

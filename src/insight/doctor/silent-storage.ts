@@ -1,9 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { type MountPoint, mountOver } from '../../lib/mountinfo.ts';
 import { fromText, toText } from '../../model/byte-string.ts';
 import { quote } from '../../model/quote.ts';
 import type { Diagnosis, DoctorFinding, Fix } from './diagnosis.ts';
 import type { MountAnswer } from './mount-answers.ts';
+import { pasted } from './pasted.ts';
 import type { Place } from './places.ts';
 
 /** Storage that hangs, and storage whose server or program has gone. */
@@ -43,7 +45,8 @@ interface Seen {
 function findingOf(place: Place, { answer, mount, seen }: Seen): DoctorFinding {
   const at = toText(mount.path);
   const isSilent = answer.kind === 'silent';
-  const server = isSilent ? findStopped(at) : undefined;
+  // Another user can have the folder in a command line of theirs: only programs behind FUSE serve one.
+  const server = isSilent && mount.type.startsWith('fuse') ? findStopped(at) : undefined;
   const fix: Fix | undefined =
     server === undefined ? undefined : { kind: 'program', command: ['kill', '-CONT', String(server.pid)] };
   return {
@@ -66,12 +69,16 @@ function findingOf(place: Place, { answer, mount, seen }: Seen): DoctorFinding {
     ],
     remedy:
       server !== undefined
-        ? 'Let the program that serves it go on.'
+        ? `Let process ${server.pid}, which serves it, go on.`
         : `Bring back its ${mount.type.startsWith('fuse') ? 'program' : 'server or disk'}; or unmount it, mount it again, and restart the containers that use it.`,
     commands:
       fix !== undefined
-        ? [fix.command]
-        : [['umount', '-l', at], ...place.containers.map((name) => ['docker', 'restart', name])],
+        ? []
+        : [
+            // The mount itself may hang: only the way to it is looked at.
+            ...pasted(['umount', '-l', at], path.dirname(at)),
+            ...place.containers.map((name) => ['docker', 'restart', name]),
+          ],
     position: undefined,
     fix,
   };

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { runProgram } from '../../lib/run-program.ts';
 import { isAppError } from '../../model/errors.ts';
@@ -112,8 +112,14 @@ export interface CronEntry {
   readonly file: string;
   readonly line: number;
   readonly command: string;
+  /** `17 3 * * *`, `@daily` */
+  readonly times: string;
+  /** Undefined where neither the line nor the file names one. */
+  readonly user: string | undefined;
   /** Where cron looks for programs. */
   readonly path: string;
+  /** What the table and the line set for Holdfast, if they do. */
+  readonly stateDir: string | undefined;
 }
 
 const cronFolders: readonly (readonly [folder: string, hasUser: boolean])[] = [
@@ -122,26 +128,33 @@ const cronFolders: readonly (readonly [folder: string, hasUser: boolean])[] = [
   ['/var/spool/cron', false],
 ];
 
-/** The entries of all users' tables that this user may read. */
-export function readCronEntries(): CronEntry[] {
+/** The entries of all users' tables that this user may read, with when their table was last changed. */
+export function readCronEntries(): (CronEntry & { readonly changedMs: number })[] {
   const files = cronFolders.flatMap(([folder, hasUser]) =>
     namesIn(folder).map((name) => ({ file: path.join(folder, name), hasUser })),
   );
-  return [{ file: '/etc/crontab', hasUser: true }, ...files].flatMap(({ file, hasUser }) =>
-    parseCron(textOf(file), file, hasUser),
-  );
+  return [{ file: '/etc/crontab', hasUser: true }, ...files].flatMap(({ file, hasUser }) => {
+    const changedMs = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    return parseCron(textOf(file), file, hasUser).map((entry) => ({ ...entry, changedMs }));
+  });
 }
 
 /** The format of crontab(5); `hasUser` for those of the system, which name a user before the command. Pure. */
 export function parseCron(text: string, file: string, hasUser: boolean): CronEntry[] {
   let searched = '/usr/bin:/bin';
+  let state: string | undefined;
   return text.split('\n').flatMap((line, index): CronEntry[] => {
     const [, key, value] = /^\s*(\w+)\s*=\s*["']?(.*?)["']?\s*$/.exec(line) ?? [];
     if (key === 'PATH') searched = value ?? '';
-    const times = /^\s*(?:@\w+|[\d*][\d*/,-]*(?:\s+[\w*][\w*/,-]*){4})\s+(.+)$/.exec(line)?.[1];
-    if (key !== undefined || times === undefined) return [];
-    const command = hasUser ? times.replace(/^\S+\s+/, '') : times;
-    return [{ file, line: index + 1, command, path: searched }];
+    if (key === 'HOLDFAST_STATE_DIR') state = value;
+    const [, times, rest] = /^\s*(@\w+|[\d*][\d*/,-]*(?:\s+[\w*][\w*/,-]*){4})\s+(.+)$/.exec(line) ?? [];
+    if (key !== undefined || times === undefined || rest === undefined) return [];
+    const [, user, command = rest] = (hasUser && /^(\S+)\s+(.+)$/.exec(rest)) || [
+      '',
+      hasUser ? undefined : path.basename(file),
+    ];
+    const [, own] = /(?:HOLDFAST_STATE_DIR=|--state-dir[\s=])["']?([^\s"';&|]+)/.exec(command) ?? [];
+    return [{ file, line: index + 1, command, times, user, path: searched, stateDir: own ?? state }];
   });
 }
 

@@ -20,14 +20,14 @@ const mostLinks = 40;
  * All that a process goes through to reach `path`, in the root that it sees (`/proc/PID/root`): an absolute
  * link leads back to that root and never out of it. Throws a system error for what is missing.
  */
-export function wayTo(root: ByteString, path: ByteString): Step[] {
+export function wayTo(root: ByteString, path: ByteString, pass: Pass = () => undefined): Step[] {
   const handles = [DirectoryHandle.open(root)];
   try {
     const steps = [stepOf(handles[0]!.at('.'), '/', handles[0]!.stat())];
     const left = path.split('/').filter(isName);
     for (let links = 0; left.length > 0;) {
       const name = left.shift()!;
-      const target = name === '..' ? goUp(handles, steps) : goDown(handles, steps, name);
+      const target = name === '..' ? goUp(handles, steps) : goDown(handles, steps, { name, pass });
       if (target === undefined) continue;
       if (++links > mostLinks) throw Object.assign(new Error(`ELOOP: ${path}`), { code: 'ELOOP' });
       if (target.startsWith('/')) while (steps.length > 1) goUp(handles, steps);
@@ -46,14 +46,22 @@ function goUp(handles: DirectoryHandle[], steps: Step[]): undefined {
   handles.pop()?.[Symbol.dispose]();
 }
 
+/** Called with each folder in which a name is looked up, and with the owner of what has it, links included. */
+type Pass = (folder: Guard, owner: number | undefined) => void;
+
 /** Goes to a name in the last folder, or gives the target of the link that has it. */
-function goDown(handles: DirectoryHandle[], steps: Step[], name: ByteString): ByteString | undefined {
+function goDown(
+  handles: DirectoryHandle[],
+  steps: Step[],
+  { name, pass }: { readonly name: ByteString; readonly pass: Pass },
+): ByteString | undefined {
   const folder = handles.at(-1)!;
   if (!steps.at(-1)!.guard.isDirectory)
     throw Object.assign(new Error(`ENOTDIR: ${steps.at(-1)!.path}`), { code: 'ENOTDIR' });
-  const fd = openAt(folder.fd, name, openFlag.path | constants.O_NOFOLLOW);
+  const fd = openToPass(folder, name, () => pass(steps.at(-1)!.guard, undefined));
   try {
     const stat = statOpen(fd);
+    pass(steps.at(-1)!.guard, Number(stat.uid));
     if (stat.isSymbolicLink()) return readlinkSync(toPath(folder.at(name)), { encoding: 'latin1' });
     const above = steps.at(-1)!.path;
     steps.push(stepOf(folder.at(name), above === '/' ? `/${name}` : `${above}/${name}`, stat));
@@ -61,6 +69,15 @@ function goDown(handles: DirectoryHandle[], steps: Step[], name: ByteString): By
     return undefined;
   } finally {
     closeQuickly(fd);
+  }
+}
+
+function openToPass(folder: DirectoryHandle, name: ByteString, missing: () => void): number {
+  try {
+    return openAt(folder.fd, name, openFlag.path | constants.O_NOFOLLOW);
+  } catch (error) {
+    missing();
+    throw error;
   }
 }
 

@@ -1,6 +1,5 @@
 import type { DoctorFinding, DoctorReport, FixOutcome } from '../../../app/app.ts';
 import { AppError } from '../../../model/errors.ts';
-import { shellLine } from '../../../model/quote.ts';
 import { amount } from '../../../model/size.ts';
 import { describeFinding } from '../describe-finding.ts';
 import type { Session } from '../session.ts';
@@ -46,11 +45,8 @@ function faultsOf({ findings }: DoctorReport): DoctorFinding[] {
 }
 
 function describeFixes(findings: readonly DoctorFinding[]): string {
-  const lines = findings.flatMap(({ message, commands }) => [
-    `  ${message}`,
-    ...commands.map((command) => `    ${shellLine(command)}`),
-  ]);
-  return ['To be mended, as these commands would do it:', ...lines].join('\n');
+  const lines = findings.flatMap(({ message, remedy }) => [`  ${message}`, `    ${remedy}`]);
+  return ['To be mended:', ...lines].join('\n');
 }
 
 function describeReport(report: DoctorReport, fixes: readonly FixOutcome[]): string {

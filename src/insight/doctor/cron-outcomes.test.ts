@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest';
+import type { LogEntry } from '../../model/log-entry.ts';
+import { cronOutcomes } from './cron-outcomes.ts';
+import { parseCron } from './units.ts';
+
+const nowMs = new Date(2026, 2, 2, 12).getTime();
+const hourMs = 60 * 60_000;
+
+/** What is found of a table of the system, by what was logged so many hours ago. */
+async function found(
+  line: string,
+  saved: readonly (readonly [hoursAgo: number, volume: string, outcome: LogEntry['outcome']])[],
+  { changedHoursAgo = 1000, stateDir = '/var/lib/holdfast' } = {},
+): Promise<string[]> {
+  const entries = parseCron(line, '/etc/cron.d/x', true).map((entry) => ({
+    ...entry,
+    changedMs: nowMs - changedHoursAgo * hourMs,
+  }));
+  const all = saved.map(([hoursAgo, volume, outcome], index): LogEntry => ({
+    ...{ kind: 'backup', outcome, volume, message: `${outcome}: ${volume}` },
+    ...{ sequence: index + 1, time: new Date(nowMs - hoursAgo * hourMs).toISOString() },
+    ...{ by: 'root', previous: '', mac: '' },
+  }));
+  const log = {
+    list: async ({ sinceMs = 0 }: { readonly sinceMs?: number | undefined }) =>
+      all.filter(({ time }) => Date.parse(time) >= sinceMs),
+  };
+  const findings = await cronOutcomes(entries, { log, stateDir, nowMs });
+  return findings.map(({ id, message, evidence }) => `${id} ${message}: ${evidence.join('; ')}`);
+}
+
+const nightly = '0 3 * * * root holdfast backup --all';
+
+test('an entry of cron whose backup failed at its last time is told of with the volume and the reason', async () => {
+  const [failed = '', ...others] = await found(nightly, [
+    [9, 'db', 'failed'],
+    [8.9, 'web', 'good'],
+  ]);
+  expect(others).toEqual([]);
+  expect(failed).toMatch(
+    /^HF-D099 Line 1 of "\/etc\/cron.d\/x" saves, and .* has failed: .*"db": failed: db$/,
+  );
+});
+
+test('a backup that failed is well when the same volume was saved since, and when it was saved at all', async () => {
+  expect(
+    await found(nightly, [
+      [9, 'db', 'failed'],
+      [2, 'db', 'good'],
+    ]),
+  ).toEqual([]);
+  expect(await found(nightly, [[9, 'db', 'good']])).toEqual([]);
+  expect(await found(nightly, [[9, 'db', 'partial']])).toEqual([]);
+});
+
+test('a backup that failed at another time than cron’s is not the entry’s', async () => {
+  expect(
+    await found(nightly, [
+      [9, 'db', 'good'],
+      [1, 'web', 'failed'],
+    ]),
+  ).toEqual([]);
+});
+
+test('an entry after whose last time nothing is in the log is told of, and not before it had a time', async () => {
+  const [silent = ''] = await found(nightly, [[33, 'db', 'good']]);
+  expect(silent).toContain('no backup is in the log since its last time');
+  expect(await found(nightly, [], { changedHoursAgo: 5 })).toEqual([]);
+});
+
+test('of what keeps its state elsewhere, and of other commands, nothing is said', async () => {
+  expect(await found(nightly.replace('root', 'me'), [])).toEqual([]);
+  expect(await found(nightly, [], { stateDir: '/srv/state' })).toEqual([]);
+  expect(await found('0 3 * * * root holdfast --state-dir=/srv/a backup db', [])).toEqual([]);
+  expect(await found('0 3 * * * root holdfast prune', [])).toEqual([]);
+  expect(await found('@reboot root holdfast backup --all', [])).toEqual([]);
+  const set = 'HOLDFAST_STATE_DIR=/srv/state\n0 3 * * * me holdfast backup db';
+  expect(await found(set, [], { stateDir: '/srv/state' })).toHaveLength(1);
+});

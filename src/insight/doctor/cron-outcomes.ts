@@ -1,0 +1,115 @@
+import type { AuditLog } from '../../activity/index.ts';
+import { openTimetable, type Timetable } from '../../lib/schedule.ts';
+import { isAppError } from '../../model/errors.ts';
+import type { LogEntry } from '../../model/log-entry.ts';
+import { quote } from '../../model/quote.ts';
+import type { DoctorFinding } from './diagnosis.ts';
+import type { CronEntry } from './units.ts';
+
+/** Where root's Holdfast keeps its state, if it is not told otherwise. */
+const usualStateDir = '/var/lib/holdfast';
+
+const hourMs = 60 * 60_000;
+/** A backup that began at a time of cron's has come to its end, or failed, so long after it. */
+const endedMs = 6 * hourMs;
+
+/**
+ * Backups that cron has begun, and that failed or are not in the log. Cron keeps no exit numbers: what an entry did
+ * is known by Holdfast's own log, where the entry uses the same state folder. Of other commands nothing is known.
+ */
+export async function cronOutcomes(
+  entries: readonly (CronEntry & { readonly changedMs: number })[],
+  {
+    log,
+    stateDir,
+    nowMs,
+  }: {
+    readonly log: Pick<AuditLog, 'list'>;
+    readonly stateDir: string;
+    readonly nowMs: number;
+  },
+): Promise<DoctorFinding[]> {
+  const findings: DoctorFinding[] = [];
+  for (const entry of entries) {
+    if (!isBackup.test(entry.command) || (entry.stateDir ?? stateOf(entry)) !== stateDir) continue;
+    const timetable = timetableOf(entry);
+    const cameMs = timetable?.last(nowMs - endedMs);
+    if (timetable === undefined || cameMs === undefined) continue;
+    const saved = await log.list({ kinds: ['backup'], sinceMs: cameMs });
+    const failed = failedAtTimes(saved, timetable);
+    if (failed.length > 0) findings.push(backupFailed(entry, failed));
+    // An entry that was written or changed since may not have had that time.
+    else if (saved.length === 0 && entry.changedMs < cameMs) findings.push(notInLog(entry, cameMs));
+  }
+  return findings;
+}
+
+const isBackup = /(?:^|[\s/"'=;&|])holdfast["']?\s[^;&|]*\bbackup(?=[\s"';&|]|$)/;
+
+function stateOf({ user }: CronEntry): string | undefined {
+  return user === 'root' ? usualStateDir : undefined;
+}
+
+/** Undefined for `@reboot`, and for times that only this cron knows. */
+function timetableOf({ times }: CronEntry): Timetable | undefined {
+  try {
+    return openTimetable({ patterns: [times], timeZone: undefined });
+  } catch (error) {
+    if (!isAppError(error, 'usage')) throw error;
+    return undefined;
+  }
+}
+
+/** What failed after a time of the entry, and was not saved since; the last of each volume. Pure. */
+function failedAtTimes(saved: readonly LogEntry[], timetable: Timetable): LogEntry[] {
+  const last = new Map(saved.map((entry) => [entry.volume, entry]));
+  return [...last.values()].filter(({ outcome, time }) => {
+    const atMs = Date.parse(time);
+    const begunMs = timetable.last(atMs);
+    return outcome === 'failed' && begunMs !== undefined && atMs < begunMs + endedMs;
+  });
+}
+
+function backupFailed(entry: CronEntry, failed: readonly LogEntry[]): DoctorFinding {
+  return {
+    ...ofCron(entry),
+    message: `Line ${entry.line} of ${quote(entry.file)} saves, and what it was to save at its last time has failed`,
+    meaning: 'What changed since the last good backup is not saved.',
+    evidence: [
+      quote(entry.command.slice(0, 200)),
+      ...failed
+        .slice(0, 10)
+        .map(({ volume = '', time, message = '' }) => `${time} ${quote(volume)}: ${message.slice(0, 300)}`),
+    ],
+    remedy: 'Mend what the log names, or take what is no longer there out of that line.',
+    commands: [['holdfast', 'log']],
+  };
+}
+
+function notInLog(entry: CronEntry, cameMs: number): DoctorFinding {
+  return {
+    ...ofCron(entry),
+    message: `Line ${entry.line} of ${quote(entry.file)} saves, and no backup is in the log since its last time`,
+    meaning:
+      'Cron did not run it, since the machine was off or cron was; or it failed before it could write to the log.',
+    evidence: [
+      quote(entry.command.slice(0, 200)),
+      `it was due at ${new Date(cameMs).toISOString()}, and cron does not keep how it ended`,
+    ],
+    remedy: 'Run the command of that line by hand, with the PATH that cron has, and see what it says.',
+    commands: [['holdfast', 'log']],
+  };
+}
+
+function ofCron({
+  file,
+}: CronEntry): Pick<DoctorFinding, 'id' | 'rule' | 'severity' | 'subject' | 'position' | 'fix'> {
+  return {
+    id: 'HF-D099',
+    rule: 'timer-fails',
+    severity: 'loss',
+    subject: { kind: 'path', name: file },
+    position: undefined,
+    fix: undefined,
+  };
+}

@@ -1,0 +1,81 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { pasted, pastedByRoot } from './pasted.ts';
+
+// Only root can make folders of several users.
+describe.skipIf(process.getuid?.() !== 0)('a printed command with a path', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'pasted-'));
+    chmodSync(folder, 0o755);
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  function make(name: string, uid = 0, mode = 0o755): string {
+    const path = join(folder, name);
+    mkdirSync(path, { recursive: true });
+    chownSync(path, uid, uid);
+    chmodSync(path, mode);
+    return path;
+  }
+
+  const asUser = ['setpriv', '--reuid=4242', '--regid=65534', '--clear-groups'];
+
+  test('that only root can lead elsewhere is printed as it is', () => {
+    const place = join(make('data'), 'missing');
+    expect(pasted(['rmdir', place], place)).toEqual([['rmdir', place]]);
+    expect(pastedByRoot(['rmdir', place], place)).toEqual([['rmdir', place]]);
+  });
+
+  test('that one user can lead elsewhere is that user’s, and nothing that root alone may do', () => {
+    make('home', 4242);
+    const place = make('home/deep');
+    expect(pasted(['rmdir', place], place)).toEqual([[...asUser, 'rmdir', place]]);
+    expect(pastedByRoot(['chcon', place], place)).toEqual([]);
+  });
+
+  test('that leads over a link in a user’s folder is that user’s, wherever it leads', () => {
+    const link = join(make('home', 4242), 'link');
+    symlinkSync(make('data'), link);
+    expect(pasted(['rmdir', link], link)).toEqual([[...asUser, 'rmdir', link]]);
+  });
+
+  test('that several users can lead elsewhere is not printed', () => {
+    const [open, sticky] = [make('open', 0, 0o777), make('sticky', 0, 0o1777)];
+    for (const place of [join(open, 'a'), join(sticky, 'missing')])
+      expect(pasted(['rmdir', place], place)).toEqual([]);
+    const [one, other] = [make('one', 4242), make('other', 4243)];
+    expect(pasted(['mv', one, other], join(one, 'a'), join(other, 'a'))).toEqual([]);
+    const own = make('sticky/own', 4242);
+    expect(pasted(['rmdir', own], own)).toEqual([[...asUser, 'rmdir', own]]);
+  });
+
+  test('moves nothing of root’s when its user has planted a link before it is pasted', () => {
+    make('home', 4242);
+    const [moved, target] = [make('home/moved', 4242), join(folder, 'home/site')];
+    const secrets = make('roots/secrets');
+    const [command = []] = pasted(
+      ['mv', '-nT', join(moved, 'secrets'), target],
+      join(moved, 'secrets'),
+      target,
+    );
+    renameSync(moved, `${moved}.old`);
+    symlinkSync(join(folder, 'roots'), moved);
+    const [program = '', ...args] = command;
+    expect(() => execFileSync(program, args, { stdio: 'pipe' })).toThrow('Permission denied');
+    expect(existsSync(secrets)).toBe(true);
+    expect(existsSync(target)).toBe(false);
+  });
+});

@@ -1,0 +1,49 @@
+import type { AuditLog } from '../../activity/index.ts';
+import type { Container } from '../../hosts/containers.ts';
+import { knownError } from '../../lib/known-error.ts';
+import { cronOutcomes } from './cron-outcomes.ts';
+import type { Diagnosis } from './diagnosis.ts';
+import { lookAtCron, ownUnits, unitFaults } from './own-units.ts';
+import { findRestarters, planUnits } from './restarters.ts';
+import { askUnits, readCronEntries, readUnits } from './units.ts';
+
+export interface SchedulesRequest {
+  readonly containers: readonly Container[];
+  readonly log: Pick<AuditLog, 'list'>;
+  readonly stateDir: string;
+  readonly nowMs: number;
+}
+
+/**
+ * What works by itself on this machine, read once and asked once: what starts a container again that a backup has
+ * stopped, and units and entries of cron that run Holdfast and fail.
+ */
+export async function diagnoseSchedules(
+  { containers, log, stateDir, nowMs }: SchedulesRequest,
+  signal: AbortSignal | undefined,
+): Promise<Diagnosis> {
+  const [units, entries] = [readUnits(), readCronEntries()];
+  const [planned, own] = [planUnits(containers, units), ownUnits(units)];
+  const findings = [
+    ...findRestarters(containers, entries),
+    ...lookAtCron(entries),
+    ...(await cronOutcomes(entries, { log, stateDir, nowMs })),
+  ];
+  try {
+    const asked = new Set([...planned.map(({ unit }) => unit), ...own]);
+    const states = await askUnits([...asked], signal);
+    const isAtWork = (unit: string): boolean => /^(?:activ|reload)/.test(states.get(unit)?.active ?? '');
+    return {
+      findings: [
+        ...findings,
+        ...planned.filter(({ unit }) => isAtWork(unit)).map(({ finding }) => finding),
+        ...unitFaults(own, units, states),
+      ],
+      notLookedAt: [],
+    };
+  } catch (error) {
+    const { code, message } = knownError(error);
+    if (code === 'cancelled') throw error;
+    return { findings, notLookedAt: [{ subject: 'units of systemd', reason: message }] };
+  }
+}
