@@ -360,22 +360,6 @@ describe('systemd and cron', () => {
     await systemd?.systemctl('stop', 'nightly.timer');
   });
 
-  test('a backup of cron’s that failed is told of, and not when its volume was saved since', async () => {
-    const file = join(systemd?.cron ?? '', 'hourly');
-    const line = '* * * * * root holdfast backup by-cron';
-    writeFileSync(file, `HOLDFAST_STATE_DIR=${on.cli.stateDir}\n${line}\n`);
-    const failed = async (): Promise<string[]> =>
-      (await look('HF-D099', [], beside)).flatMap(({ message, evidence }) =>
-        message.includes('at its last time has failed') ? evidence.slice(1) : [],
-      );
-    expect((await on.attempt(['backup', 'by-cron'])).exit).toBe(4);
-    expect(await failed()).toEqual([expect.stringContaining('"by-cron": ')]);
-    await docker('volume', 'create', 'by-cron');
-    await on.run(['backup', 'by-cron']);
-    expect(await failed()).toEqual([]);
-    rmSync(file);
-  });
-
   test('an entry of cron that runs Holdfast where cron does not find it, or without a cron, is told of', async () => {
     const file = join(systemd?.cron ?? '', 'nightly');
     writeFileSync(file, '0 3 * * * root holdfast backup --all\n');
