@@ -224,9 +224,10 @@ test('a signal that comes before the command is there reaches it all the same', 
   expect(await app.volumes.run(sleeping, { signal })).toEqual({ exitCode: 143 });
 });
 
-test('a signal that comes between the fork of the sandbox and its command is not lost', async () => {
-  // Stands in for bwrap: it takes its time between the fork and the exec of the command.
-  const slow = `#!/bin/bash
+describe('a signal that comes before the command is there', () => {
+  // Both stand in for bwrap, and take their time before the command runs.
+  const slow = {
+    'between the fork and its program': `#!/bin/bash
 while [ "$1" != -- ]; do shift; done
 shift
 (sleep 1; exec "$@") &
@@ -234,16 +235,33 @@ echo '{"child-pid": '$$'}' >&3
 echo forked
 wait $!
 exit $?
-`;
-  writeFileSync(join(folder, 'bwrap'), slow, { mode: 0o755 });
-  const child = spawn(command, ['run', '--state-dir', stateDir, '--', 'sleep', '60'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, PATH: `${folder}:${process.env['PATH']}` },
+`,
+    // As one whose program is being exchanged, a process that has ended has no command line.
+    'while its process has no command line': `#!/usr/bin/perl
+shift while $ARGV[0] ne '--';
+shift;
+if (!(my $ended = fork)) { exit 0 }
+open my $status, '>&=', 3;
+syswrite $status, qq({"child-pid": $$}\n);
+syswrite STDOUT, "forked\n";
+sleep 1;
+wait;
+if (!(my $command = fork)) { exec @ARGV }
+wait;
+exit($? & 127 ? 128 + ($? & 127) : $? >> 8);
+`,
+  };
+  test.each(Object.entries(slow))('%s, is not lost', async (_, program) => {
+    writeFileSync(join(folder, 'bwrap'), program, { mode: 0o755 });
+    const child = spawn(command, ['run', '--state-dir', stateDir, '--', 'sleep', '60'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, PATH: `${folder}:${process.env['PATH']}` },
+    });
+    const exit = once(child, 'exit');
+    await once(child.stdout, 'data');
+    child.kill('SIGTERM');
+    expect(await exit).toEqual([143, null]);
   });
-  const exit = once(child, 'exit');
-  await once(child.stdout, 'data');
-  child.kill('SIGTERM');
-  expect(await exit).toEqual([143, null]);
 });
 
 const blank = {

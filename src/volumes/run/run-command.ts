@@ -148,7 +148,9 @@ function findCommand(first: number | undefined): number | undefined {
     if (command === undefined || command === '') return undefined;
     const line = readFileSync(`/proc/${command}/cmdline`, 'utf8');
     const isFork = line === readFileSync(`/proc/${first}/cmdline`, 'utf8');
-    return isFork || line.startsWith(`env\0${heeding}\0`) ? undefined : Number(command);
+    // While a process exchanges its program, the kernel shows no line, and what it ignored is still ignored.
+    const isReplaced = line === '';
+    return isFork || isReplaced || line.startsWith(`env\0${heeding}\0`) ? undefined : Number(command);
   } catch (error) {
     // It has exited in the meantime.
     if (['ENOENT', 'ESRCH'].includes(errnoOf(error) ?? '')) return undefined;
