@@ -18,7 +18,7 @@ export const motoCredentials = {
 
 /** Debian's, where another one is found first. */
 const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
-const program = join(import.meta.dirname, 'moto-one-put.py');
+const program = join(import.meta.dirname, 'moto-in-turn.py');
 
 /** An S3 server (moto) on the loopback. It keeps everything in memory. */
 export async function startMoto(env: Readonly<Record<string, string>> = {}): Promise<MotoServer> {
