@@ -38,6 +38,10 @@ test.each([
   ],
   [['volum'], ['ls', 'rm', 'df']],
   [['toString'], ['ls', 'rm', 'df']],
+  [
+    ['--help', 'rm'],
+    ['ls', 'rm', 'df'],
+  ],
   [[], ['ls', 'rm', 'df']],
 ])('of %j the commands %j are built', (words, expected) => {
   const { root, built } = groups();

@@ -21,8 +21,11 @@ export function defineGroup({
 }: GroupSpec): (words: readonly string[]) => RouteMap<CliContext> {
   return ([first = '', ...rest]) => {
     const named = Object.hasOwn(routes, first) ? routes[first] : undefined;
-    const chosen = named === undefined ? Object.entries(routes) : [[first, named] as const];
-    const built = Object.fromEntries(chosen.map(([name, route]) => [name, route(rest)]));
+    // Where the first word names none, the others say nothing of what is below: help lists all of it.
+    const built =
+      named === undefined
+        ? Object.fromEntries(Object.entries(routes).map(([name, route]) => [name, route([])]))
+        : { [first]: named(rest) };
     return buildRouteMap<string, CliContext>({ routes: built, docs, ...(aliases && { aliases }) });
   };
 }
