@@ -35,3 +35,13 @@ test.each<[command: readonly string[]]>([
 ])('%j does not', (command) => {
   expect(runsServer(command)).toBe(false);
 });
+
+test.each([
+  ['quotes', ['sh', '-c', `a${'"'.repeat(500_000)}b`]],
+  ['starters', Array.from({ length: 200_000 }, () => 'env')],
+])('a command of a mebibyte of %s is judged at once', (_, command) => {
+  const before = performance.now();
+  runsServer(command);
+  // By squares it takes many minutes.
+  expect(performance.now() - before).toBeLessThan(20_000);
+});

@@ -45,13 +45,15 @@ function nameOf(word: string): string {
 }
 
 function withoutStarters(words: readonly string[]): readonly string[] {
-  let left = words;
+  let at = 0;
   for (;;) {
-    const [first = '', second = '', ...others] = left;
-    if (left.length > 1 && starters.test(nameOf(first))) left = second === '--' ? others : left.slice(1);
-    else if (left.length > 2 && changers.test(nameOf(first))) left = others;
-    else if (left.length > 1 && /^\w+=/.test(first)) left = left.slice(1);
-    else return left;
+    const word = words[at] ?? '';
+    const name = nameOf(word);
+    const left = words.length - at;
+    if (left > 1 && starters.test(name)) at += words[at + 1] === '--' ? 2 : 1;
+    else if (left > 2 && changers.test(name)) at += 2;
+    else if (left > 1 && /^\w+=/.test(word)) at += 1;
+    else return words.slice(at);
   }
 }
 
@@ -63,7 +65,7 @@ function startsServer(line: string): boolean {
   const parts = line.split(/[;&|\n(){}`]|\b(?:then|do|else|if|while|until|elif)\b/);
   return parts.some((part) => {
     const [program = ''] = withoutStarters(part.trim().split(/\s+/));
-    const name = nameOf(program.replace(/^["'!]+|["']+$/g, ''));
+    const name = nameOf(program.replaceAll(/["'!]/g, ''));
     const isScript = /(?:\.sh|entrypoint|^run|^start|^init)$/.test(name) && !jobs.test(name);
     return servers.test(name) || isScript || name.startsWith('$');
   });
