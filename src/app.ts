@@ -105,7 +105,8 @@ function openAppWithParts(
     usage: openUsage({
       ...parts,
       addresses: async () => {
-        const host = config.host ?? (await parts.source.current()).host;
+        // A configuration that cannot be used is told of where the host is opened.
+        const host = config.host ?? (await parts.source.lastUsable().catch(() => undefined))?.host;
         return await expectedAddresses({ env: config.env, host });
       },
       // What the host warns of is told by the policies' look of the same minute.

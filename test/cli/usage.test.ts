@@ -133,6 +133,20 @@ test('df shows the sizes of the engine that is asked for, and of no other', asyn
   expect((await ask({ HOLDFAST_HOST: 'embedded', DOCKER_HOST: endpoint })).stdout).toBe('own\n');
 });
 
+test('df shows what was known last where the host cannot be opened by the configuration as it is now', async () => {
+  using own = new Cli();
+  await own.volume('own');
+  await own.run('df', '--refresh');
+  writeFileSync(join(own.stateDir, 'holdfast.yaml'), 'host: [');
+  const env = { HOLDFAST_HOST: '', DOCKER_HOST: '', CONTAINER_HOST: '' };
+  const told = expect.stringContaining('cannot be used. What follows is what was known last.') as string;
+  expect(await own.attempt(['df'], { env })).toMatchObject({
+    exit: 0,
+    stdout: expect.stringContaining('own') as string,
+    stderr: told,
+  });
+});
+
 test('top shows each volume once, as a table, as JSON, and as names', async () => {
   const args = ['top', '--once', '--interval', '100ms'];
   expect(await cli.run(...args)).toMatch(/^In 0\.\d s/);

@@ -26,14 +26,12 @@ export function engineProbes(options: DockerHostOptions): Record<'docker' | 'pod
   };
 }
 
-/** Where engines of these kinds are expected. Connects to none. */
-export async function enginePlaces(
+/** Where an engine of this kind is expected. Connects to none. */
+export async function enginePlace(
   env: Environment,
-  kinds: readonly EngineProbe['kind'][],
-): Promise<Pick<DockerEndpoint, 'address' | 'explicit'>[]> {
-  return await Promise.all(
-    kinds.map(async (kind) => (kind === 'docker' ? await findDockerEndpoint(env) : podmanEndpoint(env))),
-  );
+  kind: EngineProbe['kind'],
+): Promise<Pick<DockerEndpoint, 'address' | 'explicit'>> {
+  return kind === 'docker' ? await findDockerEndpoint(env) : podmanEndpoint(env);
 }
 
 /** Where other engines of this machine than the host are expected. */
