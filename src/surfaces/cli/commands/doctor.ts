@@ -1,5 +1,6 @@
 import type { DoctorFinding, DoctorReport, FixOutcome } from '../../../app/app.ts';
 import { AppError } from '../../../model/errors.ts';
+import { quote } from '../../../model/quote.ts';
 import { amount } from '../../../model/size.ts';
 import { describeFinding } from '../describe-finding.ts';
 import type { Session } from '../session.ts';
@@ -45,8 +46,14 @@ function faultsOf({ findings }: DoctorReport): DoctorFinding[] {
 }
 
 function describeFixes(findings: readonly DoctorFinding[]): string {
-  const lines = findings.flatMap(({ message, remedy }) => [`  ${message}`, `    ${remedy}`]);
+  const lines = findings.flatMap((finding) => [`  ${finding.message}`, `    ${changeOf(finding)}`]);
   return ['To be mended:', ...lines].join('\n');
+}
+
+/** What is done, and no more: the remedy for a lost folder is its data, and an empty one hides the loss. */
+function changeOf({ fix, remedy }: DoctorFinding): string {
+  if (fix?.kind !== 'folder') return remedy;
+  return `Make the folder ${quote(fix.path)} for ${fix.uid}:${fix.gid}, with nothing in it.`;
 }
 
 function describeReport(report: DoctorReport, fixes: readonly FixOutcome[]): string {
