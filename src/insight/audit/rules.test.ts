@@ -136,6 +136,9 @@ volumes: { pg: , pg2: }\n`,
       'a Redis that was told to keep its data': service(
         "{ image: 'redis:7', command: redis-server --appendonly yes }",
       ),
+      'a server that the init of its image starts': service(
+        "{ image: 'lscr.io/linuxserver/mariadb', entrypoint: /init }",
+      ),
       'a folder that its command names beside the mount': service(
         "{ image: 'mongo:7', command: mongod --dbpath /data/configdb, volumes: ['pg:/mine'] }",
         'volumes: { pg: }\n',
