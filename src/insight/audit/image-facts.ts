@@ -11,8 +11,9 @@ export interface ImageFacts {
   /** `USER`; '' is root. */
   readonly user: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** Undefined too where an image of a server runs something else. */
   readonly server: ServerFacts | undefined;
+  /** An image of a server runs something else: it keeps no data where its image does, and `server` is undefined. */
+  readonly isJob: boolean;
 }
 
 /** A server that keeps data. */
@@ -186,6 +187,7 @@ export function imageFacts(
     user: declared?.user ?? '',
     environment,
     server: found?.server,
+    isJob: found !== undefined && found.server === undefined,
   };
 }
 

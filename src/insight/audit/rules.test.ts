@@ -108,6 +108,9 @@ volumes: { pg: , pg2: }\n`,
       'a volume for modules inside of a folder of sources': service(
         "{ image: 'node:22', volumes: ['.:/app', '/app/node_modules'] }",
       ),
+      'a dump into a folder above a place that its image declares': service(
+        "{ image: 'mongo:7', command: mongodump --host db --out /data/dump, volumes: ['./dumps:/data'] }",
+      ),
       'a dump beside its database': service(
         "{ image: 'postgres:18', command: pg_dumpall -h db -f /var/lib/postgresql/data/all.sql, volumes: ['pg:/var/lib/postgresql/data'] }",
         'volumes: { pg: }\n',

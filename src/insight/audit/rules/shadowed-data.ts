@@ -34,7 +34,8 @@ export interface Shadow {
 
 /** Pure. Used by the fix too, so that it moves what the alarm is about. */
 export function findShadows(service: AuditedService): Shadow[] {
-  const { server } = service.facts;
+  const { server, isJob } = service.facts;
+  if (isJob) return [];
   if (server !== undefined)
     return server.dataDirectories.flatMap((path) => shadowOfServer(service, cleanPath(path)));
   // One that no VOLUME made was asked for, as `- /app/node_modules` is beside `.:/app`.
