@@ -96,6 +96,7 @@ test.each([
   ['/app:latest', false],
   ['app:', false],
   ['team//app', false],
+  ['images..example.com/app', false],
   ['https://example.com/app', false],
 ])('the image %s is a name to the engine: %s', async (image, isName) => {
   const findings = await check(`services:\n  web:\n    image: ${JSON.stringify(image)}\n`);

@@ -16,7 +16,7 @@ export function findEngineRefusals(project: ComposeProject): Finding[] {
 const part = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*';
 /** A name as the engine's own grammar has it: `[HOST[:PORT]/]PART[/PART…][:TAG][@DIGEST]`. */
 const imageName = new RegExp(
-  `^(?:(?:[A-Za-z0-9]+(?:[.-]+[A-Za-z0-9]+)*|\\[[0-9A-Fa-f:]+\\])(?::[0-9]+)?/)?${part}(?:/${part})*(?::\\w[\\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9A-Fa-f]{32,})?$`,
+  `^(?:(?:[A-Za-z0-9]+(?:(?:\\.|-+)[A-Za-z0-9]+)*|\\[[0-9A-Fa-f:]+\\])(?::[0-9]+)?/)?${part}(?:/${part})*(?::\\w[\\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9A-Fa-f]{32,})?$`,
 );
 
 function findImages(project: ComposeProject): Finding[] {
