@@ -270,6 +270,9 @@ volumes: { pg: , pg2: , pg3: }\n`,
       'the hash of a label': service(
         "{ image: x, labels: ['traefik.http.middlewares.a.basicauth.users=admin:$$apr1$$hunter2'] }",
       ),
+      'one hash of a label that is quick to try': service(
+        "{ image: x, labels: ['traefik.http.middlewares.a.basicauth.users=a:$$2y$$05$$abcdef,b:$$apr1$$hunter2'] }",
+      ),
       'the command line': service("{ image: x, command: ['serve', '--password=hunter2'] }"),
       'the password of Redis': service("{ image: x, command: 'redis-server --requirepass hunter2' }"),
       'the options of a volume': withVolume(
@@ -287,6 +290,9 @@ volumes: { pg: , pg2: , pg3: }\n`,
       ),
       'a hash that is made to be written down': service(
         `{ image: x, environment: { ADMIN_TOKEN: '$$argon2id$$v=19$$m=65540,t=3,p=4$$abc$$def', HASHED_PASSWORD: '$$2y$$10$$abcdefghijklmnopqrstuv' } }`,
+      ),
+      'the hash of a label by bcrypt': service(
+        "{ image: x, labels: ['traefik.http.middlewares.a.basicauth.users=admin:$$2y$$05$$abcdef,b:$$2y$$10$$abc'] }",
       ),
       'a switch': service(
         "{ image: x, environment: { ALLOW_EMPTY_PASSWORD: 'yes', MYSQL_RANDOM_ROOT_PASSWORD: '1' } }",
