@@ -21,6 +21,10 @@ test.each([
     'echo "Could not enable linger: Access denied" >&2; exit 1',
     [expect.stringMatching(/ends with your last session: Could not enable linger: Access denied\. .*USER$/)],
   ],
+  [
+    'echo "Could not enable linger: Interactive authentication required." >&2; exit 1',
+    [expect.stringMatching(/linger: Interactive authentication required\. An .*USER$/)],
+  ],
 ])('a service that may not outlast its user’s sessions is told of: %s', async (script, told) => {
   writeFileSync(join(folder, 'loginctl'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   const notes: string[] = [];

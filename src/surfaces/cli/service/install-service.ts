@@ -71,8 +71,9 @@ export async function installService(
 export async function letLinger({ signal, onNote }: InstallOptions): Promise<void> {
   const { status, stderr } = await runProgram('loginctl', ['enable-linger'], { signal });
   if (status === 0) return;
+  const reason = stderr.replace(/\.$/, '') || 'loginctl failed';
   onNote?.(
-    `The service ends with your last session: ${stderr || 'loginctl failed'}. An administrator can let it go on: loginctl enable-linger USER`,
+    `The service ends with your last session: ${reason}. An administrator can let it go on: loginctl enable-linger USER`,
   );
 }
 
