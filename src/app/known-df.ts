@@ -1,7 +1,8 @@
-import { statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { openUsage } from '../catalog/open-usage.ts';
 import { currentSizes, type DfReport, lastSizes } from '../insight/index.ts';
+import { configurationFiles } from '../model/configuration-files.ts';
 import { isAnythingLeft } from '../restore/index.ts';
 import type { AppConfig } from './app-config.ts';
 import { expectedAddresses } from './expected-addresses.ts';
@@ -17,7 +18,7 @@ export { dfJson } from '../insight/index.ts';
 export async function knownDf(config: AppConfig, names: readonly string[]): Promise<DfReport | undefined> {
   const { stateDir } = config;
   try {
-    if (!isAsItShouldBe(stateDir) || isAnythingLeft(stateDir)) return undefined;
+    if (!isAsItShouldBe(stateDir) || isAnythingLeft(stateDir) || mayNameHost(config)) return undefined;
     const addresses = await expectedAddresses(config);
     using usage = openUsage(path.join(stateDir, 'catalog.db'));
     const sizes = usage && currentSizes(lastSizes(usage, { addresses }, Date.now()), names);
@@ -32,4 +33,11 @@ export async function knownDf(config: AppConfig, names: readonly string[]): Prom
 function isAsItShouldBe(stateDir: string): boolean {
   const files = ['catalog.db', 'catalog.json'].map((name) => statSync(path.join(stateDir, name)));
   return (statSync(stateDir).mode & 0o067) === 0 && files.every((file) => file.isFile());
+}
+
+/** Whether the configuration file may say which host is meant; reading it takes a parser of YAML, and so an App. */
+function mayNameHost({ host, stateDir, configFile }: AppConfig): boolean {
+  if (host !== undefined) return false;
+  const file = configFile ?? configurationFiles(stateDir).find((one) => existsSync(one));
+  return file !== undefined && readFileSync(file, 'utf8').includes('host');
 }

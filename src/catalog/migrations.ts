@@ -331,6 +331,7 @@ CREATE TABLE repository_state (
 const usageEndpoint = `
 -- The engine's address; empty for managed volumes, null until a version that notes it has looked.
 ALTER TABLE usage_host ADD COLUMN endpoint TEXT;
+UPDATE usage_host SET endpoint = '' WHERE kind = 'embedded';
 `;
 
 /** In order; the catalog's version is the number of migrations applied. Append only. */

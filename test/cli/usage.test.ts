@@ -29,9 +29,9 @@ function lookedAt(lookedAtMs: number): void {
 }
 
 /** The names of the bundle's files that a command has loaded. */
-async function loadedBy(args: readonly string[]): Promise<string[]> {
+async function loadedBy(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string[]> {
   const folder = join(cli.folder, 'coverage');
-  const { exit } = await cli.attempt(args, { env: { NODE_V8_COVERAGE: folder } });
+  const { exit } = await cli.attempt(args, { env: { ...env, NODE_V8_COVERAGE: folder } });
   expect(exit).toBe(args.includes('none') ? 4 : 0);
   const [report = ''] = readdirSync(folder);
   const { result } = JSON.parse(readFileSync(join(folder, report), 'utf8')) as {
@@ -86,6 +86,15 @@ test.each(['journal', 'undo', 'trials', 'journal-bench', 'journal-apps', 'journa
     rmSync(folder, { recursive: true });
   },
 );
+
+test('df leaves it to an App to read which host the configuration names', async () => {
+  lookedAt(Date.now());
+  const file = join(cli.stateDir, 'holdfast.yaml');
+  writeFileSync(file, '{"host": embedded}');
+  expect((await loadedBy(['df'], { HOLDFAST_HOST: '' })).filter(isApp)).not.toEqual([]);
+  expect((await loadedBy(['df'])).filter(isApp)).toEqual([]);
+  rmSync(file);
+});
 
 test('df says how old the sizes are without a daemon, and takes those of one that runs', async () => {
   lookedAt(Date.now() - 7_200_000);

@@ -148,9 +148,13 @@ async function askHost({
   let volumes: Volume[] | undefined;
   try {
     const host = await openHost();
-    const { identity } = await host.info({ signal });
     volumes = await host.listVolumes({ signal });
-    known = lastSizes(usage, { identity }, Date.now());
+    // A proxy before the engine may not let it say who it is; then no sizes are known to be its.
+    const identity = await host.info({ signal }).then(
+      (info) => info.identity,
+      () => undefined,
+    );
+    known = identity === undefined ? undefined : lastSizes(usage, { identity }, Date.now());
   } catch (error) {
     if (expected === undefined || signal?.aborted === true) throw error;
     onNote?.(`${knownError(error).message}. What follows is what was known last.`);

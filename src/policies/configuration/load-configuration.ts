@@ -1,5 +1,5 @@
 import { lstat, readFile, stat } from 'node:fs/promises';
-import path from 'node:path';
+import { configurationFiles, systemConfigurationFile } from '../../model/configuration-files.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { type Configuration, configurationShape, emptyConfiguration } from './configuration.ts';
@@ -21,7 +21,6 @@ export interface ConfigurationPlace {
   readonly configFile: string | undefined;
 }
 
-const ownFile = '/etc/holdfast/holdfast.yaml';
 const mostBytes = 4 << 20;
 
 /**
@@ -49,7 +48,7 @@ export async function loadConfiguration(place: ConfigurationPlace): Promise<Load
 export async function moveTo(
   file: string,
   { configFile }: Pick<ConfigurationPlace, 'configFile'>,
-  target: string = ownFile,
+  target: string = systemConfigurationFile,
 ): Promise<string | undefined> {
   if (process.geteuid?.() !== 0) return undefined;
   const found = await lstat(target).catch((error: unknown) => errnoOf(error));
@@ -92,7 +91,7 @@ async function findFile({ stateDir, configFile }: ConfigurationPlace): Promise<F
     if (content !== undefined) return { file: configFile, content };
     throw new AppError('not-found', `There is no configuration file ${quote(configFile)}`);
   }
-  for (const file of [path.join(stateDir, 'holdfast.yaml'), ownFile]) {
+  for (const file of configurationFiles(stateDir)) {
     const content = await readIfThere(file);
     if (content !== undefined) return { file, content };
   }
