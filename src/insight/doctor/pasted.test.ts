@@ -52,6 +52,15 @@ describe.skipIf(process.getuid?.() !== 0)('a printed command with a path', () =>
     expect(pasted(['rmdir', link], link)).toEqual([[...asUser, 'rmdir', link]]);
   });
 
+  test('that ends in a folder of one user, with a name there that is not looked at, is that user’s', () => {
+    const home = make('home', 4242);
+    const mount = join(home, 'nas');
+    expect(pasted(['umount', mount], `${home}/`)).toEqual([[...asUser, 'umount', mount]]);
+    expect(pastedByRoot(['umount', mount], `${home}/`)).toEqual([]);
+    expect(pasted(['umount', '/a'], `${make('sticky', 0, 0o1777)}/`)).toEqual([]);
+    expect(pasted(['umount', '/a'], `${make('roots')}/`)).toEqual([['umount', '/a']]);
+  });
+
   test('that several users can lead elsewhere is not printed', () => {
     const [open, sticky] = [make('open', 0, 0o777), make('sticky', 0, 0o1777)];
     for (const place of [join(open, 'a'), join(sticky, 'missing')])

@@ -6,6 +6,8 @@ import { wayTo } from './way.ts';
  * A command with paths of this machine, as a person can paste it as root. Who owns a folder on the way can put a
  * link in its place after the command was printed, and lead it to any other place: where that is one user, the
  * command is that user's and can do what the user can; where there are several, none is printed.
+ *
+ * A place that ends with `/` is a folder in which the command looks up a name that may not be touched here.
  */
 export function pasted(command: readonly string[], ...places: readonly string[]): string[][] {
   const rulers = rulersOf(places);
@@ -39,7 +41,8 @@ function rulersOf(places: readonly string[]): ReadonlySet<number> | undefined {
   };
   for (const place of places)
     try {
-      wayTo('/', fromText(place), pass);
+      const folder = wayTo('/', fromText(place), pass).at(-1);
+      if (folder !== undefined && place.endsWith('/')) pass(folder.guard, undefined);
     } catch {
       // What is missing, or closed to this user, has been judged up to there.
     }

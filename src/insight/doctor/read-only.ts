@@ -4,7 +4,7 @@ import { type MountPoint, mountOver, parseMountinfo } from '../../lib/mountinfo.
 import { fromText, toText } from '../../model/byte-string.ts';
 import { quote } from '../../model/quote.ts';
 import type { Diagnosis, DoctorFinding } from './diagnosis.ts';
-import { pasted } from './pasted.ts';
+import { pastedByRoot } from './pasted.ts';
 import { isOfMachine, isUnwell, type PatientMount } from './patients.ts';
 
 /** Mounts that take no writes though the container is to write, and those of which that is the fault. */
@@ -76,7 +76,7 @@ function findingOf(
       ? "Look in the kernel's log (dmesg) for errors of the disk first. Where there are none, mount it writable again."
       : 'Mount its source writable, and restart the container.',
     commands: whole
-      ? [['dmesg'], ...pasted(['mount', '-o', 'remount,rw', mountPoint], mountPoint)]
+      ? [['dmesg'], ...pastedByRoot(['mount', '-o', 'remount,rw', mountPoint], mountPoint)]
       : [['docker', 'restart', container.name]],
     position: undefined,
     fix: undefined,

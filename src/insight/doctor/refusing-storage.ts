@@ -10,7 +10,7 @@ import { fromBytes, fromText, toPath, toText } from '../../model/byte-string.ts'
 import { isWithin } from '../../model/clean-path.ts';
 import { quote } from '../../model/quote.ts';
 import type { Diagnosis, DoctorFinding } from './diagnosis.ts';
-import { pasted, pastedByRoot } from './pasted.ts';
+import { pastedByRoot } from './pasted.ts';
 import { isOfMachine, isUnwell, type PatientMount } from './patients.ts';
 import { readOrNothing } from './read-or-nothing.ts';
 import { mountsBelow } from './refused-below.ts';
@@ -71,7 +71,7 @@ function noPrograms(
     evidence: [`on this machine it is ${quote(hostPath)}, on the mount ${quote(at)}`],
     remedy: `If it has to run them from there, mount ${quote(at)} without "${refused}" (in /etc/fstab, too), and restart the container; otherwise keep its programs in the image.`,
     commands: [
-      ...pasted(['mount', '-o', `remount,${refused.slice('no'.length)}`, at], at),
+      ...pastedByRoot(['mount', '-o', `remount,${refused.slice('no'.length)}`, at], at),
       ['docker', 'restart', container.name],
     ],
     position: undefined,

@@ -5,7 +5,7 @@ import { fromText, toText } from '../../model/byte-string.ts';
 import { quote } from '../../model/quote.ts';
 import type { Diagnosis, DoctorFinding, Fix } from './diagnosis.ts';
 import type { MountAnswer } from './mount-answers.ts';
-import { pasted } from './pasted.ts';
+import { pasted, pastedByRoot } from './pasted.ts';
 import type { Place } from './places.ts';
 
 /** Storage that hangs, and storage whose server or program has gone. */
@@ -74,14 +74,20 @@ function findingOf(place: Place, { answer, mount, seen }: Seen): DoctorFinding {
     commands:
       fix !== undefined
         ? []
-        : [
-            // The mount itself may hang: only the way to it is looked at.
-            ...pasted(['umount', '-l', at], path.dirname(at)),
-            ...place.containers.map((name) => ['docker', 'restart', name]),
-          ],
+        : [...unmounting(mount, at), ...place.containers.map((name) => ['docker', 'restart', name])],
     position: undefined,
     fix,
   };
+}
+
+/**
+ * The mount itself may hang, so that only the way to it is looked at. Its own name counts, too: a user may unmount
+ * an own one behind FUSE, and put a link there. All others are root's to unmount.
+ */
+function unmounting({ type }: MountPoint, at: string): string[][] {
+  const command = ['umount', '-l', at];
+  const above = `${path.dirname(at)}/`;
+  return type.startsWith('fuse') ? pasted(command, above) : pastedByRoot(command, above);
 }
 
 /** The stopped process that has a mount's folder in its command line: a program behind FUSE has. */
