@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { memoryContainers } from '../../../test/fixtures/containers.ts';
 import type { Container } from '../../hosts/containers.ts';
 import { type MountPoint, parseMountinfo } from '../../lib/mountinfo.ts';
+import type { Volume } from '../../model/volume.ts';
 import { choosePatients, isOfSystem } from './patients.ts';
 import { diagnosePermissions } from './permissions.ts';
 
@@ -52,6 +53,33 @@ test.skipIf(process.getuid?.() !== 0)(
     const shared = findingOf(app, failing('other', '0', below));
     expect(shared).toMatchObject({ rule: 'permission-denied', fix: undefined });
     expect(shared?.commands[0]?.[0]).toBe('setfacl');
+  },
+);
+
+test.skipIf(process.getuid?.() !== 0)(
+  'no command is printed for a folder that a user can replace within a volume, and one for the volume itself',
+  () => {
+    const data = join(folder, '_data');
+    const below = join(data, 'below');
+    for (const path of [data, below]) {
+      mkdirSync(path, { mode: 0o755 });
+      chownSync(path, 5000, 5000);
+    }
+    const mount = { type: 'volume', source: 'shared', destination: '/data', readOnly: false } as const;
+    const containers = [failing('app', '4242:4242', ''), failing('other', '0', '')].map((one) => ({
+      ...one,
+      mounts: [mount],
+    }));
+    const shared = { name: 'shared', driver: 'local', mountpoint: data } as Volume;
+    const commandsFor = (asked: string): (readonly string[])[] => {
+      const { mounts } = choosePatients({ host: undefined, containers, volumes: [shared] }, asked);
+      const options = { isAsked: true, mapBase: 0, users: new Map(), machine: [] };
+      const { findings } = diagnosePermissions(mounts, new Map(), options);
+      expect(findings).toMatchObject([{ rule: 'permission-denied', fix: undefined }]);
+      return findings.flatMap(({ commands }) => commands);
+    };
+    expect(commandsFor(below)).toEqual([]);
+    expect(commandsFor(data)).toEqual([['setfacl', '-R', '-P', '-m', 'u:4242:rwX', data]]);
   },
 );
 

@@ -303,7 +303,7 @@ function remedyOf(fix: Fix | undefined, { runner, step, refused, hostPath }: Ref
 }
 
 /** Where there is no fix, since other containers work with it too, or it is the container's own. */
-function commandsOf({ container, mount, affected, ...patient }: PatientMount, refusal: Refusal): string[][] {
+function commandsOf({ container, affected }: PatientMount, refusal: Refusal): string[][] {
   const { runner, step, refused, hostPath, tree } = refusal;
   if (hostPath === undefined) {
     const command = ['docker', 'exec', '-u', '0', container.name, 'chmod'];
@@ -315,10 +315,7 @@ function commandsOf({ container, mount, affected, ...patient }: PatientMount, re
   const depth = isMask && tree === undefined ? [] : ['-R'];
   // What runs there could put a link in the place of a file while the tree is walked.
   const running = [container, ...affected].filter(({ pid }) => pid !== undefined).map(({ name }) => name);
-  const change = pastedByRoot(
-    ['setfacl', ...depth, '-P', '-m', entry, path],
-    mount.type === 'volume' ? (patient.hostPath ?? path) : path,
-  );
+  const change = pastedByRoot(['setfacl', ...depth, '-P', '-m', entry, path], path);
   return change.length === 0 || running.length === 0
     ? change
     : [['docker', 'stop', ...running], ...change, ['docker', 'start', ...running]];

@@ -1,5 +1,5 @@
 import { closeSync, constants, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { inodeFlag, readInodeFlags } from '../../lib/ioctl.ts';
 import { type MountPoint, mountOver, parseMountinfo } from '../../lib/mountinfo.ts';
 import { openRegular } from '../../lib/open-regular.ts';
@@ -156,10 +156,7 @@ function unchangeable(
     commands: kept
       .slice(0, 10)
       .flatMap(({ path, how }) =>
-        pastedByRoot(
-          ['chattr', how === 'immutable' ? '-i' : '-a', path],
-          mount.type === 'volume' ? hostPath : path,
-        ),
+        pastedByRoot(['chattr', how === 'immutable' ? '-i' : '-a', path], dirname(path)),
       ),
     position: undefined,
     fix: undefined,
