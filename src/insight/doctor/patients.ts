@@ -15,7 +15,7 @@ export interface PatientMount {
   readonly volume: Volume | undefined;
   /** Other containers that mount the same. */
   readonly others: readonly Container[];
-  /** Other containers that mount this, or something below it. */
+  /** Other containers that mount this, or something below it; or more of the same volume. */
   readonly affected: readonly Container[];
   /** A path below the mount that was asked for; '' for the mount itself. */
   readonly below: string;
@@ -104,15 +104,16 @@ type PlacedMount = Omit<PatientMount, 'affected' | 'below'>;
 
 function affectedBelow(
   place: string,
-  { container }: PlacedMount,
+  { container, volume }: PlacedMount,
   placed: readonly PlacedMount[],
 ): readonly Container[] {
   return unique(
-    placed.flatMap((other) =>
-      other.container !== container && other.hostPath !== undefined && isWithin(other.hostPath, place)
-        ? [other.container]
-        : [],
-    ),
+    placed.flatMap((other) => {
+      if (other.container === container || other.hostPath === undefined) return [];
+      // What mounts the whole of a volume works with each of its folders.
+      const isAbove = volume !== undefined && other.volume === volume && isWithin(place, other.hostPath);
+      return isAbove || isWithin(other.hostPath, place) ? [other.container] : [];
+    }),
   );
 }
 

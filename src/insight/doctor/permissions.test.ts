@@ -57,6 +57,29 @@ test.skipIf(process.getuid?.() !== 0)(
 );
 
 test.skipIf(process.getuid?.() !== 0)(
+  'a folder of a volume is not given away where another user’s container has the whole of that',
+  () => {
+    mkdirSync(join(folder, 'part'), { mode: 0o700 });
+    const volume = { name: 'parts', driver: 'local', mountpoint: folder } as Volume;
+    const mounted = (name: string, user: string, subpath?: string): Container => ({
+      ...failing(name, user, ''),
+      mounts: [{ type: 'volume', source: 'parts', destination: '/data', readOnly: false, subpath }],
+    });
+    const [app, other] = [mounted('app', '4242:4242', 'part'), mounted('other', '999:999')];
+    const findFor = (...containers: readonly Container[]) => {
+      const { mounts } = choosePatients({ host: undefined, containers, volumes: [volume] }, 'app');
+      const options = { isAsked: true, mapBase: 0, users: new Map(), machine: [] };
+      return diagnosePermissions(mounts, new Map(), options).findings;
+    };
+    expect(findFor(app)).toMatchObject([{ fix: { kind: 'owner', path: join(folder, 'part') } }]);
+    expect(findFor(app, other)).toMatchObject([{ fix: undefined }]);
+    expect(findFor(app, mounted('beside', '999:999', 'elsewhere'))).toMatchObject([
+      { fix: { kind: 'owner' } },
+    ]);
+  },
+);
+
+test.skipIf(process.getuid?.() !== 0)(
   'no command is printed for a folder that a user can replace within a volume, and one for the volume itself',
   () => {
     const data = join(folder, '_data');
