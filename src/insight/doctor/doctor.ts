@@ -92,7 +92,11 @@ export function openDoctor(parts: DoctorParts): Doctor {
         found.host?.isRemote === true ? [] : containers;
       const processes = processesByContainer(local(found.containers));
       const users = await lookUpUsers(found.engine, patients.containers, signal);
-      const answering = patients.mounts.filter((mount) => doesAnswer(answers, mount, patients.around));
+      const answersAt = (container: Container, path: string): boolean =>
+        doesAnswer(answers, { container, path }, patients.around);
+      const answering = patients.mounts.filter(({ container, mount }) =>
+        answersAt(container, mount.destination),
+      );
       const mapBase = mapBaseOf(found.host);
       const quotas = diagnoseQuotas(answering, {
         ...{ answers, processes, users, mapBase },
@@ -118,7 +122,7 @@ export function openDoctor(parts: DoctorParts): Doctor {
         diagnoseReadOnly(answering, { containers: patients.containers, machine: mounts, isAsked }),
         diagnoseRefusing(answering, { isAsked, machine: mounts }),
         await diagnoseSquash(answering, { isAsked, machine: mounts, processes }, signal),
-        diagnoseScratch(local(patients.containers), processes),
+        diagnoseScratch(local(patients.containers), { processes, doesAnswer: answersAt }),
         quotas,
         full,
         diagnoseDeleted({
@@ -317,16 +321,16 @@ function devicesOf(mounts: readonly MountPoint[]): ReadonlySet<string> {
   return new Set(mounts.map(({ device }) => device));
 }
 
-/** The way to a mount in a container may lead over another one of its mounts. */
+/** The way to a path in a container may lead over several of its mounts. */
 function doesAnswer(
   answers: ReadonlyMap<string, MountAnswer>,
-  { container, mount }: PatientMount,
+  { container, path }: { readonly container: Container; readonly path: string },
   around: readonly PatientMount[],
 ): boolean {
   return !around.some(
     (other) =>
       other.container === container &&
-      isWithin(mount.destination, other.mount.destination) &&
+      isWithin(path, other.mount.destination) &&
       other.hostPath !== undefined &&
       answers.get(other.hostPath)?.kind === 'silent',
   );

@@ -12,14 +12,22 @@ import { readOrNothing } from './read-or-nothing.ts';
 
 /**
  * What a container runs out of that lies on no disk: room in its folders in memory (`/dev/shm`, `--tmpfs`), and what
- * its processes may open and write.
+ * its processes may open and write. `doesAnswer` is false for a path in a container that leads over storage that hangs.
  */
 export function diagnoseScratch(
   containers: readonly Container[],
-  processes: ReadonlyMap<string, readonly number[]>,
+  {
+    processes,
+    doesAnswer,
+  }: {
+    readonly processes: ReadonlyMap<string, readonly number[]>;
+    readonly doesAnswer: (container: Container, path: string) => boolean;
+  },
 ): Diagnosis {
   const findings = containers.flatMap((container) => [
-    ...(container.pid === undefined ? [] : fullFolders(container, container.pid)),
+    ...(container.pid === undefined
+      ? []
+      : fullFolders(container, container.pid, (path) => doesAnswer(container, path))),
     ...limitsReached(container, processes.get(container.id) ?? []),
   ]);
   return { findings, notLookedAt: [] };
@@ -28,10 +36,15 @@ export function diagnoseScratch(
 const tmpfs = 0x0102_1994;
 
 /** Of the container's own mounts of type tmpfs; those of `/proc` and `/sys` hide files of the kernel. */
-function fullFolders(container: Container, pid: number): DoctorFinding[] {
+function fullFolders(
+  container: Container,
+  pid: number,
+  doesAnswer: (path: string) => boolean,
+): DoctorFinding[] {
   return parseMountinfo(readOrNothing(`/proc/${pid}/mountinfo`, 'latin1'))
     .filter(
-      ({ type, path, isReadOnly }) => type === 'tmpfs' && !isReadOnly && !/^\/(?:proc|sys)\//.test(path),
+      ({ type, path, isReadOnly }) =>
+        type === 'tmpfs' && !isReadOnly && !/^\/(?:proc|sys)\//.test(path) && doesAnswer(toText(path)),
     )
     .flatMap(({ path }) => {
       const room = roomOf(pid, path);
