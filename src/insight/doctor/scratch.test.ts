@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,3 +34,27 @@ test.skipIf(process.getuid?.() !== 0)(
     }
   },
 );
+
+test.each([
+  ['a process that has as many files open as it may is told of', 8, ['HF-D035']],
+  ['a process that took the right to open files from itself is no fault', 0, []],
+] as const)('%s', async (_behaviour, limit, ids) => {
+  await using child = await startReader();
+  execFileSync('prlimit', [`--pid=${child.pid}`, `--nofile=${limit}:${limit}`]);
+  expect(find(child.pid).filter(({ id }) => id === 'HF-D035')).toMatchObject(ids.map((id) => ({ id })));
+});
+
+/** A process with eight open files. */
+async function startReader(): Promise<AsyncDisposable & { readonly pid: number }> {
+  const script = 'exec 3<&0 4<&0 5<&0 6<&0 7<&0; echo ready; exec sleep 1000';
+  const child = spawn('sh', ['-c', script], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const ended = once(child, 'exit');
+  await once(child.stdout, 'data');
+  return {
+    pid: child.pid ?? 0,
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}

@@ -104,6 +104,8 @@ function folderFull(
 }
 
 const mostProcesses = 200;
+/** With a lower limit, a program has taken the right to open more from itself, as sshd does before a login. */
+const leastLimit = 8;
 /** 128 and SIGXFSZ, by which the kernel ends what writes beyond its limit. */
 const endedByFileSize = 128 + 25;
 
@@ -114,7 +116,10 @@ function limitsReached(container: Container, processes: readonly number[]): Doct
   const most = processes
     .slice(0, mostProcesses)
     .map((one) => ({ pid: one, limit: openLimitOf(one), open: openFilesOf(one) }))
-    .find(({ limit, open }) => limit !== undefined && open >= limit - Math.max(2, limit / 50));
+    .find(
+      ({ limit, open }) =>
+        limit !== undefined && limit >= leastLimit && open >= limit - Math.max(2, limit / 50),
+    );
   return most?.limit === undefined ? [] : [filesOpen(container, { ...most, limit: most.limit })];
 }
 
