@@ -26,8 +26,9 @@ export function diagnoseRefusing(
     if (hostPath === undefined || isOfMachine(patient)) continue;
     const refused = refusedPrograms(patient, hostPath);
     const isMuch = isAsked && isUnwell(patient);
-    if (refused !== undefined && (isMuch || runsFromThere(patient)))
-      findings.push(noPrograms(patient, { refused, mount: mountOver(machine, fromText(hostPath)) }));
+    // Few programs are setuid: "nosuid" is usual for /home and the like, and refuses nothing else.
+    if (refused !== undefined && (isMuch || (refused.option === 'noexec' && runsFromThere(patient))))
+      findings.push(noPrograms(patient, { ...refused, mount: mountOver(machine, fromText(hostPath)) }));
     // Configuration that is only read may well be kept from changes.
     if (patient.mount.readOnly || !(isAsked || isUnwell(patient))) continue;
     const kept = keptFromChanges(join(hostPath, patient.below), machine);
@@ -36,14 +37,27 @@ export function diagnoseRefusing(
   return { findings, notLookedAt: [] };
 }
 
-/** `noexec` or `nosuid`, as the container has it mounted; undefined where it refuses neither. */
-function refusedPrograms({ container, mount }: PatientMount, hostPath: string): string | undefined {
-  const text = readOrNothing(`/proc/${container.pid ?? 'self'}/mountinfo`, 'latin1');
-  const place = container.pid === undefined ? hostPath : mount.destination;
+interface RefusedPrograms {
+  readonly option: 'noexec' | 'nosuid';
+  /** The mount of this machine has it, and not that in the container alone. */
+  readonly isOfSource: boolean;
+}
+
+/** What the container has mounted with such an option; undefined where it refuses neither. */
+function refusedPrograms({ container, mount }: PatientMount, hostPath: string): RefusedPrograms | undefined {
+  const source = optionsAt('self', hostPath);
+  const seen = container.pid === undefined ? source : optionsAt(container.pid, mount.destination);
+  if (seen.includes('noexec')) return { option: 'noexec', isOfSource: source.includes('noexec') };
+  // Podman mounts all so.
+  const isNosuid = seen.includes('nosuid') && source.includes('nosuid');
+  return isNosuid ? { option: 'nosuid', isOfSource: true } : undefined;
+}
+
+function optionsAt(pid: number | 'self', place: string): readonly string[] {
+  const text = readOrNothing(`/proc/${pid}/mountinfo`, 'latin1');
   const seen = mountOver(parseMountinfo(text), fromText(place));
   const line = text.split('\n').find((each) => each.startsWith(`${seen?.id} `));
-  const options = line?.split(' ')[5]?.split(',') ?? [];
-  return ['noexec', 'nosuid'].find((option) => options.includes(option));
+  return line?.split(' ')[5]?.split(',') ?? [];
 }
 
 /** Its program lies there. */
@@ -55,23 +69,25 @@ function runsFromThere({ container, mount }: PatientMount): boolean {
 
 function noPrograms(
   { container, mount, hostPath = '' }: PatientMount,
-  { refused, mount: on }: { readonly refused: string; readonly mount: MountPoint | undefined },
+  { option, isOfSource, mount: on }: RefusedPrograms & { readonly mount: MountPoint | undefined },
 ): DoctorFinding {
   const at = on === undefined ? hostPath : toText(on.path);
-  const isNone = refused === 'noexec';
+  const isNone = option === 'noexec';
   return {
     id: 'HF-D022',
     rule: 'runs-no-programs',
     severity: 'downtime',
     subject: { kind: 'container', name: container.name },
-    message: `${quote(container.name)} can run ${isNone ? 'no programs' : 'no programs with the rights of their owner (setuid)'} from ${quote(mount.destination)}: it lies on a mount with "${refused}"`,
+    message: `${quote(container.name)} can run ${isNone ? 'no programs' : 'no programs with the rights of their owner (setuid)'} from ${quote(mount.destination)}: it lies on a mount with "${option}"`,
     meaning: isNone
       ? 'A program or script that is started from there gets "Permission denied", whatever its mode says.'
       : 'A program such as "sudo" or "ping" there runs with the rights of its caller, and fails.',
     evidence: [`on this machine it is ${quote(hostPath)}, on the mount ${quote(at)}`],
-    remedy: `If it has to run them from there, mount ${quote(at)} without "${refused}" (in /etc/fstab, too), and restart the container; otherwise keep its programs in the image.`,
+    remedy: isOfSource
+      ? `If it has to run them from there, mount ${quote(at)} without "${option}" (in /etc/fstab, too), and restart the container; otherwise keep its programs in the image.`
+      : `The source has no "${option}" now: if it has to run them from there, restart the container, or make it anew without that option at this mount.`,
     commands: [
-      ...pastedByRoot(['mount', '-o', `remount,${refused.slice('no'.length)}`, at], at),
+      ...(isOfSource ? pastedByRoot(['mount', '-o', `remount,${option.slice('no'.length)}`, at], at) : []),
       ['docker', 'restart', container.name],
     ],
     position: undefined,
