@@ -68,11 +68,27 @@ test('an entry after whose last time nothing is in the log is told of, and not b
   expect(await found(nightly, [], { changedHoursAgo: 5 })).toEqual([]);
 });
 
+test('an entry with a condition is not missed, and is told of when it failed', async () => {
+  for (const condition of ['[ $(date +\\%d) -le 7 ] &&', 'test -d /run/systemd/system ||']) {
+    const line = nightly.replace('root', `root ${condition}`);
+    expect(await found(line, [])).toEqual([]);
+    expect(await found(line, [[9, 'db', 'failed']])).toHaveLength(1);
+  }
+  expect(await found(nightly.replace('root', 'root cd /srv &&'), [])).toHaveLength(1);
+});
+
+test('of what a command runs in a container, on another machine or as another user, nothing is said', async () => {
+  for (const program of ['docker exec app', 'ssh nas', 'su me -c', 'cd /srv && sudo -u me'])
+    expect(await found(nightly.replace('root', `root ${program}`), [])).toEqual([]);
+});
+
 test('of what keeps its state elsewhere, and of other commands, nothing is said', async () => {
   expect(await found(nightly.replace('root', 'me'), [])).toEqual([]);
   expect(await found(nightly, [], { stateDir: '/srv/state' })).toEqual([]);
   expect(await found('0 3 * * * root holdfast --state-dir=/srv/a backup db', [])).toEqual([]);
   expect(await found('0 3 * * * root holdfast prune', [])).toEqual([]);
+  expect(await found('0 3 * * * root holdfast check --repo backup', [])).toEqual([]);
+  expect(await found('0 3 * * * root /usr/bin/holdfast --host docker backup db', [])).toHaveLength(1);
   expect(await found('@reboot root holdfast backup --all', [])).toEqual([]);
   const set = 'HOLDFAST_STATE_DIR=/srv/state\n0 3 * * * me holdfast backup db';
   expect(await found(set, [], { stateDir: '/srv/state' })).toHaveLength(1);

@@ -31,20 +31,38 @@ export async function cronOutcomes(
 ): Promise<DoctorFinding[]> {
   const findings: DoctorFinding[] = [];
   for (const entry of entries) {
-    if (!isBackup.test(entry.command) || (entry.stateDir ?? stateOf(entry)) !== stateDir) continue;
+    const before = wordsBefore(entry.command);
+    if (before === undefined || isOfOther.test(before)) continue;
+    if ((entry.stateDir ?? stateOf(entry)) !== stateDir) continue;
     const timetable = timetableOf(entry);
     const cameMs = timetable?.last(nowMs - endedMs);
     if (timetable === undefined || cameMs === undefined) continue;
     const saved = await log.list({ kinds: ['backup'], sinceMs: cameMs });
     const failed = failedAtTimes(saved, timetable);
     if (failed.length > 0) findings.push(backupFailed(entry, failed));
-    // An entry that was written or changed since may not have had that time.
-    else if (saved.length === 0 && entry.changedMs < cameMs) findings.push(notInLog(entry, cameMs));
+    // An entry that was written or changed since may not have had that time, and one with a condition may not have to run.
+    else if (saved.length === 0 && entry.changedMs < cameMs && !isConditional.test(before))
+      findings.push(notInLog(entry, cameMs));
   }
   return findings;
 }
 
-const isBackup = /(?:^|[\s/"'=;&|])holdfast["']?\s[^;&|]*\bbackup(?=[\s"';&|]|$)/;
+/** The command after the program and its flags: a repository may be called so, too. */
+const isBackup =
+  /(?:^|[\s/"'=;&|])holdfast["']?(?:\s+-[^\s;&|]+(?:\s+[^\s;&|-][^\s;&|]*)?)*\s+backup(?=[\s"';&|]|$)/;
+
+/** What stands before the program in a command that makes a backup; undefined for other commands. */
+function wordsBefore(command: string): string | undefined {
+  const found = isBackup.exec(command);
+  return found === null ? undefined : command.slice(0, found.index + 1);
+}
+
+/** What these run is in a container, on another machine, or another user's: its log is not this one. */
+const isOfOther =
+  /(?:^|[\s/"';&|])(?:docker|podman|nerdctl|kubectl|lxc|incus|ssh|chroot|nsenter|machinectl|su|sudo|runuser|setpriv)\s[^;&|]*$/;
+
+/** `[ "$(date +\%d)" -le 7 ] && …`, `test -d /run/systemd/system || …` */
+const isConditional = /(?:^|[\s;&|])(?:\[|test\s|if\s)|\|\|/;
 
 function stateOf({ user }: CronEntry): string | undefined {
   return user === 'root' ? usualStateDir : undefined;
