@@ -2,7 +2,7 @@ import type { AuditLog } from '../../activity/index.ts';
 import type { Container } from '../../hosts/containers.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { cronOutcomes } from './cron-outcomes.ts';
-import type { Diagnosis } from './diagnosis.ts';
+import type { Diagnosis, Remark } from './diagnosis.ts';
 import { lookAtCron, ownUnits, unitFaults } from './own-units.ts';
 import { findRestarters, planUnits } from './restarters.ts';
 import { askUnits, readCronEntries, readUnits } from './units.ts';
@@ -24,26 +24,28 @@ export async function diagnoseSchedules(
 ): Promise<Diagnosis> {
   const [units, entries] = [readUnits(), readCronEntries()];
   const [planned, own] = [planUnits(containers, units), ownUnits(units)];
-  const findings = [
-    ...findRestarters(containers, entries),
-    ...lookAtCron(entries),
-    ...(await cronOutcomes(entries, { log, stateDir, nowMs })),
-  ];
+  const findings = [...findRestarters(containers, entries), ...lookAtCron(entries)];
+  const notLookedAt: Remark[] = [];
+  const leaveOut = (subject: string, error: unknown): void => {
+    const { code, message } = knownError(error);
+    if (code === 'cancelled') throw error;
+    notLookedAt.push({ subject, reason: message });
+  };
+  try {
+    findings.push(...(await cronOutcomes(entries, { log, stateDir, nowMs })));
+  } catch (error) {
+    leaveOut('what the log says of entries of cron', error);
+  }
   try {
     const asked = new Set([...planned.map(({ unit }) => unit), ...own]);
     const states = await askUnits([...asked], signal);
     const isAtWork = (unit: string): boolean => /^(?:activ|reload)/.test(states.get(unit)?.active ?? '');
-    return {
-      findings: [
-        ...findings,
-        ...planned.filter(({ unit }) => isAtWork(unit)).map(({ finding }) => finding),
-        ...unitFaults(own, units, states),
-      ],
-      notLookedAt: [],
-    };
+    findings.push(
+      ...planned.filter(({ unit }) => isAtWork(unit)).map(({ finding }) => finding),
+      ...unitFaults(own, units, states),
+    );
   } catch (error) {
-    const { code, message } = knownError(error);
-    if (code === 'cancelled') throw error;
-    return { findings, notLookedAt: [{ subject: 'units of systemd', reason: message }] };
+    leaveOut('units of systemd', error);
   }
+  return { findings, notLookedAt };
 }

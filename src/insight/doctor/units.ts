@@ -134,7 +134,7 @@ export function readCronEntries(): (CronEntry & { readonly changedMs: number })[
     namesIn(folder).map((name) => ({ file: path.join(folder, name), hasUser })),
   );
   return [{ file: '/etc/crontab', hasUser: true }, ...files].flatMap(({ file, hasUser }) => {
-    const changedMs = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    const changedMs = changedAt(file);
     return parseCron(textOf(file), file, hasUser).map((entry) => ({ ...entry, changedMs }));
   });
 }
@@ -156,6 +156,15 @@ export function parseCron(text: string, file: string, hasUser: boolean): CronEnt
     const [, own] = /(?:HOLDFAST_STATE_DIR=|--state-dir[\s=])["']?([^\s"';&|]+)/.exec(command) ?? [];
     return [{ file, line: index + 1, command, times, user, path: searched, stateDir: own ?? state }];
   });
+}
+
+function changedAt(file: string): number {
+  try {
+    return statSync(file).mtimeMs;
+  } catch {
+    // A link that leads nowhere, or to where this user may not look: nothing is read there, either.
+    return 0;
+  }
 }
 
 function namesIn(folder: string): string[] {
