@@ -25,11 +25,11 @@ export async function diagnoseSquash(
   const findings: DoctorFinding[] = [];
   const notLookedAt: Remark[] = [];
   for (const patient of mounts) {
-    const { hostPath, mount, volume } = patient;
+    const { hostPath, mount } = patient;
     if (hostPath === undefined || mount.readOnly || process.geteuid?.() !== 0) continue;
     const disk = mountOver(machine, fromText(hostPath));
     if (disk === undefined || !/^nfs4?$/.test(disk.type) || !isOfRoot(patient, processes)) continue;
-    if (!isAsked && !isUnwell(patient) && volume === undefined) continue;
+    if (!isAsked && !isUnwell(patient) && !hasToWrite(patient)) continue;
     try {
       const { status } = await runProgram('test', ['-w', path.join(hostPath, patient.below)], {
         timeoutMs: 5000,
@@ -42,6 +42,11 @@ export async function diagnoseSquash(
     }
   }
   return { findings, notLookedAt };
+}
+
+/** What several have, such as films on a NAS, or what does not run, may well be for reading alone. */
+function hasToWrite({ container, volume, others }: PatientMount): boolean {
+  return volume !== undefined && others.length === 0 && container.pid !== undefined;
 }
 
 function isOfRoot({ container }: PatientMount, processes: ReadonlyMap<string, readonly number[]>): boolean {
