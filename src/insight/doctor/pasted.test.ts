@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -31,7 +32,8 @@ describe.skipIf(process.getuid?.() !== 0)('a printed command with a path', () =>
     return path;
   }
 
-  const asUser = ['setpriv', '--reuid=4242', '--regid=65534', '--clear-groups'];
+  const apart = ['setsid', '--wait', 'env', '-i'];
+  const asUser = [...apart, 'setpriv', '--reuid=4242', '--regid=65534', '--clear-groups'];
 
   test('that only root can lead elsewhere is printed as it is', () => {
     const place = join(make('data'), 'missing');
@@ -69,6 +71,22 @@ describe.skipIf(process.getuid?.() !== 0)('a printed command with a path', () =>
     expect(pasted(['mv', one, other], join(one, 'a'), join(other, 'a'))).toEqual([]);
     const own = make('sticky/own', 4242);
     expect(pasted(['rmdir', own], own)).toEqual([[...asUser, 'rmdir', own]]);
+  });
+
+  test('as a user has no terminal and no variables of root’s, which that user could use by tracing it', () => {
+    const place = make('home', 4242);
+    const show = ['sh', '-c', 'cat /proc/self/stat /proc/self/environ'];
+    const [command = []] = pasted(show, join(place, 'missing'));
+    const [program = '', ...args] = command;
+    const shown = execFileSync(program, args, {
+      encoding: 'utf8',
+      env: { ...process.env, SECRET: 'secret' },
+    });
+    // Its session is its own (the sixth field), and has no terminal (the seventh).
+    const [, , , session, terminal] = shown.slice(shown.indexOf(') ') + 2).split(' ');
+    expect(session).not.toBe(readFileSync('/proc/self/stat', 'utf8').split(') ')[1]?.split(' ')[3]);
+    expect(terminal).toBe('0');
+    expect(shown).not.toContain('secret');
   });
 
   test('moves nothing of root’s when its user has planted a link before it is pasted', () => {

@@ -14,8 +14,10 @@ export function pasted(command: readonly string[], ...places: readonly string[])
   if (rulers === undefined || rulers.size > 1) return [];
   const [ruler] = rulers;
   if (ruler === undefined) return [[...command]];
+  // The user can trace what runs as that user: it has no terminal to type into for root, and no variables of root's.
+  const apart = ['setsid', '--wait', 'env', '-i'];
   // A folder can have a group that its owner is not in: that of the folder above.
-  return [['setpriv', `--reuid=${ruler}`, `--regid=${noGroup}`, '--clear-groups', ...command]];
+  return [[...apart, 'setpriv', `--reuid=${ruler}`, `--regid=${noGroup}`, '--clear-groups', ...command]];
 }
 
 /** The same for what only root can do. */
