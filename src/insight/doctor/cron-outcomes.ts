@@ -29,22 +29,27 @@ export async function cronOutcomes(
     readonly nowMs: number;
   },
 ): Promise<DoctorFinding[]> {
-  const findings: DoctorFinding[] = [];
-  for (const entry of entries) {
+  const due = entries.flatMap((entry) => {
     const before = wordsBefore(entry.command);
-    if (before === undefined || isOfOther.test(before)) continue;
-    if ((entry.stateDir ?? stateOf(entry)) !== stateDir) continue;
+    if (before === undefined || isOfOther.test(before)) return [];
+    if ((entry.stateDir ?? stateOf(entry)) !== stateDir) return [];
     const timetable = timetableOf(entry);
     const cameMs = timetable?.last(nowMs - endedMs);
-    if (timetable === undefined || cameMs === undefined) continue;
-    const saved = await log.list({ kinds: ['backup'], sinceMs: cameMs });
+    if (timetable === undefined || cameMs === undefined) return [];
+    return [{ entry, timetable, cameMs, mayBeLeftOut: isConditional.test(before) }];
+  });
+  if (due.length === 0) return [];
+  // The log is read whole, however little is wanted of it.
+  const sinceMs = Math.min(...due.map(({ cameMs }) => cameMs));
+  const logged = await log.list({ kinds: ['backup'], sinceMs });
+  return due.flatMap(({ entry, timetable, cameMs, mayBeLeftOut }) => {
+    const saved = logged.filter(({ time }) => Date.parse(time) >= cameMs);
     const failed = failedAtTimes(saved, timetable);
-    if (failed.length > 0) findings.push(backupFailed(entry, failed));
-    // An entry that was written or changed since may not have had that time, and one with a condition may not have to run.
-    else if (saved.length === 0 && entry.changedMs < cameMs && !isConditional.test(before))
-      findings.push(notInLog(entry, cameMs));
-  }
-  return findings;
+    if (failed.length > 0) return [backupFailed(entry, failed)];
+    // An entry that was written or changed since may not have had that time.
+    const isMissed = saved.length === 0 && entry.changedMs < cameMs && !mayBeLeftOut;
+    return isMissed ? [notInLog(entry, cameMs)] : [];
+  });
 }
 
 /** The command after the program and its flags: a repository may be called so, too. */
