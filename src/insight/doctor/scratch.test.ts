@@ -5,18 +5,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { memoryContainers } from '../../../test/fixtures/containers.ts';
+import type { ContainerMount } from '../../hosts/containers.ts';
 import type { DoctorFinding } from './diagnosis.ts';
 import { diagnoseScratch } from './scratch.ts';
 
 /** What is found for a container with this process alone. */
-function find(pid: number, hangs: (path: string) => boolean = () => false): readonly DoctorFinding[] {
-  const container = memoryContainers().add({ name: 'app', state: 'running', pid });
+function find(
+  pid: number,
+  { hangs = () => false, mounts = [] }: { hangs?: (path: string) => boolean; mounts?: ContainerMount[] } = {},
+): readonly DoctorFinding[] {
+  const container = memoryContainers().add({ name: 'app', state: 'running', pid, mounts });
   const processes = new Map([[container.id, [pid]]]);
   return diagnoseScratch([container], { processes, doesAnswer: (_, path) => !hangs(path) }).findings;
 }
 
 test.skipIf(process.getuid?.() !== 0)(
-  'a full folder in memory is told of, and not looked at where the way to it hangs',
+  'a full folder in memory is told of, but not the machine’s, nor one to which the way hangs',
   () => {
     const folder = mkdtempSync(join(tmpdir(), 'scratch-'));
     const place = join(folder, 'memory');
@@ -27,7 +31,11 @@ test.skipIf(process.getuid?.() !== 0)(
       const told = (findings: readonly DoctorFinding[]): boolean =>
         findings.some(({ id, message }) => id === 'HF-D034' && message.includes(`"${place}"`));
       expect(told(find(process.pid))).toBe(true);
-      expect(told(find(process.pid, (path) => path === place))).toBe(false);
+      expect(told(find(process.pid, { hangs: (path) => path === place }))).toBe(false);
+      const bind = { type: 'bind', source: folder, destination: folder, readOnly: false } as const;
+      const own = { type: 'tmpfs', source: undefined, destination: place, readOnly: false } as const;
+      expect(told(find(process.pid, { mounts: [bind] }))).toBe(false);
+      expect(told(find(process.pid, { mounts: [bind, own] }))).toBe(true);
     } finally {
       execFileSync('umount', [place]);
       rmSync(folder, { recursive: true });

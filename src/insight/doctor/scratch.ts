@@ -3,6 +3,7 @@ import type { Container } from '../../hosts/containers.ts';
 import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { parseMountinfo } from '../../lib/mountinfo.ts';
 import { type ByteString, toPath, toText } from '../../model/byte-string.ts';
+import { isWithin } from '../../model/clean-path.ts';
 import { quote } from '../../model/quote.ts';
 import { amount, formatSize, grouped } from '../../model/size.ts';
 import type { Diagnosis, DoctorFinding } from './diagnosis.ts';
@@ -35,7 +36,11 @@ export function diagnoseScratch(
 
 const tmpfs = 0x0102_1994;
 
-/** Of the container's own mounts of type tmpfs; those of `/proc` and `/sys` hide files of the kernel. */
+/**
+ * Of the container's own mounts of type tmpfs: what it has from the machine or a volume is judged there, and not
+ * emptied by a restart. Those of `/proc` and `/sys` hide files of the
+ * kernel.
+ */
 function fullFolders(
   container: Container,
   pid: number,
@@ -44,7 +49,11 @@ function fullFolders(
   return parseMountinfo(readOrNothing(`/proc/${pid}/mountinfo`, 'latin1'))
     .filter(
       ({ type, path, isReadOnly }) =>
-        type === 'tmpfs' && !isReadOnly && !/^\/(?:proc|sys)\//.test(path) && doesAnswer(toText(path)),
+        type === 'tmpfs' &&
+        !isReadOnly &&
+        !/^\/(?:proc|sys)\//.test(path) &&
+        !isGiven(container, toText(path)) &&
+        doesAnswer(toText(path)),
     )
     .flatMap(({ path }) => {
       const room = roomOf(pid, path);
@@ -53,6 +62,14 @@ function fullFolders(
         ? []
         : [folderFull(container, { place: toText(path), room, lack })];
     });
+}
+
+/** It comes with a bind mount, which may have others below it, or a volume. */
+function isGiven({ mounts }: Container, place: string): boolean {
+  const [innermost] = mounts
+    .filter(({ destination }) => isWithin(place, destination))
+    .toSorted((left, right) => right.destination.length - left.destination.length);
+  return innermost !== undefined && innermost.type !== 'tmpfs';
 }
 
 /** Name by name, since a link of the container's would lead out of it. Undefined for another file system. */
