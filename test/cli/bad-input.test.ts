@@ -233,7 +233,7 @@ describe('the repository', () => {
     });
   });
 
-  test('init may be repeated, keeps key and repository, and keeps both private', async () => {
+  test('init may be repeated, and keeps key and repository', async () => {
     const key = cli.key();
     expect(await cli.json('init')).toMatchObject({ created: false, location: cli.repository });
     const again = await cli.json<{ created: boolean; repositoryId: string }>(
@@ -243,10 +243,19 @@ describe('the repository', () => {
     );
     expect(again.created).toBe(false);
     expect(cli.key()).toBe(key);
+  });
+
+  test('init makes a key and a repository that only its user can read', async () => {
+    using fresh = new Cli();
+    // Not by fresh.init(), which makes both itself.
+    expect(await fresh.json('init', '--repo', fresh.repository)).toMatchObject({ created: true });
     const mode = (path: string): string => (statSync(path).mode & 0o777).toString(8);
-    expect(mode(cli.stateDir)).toBe('700');
-    expect(mode(join(cli.stateDir, 'keys'))).toBe('700');
-    expect(mode(join(cli.stateDir, 'keys/default.key'))).toBe('600');
+    const folders = [fresh.stateDir, join(fresh.stateDir, 'keys'), join(fresh.repository, 'keys')];
+    expect(folders.map(mode)).toEqual(['700', '700', '700']);
+    const [key = ''] = readdirSync(join(fresh.repository, 'keys'));
+    const files = [join(fresh.stateDir, 'keys/default.key'), join(fresh.repository, 'keys', key)];
+    expect(files.map(mode)).toEqual(['600', '600']);
+    expect(fresh.key()).toMatch(/^[\w-]{43}$/);
   });
 
   test('a repository whose disk is not mounted is not made anew', async () => {
