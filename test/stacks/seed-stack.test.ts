@@ -71,7 +71,7 @@ async function untilReady(): Promise<void> {
 /** Removes containers, volumes and the folders' contents, as on a new machine. */
 async function destroyEverything(): Promise<void> {
   await stack.compose('down', '-v', '--remove-orphans');
-  await rm(stack.data, { recursive: true });
+  await rm(stack.data, { recursive: true, force: true });
   expect(await engine.docker(['volume', 'ls', '-q', '-f', 'label=com.docker.compose.project=site'])).toBe('');
 }
 
@@ -127,6 +127,8 @@ test('prepared by Holdfast, the stack starts: check, prepare, graph, explain, an
 });
 
 test('the stack does not start while its folders are missing, and starts when they exist', async () => {
+  // A try before this one may have made them.
+  await destroyEverything();
   await expect(stack.compose('up', '-d')).rejects.toThrow(/no such file or directory/);
   await makeDataFolders(stack);
   await stack.compose('up', '-d');
