@@ -16,10 +16,11 @@ import {
 } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { basename, join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { runCommand } from '../../scripts/run-command.ts';
 import { command } from '../support/holdfast-command.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
+import { removeContainers } from '../docker/plugin-volume.ts';
 import { startPrivateEngine } from '../docker/private-engine.ts';
 import { onEngine } from '../support/on-engine.ts';
 import { mountSilent } from '../support/silent-mount.ts';
@@ -29,6 +30,10 @@ const on = onEngine({ host: 'docker' });
 /** Without a spare key, Holdfast itself is not well. */
 beforeAll(async () => {
   await on.run(['key', 'add', '--new-key-file', join(on.engine.folder, 'spare.key')]);
+});
+/** Its containers would keep a further try from starting them, and be found by the tests after it. */
+afterEach(async ({ task }) => {
+  if (task.result?.state === 'fail') await removeContainers(on.engine);
 });
 
 interface Found {
