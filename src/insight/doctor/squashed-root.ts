@@ -35,7 +35,9 @@ export async function diagnoseSquash(
         timeoutMs: 5000,
         signal,
       });
-      if (status === 1) findings.push(squashed(patient, toText(disk.source)));
+      // A mount that takes no writes refuses root, too, and is told of as such.
+      const takesWrites = !disk.isReadOnly && !disk.isFilesystemReadOnly;
+      if (status === 1 && takesWrites) findings.push(squashed(patient, toText(disk.source)));
     } catch (error) {
       if (!isAppError(error, 'unavailable')) throw error;
       notLookedAt.push({ subject: subjectOf(patient), reason: 'its server does not answer' });
