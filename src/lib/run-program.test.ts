@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,6 +66,18 @@ test('kills the children of a program with it, where requested', async () => {
   await expect.poll(() => readFile(file, 'utf8').catch(() => '')).toMatch(/\n$/);
   stop.abort();
   await expect(running).rejects.toMatchObject({ code: 'cancelled' });
+  const pid = Number(await readFile(file, 'utf8'));
+  await expect.poll(() => existsSync(`/proc/${pid}/exe`)).toBe(false);
+  await rm(folder, { recursive: true });
+});
+
+test('kills the children of a program that another process has killed, where requested', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'run-'));
+  const file = join(folder, 'pid');
+  const output = openSync(join(folder, 'output'), 'wx+');
+  const args = ['-c', 'sleep 300 & echo $! > "$0"; kill -KILL $$', file];
+  expect(await runProgram('sh', args, { output, hasHelpers: true })).toMatchObject({ status: undefined });
+  closeSync(output);
   const pid = Number(await readFile(file, 'utf8'));
   await expect.poll(() => existsSync(`/proc/${pid}/exe`)).toBe(false);
   await rm(folder, { recursive: true });

@@ -18,8 +18,8 @@ export interface RunProgramOptions {
    */
   readonly isUsers?: boolean | undefined;
   /**
-   * Kills the program's own children with it: a mount helper must not mount after the mount was given up. They are a
-   * session of their own, which Ctrl-C does not reach.
+   * Kills the program's own children with it, whichever process has killed it: a mount helper must not mount after the
+   * mount was given up. They are a session of their own, which Ctrl-C does not reach.
    */
   readonly hasHelpers?: boolean | undefined;
   /** Open files that the program has as 3, 4 …, as `/proc/self/fd/3` where it wants a path. */
@@ -76,6 +76,11 @@ export async function runProgram(
     if (result.stdout.length > keptBytes) reject(saysTooMuch(program));
     else resolve(result);
   });
+  if (options.hasHelpers === true)
+    child.once('exit', (status) => {
+      // Its children would go on with what the caller takes for failed.
+      if (status === null) killGroup(child);
+    });
   child.on('error', (error) => reject(startError(program, error, options)));
   // A program that does not read its input reports that by its status.
   child.stdin?.on('error', () => undefined);
