@@ -26,6 +26,7 @@ test.each<[command: readonly string[]]>([
   [['sh', '-c', 'sleep 5; numactl --interleave=all \\\n  mongod --auth']],
   [['sh', '-c', 'echo hello; dockerize -wait tcp://vault:8200 -timeout 60s docker-entrypoint.sh postgres']],
   [['sh', '-c', 'sleep 5; redis-stack-server --appendonly yes']],
+  [['bash', '-c', 'chown 999 /key && exec docker-entrypoint.sh -c ssl=on']],
 ])('%j runs the server', (command) => {
   expect(runsServer(command)).toBe(true);
 });
@@ -45,6 +46,8 @@ test.each<[command: readonly string[]]>([
   [['tini', '-g', '--', 'docker-entrypoint.sh', 'cypher-shell']],
   [['/cockroach/cockroach.sh', 'init', '--insecure']],
   [['sh', '-c', 'sleep 5; ./cockroach init --insecure']],
+  [['sql', '--insecure']],
+  [['sh', '-c', 'timeout 60 pg_dump -U postgres app > /b/app.sql']],
   [['sh', '-c', 'exec >/log 2>&1; pg_dump \\\n  -U postgres app > /b/app']],
   [['sh', '-c', 'apk add rclone; bash /scripts/backup.sh; exec sleep infinity']],
 ])('%j does not', (command) => {

@@ -94,15 +94,16 @@ async function removeLeft(file: string, found: FoundHost, { signal, onNote }: Jo
   if (journal !== undefined && journal.hostIdentity !== found.hostIdentity) return;
   // One that cannot be read was not whole yet, and nothing was made.
   if (journal !== undefined) {
-    const volume = await nameNow(journal, found, signal);
-    const left = `What a killed benchmark has left in ${quote(volume)}`;
+    let { volume } = journal;
+    const left = (): string => `What a killed benchmark has left in ${quote(volume)}`;
     try {
+      volume = await nameNow(journal, found, signal);
       const outcome = await removeFolder(found.host, { volume, name: journal.name }, signal);
       if (outcome === 'out of reach') return;
-      if (outcome === 'removed') onNote?.(`${left} was removed.`);
+      if (outcome === 'removed') onNote?.(`${left()} was removed.`);
     } catch (error) {
       if (!isAppError(error, 'not-found'))
-        return onNote?.(`${left} cannot be removed: ${errorMessage(error)}`);
+        return onNote?.(`${left()} cannot be removed: ${errorMessage(error)}`);
       // The volume is gone, and the folder with it.
     }
   }

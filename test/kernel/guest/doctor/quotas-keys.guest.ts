@@ -58,31 +58,6 @@ test('root whose NFS server takes its rights away is told of, and writes when th
   await remove('squashed');
 });
 
-test('what a container does to a disk is what its control group of version 2 counts there', async () => {
-  await using disk = mountLoopFilesystem('ext4', { sizeBytes: 64 << 20 });
-  await start('victim', '-v', `${disk.path}:/data`);
-  const loop = 'while true; do dd if=/dev/zero of=/hog/$i bs=16k count=256 oflag=direct; done';
-  await on.engine.docker([
-    ...['run', '-d', '--name', 'hog', '--network=none', '-v', `${disk.path}:/hog`, 'busybox'],
-    ...['sh', '-c', `for i in 1 2 3 4; do (${loop}) & done; wait`],
-  ]);
-  const busy = async (): Promise<readonly Found[]> => {
-    const { stdout } = await on.attempt(['doctor', 'victim', '--format', 'json']);
-    const all = (JSON.parse(stdout) as { readonly findings: readonly Found[] }).findings;
-    return all.filter(({ id, subject }) => id === 'HF-D061' && subject.name === disk.path);
-  };
-  const counted: unknown = expect.stringMatching(/^"hog" reads and writes [\d.]+ [kMG]?B a second$/);
-  const stop = ['docker', 'stop', '-t', '0', 'hog'];
-  const patience = { timeout: 120_000, interval: 500 };
-  await expect
-    .poll(busy, patience)
-    .toMatchObject([{ commands: [['docker', 'stop', 'hog']], evidence: expect.arrayContaining([counted]) }]);
-  await carryOut(stop);
-  await expect.poll(busy, patience).toEqual([]);
-  await remove('hog');
-  await remove('victim');
-});
-
 test.each([
   ['the key of all volumes', 'state/keys/volumes.key', 'The key of the volumes is missing'],
   ['its own key', 'state/volumes/secret/key.json', 'its key is gone'],
