@@ -89,7 +89,10 @@ export async function runStep(
 
 /** How far a long work has come, which a fast machine does not print. */
 function isProgress(line: string): boolean {
-  return /^[A-Z]\w+: .*\/s( |$)/.test(line);
+  const amount = String.raw`[\d.,]+ [kMGT]?B`;
+  return new RegExp(
+    String.raw`^[A-Z]\w+: (.*, )?${amount}( of ${amount})?, [\d,]+( of [\d,]+)? files?(,| {2}|$)`,
+  ).test(line);
 }
 
 export function writeGuideFile({ name, content }: GuideFile, { home }: GuideRun): void {
