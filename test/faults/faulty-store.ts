@@ -82,7 +82,10 @@ export async function startFaultyStore(folder: string): Promise<FaultyStore> {
   let struck = 0;
   let plan: FaultPlan | undefined;
   const server = createServer((request, response) => {
-    void serve(request, response).catch(() => response.destroy());
+    void serve(request, response).catch((error: unknown) => {
+      console.error(`The server failed at ${request.method} ${request.url}`, error);
+      response.destroy();
+    });
   });
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = [];
@@ -168,6 +171,8 @@ function answer({ kind, type, file, body, request, response }: Request): void {
   const { size } = statSync(file);
   if (kind === 'look') return void response.writeHead(200, { 'content-length': size }).end();
   const range = rangeOf(request, size);
+  // A file that was stored by half ends before what is asked for.
+  if (range?.length === 0) return void response.writeHead(416).end();
   response.writeHead(range === undefined ? 200 : 206, { 'content-length': range?.length ?? size });
   createReadStream(file, range && { start: range.start, end: range.start + range.length - 1 }).pipe(response);
 }

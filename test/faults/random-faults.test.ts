@@ -57,12 +57,12 @@ test(
       const kind = random.pick(kinds);
       const work = random.pick(isStoreFault(kind) ? works.filter((one) => canMeet(one, kind)) : works);
       where = `seed ${seed}, fault ${round + 1} of ${rounds}: ${work}, ${kind}`;
-      if (kind === 'is killed') await killed(work);
-      else if (kind === 'is cancelled') await cancelled(work);
-      else if (kind === 'is damaged') await damaged();
-      else if (kind === 'are at work together') await together();
-      else await withFault(work, kind);
-      if (round % 7 === 6) await world.expectSaved();
+      try {
+        await meet(work, kind);
+        if (round % 7 === 6) await world.expectSaved();
+      } catch (error) {
+        throw new Error(`After ${where}`, { cause: error });
+      }
     }
     await judgeWhole({ isThorough: true });
     print(done);
@@ -72,6 +72,14 @@ test(
   },
   rounds * 60_000,
 );
+
+async function meet(work: Work, kind: (typeof kinds)[number]): Promise<void> {
+  if (kind === 'is killed') await killed(work);
+  else if (kind === 'is cancelled') await cancelled(work);
+  else if (kind === 'is damaged') await damaged();
+  else if (kind === 'are at work together') await together();
+  else await withFault(work, kind);
+}
 
 function print(done: number): void {
   console.log(`seed ${seed}: ${done} faults, ${world.facts.size} snapshots at the end`);
