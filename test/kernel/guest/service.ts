@@ -48,10 +48,15 @@ export async function isAppRunning(): Promise<boolean> {
   return (await output('docker', 'inspect', '-f', '{{.State.Running}}', 'app')) === 'true';
 }
 
-/** A volume whose container is stopped for seconds every few seconds, so that it always has much new data. */
+/**
+ * A volume whose container is stopped for seconds every few seconds, so that it always has much new data. Its shell waits
+ * and writes without another process: a User-Mode Linux panics (`flush_tlb_mm`) when a process is killed in its fork.
+ */
 export async function startApp(): Promise<void> {
   await output('docker', 'volume', 'create', 'data');
-  const write = 'dd if=/dev/urandom of=/data/file bs=1M count=24; while sleep 0.2; do touch /data/file; done';
+  const write =
+    'dd if=/dev/urandom of=/data/file bs=1M count=24; mkfifo /never; exec 3<>/never; ' +
+    'while :; do read -t 0.2 word <&3; printf . 1<>/data/file; done';
   const args = ['--name', 'app', '--init=false', '--stop-signal', 'KILL', '--restart', 'unless-stopped'];
   await output(
     'docker',
