@@ -1,8 +1,6 @@
-import path from 'node:path';
-
 export const systemConfigurationFile = '/etc/holdfast/holdfast.yaml';
 
 /** Where the configuration is looked for; the first that is there counts. Pure. */
 export function configurationFiles(stateDir: string): readonly string[] {
-  return [path.join(stateDir, 'holdfast.yaml'), systemConfigurationFile];
+  return [`${stateDir}/holdfast.yaml`, systemConfigurationFile];
 }
