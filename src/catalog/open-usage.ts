@@ -9,11 +9,10 @@ import { sqliteUsageMemory } from './usage-memory.ts';
  * errors.
  */
 export function openUsage(path: string): (UsageMemory & Disposable) | undefined {
-  const database = new DatabaseSync(path, { readOnly: true, timeout: 0 });
-  if (!isOfThisVersion(database)) {
-    database.close();
-    return undefined;
-  }
+  using opened = new DisposableStack();
+  const database = opened.use(new DatabaseSync(path, { readOnly: true, timeout: 0 }));
+  if (!isOfThisVersion(database)) return undefined;
+  opened.move();
   return {
     ...sqliteUsageMemory((operation) => operation(database)),
     [Symbol.dispose]: () => database.close(),
