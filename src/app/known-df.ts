@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { openUsage } from '../catalog/open-usage.ts';
 import { currentSizes, type DfReport, lastSizes } from '../insight/index.ts';
-import { configurationFiles } from '../model/configuration-files.ts';
+import { configurationFiles } from '../model/usual-places.ts';
 import { isAnythingLeft } from '../restore/index.ts';
 import type { AppConfig } from './app-config.ts';
 import { expectedAddresses } from './expected-addresses.ts';

@@ -3,11 +3,9 @@ import { openTimetable, type Timetable } from '../../lib/schedule.ts';
 import { isAppError } from '../../model/errors.ts';
 import type { LogEntry } from '../../model/log-entry.ts';
 import { quote } from '../../model/quote.ts';
+import { usualStateDir } from '../../model/usual-places.ts';
 import type { DoctorFinding } from './diagnosis.ts';
 import type { CronEntry } from './units.ts';
-
-/** Where root's Holdfast keeps its state, if it is not told otherwise. */
-const usualStateDir = '/var/lib/holdfast';
 
 const hourMs = 60 * 60_000;
 /** A backup that began at a time of cron's has come to its end, or failed, so long after it. */

@@ -1,5 +1,5 @@
 import { lstat, readFile, stat } from 'node:fs/promises';
-import { configurationFiles, systemConfigurationFile } from '../../model/configuration-files.ts';
+import { configurationFiles, systemConfigurationFile } from '../../model/usual-places.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { type Configuration, configurationShape, emptyConfiguration } from './configuration.ts';

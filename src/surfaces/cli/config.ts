@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { AppConfig } from '../../app/app.ts';
 import { homeFolder } from '../../lib/home-folder.ts';
 import { AppError } from '../../model/errors.ts';
+import { usualStateDir } from '../../model/usual-places.ts';
 import type { GlobalFlags } from './global-flags.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -103,9 +104,6 @@ function passwordReference(flags: GlobalFlags, env: Environment): string | undef
   if (command !== undefined) return `exec:${command}`;
   return setting(env, 'HOLDFAST_PASSWORD') === undefined ? undefined : 'env:HOLDFAST_PASSWORD';
 }
-
-/** For root. */
-export const usualStateDir = '/var/lib/holdfast';
 
 function defaultStateDir(env: Environment): string {
   if (process.getuid?.() === 0) return usualStateDir;

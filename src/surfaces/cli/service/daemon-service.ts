@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { AppConfig } from '../../../app/app.ts';
 import { homeFolder } from '../../../lib/home-folder.ts';
 import { AppError } from '../../../model/errors.ts';
-import { usualStateDir } from '../config.ts';
+import { usualStateDir } from '../../../model/usual-places.ts';
 import { unitText } from './unit-text.ts';
 
 /** A systemd unit and its place. `installService` installs and starts it. */

@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { App, AppConfig, KnownRepository, Surroundings } from '../../../app/app.ts';
 import { errnoOf } from '../../../model/errors.ts';
-import { usualStateDir } from '../config.ts';
+import { systemConfigurationFile, usualStateDir } from '../../../model/usual-places.ts';
 import { daemonService, type DaemonService, environmentFile } from '../service/daemon-service.ts';
 import { hasSystemd, installedUnit, isMadeHere, serviceState } from '../service/install-service.ts';
 import { settingsOfUnit } from '../service/unit-text.ts';
@@ -69,7 +69,7 @@ export async function knownRepositories({ config, repositories }: App): Promise<
 /** For the system's service it is where administrators look; else in the state folder. */
 function newFileOf({ stateDir, configFile }: AppConfig): string {
   if (configFile !== undefined) return configFile;
-  return path.join(stateDir === usualStateDir ? '/etc/holdfast' : stateDir, 'holdfast.yaml');
+  return stateDir === usualStateDir ? systemConfigurationFile : path.join(stateDir, 'holdfast.yaml');
 }
 
 async function serviceFacts(
