@@ -106,13 +106,36 @@ test.skipIf(process.getuid?.() !== 0)(
   },
 );
 
-test('on a file system whose mount says who owns all, the option of the mount is named, and no change of the owner', () => {
-  chmodSync(folder, 0o700);
-  const mount = parseMountinfo(`1 0 0:50 / ${folder} rw - cifs //nas/share rw\n`);
+function onMountWithOwner(type: string) {
+  const mount = parseMountinfo(`1 0 0:50 / ${folder} rw - ${type} source rw\n`);
   const found = findingIn(mount, failing('app', '4242:4243', folder));
   expect(found).toMatchObject({ rule: 'permission-denied', fix: undefined, commands: [] });
-  expect(found?.remedy).toContain('"uid=4242,gid=4243"');
-});
+  return found;
+}
+
+test.each([
+  ['cifs', 0o700, 'uid=4242,gid=4243'],
+  ['vfat', 0o500, 'uid=4242,gid=4243,umask=022'],
+])(
+  'on a file system whose mount says who owns all (%s), its options are named, and no change of the owner',
+  (type, mode, options) => {
+    chmodSync(folder, mode);
+    expect(onMountWithOwner(type)?.remedy).toContain(`mount it with "${options}" among`);
+  },
+);
+
+// Only root gives files away.
+test.skipIf(process.getuid?.() !== 0).each([
+  ['cifs', 'file_mode=0755,dir_mode=0755'],
+  ['exfat', 'umask=022'],
+])(
+  'on such a file system (%s), a mode that refuses its owner is mended by the mount, too',
+  (type, options) => {
+    chmodSync(folder, 0o500);
+    chownSync(folder, 4242, 4243);
+    expect(onMountWithOwner(type)?.remedy).toContain(`mount it with "${options}" among`);
+  },
+);
 
 test('root without its capabilities is refused what belongs to others', () => {
   chmodSync(folder, 0o700);

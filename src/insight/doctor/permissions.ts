@@ -219,6 +219,16 @@ function refusedFurtherDown(
 /** Here a change of the owner is refused, or taken and not done. */
 const ownersByMount = /^(?:cifs|smb3|vfat|msdos|exfat|ntfs3?|hfs|fuseblk)$/;
 
+/** With which such a file system lets the user in. */
+function mountOptions(type: string, { runner, step: { guard }, refused }: Refusal): string {
+  const { uid, gid } = runner.credentials;
+  const mode = /^(?:cifs|smb3)$/.test(type) ? ['file_mode=0755', 'dir_mode=0755'] : ['umask=022'];
+  return [
+    ...(guard.uid === uid ? [] : [`uid=${uid}`, `gid=${gid}`]),
+    ...(((guard.mode >> 6) & refused) === refused ? [] : mode),
+  ].join(',');
+}
+
 function findingOf(
   patient: PatientMount,
   refusal: Refusal,
@@ -254,7 +264,7 @@ function findingOf(
     remedy: isSystem
       ? 'It is the machine’s own: run the container as a user, or in a group, that may, or mount only what it needs.'
       : ownersOf !== undefined
-        ? `The owner of all files on ${quote(ownersOf)} is what it was mounted with: mount it with ${quote(`uid=${runner.credentials.uid},gid=${runner.credentials.gid}`)} among its options (those of a volume are set when it is made).`
+        ? `Owner and mode of all files on ${quote(ownersOf)} are what it was mounted with: mount it with ${quote(mountOptions(ownersOf, refusal))} among its options, in place of those that say otherwise (a volume has its options from when it is made).`
         : remedyOf(fix, refusal),
     // A fix is carried out by its own command.
     commands: isSystem || ownersOf !== undefined || fix !== undefined ? [] : commandsOf(patient, refusal),
