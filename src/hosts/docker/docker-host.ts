@@ -98,8 +98,11 @@ class DockerHost implements Host {
     const volumes = list.Volumes ?? [];
     const warnings = list.Warnings ?? [];
     for (const warning of warnings) this.#options.onWarning?.(warning);
-    // Volumes that a failing driver hides are known from the containers that mount them.
-    const missing = warnings.length === 0 ? [] : missingVolumes(volumes, containers);
+    // Volumes that a failing driver hides are known from the containers that mount them. Of a driver whose plugin was
+    // removed or turned off, the engine says nothing.
+    const missing = missingVolumes(volumes, containers).filter(
+      ({ Driver: driver }) => warnings.length > 0 || (Boolean(driver) && driver !== 'local'),
+    );
     return joinVolumes([...volumes, ...missing], containers).map((volume) =>
       missing.some(({ Name }) => Name === volume.name) ? ofItsConsumers(volume) : volume,
     );
@@ -258,7 +261,9 @@ class DockerHost implements Host {
         signal,
       });
     } catch (error) {
-      if (isAppError(error, 'not-found')) return undefined;
+      // The engine knows one whose plugin is gone, and lets no other volume have its name.
+      const isKnown = isAppError(error, 'not-found') && /looking up volume plugin/.test(error.detail ?? '');
+      if (isAppError(error, 'not-found') && !isKnown) return undefined;
       throw error;
     }
   }
