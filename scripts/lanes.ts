@@ -77,6 +77,7 @@ export const lanes: readonly Lane[] = [
     'xfsprogs',
     'btrfs-progs',
     'systemd',
+    'cron',
   ]),
   {
     ...lane('attacks', [

@@ -28,5 +28,5 @@ export {
   type VolumeSettings,
 } from './settings/volume-settings.ts';
 export { summarize, type RestoreChanges } from './summarize-changes.ts';
-export { tellingOfFailure } from './tell-of-backup.ts';
+export { allVolumes, tellingOfFailure } from './tell-of-backup.ts';
 export { chooseSettings } from './choose-settings.ts';

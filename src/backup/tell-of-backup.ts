@@ -69,6 +69,9 @@ function happeningOf(outcome: BackupOutcome): Happening | undefined {
   };
 }
 
+/** In the log, the name of all volumes together, for a backup that failed before it came to any of them. */
+export const allVolumes = 'all volumes';
+
 /** Runs a whole backup. Also reports a failure of no volume, such as a repository that cannot be opened. */
 export async function tellingOfFailure<T>(
   { log, notifier }: Told,
@@ -89,7 +92,7 @@ export async function tellingOfFailure<T>(
       ...request.targets,
       ...request.stacks,
       ...(request.containers ?? []),
-      ...(request.all ? ['all volumes'] : []),
+      ...(request.all ? [allVolumes] : []),
     ];
     await log.record(
       subjects.map((volume) => ({ kind: 'backup', outcome: 'failed', volume, message: errorInWords(error) })),

@@ -359,26 +359,6 @@ describe('systemd and cron', () => {
     expect(await on.run(['snapshots', 'later', '--quiet'])).toMatchObject({ stdout: /\S/ });
     await systemd?.systemctl('stop', 'nightly.timer');
   });
-
-  test('an entry of cron that runs Holdfast where cron does not find it, or without a cron, is told of', async () => {
-    const file = join(systemd?.cron ?? '', 'nightly');
-    writeFileSync(file, '0 3 * * * root holdfast backup --all\n');
-    const messages = async (): Promise<string> =>
-      (await look('HF-D099', [], beside)).map(({ message }) => message).join('\n');
-    expect(await messages()).toContain('which is in no folder that cron looks into');
-    expect(await messages()).toContain('no cron runs on this machine');
-    writeFileSync(file, `0 3 * * * root ${join(on.engine.folder, 'holdfast')} backup --all\n`);
-    expect(await messages()).not.toContain('no folder that cron looks into');
-    const crond = join(on.engine.folder, 'crond');
-    symlinkSync('/bin/busybox', crond);
-    const tables = join(on.engine.folder, 'tables');
-    mkdirSync(tables);
-    const child = spawn(crond, ['-f', '-c', tables], { stdio: 'ignore' });
-    const ended = once(child, 'exit');
-    await expect.poll(messages, patience).toBe('');
-    child.kill('SIGKILL');
-    await ended;
-  });
 });
 
 /** The command's own clock is off by so much. */

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { LogEntry } from '../../model/log-entry.ts';
+import type { Volume } from '../../model/volume.ts';
 import { cronOutcomes } from './cron-outcomes.ts';
 import { parseCron } from './units.ts';
 
@@ -10,7 +11,15 @@ const hourMs = 60 * 60_000;
 async function found(
   line: string,
   saved: readonly (readonly [hoursAgo: number, volume: string, outcome: LogEntry['outcome']])[],
-  { changedHoursAgo = 1000, stateDir = '/var/lib/holdfast' } = {},
+  {
+    changedHoursAgo = 1000,
+    stateDir = '/var/lib/holdfast',
+    volumes = [],
+  }: {
+    readonly changedHoursAgo?: number;
+    readonly stateDir?: string;
+    readonly volumes?: readonly Volume[];
+  } = {},
 ): Promise<string[]> {
   const entries = parseCron(line, '/etc/cron.d/x', true).map((entry) => ({
     ...entry,
@@ -25,7 +34,7 @@ async function found(
     list: async ({ sinceMs = 0 }: { readonly sinceMs?: number | undefined }) =>
       all.filter(({ time }) => Date.parse(time) >= sinceMs),
   };
-  const findings = await cronOutcomes(entries, { log, stateDir, nowMs });
+  const findings = await cronOutcomes(entries, { log, volumes, stateDir, nowMs });
   return findings.map(({ id, message, evidence }) => `${id} ${message}: ${evidence.join('; ')}`);
 }
 
@@ -51,6 +60,45 @@ test('a backup that failed is well when the same volume was saved since, and whe
   ).toEqual([]);
   expect(await found(nightly, [[9, 'db', 'good']])).toEqual([]);
   expect(await found(nightly, [[9, 'db', 'partial']])).toEqual([]);
+});
+
+function volume(name: string, stack?: string): Volume {
+  const given = { driver: 'local', mountpoint: undefined, createdAt: undefined, labels: {}, options: {} };
+  return { ...given, name, scope: 'local', anonymous: false, stack, consumers: [] };
+}
+
+test('a backup of all volumes, or of a stack, that came to none of them is well when each was saved since', async () => {
+  const volumes = [volume('db', 'shop'), volume('web', 'shop'), volume('cache')];
+  const failedAll = [9, 'all volumes', 'failed'] as const;
+  const [saidOfAll = ''] = await found(nightly, [failedAll, [2, 'db', 'good'], [2, 'web', 'good']], {
+    volumes,
+  });
+  expect(saidOfAll).toContain('"all volumes"');
+  const saved = [
+    [2, 'db', 'good'],
+    [2, 'web', 'partial'],
+    [2, 'cache', 'good'],
+  ] as const;
+  expect(await found(nightly, [failedAll, ...saved], { volumes })).toEqual([]);
+  // Where the engine does not answer, nothing is known of its volumes.
+  expect(await found(nightly, [failedAll, ...saved])).toHaveLength(1);
+  const ofStack = '0 3 * * * root holdfast backup --stack shop';
+  const failedStack = [9, 'shop', 'failed'] as const;
+  expect(await found(ofStack, [failedStack, [2, 'db', 'good']], { volumes })).toHaveLength(1);
+  expect(await found(ofStack, [failedStack, [2, 'db', 'good'], [2, 'web', 'good']], { volumes })).toEqual([]);
+});
+
+test('what failed before it was taken out of the line is no longer told of', async () => {
+  const entries = [
+    [9, 'db', 'failed'],
+    [9, 'gone', 'failed'],
+    [2, 'db', 'good'],
+  ] as const;
+  expect(await found('0 3 * * * root holdfast backup db gone', entries, { changedHoursAgo: 3 })).toHaveLength(
+    1,
+  );
+  expect(await found('0 3 * * * root holdfast backup db', entries)).toHaveLength(1);
+  expect(await found('0 3 * * * root holdfast backup db', entries, { changedHoursAgo: 3 })).toEqual([]);
 });
 
 test('a backup that failed at another time than cron’s is not the entry’s', async () => {

@@ -1,7 +1,10 @@
 import type { AuditLog } from '../../activity/index.ts';
+import { allVolumes } from '../../backup/index.ts';
 import { openTimetable, type Timetable } from '../../lib/schedule.ts';
 import { isAppError } from '../../model/errors.ts';
 import type { LogEntry } from '../../model/log-entry.ts';
+import type { Volume } from '../../model/volume.ts';
+import { whySkipped } from '../../volumes/index.ts';
 import { quote } from '../../model/quote.ts';
 import { usualStateDir } from '../../model/usual-places.ts';
 import type { DoctorFinding } from './diagnosis.ts';
@@ -19,10 +22,13 @@ export async function cronOutcomes(
   entries: readonly (CronEntry & { readonly changedMs: number })[],
   {
     log,
+    volumes,
     stateDir,
     nowMs,
   }: {
     readonly log: Pick<AuditLog, 'list'>;
+    /** All there are; none where the engine does not answer. */
+    readonly volumes: readonly Volume[];
     readonly stateDir: string;
     readonly nowMs: number;
   },
@@ -42,7 +48,9 @@ export async function cronOutcomes(
   const logged = await log.list({ kinds: ['backup'], sinceMs });
   return due.flatMap(({ entry, timetable, cameMs, mayBeLeftOut }) => {
     const saved = logged.filter(({ time }) => Date.parse(time) >= cameMs);
-    const failed = failedAtTimes(saved, timetable);
+    const failed = failedAtTimes(saved, timetable)
+      .filter(({ volume, time }) => !isSavedSince(membersOf(volume, volumes), time, saved))
+      .filter(({ volume, time }) => Date.parse(time) >= entry.changedMs || maySave(entry, volume));
     if (failed.length > 0) return [backupFailed(entry, failed)];
     // An entry that was written or changed since may not have had that time.
     const isMissed = saved.length === 0 && entry.changedMs < cameMs && !mayBeLeftOut;
@@ -89,6 +97,38 @@ function failedAtTimes(saved: readonly LogEntry[], timetable: Timetable): LogEnt
     const begunMs = timetable.last(atMs);
     return outcome === 'failed' && begunMs !== undefined && atMs < begunMs + endedMs;
   });
+}
+
+/**
+ * The volumes behind a name with which a backup failed before it came to any of them; a good one is logged for each
+ * volume alone.
+ */
+function membersOf(name: string | undefined, volumes: readonly Volume[]): string[] {
+  const wanted = volumes.filter(
+    (volume) =>
+      name === allVolumes ||
+      volume.stack === name ||
+      volume.consumers.some((consumer) => consumer.name === name || consumer.id === name),
+  );
+  return wanted.filter((volume) => whySkipped(volume) === undefined).map((volume) => volume.name);
+}
+
+function isSavedSince(names: readonly string[], since: string, saved: readonly LogEntry[]): boolean {
+  const last = new Map(saved.map((entry) => [entry.volume, entry]));
+  return (
+    names.length > 0 &&
+    names.every((name) => {
+      const { outcome = 'failed', time = '' } = last.get(name) ?? {};
+      return outcome !== 'failed' && Date.parse(time) > Date.parse(since);
+    })
+  );
+}
+
+/** Of a line that was changed since: what it does not name any more is no longer its business. */
+function maySave({ command }: CronEntry, name = ''): boolean {
+  return (
+    command.includes(name) || /\s--(?:all|stack|container)\b/.test(command) || /[$~]|\s\.\.?/.test(command)
+  );
 }
 
 function backupFailed(entry: CronEntry, failed: readonly LogEntry[]): DoctorFinding {

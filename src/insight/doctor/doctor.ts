@@ -154,7 +154,10 @@ export function openDoctor(parts: DoctorParts): Doctor {
         diagnoses.push(
           diagnoseOrphans(found.host, found.volumes, answers),
           await diagnoseSchedules(
-            { containers: found.containers, log: parts.log, stateDir, nowMs: parts.now() },
+            {
+              ...{ containers: found.containers, volumes: found.volumes, log: parts.log },
+              ...{ stateDir, nowMs: parts.now() },
+            },
             signal,
           ),
           await diagnoseHoldfast(parts, { containers: found.engine, answers }, signal),

@@ -1,6 +1,7 @@
 import type { AuditLog } from '../../activity/index.ts';
 import type { Container } from '../../hosts/containers.ts';
 import { knownError } from '../../lib/known-error.ts';
+import type { Volume } from '../../model/volume.ts';
 import { cronOutcomes } from './cron-outcomes.ts';
 import type { Diagnosis, Remark } from './diagnosis.ts';
 import { lookAtCron, ownUnits, unitFaults } from './own-units.ts';
@@ -9,6 +10,7 @@ import { askUnits, readCronEntries, readUnits } from './units.ts';
 
 export interface SchedulesRequest {
   readonly containers: readonly Container[];
+  readonly volumes: readonly Volume[];
   readonly log: Pick<AuditLog, 'list'>;
   readonly stateDir: string;
   readonly nowMs: number;
@@ -19,7 +21,7 @@ export interface SchedulesRequest {
  * stopped, and units and entries of cron that run Holdfast and fail.
  */
 export async function diagnoseSchedules(
-  { containers, log, stateDir, nowMs }: SchedulesRequest,
+  { containers, volumes, log, stateDir, nowMs }: SchedulesRequest,
   signal: AbortSignal | undefined,
 ): Promise<Diagnosis> {
   const [units, entries] = [readUnits(), readCronEntries()];
@@ -32,7 +34,7 @@ export async function diagnoseSchedules(
     notLookedAt.push({ subject, reason: message });
   };
   try {
-    findings.push(...(await cronOutcomes(entries, { log, stateDir, nowMs })));
+    findings.push(...(await cronOutcomes(entries, { log, volumes, stateDir, nowMs })));
   } catch (error) {
     leaveOut('what the log says of entries of cron', error);
   }
