@@ -246,6 +246,55 @@ test('a backup through the engine has what containers have written', async () =>
   expect(await docker(['exec', name, 'cat', '/data/file'])).toBe('saved');
 });
 
+test('a volume whose plugin is turned off, or was removed, is told of until that is back, and is not left out of a backup', async () => {
+  await volume.create();
+  await volume.inContainer('echo kept > /data/file');
+  await docker(['create', '--name', name, '-v', `${name}:/data`, 'busybox', 'true']);
+  await docker(['volume', 'create', `${name}-local`]);
+  const env = { HOLDFAST_HOST: 'docker', DOCKER_HOST: engine.dockerHost };
+  const holdfast = holdfastCommand(join(engine.folder, `${name}-backups`), env);
+  await holdfast.run('init');
+  const find = async (...asked: string[]) => {
+    const { stdout } = await holdfast.attempt('doctor', ...asked, '--format', 'json');
+    const { findings } = JSON.parse(stdout) as {
+      readonly findings: readonly {
+        readonly id: string;
+        readonly subject: { readonly name: string };
+        readonly message: string;
+        readonly commands: readonly (readonly string[])[];
+      }[];
+    };
+    return findings.filter(({ id, subject }) => id === 'HF-D017' && subject.name === name);
+  };
+  expect(await find()).toEqual([]);
+  await plugin.disable();
+  try {
+    const [isOff] = await find();
+    expect(isOff?.message).toContain(`its driver "${plugin.driver}:latest" is turned off`);
+    const backedUp = await holdfast.attempt('backup', '--all');
+    expect(backedUp).toMatchObject({ exitCode: 3 });
+    expect(backedUp.output).toContain('found but disabled');
+    expect(await holdfast.run('snapshots', `${name}-local`, '--quiet')).toMatch(/\S/);
+    await docker(isOff?.commands[0]?.slice(1) ?? []);
+  } catch (error) {
+    await plugin.enable();
+    throw error;
+  }
+  expect(await find()).toEqual([]);
+  await plugin.remove();
+  try {
+    expect((await find())[0]?.message).toContain('is not there');
+    await docker(['rm', name]);
+    // The engine lists it nowhere now, and lets no other have its name.
+    expect(await find()).toEqual([]);
+    expect((await find(name))[0]?.message).toContain('is not there');
+  } finally {
+    await plugin.install();
+  }
+  expect(await find(name)).toEqual([]);
+  expect(await volume.inContainer('cat /data/file')).toBe('kept');
+});
+
 test('the command on the host sees the volumes of a plugin that is disabled', async () => {
   await volume.create('size=40m');
   await volume.inContainer('echo shared > /data/file');

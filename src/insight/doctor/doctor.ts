@@ -1,4 +1,4 @@
-import type { HostAccess, HostInfo } from '../../hosts/host.ts';
+import type { Host, HostAccess, HostInfo } from '../../hosts/host.ts';
 import type { Container, Containers } from '../../hosts/containers.ts';
 import type { AuditLog, JobOptions } from '../../activity/index.ts';
 import { knownError } from '../../lib/known-error.ts';
@@ -12,6 +12,7 @@ import { type MountPoint, mountOver, readMounts } from '../../lib/mountinfo.ts';
 import { diagnoseHolds } from './dead-holds.ts';
 import { diagnoseDenials } from './denials.ts';
 import { diagnoseDevices, placeInOptions } from './missing-device.ts';
+import { diagnoseDrivers, findUnlisted } from './drivers.ts';
 import { diagnoseDeleted } from './deleted-files.ts';
 import { diagnoseFull } from './full-disk.ts';
 import { diagnoseSources } from './missing-source.ts';
@@ -74,7 +75,7 @@ export function openDoctor(parts: DoctorParts): Doctor {
   const { stateDir } = parts;
   return {
     async examine({ subject }, { signal } = {}) {
-      const found = await lookAround(parts.host, signal);
+      const found = await withAsked(await lookAround(parts.host, signal), subject, signal);
       const patients = choosePatients(found, subject);
       if (subject !== undefined) refuseUnknown(subject, patients, found.failure);
       const mounts = await readMounts();
@@ -111,6 +112,7 @@ export function openDoctor(parts: DoctorParts): Doctor {
         diagnoseSilence(places, answers, mounts),
         await diagnoseServers(patients.volumes, isAsked ? over(places, mounts) : mounts, signal),
         diagnoseDevices(patients.volumes, answers, mounts),
+        await diagnoseDrivers(patients.volumes, found.findVolume, signal),
         diagnoseSources(answering, { isAsked, machine: mounts, mapBase, users }),
         await diagnoseDenials(answering, parts.now(), signal),
         diagnosePermissions(answering, processes, {
@@ -203,6 +205,7 @@ interface Surroundings {
   readonly containers: readonly Container[];
   readonly volumes: readonly Volume[];
   readonly engine: Containers | undefined;
+  readonly findVolume: Host['findVolume'];
   readonly notLookedAt: readonly Remark[];
   /** Why the engine was not looked at. */
   readonly failure: Error | undefined;
@@ -226,6 +229,7 @@ async function lookAround(open: HostAccess['host'], signal: AbortSignal | undefi
       containers,
       volumes,
       engine: host.containers,
+      findVolume: (name, options) => host.findVolume(name, options),
       notLookedAt: info.isRemote === true ? [remote] : [],
       failure: undefined,
     };
@@ -233,8 +237,27 @@ async function lookAround(open: HostAccess['host'], signal: AbortSignal | undefi
     const failure = knownError(error);
     if (failure.code === 'cancelled') throw error;
     const notLookedAt = [{ subject: 'containers and volumes', reason: failure.message }];
-    return { host: undefined, containers: [], volumes: [], engine: undefined, notLookedAt, failure };
+    const nothing = { host: undefined, containers: [], volumes: [], engine: undefined };
+    return { ...nothing, findVolume: async () => undefined, notLookedAt, failure };
   }
+}
+
+/** A name that the engine lists nowhere may be that of a volume whose plugin is gone. */
+async function withAsked(
+  found: Surroundings,
+  subject: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Surroundings> {
+  if (subject === undefined || !isUnknown(choosePatients(found, subject))) return found;
+  const unlisted = await findUnlisted(subject, found.findVolume, signal);
+  if (unlisted === undefined) return found;
+  const { volume, why } = unlisted;
+  // The engine takes its time to say so, and is not asked again.
+  return { ...found, volumes: [...found.volumes, volume], findVolume: () => Promise.reject(why) };
+}
+
+function isUnknown({ containers, volumes, path }: Patients): boolean {
+  return path === undefined && containers.length + volumes.length === 0;
 }
 
 /** A state folder that cannot be read is told of where Holdfast's own health is looked at. */
@@ -270,12 +293,8 @@ function mapBaseOf(host: HostInfo | undefined): number {
 }
 
 /** Without its engine, nothing can be said of a name. */
-function refuseUnknown(
-  subject: string,
-  { containers, volumes, path }: Patients,
-  failure: Error | undefined,
-): void {
-  if (path !== undefined || containers.length + volumes.length > 0) return;
+function refuseUnknown(subject: string, patients: Patients, failure: Error | undefined): void {
+  if (!isUnknown(patients)) return;
   if (failure !== undefined) throw failure;
   throw new AppError('not-found', `There is no volume and no container ${quote(subject)}`, {
     hint: 'See "holdfast volume ls". A path of this machine begins with "/" or ".".',
