@@ -13,8 +13,8 @@ const entries = {
   repository: join(src, 'repository/index.ts'),
 };
 
-/** Loaded by a command that needs no App: built by itself, of what it uses of each room only. */
-const withoutApp = join(src, 'app/known-df.ts');
+/** What answers without an App: built by itself, of what it uses of each room only. */
+const withoutApp = join(src, 'surfaces/cli/answer-df.ts');
 
 export interface Bundle {
   /** Number of source modules in it. */

@@ -1,7 +1,18 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
 import { command } from '../support/holdfast-command.ts';
@@ -43,10 +54,15 @@ async function loadedBy(args: readonly string[], env: NodeJS.ProcessEnv = {}): P
 
 const isApp = (file: string): boolean => file.startsWith('app-');
 
+/** What the catalog can tell by itself is told by this alone. */
+const alone = ['main.js', 'answer-df.js'];
+
 test('df loads no App while a daemon keeps the sizes, and one where it has to do more', async () => {
   lookedAt(Date.now());
-  expect((await loadedBy(['df'])).filter(isApp)).toEqual([]);
-  expect((await loadedBy(['df', 'volume-1', '--format', 'json'])).filter(isApp)).toEqual([]);
+  expect(await loadedBy(['df'])).toEqual(alone);
+  expect(
+    await loadedBy(['--host=embedded', 'df', 'volume-1', '--format', 'json', '--sort', 'files']),
+  ).toEqual(alone);
   expect((await loadedBy(['df', 'none'])).filter(isApp)).not.toEqual([]);
   lookedAt(Date.now() - 3_600_000);
   expect((await loadedBy(['df'])).filter(isApp)).not.toEqual([]);
@@ -54,7 +70,7 @@ test('df loads no App while a daemon keeps the sizes, and one where it has to do
 
 test('the file that df loads instead of an App holds little of it', () => {
   const dist = join(command, '../../dist');
-  expect(statSync(join(dist, 'known-df.js')).size).toBeLessThan(120_000);
+  expect(statSync(join(dist, 'answer-df.js')).size).toBeLessThan(120_000);
 });
 
 test.each([
@@ -63,16 +79,50 @@ test.each([
   [['df', '-q']],
   [['df', 'volume-3', 'volume-20']],
   [['df', '--sort', 'name', '--format', 'json']],
+  [['-q', 'df', '--sort', 'name', 'volume-2', '--host=embedded', 'volume-1', '-y']],
+  [['df', '-q', '--format', 'json']],
+  [['--format', 'json', 'df', '--format', 'table']],
   [['df', '--sort', 'nothing']],
+  [['df', '--sort']],
+  [['df', '--sort=']],
+  [['df', '--sort', '-q']],
+  [['df', '--format', 'nothing']],
+  [['df', '--format', 'json', '--format', 'json']],
+  [['df', '-q', '--quiet']],
+  [['df', '--sort', 'name', '--sort', 'size']],
+  [['df', '--nothing']],
+  [['df', '-q', '--', 'volume-1']],
+  [['df', '']],
+  [['df', 'toString']],
+  [['df', 'df']],
+  [['df', '--host', 'nothing']],
   [['df', '--host', 'docker', 'none']],
 ])('%j is answered alike with and without an App', async (args) => {
   lookedAt(Date.now());
   // An App closes a state folder that is open to others.
   chmodSync(cli.stateDir, 0o740);
   const byApp = await cli.attempt(args);
-  expect(statSync(cli.stateDir).mode & 0o777).toBe(args.includes('nothing') ? 0o740 : 0o700);
+  // Words that are refused open none.
+  expect([2, 0, 1, 4]).toContain(byApp.exit);
+  expect(statSync(cli.stateDir).mode & 0o777).toBe(byApp.exit === 2 ? 0o740 : 0o700);
   chmodSync(cli.stateDir, 0o700);
   expect(await cli.attempt(args)).toEqual(byApp);
+});
+
+test('df writes all that a slow reader of a busy pipe takes, and tells of a disk that is full', async () => {
+  lookedAt(Date.now());
+  const whole = await cli.run('df');
+  const env = { ...process.env, HOLDFAST_STATE_DIR: cli.stateDir, HOLDFAST_HOST: 'embedded' };
+  // dd fills the pipe, which refuses more from then on.
+  const shell = '{ dd if=/dev/zero bs=4096 oflag=nonblock; "$0" df; } 2>/dev/null | { sleep 2; cat; }';
+  const { stdout } = spawnSync('sh', ['-c', shell, command], { env, encoding: 'utf8' });
+  expect(stdout.slice(0, 4096)).toBe('\0'.repeat(4096));
+  expect(stdout.replace(/^\0+/, '')).toBe(whole);
+  const full = openSync('/dev/full', 'w');
+  const refused = spawnSync(command, ['df'], { env, stdio: ['ignore', full, 'pipe'], encoding: 'utf8' });
+  expect(refused.status).toBe(1);
+  expect(refused.stderr).toMatch(/^holdfast: Cannot write the output: the disk is full\n/);
+  closeSync(full);
 });
 
 test.each(['journal', 'undo', 'trials', 'journal-bench', 'journal-apps', 'journal-hooks'])(
@@ -92,7 +142,7 @@ test('df leaves it to an App to read which host the configuration names', async 
   const file = join(cli.stateDir, 'holdfast.yaml');
   writeFileSync(file, '{"host": embedded}');
   expect((await loadedBy(['df'], { HOLDFAST_HOST: '' })).filter(isApp)).not.toEqual([]);
-  expect((await loadedBy(['df'])).filter(isApp)).toEqual([]);
+  expect(await loadedBy(['df'])).toEqual(alone);
   rmSync(file);
 });
 
@@ -175,10 +225,9 @@ test('top fits a terminal, and paints anew when that is resized', async () => {
     env: { ...process.env, HOLDFAST_STATE_DIR: cli.stateDir, HOLDFAST_HOST: 'embedded', SHELL: '/bin/sh' },
     stdio: ['pipe', 'pipe', 'ignore'],
   });
-  let text = '';
-  terminal.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  const shown = text(terminal.stdout);
   await once(terminal, 'close');
-  const frames = text
+  const frames = (await shown)
     .split('\u001b[H\u001b[J')
     .slice(1)
     .map((frame) => frame.trimEnd().split(/\r?\n/));

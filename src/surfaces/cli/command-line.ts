@@ -1,10 +1,9 @@
 import { ExitCode, proposeCompletions, run } from '@stricli/core';
 import { AppError } from '../../model/errors.ts';
 import { applicationFor } from './application.ts';
-import { paintFor, paintMessage } from './colour.ts';
 import type { CliContext } from './context.ts';
 import { type GlobalFlags, takeLeadingFlags } from './global-flags.ts';
-import { formatError, exitNumberOf } from './report-error.ts';
+import { failWith } from './report-error.ts';
 import { watchSignals } from './signals.ts';
 import { watchOutput } from './watch-output.ts';
 
@@ -19,8 +18,7 @@ export async function runCommandLine(process: NodeJS.Process): Promise<void> {
     leading = takeLeadingFlags(process.argv.slice(2));
     refuseEmptyValues(leading.rest);
   } catch (error) {
-    showError(process, error);
-    process.exitCode = exitNumberOf(error);
+    failWith(process, error);
     return;
   }
   const outcome: { exitCode?: number | string | null } = {};
@@ -48,13 +46,7 @@ export async function runCommandLine(process: NodeJS.Process): Promise<void> {
   const ownNumber = signals.exitNumber(exitNumberFor(Number(outcome.exitCode ?? 0)));
   process.exitCode = ownNumber === 0 ? (ran.exitNumber ?? 0) : ownNumber;
   const problem = await output.problem();
-  if (problem === undefined || process.exitCode !== 0) return;
-  showError(process, problem);
-  process.exitCode = exitNumberOf(problem);
-}
-
-function showError({ stderr }: NodeJS.Process, error: unknown): void {
-  stderr.write(`${paintMessage(formatError(error, false), paintFor(stderr))}\n`);
+  if (problem !== undefined && process.exitCode === 0) failWith(process, problem);
 }
 
 /**
@@ -70,8 +62,8 @@ function watchForLostWork(process: NodeJS.Process): Disposable {
         hint: 'This is a bug in Holdfast. What was begun is brought to its end by the next command.',
       },
     );
-    showError(process, error);
-    process.exit(exitNumberOf(error));
+    failWith(process, error);
+    process.exit();
   };
   process.once('beforeExit', onIdle);
   return { [Symbol.dispose]: () => void process.off('beforeExit', onIdle) };

@@ -9,17 +9,10 @@ import type { RecoveryPlace } from '../../app/app.ts';
 import { withPlaceholders, wrapText } from './command-help.ts';
 import type { CliContext } from './context.ts';
 import { globalAliases, globalFlagParameters } from './global-flags.ts';
-import { type Session, type SessionBase, withSession } from './session.ts';
+import { type Session, withSession } from './session.ts';
 
 /** A command's action; the session is open. */
 export type Action<Flags> = (session: Session, flags: Flags, args: readonly string[]) => Promise<void>;
-
-/** The same as far as no App is needed; false leaves everything to the action. */
-export type KnownAction<Flags> = (
-  session: SessionBase,
-  flags: Flags,
-  args: readonly string[],
-) => Promise<boolean>;
 
 export interface ArgumentSpec {
   readonly placeholder: string;
@@ -46,8 +39,6 @@ export interface CommandSpec<Flags extends object> {
   readonly recovers?: readonly RecoveryPlace[];
   /** Loaded when the command runs, so that the start is fast. */
   readonly load: () => Promise<Action<Flags>>;
-  /** What is tried first, without an App: loading that takes longer than the rest of the command's start. */
-  readonly loadKnown?: () => Promise<KnownAction<Flags>>;
 }
 
 const everywhere = 'The flags that every command takes are shown by "holdfast --help".';
@@ -79,16 +70,12 @@ function build<Flags extends object>(spec: CommandSpec<Flags>): Command<CliConte
     },
     loader: async () => {
       const action = await spec.load();
-      const known = await spec.loadKnown?.();
       return async function run(
         this: CliContext,
         flags: BaseFlags,
         ...args: readonly string[]
       ): Promise<void> {
-        const act = (session: Session): Promise<void> => action(session, flags as Flags, args);
-        const answerKnown =
-          known && ((session: SessionBase): Promise<boolean> => known(session, flags as Flags, args));
-        await withSession(this, flags, act, { ...spec, answerKnown });
+        await withSession(this, flags, (session) => action(session, flags as Flags, args), spec);
       };
     },
   });

@@ -71,22 +71,31 @@ export function takeLeadingFlags(inputs: readonly string[]): {
   readonly flags: GlobalFlags;
   readonly rest: readonly string[];
 } {
-  const flags: { -readonly [K in keyof GlobalFlags]: GlobalFlags[K] } = {};
+  let flags: GlobalFlags = {};
   let index = 0;
-  while (index < inputs.length) {
-    const input = inputs[index] ?? '';
-    const [name, inline] = splitInline(input);
-    const text = textFlags[name];
-    const toggle = switches[input];
-    if (toggle !== undefined) flags[toggle] = true;
-    else if (text !== undefined) {
-      const value = inline ?? inputs[++index];
-      if (value === undefined || value === '') throw new AppError('usage', `Flag "${name}" needs a value`);
-      flags[text] = value;
-    } else break;
-    index++;
+  for (;;) {
+    const found = globalFlagAt(inputs, index);
+    if (found === undefined) return { flags, rest: inputs.slice(index) };
+    flags = { ...flags, ...found.flag };
+    index += found.words;
   }
-  return { flags, rest: inputs.slice(index) };
+}
+
+/** The global flag at this place, and how many words it takes with its value. */
+export function globalFlagAt(
+  inputs: readonly string[],
+  index: number,
+): { readonly flag: GlobalFlags; readonly words: 1 | 2 } | undefined {
+  const input = inputs[index] ?? '';
+  if (!input.startsWith('-')) return undefined;
+  const toggle = switches[input];
+  if (toggle !== undefined) return { flag: { [toggle]: true }, words: 1 };
+  const [name, inline] = splitInline(input);
+  const text = textFlags[name];
+  if (text === undefined) return undefined;
+  const value = inline ?? inputs[index + 1];
+  if (value === undefined || value === '') throw new AppError('usage', `Flag "${name}" needs a value`);
+  return { flag: { [text]: value }, words: inline === undefined ? 2 : 1 };
 }
 
 /** Flags after the command's name win over those before it. */

@@ -5,5 +5,7 @@ import { compileCacheDir } from './compile-cache-dir.ts';
 const cacheDir = compileCacheDir(process.env, process.getuid?.());
 if (cacheDir !== undefined) module.enableCompileCache(cacheDir);
 
-const { runCommandLine } = await import('./command-line.ts');
-await runCommandLine(process);
+if (!process.argv.includes('df') || !(await (await import('./answer-df.ts')).answerDf(process))) {
+  const { runCommandLine } = await import('./command-line.ts');
+  await runCommandLine(process);
+}

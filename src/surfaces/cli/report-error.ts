@@ -1,6 +1,7 @@
 import { knownError } from '../../lib/known-error.ts';
 import { exitNumber } from '../../model/errors.ts';
 import { printableField } from '../../model/quote.ts';
+import { paintFor, paintMessage } from './colour.ts';
 
 /** An error as the user sees it: message, detail, hint. A stack trace only with HOLDFAST_DEBUG. */
 export function formatError(error: unknown, debug: boolean): string {
@@ -11,6 +12,12 @@ export function formatError(error: unknown, debug: boolean): string {
   if (known.hint !== undefined) lines.push(`Hint: ${printableField(known.hint)}`);
   if (debug) lines.push(stackOf(error));
   return lines.join('\n');
+}
+
+/** Shows an error outside a command, and makes it this process's exit number. */
+export function failWith(process: NodeJS.Process, error: unknown): void {
+  process.stderr.write(`${paintMessage(formatError(error, false), paintFor(process.stderr))}\n`);
+  process.exitCode = exitNumberOf(error);
 }
 
 export function exitNumberOf(error: unknown): number {

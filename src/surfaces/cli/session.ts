@@ -10,12 +10,8 @@ import { openProgress, type ProgressLine } from './progress.ts';
 import { formatError } from './report-error.ts';
 import { askOn, confirmOn, openSink } from './terminal.ts';
 
-export interface Session extends SessionBase {
+export interface Session {
   readonly app: App;
-}
-
-/** What a command has before an App is opened. */
-export interface SessionBase {
   readonly config: AppConfig;
   /** The command line's context; for the completion. */
   readonly context: CliContext;
@@ -51,8 +47,6 @@ export interface SessionBase {
 export interface SessionOptions extends Pick<AppConfig, 'stays' | 'onlyReads'> {
   readonly forms?: readonly string[] | undefined;
   readonly recovers?: readonly RecoveryPlace[];
-  /** Tried first; true when it has done all that the command is to do. */
-  readonly answerKnown?: ((session: SessionBase) => Promise<boolean>) | undefined;
 }
 
 /**
@@ -69,13 +63,12 @@ export async function withSession(
   context: CliContext,
   ownFlags: GlobalFlags,
   act: (session: Session) => Promise<void>,
-  { stays = false, onlyReads = false, recovers = ['host'], forms, answerKnown }: SessionOptions = {},
+  { stays = false, onlyReads = false, recovers = ['host'], forms }: SessionOptions = {},
 ): Promise<void> {
   const flags = mergeFlags(context.leadingFlags, ownFlags);
   const config = readConfig(flags, context.env);
   const format = parseFormat(flags.format, forms);
   const base = openBase({ context, flags, config, format });
-  if ((await answerKnown?.(base)) === true) return;
   const { openApp } = await import('../../app.ts');
   keepHeapSmall();
   await using app = openApp({
@@ -93,10 +86,10 @@ function openBase({
   flags,
   config,
   format,
-}: Pick<SessionBase, 'context' | 'config'> & {
+}: Pick<Session, 'context' | 'config'> & {
   readonly flags: GlobalFlags;
   readonly format: string;
-}): SessionBase {
+}): Omit<Session, 'app'> {
   const quiet = flags.quiet ?? false;
   const { terminal, signal } = context;
   const paint = paintFor(terminal.stderr);

@@ -14,7 +14,6 @@ const df = defineCommand<DfFlags>({
   },
   aliases: { r: 'refresh' },
   args: [{ placeholder: 'VOLUME', brief: 'Name of the volume', kind: 'any', completes: 'volume' }],
-  loadKnown: async () => (await import('../commands/df.ts')).runKnownDf,
   load: async () => (await import('../commands/df.ts')).runDf,
 });
 
