@@ -149,12 +149,17 @@ async function askHost({
   try {
     const host = await openHost();
     volumes = await host.listVolumes({ signal });
-    // A proxy before the engine may not let it say who it is; then no sizes are known to be its.
-    const identity = await host.info({ signal }).then(
-      (info) => info.identity,
-      () => undefined,
+    known = await host.info({ signal }).then(
+      ({ identity }) => lastSizes(usage, { identity }, Date.now()),
+      (error: unknown) => {
+        signal?.throwIfAborted();
+        // As a proxy before the engine may have it.
+        onNote?.(
+          `The engine does not tell which one it is, so no sizes are known to be its: ${knownError(error).message}`,
+        );
+        return undefined;
+      },
     );
-    known = identity === undefined ? undefined : lastSizes(usage, { identity }, Date.now());
   } catch (error) {
     if (expected === undefined || signal?.aborted === true) throw error;
     onNote?.(`${knownError(error).message}. What follows is what was known last.`);
