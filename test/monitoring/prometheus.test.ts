@@ -196,12 +196,55 @@ test('promtool finds nothing wrong with the metrics, served or printed', async (
     const checked = await runCommand('sh', ['-c', 'promtool check metrics < "$1"', 'sh', file]);
     expect(checked).toMatchObject({ exitCode: 0, output: '' });
   }
+  const ask = await startPrometheus(port);
+  for (const { title, targets } of readPanels())
+    for (const { expr, legendFormat } of targets) {
+      const { data } = JSON.parse(await ask(`query?query=${encodeURIComponent(expr)}`)) as QueryAnswer;
+      // Of these there is nothing to tell without an engine, or before a day has passed.
+      const isRare = /^(Growth|Days until|Containers kept|Time to recover|.*drill|Read from|Written to)/;
+      if (!isRare.test(title)) expect(data.result, `${title}: ${expr}`).not.toEqual([]);
+      const asked = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label);
+      for (const { metric } of data.result)
+        expect(Object.keys(metric), title).toEqual(expect.arrayContaining(asked));
+    }
   // A scrape does not wait for what another process writes.
   // The daemon may be writing just then.
   using other = new DatabaseSync(join(cli.stateDir, 'catalog.db'), { timeout: 30_000 });
   other.exec('BEGIN EXCLUSIVE');
   expect(await scrape(port)).toContain('volume="pg"');
   other.exec('ROLLBACK');
+});
+
+interface QueryAnswer {
+  readonly data: { readonly result: readonly { readonly metric: Readonly<Record<string, string>> }[] };
+}
+
+interface Panel {
+  readonly id: number;
+  readonly type: string;
+  readonly title: string;
+  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
+  readonly targets: readonly { readonly expr: string; readonly legendFormat: string }[];
+  readonly fieldConfig: { readonly defaults: { readonly thresholds?: object } };
+}
+
+function readPanels(): readonly Panel[] {
+  const text = readFileSync(join(docs, 'dashboard.json'), 'utf8');
+  return (JSON.parse(text) as { readonly panels: readonly Panel[] }).panels;
+}
+
+test('the panels of the dashboard lie beside each other, and none takes Grafana’s own thresholds', () => {
+  const panels = readPanels();
+  expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
+  const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+    Array.from({ length: w * h }, (_, at) => `${x + (at % w)} ${y + Math.floor(at / w)}`),
+  );
+  expect(new Set(cells).size).toBe(cells.length);
+  expect(panels.filter(({ gridPos: { x, w } }) => x + w > 24)).toEqual([]);
+  // Without thresholds, 80 and more are red: seconds since a drill, days until a disk is full.
+  const coloured = panels.filter(({ type }) => type === 'stat' || type === 'bargauge');
+  expect(coloured.length).toBeGreaterThan(10);
+  expect(coloured.filter(({ fieldConfig }) => fieldConfig.defaults.thresholds === undefined)).toEqual([]);
 });
 
 test('promtool proves the rules: an hourly and a weekly policy together, silence, and a torn backup', async () => {
