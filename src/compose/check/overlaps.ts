@@ -57,7 +57,8 @@ function nestedFinding(
     });
   return findingOf('mount-over-mount', {
     ...details,
-    remedy: 'Leave it where that is meant, as for a folder of dependencies inside of a source folder.',
+    remedy:
+      'There is nothing to do where that is meant, as for a folder of dependencies inside of a source folder.',
   });
 }
 

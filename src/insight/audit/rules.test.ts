@@ -492,6 +492,22 @@ describe('of a host', () => {
     expect(found('HF-S005', userOf(holding(rights), user))).toEqual(isFound ? ['app'] : []);
   });
 
+  test('HF-V003 has the server stopped before its files are copied', () => {
+    const mounts = [
+      { type: 'volume', source: 'f00', destination: '/var/lib/mysql', readOnly: false },
+    ] as const;
+    const container = memoryContainers().add({ name: 'db', image: 'mariadb:11', mounts });
+    const data = volume('f00', { isAnonymous: true });
+    const services = [serviceOfContainer(container, { images: new Map() }, [data])];
+    const [finding] = [
+      ...(rules.find(({ id }) => id === 'HF-V003')?.check(view({ services, volumes: [data] })) ?? []),
+    ];
+    expect(finding?.commands).toEqual([
+      ['docker', 'stop', 'db'],
+      ['holdfast', 'volume', 'clone', 'f00', 'db-data'],
+    ]);
+  });
+
   test('HF-B002 when every repository is on the disk of the data, and not when one is elsewhere', () => {
     const here = { name: 'here', path: '/backup', device: 1 };
     const elsewhere = { name: 'elsewhere', path: '/mnt', device: 2 };

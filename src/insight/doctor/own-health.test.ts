@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { memoryContainers } from '../../../test/fixtures/containers.ts';
 import { someSnapshot } from '../../../test/fixtures/some-snapshot.ts';
 import { AppError } from '../../model/errors.ts';
+import { localTime } from '../../model/local-time.ts';
 import type { Policies } from '../../policies/index.ts';
 import { diagnoseHoldfast, type OwnParts } from './own-health.ts';
 
@@ -99,6 +100,27 @@ test('a daemon that has left runs undone for an hour is behind, and not one that
   expect(await ids('2026-02-28T10:00:00Z', 'due', 1)).toEqual(['HF-D093']);
   expect(await ids('2026-03-01T11:59:00Z', 'due', 0)).toEqual([]);
   expect(await ids(undefined, 'scheduled', 0)).toEqual([]);
+});
+
+test('without a daemon, what is due next is told with its time', async () => {
+  const run = {
+    time: '2026-03-01T12:00:00.000Z',
+    state: 'scheduled',
+    action: 'backup',
+    policy: 'p',
+  } as const;
+  const policies: Pick<Policies, 'nextRuns'> = {
+    nextRuns: async () => ({
+      daemon: undefined,
+      runs: [{ ...run, repository: '', name: 'pg', attempts: 0, undoneSince: undefined }],
+    }),
+  };
+  const { findings } = await diagnoseHoldfast(
+    parts({ policies }),
+    { containers: memoryContainers(), answers: new Map() },
+    undefined,
+  );
+  expect(findings[0]?.evidence).toEqual([`"p": backup of "pg" at ${localTime(run.time)}`]);
 });
 
 test('what an interrupted work has left undone is told of', async () => {

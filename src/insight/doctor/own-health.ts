@@ -3,6 +3,7 @@ import type { Containers } from '../../hosts/containers.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { isWithin } from '../../model/clean-path.ts';
 import { formatDuration } from '../../model/duration.ts';
+import { localTime } from '../../model/local-time.ts';
 import { quote } from '../../model/quote.ts';
 import { amount, formatSize } from '../../model/size.ts';
 import type { Policies } from '../../policies/index.ts';
@@ -182,7 +183,8 @@ async function lookAtDaemon(
         evidence: runs
           .slice(0, 5)
           .map(
-            ({ policy, action, name, time }) => `${quote(policy)}: ${action} of ${quote(name)} at ${time}`,
+            ({ policy, action, name, time }) =>
+              `${quote(policy)}: ${action} of ${quote(name)} at ${localTime(time)}`,
           ),
         remedy: 'Start the daemon, as a service that comes back after a boot.',
         commands: [['holdfast', 'setup']],
@@ -199,12 +201,12 @@ async function lookAtDaemon(
       message: `The daemon is behind: ${amount(late.length, 'run')} ${late.length === 1 ? 'has' : 'have'} been due for more than an hour`,
       meaning: 'What changed since the last good backup is not saved.',
       evidence: [
-        `the daemon is process ${daemon.pid}, since ${daemon.since}`,
+        `the daemon is process ${daemon.pid}, since ${localTime(daemon.since)}`,
         ...late
           .slice(0, 5)
           .map(
             ({ policy, name, undoneSince = '', attempts }) =>
-              `${quote(policy)}: ${quote(name)}, due since ${undoneSince}, tried ${amount(attempts, 'time')}`,
+              `${quote(policy)}: ${quote(name)}, due since ${localTime(undoneSince)}, tried ${amount(attempts, 'time')}`,
           ),
       ],
       remedy: late.some(({ attempts }) => attempts > 0)

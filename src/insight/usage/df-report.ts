@@ -1,4 +1,5 @@
 import { AppError } from '../../model/errors.ts';
+import { didYouMean, nearNames } from '../../model/near-names.ts';
 import { quote } from '../../model/quote.ts';
 import type { Volume } from '../../model/volume.ts';
 import type { LastSizes, SizedVolume } from './last-sizes.ts';
@@ -43,7 +44,10 @@ export function reportSizes(
     listed === undefined ? [...sized.values()] : listed.map((one) => sized.get(one.name) ?? unknown(one));
   const there = new Set(all.map(({ name }) => name));
   const missing = names.find((name) => !there.has(name));
-  if (missing !== undefined) throw new AppError('not-found', `There is no volume ${quote(missing)}`);
+  if (missing !== undefined)
+    throw new AppError('not-found', `There is no volume ${quote(missing)}`, {
+      hint: didYouMean(nearNames(missing, [...there])) ?? 'See "holdfast volume ls".',
+    });
   const wanted = new Set(names);
   const volumes = all
     .filter(({ name }) => wanted.size === 0 || wanted.has(name))

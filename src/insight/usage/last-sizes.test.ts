@@ -108,4 +108,7 @@ test('the catalog alone answers for names that it has, the largest first, with t
   expect(currentSizes(known, ['far'])).toMatchObject({ volumes: [{ name: 'far' }], disks: [] });
   expect(currentSizes(known, ['a', 'none'])).toBeUndefined();
   expect(() => reportSizes(known, undefined, ['none'])).toThrow('There is no volume "none"');
+  expect(() => reportSizes(known, undefined, ['bog'])).toThrow(
+    expect.objectContaining({ hint: 'Did you mean "big"?' }),
+  );
 });

@@ -1,4 +1,5 @@
-import { isAppError } from '../../model/errors.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
 import type { Snapshot } from '../../model/snapshot.ts';
 import { parseVersionedTarget } from '../../model/target.ts';
 import { chooseRestorePoint } from '../../restore/index.ts';
@@ -24,7 +25,13 @@ export function chooseDrill(
     const isStack = context.snapshots.some(
       ({ volume, tags }) => volume?.stack === stack && volume.kind === 'volume' && !tags.includes(safetyTag),
     );
-    if (!isStack) throw error;
+    if (!isStack) {
+      // Its name is that of directories alone.
+      if (!context.snapshots.some(({ volume }) => volume?.stack === stack)) throw error;
+      throw new AppError('not-found', `No snapshot holds a volume of the stack ${quote(stack)}`, {
+        hint: 'A drill starts images on volumes, and directories alone start nothing. An anonymous volume is drilled by its own name: see "holdfast snapshots".',
+      });
+    }
     const { snapshots } = chooseRestorePoint(text, context);
     return { kind: 'stack', snapshots: snapshots.filter(({ volume }) => volume?.kind === 'volume') };
   }

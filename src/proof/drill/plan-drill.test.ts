@@ -67,6 +67,12 @@ describe('chooseDrill()', () => {
   test('says what is missing', () => {
     expect(() => choose('nobody')).toThrow('There is no snapshot of "nobody"');
     expect(() => choose('shop', '2025-12-31')).toThrow('from "2025-12-31" or before');
+    const [one] = snapshots;
+    const volume = one?.volume && { ...one.volume, kind: 'path' as const, stack: 'wiki' };
+    const folders = { ...context, snapshots: one === undefined ? [] : [{ ...one, volume }] };
+    expect(() => chooseDrill({ target: 'wiki', snapshot: undefined }, folders)).toThrow(
+      'No snapshot holds a volume of the stack "wiki"',
+    );
   });
 });
 

@@ -26,9 +26,16 @@ export const databaseWithoutName: Rule = {
             ? `Nothing is mounted at ${quote(lies.at)}, which the image declares as VOLUME.`
             : `${quote(lies.at)} is the anonymous volume ${quote(source)}.`,
         ],
-        remedy: `Give it a name: mount a named volume at ${quote(lies.at)}`,
-        commands:
-          source === undefined ? [] : [['holdfast', 'volume', 'clone', source, `${subject.name}-data`]],
+        ...(source === undefined
+          ? { remedy: `Give it a name: mount a named volume at ${quote(lies.at)}` }
+          : {
+              // A copy of files that a server writes to is none that it can start on.
+              remedy: `Give it a name: stop the server, copy the volume, and mount the copy at ${quote(lies.at)}, as a volume that is "external"`,
+              commands: [
+                ['docker', 'stop', subject.name],
+                ['holdfast', 'volume', 'clone', source, `${subject.name}-data`],
+              ],
+            }),
         place: lies.mount?.place ?? service.place,
       };
     }
