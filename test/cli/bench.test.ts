@@ -96,6 +96,7 @@ test('what is asked wrongly, or wants too much room without what a kill has left
     [['pg', 'pg'], 2, 'named twice'],
     [['a', 'b', 'c'], 2, 'not more'],
     [['nosuch'], 4, 'nosuch'],
+    [['./pg'], 2, 'it is a path, and no volume'],
   ] as const)
     expect(await cli.attempt(['bench', '--quick', ...args])).toMatchObject({
       exit,

@@ -283,6 +283,15 @@ describe('holdfast policy', () => {
       runs: [{ action: expect.any(String) }],
     });
   });
+
+  test('"next" shows an anonymous volume by the start of its name', async () => {
+    const name = 'ab'.repeat(32);
+    await cli.volume(name);
+    configure(nightly);
+    const shown = await cli.run('policy', 'next');
+    expect(shown).toContain('abababababab (anonymous)');
+    expect(shown).not.toContain(name);
+  });
 });
 
 describe('holdfast coverage', () => {

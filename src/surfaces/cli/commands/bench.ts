@@ -25,6 +25,7 @@ export async function runBench(
   volumes: readonly string[],
 ): Promise<void> {
   if (volumes.length > 2) throw new AppError('usage', 'Two volumes can be seen side by side, and not more');
+  for (const name of volumes) refusePath(name);
   const profiles = profile.flatMap((words) => words.split(',')).map(profileOf);
   const sizeBytes = size === undefined ? undefined : sizeOf(size);
   const { signal, note } = session;
@@ -39,6 +40,13 @@ export async function runBench(
   });
   for (const { volume, warnings } of report.volumes)
     for (const warning of warnings) session.warn(`Warning: ${printableField(volume)}: ${warning}`);
+}
+
+function refusePath(name: string): void {
+  if (!/^[./]/.test(name)) return;
+  throw new AppError('usage', `Cannot measure ${quote(name)}: it is a path, and no volume`, {
+    hint: 'Name a volume of "holdfast volume ls". How to measure a folder with fio by hand is in docs/guides/volume-bench.md.',
+  });
 }
 
 /** What the tests take, and about a fifth for the files that they need. */

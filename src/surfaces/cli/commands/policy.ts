@@ -124,10 +124,15 @@ function describeNext(runs: readonly NextRun[]): string {
         state === 'due' ? 'due' : `${formatAge(time, now)}${state === 'retry' ? ' (again)' : ''}`,
     },
     { title: 'ACTION', value: ({ action }) => action },
-    { title: 'WHAT', value: ({ name }) => printableField(name) },
+    { title: 'WHAT', value: ({ name }) => printableField(shortened(name)) },
     { title: 'POLICY', value: ({ policy }) => printableField(policy) },
     { title: 'REPOSITORY', value: ({ repository }) => printableField(repository) },
   ]);
+}
+
+/** An anonymous volume, as the other tables show it. */
+function shortened(name: string): string {
+  return /^[0-9a-f]{64}$/.test(name) ? `${name.slice(0, 12)} (anonymous)` : name;
 }
 
 export async function runPolicyAccept(

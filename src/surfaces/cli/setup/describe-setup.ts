@@ -55,7 +55,9 @@ export function describeReport(report: SetupReport, runsBy: string | undefined):
     ...(repository?.keyFile === undefined ? [] : [keyAdvice(repository.keyFile)]),
     'Next:',
     '  holdfast policy next      what runs when',
-    ...(runsBy === undefined ? [] : [`  ${runsBy.padEnd(24)}  what it does`]),
+    runsBy === undefined
+      ? '  holdfast daemon           backs up at these times: keep it running'
+      : `  ${runsBy.padEnd(24)}  what it does`,
     '  holdfast drill STACK      proof that a backup can be restored',
   ];
   return lines.join('\n');
