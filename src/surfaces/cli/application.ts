@@ -59,7 +59,7 @@ const routes = {
 
 const docs = {
   brief: 'The volume manager for containers',
-  fullDescription: `The volume manager for containers: it finds every place where a container keeps data, and keeps that data safe.\n\n${globalFlagsHelp}`,
+  fullDescription: `The volume manager for containers: it finds every place where a\ncontainer keeps data, and keeps that data safe.\n\n${globalFlagsHelp}`,
   hideRoute: { __complete: true },
 };
 

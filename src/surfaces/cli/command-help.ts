@@ -1,4 +1,4 @@
-import type { Command } from '@stricli/core';
+import type { Command, RouteMap } from '@stricli/core';
 import type { CliContext } from './context.ts';
 
 /** What help shows of a flag. */
@@ -18,7 +18,7 @@ type HelpArguments = Parameters<Command<CliContext>['formatHelp']>[0];
 const widest = 80;
 const firstFlag = /^FLAGS\n/m;
 
-/** The library's help, but for the list of flags: its own does not say which flags take a value. */
+/** The library's help, but for the list of flags, which does not say which of them take a value, and for long lines. */
 export function withPlaceholders(
   command: Command<CliContext>,
   flags: Readonly<Record<string, ShownFlag>>,
@@ -31,11 +31,30 @@ export function withPlaceholders(
       const text = formatHelp(args);
       const start = text.search(firstFlag);
       const end = text.indexOf('\n\n', start);
-      const rest = end < 0 ? '\n' : text.slice(end);
+      const rest = end < 0 ? '\n' : wrapRows(text.slice(end));
       const lines = formatFlags(flags, aliases, args);
       return `${text.slice(0, start).replaceAll(/ +$/gm, '')}FLAGS\n${lines.join('\n')}${rest}`;
     },
   });
+}
+
+/** The library's help of a group, without lines that are too long. */
+export function withWrappedRows(group: RouteMap<CliContext>): RouteMap<CliContext> {
+  const formatHelp = group.formatHelp.bind(group);
+  return Object.assign(group, { formatHelp: (args: HelpArguments) => wrapRows(formatHelp(args)) });
+}
+
+/** Wraps what stands in the second column below ARGUMENTS and COMMANDS. */
+function wrapRows(text: string): string {
+  const start = text.search(/^(ARGUMENTS|COMMANDS)\n/m);
+  if (start < 0) return text;
+  return (
+    text.slice(0, start) +
+    text.slice(start).replaceAll(/^( {2,3}\S+ {2,})(\S.*)$/gm, (_, before: string, brief: string) => {
+      const indent = ' '.repeat(before.length);
+      return before + wrapLine(brief, widest - indent.length).join(`\n${indent}`);
+    })
+  );
 }
 
 function formatFlags(

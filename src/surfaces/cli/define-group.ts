@@ -1,4 +1,5 @@
 import { buildRouteMap, type Command, type RouteMap } from '@stricli/core';
+import { withWrappedRows } from './command-help.ts';
 import type { CliContext } from './context.ts';
 
 /**
@@ -26,6 +27,8 @@ export function defineGroup({
       named === undefined
         ? Object.fromEntries(Object.entries(routes).map(([name, route]) => [name, route([])]))
         : { [first]: named(rest) };
-    return buildRouteMap<string, CliContext>({ routes: built, docs, ...(aliases && { aliases }) });
+    return withWrappedRows(
+      buildRouteMap<string, CliContext>({ routes: built, docs, ...(aliases && { aliases }) }),
+    );
   };
 }

@@ -37,15 +37,20 @@ export const globalFlagParameters = {
 export const globalAliases = { q: 'quiet', y: 'yes' } as const;
 
 export const globalFlagsHelp = `These flags work with every command, before or after its name:
-  --repo URL               Repository: a name or a location (HOLDFAST_REPOSITORY)
-  --state-dir DIR          Where Holdfast keeps its catalog, keys and embedded volumes (HOLDFAST_STATE_DIR)
-  --config FILE            Configuration, instead of holdfast.yaml in the state folder or /etc/holdfast (HOLDFAST_CONFIG)
-  --host HOST              auto, docker, podman or embedded (HOLDFAST_HOST)
-  --password-file FILE     File that holds the repository's password (HOLDFAST_PASSWORD_FILE)
-  --password-command CMD   Command that prints the repository's password (HOLDFAST_PASSWORD_COMMAND)
+  --repo URL               Repository: a name or a location
+  --state-dir DIR          Where Holdfast keeps its catalog, keys and embedded
+                           volumes
+  --config FILE            Configuration, instead of holdfast.yaml in the state
+                           folder or /etc/holdfast
+  --host HOST              auto, docker, podman or embedded
+  --password-file FILE     File that holds the repository's password
+  --password-command CMD   Command that prints the repository's password
   --format table|json      How results are printed; json is one document
   -q, --quiet              Names or ids only, and no progress
-  -y, --yes                Do not ask`;
+  -y, --yes                Do not ask
+Variables set some of them: HOLDFAST_REPOSITORY, HOLDFAST_STATE_DIR,
+HOLDFAST_CONFIG, HOLDFAST_HOST, HOLDFAST_PASSWORD_FILE,
+HOLDFAST_PASSWORD_COMMAND.`;
 
 type TextFlag = 'repo' | 'stateDir' | 'config' | 'host' | 'format' | 'passwordFile' | 'passwordCommand';
 

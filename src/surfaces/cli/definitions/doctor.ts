@@ -6,7 +6,7 @@ const doctor = defineCommand<DoctorFlags>({
   recovers: ['host', 'own'],
   brief: 'Find out why an application cannot read its data, or why it is slow',
   description:
-    'Looks at a volume, at all mounts of a container, or at what lies at a path; without a name at everything. Each finding says what was seen, what it means, and the commands that mend it. Changes nothing, unless with --fix: that shows what it would change and asks. Ends with 0 when all is healthy, and with 1 when something was found.',
+    'Looks at a volume, at all mounts of a container, or at what lies at a path; without a name at everything. Each finding says what was seen, what it means, and the commands that mend it. Changes nothing, unless with --fix: that shows what it would change and asks. Ends with 0 when all is healthy, and with 1 when a fault was found; a hint is none.',
   usage: ['', 'VOLUME', 'CONTAINER', '/PATH', '--fix'],
   flags: {
     fix: switchFlag('Show what can be mended, ask, and mend it'),
