@@ -403,6 +403,19 @@ describe('a channel that fails', () => {
     expect(warnings).toEqual([]);
   });
 
+  test('gets its notices in their order: the end of a run after its start has arrived', async () => {
+    server.answers.push(503);
+    {
+      await using notifier = open({
+        yaml: `w: { type: healthchecks, url: '${server.origin}/w' }`,
+        gatherMs: 1,
+      });
+      using _run = notifier.begin({ subjects: ['pg'], policy: undefined });
+      notifier.tell([good]);
+    }
+    expect(server.received.map(({ path }) => path)).toEqual(['/w/start', '/w/start', '/w']);
+  });
+
   test('is not retried after a permanent error, is logged, and the failure is sent again later', async () => {
     server.answers.push({ status: 404, body: 'no such hook' });
     await tell(hook(), failed);

@@ -192,6 +192,26 @@ describe('prune()', () => {
     expect(dataFiles(opened.location)).toEqual(before);
   });
 
+  test('stops removing at the next few files when its lock is taken away meanwhile', async () => {
+    const { codec, location } = opened;
+    for (let i = 0; i < 40; i++)
+      await codec.store.save('data', randomBytes(32).toString('hex'), randomBytes(100));
+    let removed = 0;
+    const repository = repositoryAt(location, (store) => ({
+      ...boundTo(store),
+      async remove(type, name, options) {
+        if (type === 'data' && removed++ === 0)
+          for (const lock of readdirSync(join(location, 'locks'))) rmSync(join(location, 'locks', lock));
+        await store.remove(type, name, options);
+      },
+    }));
+    await expect(repository.prune(everything)).rejects.toMatchObject({ code: 'locked' });
+    expect(removed).toBeGreaterThan(0);
+    expect(dataFiles(location)).toHaveLength(40 - removed);
+    // Those that it was removing at once.
+    expect(removed).toBeLessThanOrEqual(16);
+  });
+
   test('ends cleanly when it is cancelled, and leaves everything intact', async () => {
     const repository = repositoryAt(opened.location);
     await makeHistory(repository);
