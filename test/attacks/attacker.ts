@@ -45,6 +45,8 @@ export async function prepareAttack(
     begin: () => void child.stdin.write('\n'),
     async end() {
       if (child.exitCode === null) child.kill('SIGTERM');
+      // One that has not begun waits for a line, and for nothing else.
+      child.stdin.end();
       await closed;
       return Object.fromEntries(
         lines.slice(1).map((line) => [line.split(' ')[0], Number(line.split(' ')[1])]),

@@ -59,12 +59,12 @@ export function makeSwapScene(): SwapScene {
     async under({ what, cwd = home, isLockedIn = false }, rounds, work) {
       const args = [victim, what, ...(isLockedIn ? ['chroot'] : [])];
       const attacker = await prepareAttack(program, args, { uid: isLockedIn ? 0 : attackerUid, cwd });
-      // Without an attacker it does what it is to do.
-      await work(rounds);
-      attacker.begin();
       let done = 0;
       let given = 0;
       try {
+        // Without an attacker it does what it is to do.
+        await work(rounds);
+        attacker.begin();
         for (let round = 0; round < rounds; round++) {
           try {
             await work(round);
