@@ -18,6 +18,7 @@ test('lines with any number of optional fields are read, and escapes are undone'
       path: '/',
       type: 'ext4',
       source: '/dev/vda',
+      options: ['rw', 'relatime'],
       ...writable,
       peerGroup: 1,
     },
@@ -28,6 +29,7 @@ test('lines with any number of optional fields are read, and escapes are undone'
       path: '/srv/a b',
       type: 'tmpfs',
       source: 'none',
+      options: ['ro', 'nosuid'],
       ...writable,
       isReadOnly: true,
     },
@@ -38,10 +40,20 @@ test('lines with any number of optional fields are read, and escapes are undone'
       path: '/srv/a b',
       type: 'nfs4',
       source: 'host:/x\\y',
+      options: ['rw'],
       ...writable,
       isFilesystemReadOnly: true,
     },
-    { id: 42, device: '0:7', root: '/', path: '/srv/ab', type: 'tmpfs', source: '-', ...writable },
+    {
+      id: 42,
+      device: '0:7',
+      root: '/',
+      path: '/srv/ab',
+      type: 'tmpfs',
+      source: '-',
+      options: ['rw'],
+      ...writable,
+    },
   ]);
 });
 

@@ -14,6 +14,8 @@ export interface MountPoint {
   readonly source: ByteString;
   /** Of a shared mount: its peers in all namespaces have the same number, and show what is mounted below any of them. */
   readonly peerGroup: number | undefined;
+  /** Of this mount, and not of its file system: `nosuid`, `noexec`. */
+  readonly options: readonly string[];
   /** This mount takes no writes, whatever its file system does. */
   readonly isReadOnly: boolean;
   /** The file system as a whole takes none: it was mounted so, or the kernel made it so after an error. */
@@ -32,9 +34,10 @@ export function parseMountinfo(text: ByteString): MountPoint[] {
     // Optional fields stand between the sixth field and a lone "-".
     const separator = line.indexOf(' - ');
     if (separator === -1) continue;
-    const [id, , device, root, path, options, ...optional] = line.slice(0, separator).split(' ');
+    const [id, , device, root, path, words = '', ...optional] = line.slice(0, separator).split(' ');
     const [type, source, superOptions] = line.slice(separator + 3).split(' ');
     if (id === undefined || device === undefined || root === undefined || path === undefined) continue;
+    const options = words.split(',');
     mounts.push({
       id: Number(id),
       device,
@@ -43,8 +46,9 @@ export function parseMountinfo(text: ByteString): MountPoint[] {
       type: type ?? '',
       source: unescapeOctal(source ?? ''),
       peerGroup: peerGroupIn(optional),
-      isReadOnly: hasOption(options, 'ro'),
-      isFilesystemReadOnly: hasOption(superOptions, 'ro'),
+      options,
+      isReadOnly: options.includes('ro'),
+      isFilesystemReadOnly: (superOptions ?? '').split(',').includes('ro'),
     });
   }
   return mounts;
@@ -53,10 +57,6 @@ export function parseMountinfo(text: ByteString): MountPoint[] {
 function peerGroupIn(optional: readonly string[]): number | undefined {
   const shared = optional.find((field) => field.startsWith('shared:'));
   return shared === undefined ? undefined : Number(shared.slice('shared:'.length));
-}
-
-function hasOption(options: string | undefined, name: string): boolean {
-  return (options ?? '').split(',').includes(name);
 }
 
 /** The mount that a path lies on: the deepest, and of several at one place the last. Pure. */

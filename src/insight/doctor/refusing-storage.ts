@@ -24,7 +24,7 @@ export function diagnoseRefusing(
   for (const patient of mounts) {
     const { hostPath } = patient;
     if (hostPath === undefined || isOfMachine(patient)) continue;
-    const refused = refusedPrograms(patient, hostPath);
+    const refused = refusedPrograms(patient, hostPath, machine);
     const isMuch = isAsked && isUnwell(patient);
     // Few programs are setuid: "nosuid" is usual for /home and the like, and refuses nothing else.
     if (refused !== undefined && (isMuch || (refused.option === 'noexec' && runsFromThere(patient))))
@@ -44,20 +44,27 @@ interface RefusedPrograms {
 }
 
 /** What the container has mounted with such an option; undefined where it refuses neither. */
-function refusedPrograms({ container, mount }: PatientMount, hostPath: string): RefusedPrograms | undefined {
-  const source = optionsAt('self', hostPath);
-  const seen = container.pid === undefined ? source : optionsAt(container.pid, mount.destination);
+function refusedPrograms(
+  { container, mount }: PatientMount,
+  hostPath: string,
+  machine: readonly MountPoint[],
+): RefusedPrograms | undefined {
+  const source = optionsAt(machine, hostPath);
+  const seen =
+    container.pid === undefined
+      ? source
+      : optionsAt(
+          parseMountinfo(readOrNothing(`/proc/${container.pid}/mountinfo`, 'latin1')),
+          mount.destination,
+        );
   if (seen.includes('noexec')) return { option: 'noexec', isOfSource: source.includes('noexec') };
   // Podman mounts all so.
   const isNosuid = seen.includes('nosuid') && source.includes('nosuid');
   return isNosuid ? { option: 'nosuid', isOfSource: true } : undefined;
 }
 
-function optionsAt(pid: number | 'self', place: string): readonly string[] {
-  const text = readOrNothing(`/proc/${pid}/mountinfo`, 'latin1');
-  const seen = mountOver(parseMountinfo(text), fromText(place));
-  const line = text.split('\n').find((each) => each.startsWith(`${seen?.id} `));
-  return line?.split(' ')[5]?.split(',') ?? [];
+function optionsAt(mounts: readonly MountPoint[], place: string): readonly string[] {
+  return mountOver(mounts, fromText(place))?.options ?? [];
 }
 
 /** Its program lies there. */
