@@ -172,7 +172,7 @@ export function openDoctor(parts: DoctorParts): Doctor {
         },
         findings: diagnoses
           .flatMap(({ findings }) => findings)
-          .map((finding) => withItsCommand(finding, patients.path ?? subject))
+          .map((finding) => forItsEngine(withItsCommand(finding, patients.path ?? subject), found.host))
           .toSorted(worstFirst),
         notLookedAt: diagnoses.flatMap(({ notLookedAt }) => notLookedAt),
       };
@@ -363,6 +363,16 @@ function withItsCommand(finding: DoctorFinding, asked: string | undefined): Doct
   if (finding.fix === undefined) return finding;
   const command = ['holdfast', 'doctor', asked ?? finding.subject.name, '--fix'];
   return { ...finding, commands: [command, ...finding.commands] };
+}
+
+/** Podman takes the words of Docker's command line, and has a command of its own. */
+function forItsEngine(finding: DoctorFinding, host: HostInfo | undefined): DoctorFinding {
+  if (host?.kind !== 'podman') return finding;
+  const commands = finding.commands.map(([program = '', ...args]) => [
+    program === 'docker' ? 'podman' : program,
+    ...args,
+  ]);
+  return { ...finding, commands };
 }
 
 /** Hints come last. */

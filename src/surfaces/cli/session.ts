@@ -8,6 +8,7 @@ import { type GlobalFlags, mergeFlags } from './global-flags.ts';
 import { choosePrinter, type Printer } from './printer.ts';
 import { openProgress, type ProgressLine } from './progress.ts';
 import { formatError } from './report-error.ts';
+import { sameFlags } from './same-flags.ts';
 import { askOn, confirmOn, openSink } from './terminal.ts';
 
 export interface Session {
@@ -19,6 +20,8 @@ export interface Session {
   readonly signal: AbortSignal;
   readonly printer: Printer;
   readonly quiet: boolean;
+  /** The flags of the command line that say where to look, for commands that are printed. */
+  readonly sameFlags: readonly string[];
   /** A program reads the output. */
   readonly isJson: boolean;
   /** A remark for people, on standard error; silent with --quiet. */
@@ -100,6 +103,7 @@ function openBase({
     context,
     signal,
     quiet,
+    sameFlags: sameFlags(flags),
     isJson: format === 'json',
     printer: choosePrinter(
       { format, quiet, paint: paintFor(terminal.stdout) },

@@ -4,6 +4,7 @@ import { severities, type Severity } from '../../../model/finding.ts';
 import { printableJson, quote } from '../../../model/quote.ts';
 import { amount } from '../../../model/size.ts';
 import { describeFindings } from '../describe-findings.ts';
+import { withSameFlags } from '../same-flags.ts';
 import type { Session } from '../session.ts';
 
 export interface AuditFlags {
@@ -38,7 +39,7 @@ export async function runAudit(
     signal,
   };
   if (flags.fix === true) await mend(session, request);
-  const report = await app.audit.run(request);
+  const report = withSameFlags(await app.audit.run(request), session.sameFlags);
   for (const note of [...report.refused, ...report.notes]) session.warn(`Warning: ${note}`);
   printer.print({
     json: () => app.audit.asJson.run(report),

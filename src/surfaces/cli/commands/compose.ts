@@ -5,6 +5,7 @@ import { quote } from '../../../model/quote.ts';
 import { amount } from '../../../model/size.ts';
 import { type ComposeFlags, composeRequestOf, warnOfUnseen } from '../compose-request.ts';
 import { describeFinding, placeOf } from '../describe-finding.ts';
+import { withSameFlags } from '../same-flags.ts';
 import type { Session } from '../session.ts';
 
 export interface ComposeCheckFlags extends ComposeFlags {
@@ -17,7 +18,8 @@ export async function runComposeCheck(
   args: readonly string[],
 ): Promise<void> {
   const { app, signal, printer } = session;
-  const report = await app.compose.check(await composeRequestOf(session, flags, args), { signal });
+  const checked = await app.compose.check(await composeRequestOf(session, flags, args), { signal });
+  const report = withSameFlags(checked, session.sameFlags);
   const { findings } = report;
   const counted = findings.filter(({ severity }) => flags.strict === true || severity !== 'hygiene');
   printer.print({

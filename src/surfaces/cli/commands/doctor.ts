@@ -3,6 +3,7 @@ import { AppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
 import { amount } from '../../../model/size.ts';
 import { describeFinding } from '../describe-finding.ts';
+import { withSameFlags } from '../same-flags.ts';
 import type { Session } from '../session.ts';
 
 export interface DoctorFlags {
@@ -15,14 +16,16 @@ export async function runDoctor(
   [subject]: readonly string[],
 ): Promise<void> {
   const { app, signal, printer } = session;
-  let report = await app.doctor.examine({ subject }, { signal });
+  const examine = async (): Promise<DoctorReport> =>
+    withSameFlags(await app.doctor.examine({ subject }, { signal }), session.sameFlags);
+  let report = await examine();
   let fixes: FixOutcome[] | undefined;
   const fixable = report.findings.filter((finding) => finding.fix !== undefined);
   if (fix && fixable.length > 0) {
     session.warn(describeFixes(fixable));
     if (await session.confirm(`Carry out ${amount(fixable.length, 'change')}?`)) {
       fixes = await app.doctor.applyFixes(fixable, { signal });
-      report = await app.doctor.examine({ subject }, { signal });
+      report = await examine();
     }
   }
   printer.print({
