@@ -10,6 +10,7 @@ import { plannedRunner, readRunners } from './credentials.ts';
 import type { Diagnosis, DoctorFinding } from './diagnosis.ts';
 import type { UserNumbers } from './image-users.ts';
 import type { MountAnswer } from './mount-answers.ts';
+import { pastedByRoot } from './pasted.ts';
 import type { PatientMount } from './patients.ts';
 
 /** A user, group or project whose use of a file system is limited. */
@@ -169,6 +170,7 @@ function findingOf(
   const show = (number: number): string => (lack.of === 'room' ? formatSize(number) : amount(number, 'file'));
   const isLater = lack.isSoft && lack.until * 1000 > nowMs;
   const when = new Date(lack.until * 1000).toISOString();
+  const commands = pastedByRoot(commandOf(limited, { quota, lack, disk }), at);
   return {
     id: 'HF-D032',
     rule: 'limit-reached',
@@ -183,8 +185,9 @@ function findingOf(
       `on this machine it is ${quote(hostPath)}`,
       ...(lack.isSoft ? [`the soft limit is passed, which is borne until ${when}`] : []),
     ],
-    remedy: 'Remove what is no longer needed, or raise the limit: the command doubles it.',
-    commands: [commandOf(limited, { quota, lack, disk })],
+    remedy: `Remove what is no longer needed, or raise the limit${commands.length > 0 ? ': the command doubles it' : ''}.`,
+    // A link in the place of a folder above the mount would lead it to the limits of another file system.
+    commands,
     position: undefined,
     fix: undefined,
   };
