@@ -171,7 +171,7 @@ describe('a container that runs as a user', () => {
     await remove('maker', 'failed');
   });
 
-  test('and shares the data of another one gets in by the command, without taking it from that', async () => {
+  test('and shares the data of another one gets in by the fix, without taking it from that', async () => {
     await start('owner', '--user', '2000:2000', '-v', 'shared:/data');
     const data = on.engine.volumePath('shared');
     chownSync(data, 2000, 2000);
@@ -179,13 +179,18 @@ describe('a container that runs as a user', () => {
     await start('guest', '--user', '1000:1000', '-v', 'shared:/data');
     const [found, ...others] = await findings('guest');
     expect(others).toEqual([]);
-    expect(found).toMatchObject({ id: 'HF-D001', fixable: false });
-    expect(found?.commands.map(([program, word]) => `${program} ${word}`)).toEqual([
-      'docker stop',
-      'setfacl -R',
-      'docker start',
+    expect(found).toMatchObject({
+      id: 'HF-D001',
+      fixable: true,
+      commands: [['holdfast', 'doctor', 'guest', '--fix']],
+    });
+    // Without its name, the data of another one is not opened to it.
+    await on.attempt(['doctor', '--fix', '--yes']);
+    expect(await findings('guest')).toHaveLength(1);
+    expect((await on.attempt(['doctor', 'guest', '--fix', '--yes'])).exit).toBe(0);
+    expect(execFileSync('getfacl', ['-cpn', data], { encoding: 'utf8' }).trim().split('\n')).toEqual([
+      ...['user::rwx', 'user:1000:rwx', 'group::---', 'mask::rwx', 'other::---'],
     ]);
-    for (const words of found?.commands ?? []) await carryOut(words);
     for (const name of ['guest', 'owner']) {
       await inside(name, 'touch', `/data/${name}`);
       expect(await findings(name)).toEqual([]);
@@ -193,11 +198,11 @@ describe('a container that runs as a user', () => {
     await remove('owner', 'guest');
   });
 
-  test('and whom an ACL lets in, but not its mask, gets in by the command that widens the mask', async () => {
+  test('and whom an ACL lets in, but not its mask, gets in by the fix that widens the mask, and no other does', async () => {
     await start('masked', '--user', '1000:1000', '-v', 'masked:/data');
     const data = on.engine.volumePath('masked');
     chownSync(data, 3000, 3000);
-    execFileSync('setfacl', ['-m', 'u:1000:rwx', data]);
+    execFileSync('setfacl', ['-m', 'u:1000:rwx,u:4000:rwx', data]);
     await inside('masked', 'touch', '/data/before');
     expect(await findings('masked')).toEqual([]);
     // As the "chmod -R g-w" of a script does.
@@ -205,9 +210,10 @@ describe('a container that runs as a user', () => {
     await expect(inside('masked', 'touch', '/data/after')).rejects.toThrow('Permission denied');
     const [found, ...others] = await findings('masked');
     expect(others).toEqual([]);
-    expect(found).toMatchObject({ id: 'HF-D001', fixable: false });
+    expect(found).toMatchObject({ id: 'HF-D001', fixable: true });
     expect(found?.remedy).toContain('widen the mask');
-    for (const words of found?.commands ?? []) await carryOut(words);
+    expect((await on.attempt(['doctor', 'masked', '--fix', '--yes'])).exit).toBe(0);
+    expect(execFileSync('getfacl', ['-cpn', data], { encoding: 'utf8' })).toMatch(/^user:4000:r-x$/m);
     await inside('masked', 'touch', '/data/after');
     expect(statSync(data).uid).toBe(3000);
     expect(await findings('masked')).toEqual([]);

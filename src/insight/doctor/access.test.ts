@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { aclIn, describeRights, type Guard, refusedRights, right } from './access.ts';
+import { describe, expect, test } from 'vitest';
+import { aclAttribute, aclIn, describeRights, type Guard, letIn, refusedRights, right } from './access.ts';
 import { memoryContainers } from '../../../test/fixtures/containers.ts';
 import { lookUpUsers, numbersOf } from './image-users.ts';
 import { containerGroupIn, type Credentials, parseIdMap, parseStatus, plannedRunner } from './credentials.ts';
@@ -111,4 +111,45 @@ test('an engine that hangs for many containers is asked for their users for a bo
   const patience = { eachMs: 100, allMs: 350 };
   expect(await lookUpUsers(engine, stopped, undefined, patience)).toEqual(new Map());
   expect(asked).toBeLessThan(6);
+});
+
+describe('a user who is let in by an ACL', () => {
+  const guest = user(1000);
+  const letInto = (guard: Guard, wanted: number): Guard => ({ ...guard, acl: letIn(guest, guard, wanted) });
+
+  test('gets the rights where there was no ACL, and no other user does', () => {
+    const before: Guard = { uid: 2000, gid: 2000, mode: 0o740, isDirectory: true, acl: undefined };
+    const after = letInto(before, 7);
+    expect(refusedRights(guest, after, 7)).toBe(0);
+    expect(refusedRights(user(3000, { gid: 2000 }), after, 7)).toBe(
+      refusedRights(user(3000, { gid: 2000 }), before, 7),
+    );
+    expect(refusedRights(user(3000), after, 7)).toBe(7);
+  });
+
+  test('gets past a mask, which goes on to cut all others', () => {
+    const entries = [
+      { tag: 'owner', id: -1, rights: 7 },
+      { tag: 'user', id: 1000, rights: 7 },
+      { tag: 'user', id: 3000, rights: 7 },
+      { tag: 'group-owner', id: -1, rights: 6 },
+      { tag: 'group', id: 4000, rights: 7 },
+      { tag: 'mask', id: -1, rights: 4 },
+      { tag: 'other', id: -1, rights: 0 },
+    ] as const;
+    const before: Guard = { uid: 2000, gid: 2000, mode: 0o740, isDirectory: true, acl: entries };
+    const after = letInto(before, 6);
+    expect(refusedRights(guest, after, 7)).toBe(right.enter);
+    for (const other of [user(3000), user(5000, { gid: 2000 }), user(5000, { gid: 4000 }), user(5000)])
+      expect(refusedRights(other, after, 7)).toBe(refusedRights(other, before, 7));
+  });
+
+  test('is in the attribute that the kernel keeps, in its order', () => {
+    const acl = letIn(guest, { uid: 1, gid: 1, mode: 0o640, isDirectory: false, acl: undefined }, 6);
+    const kept = aclIn([aclAttribute(acl)]) ?? [];
+    expect(kept.map(({ tag, rights }) => `${tag} ${rights}`)).toEqual([
+      ...['owner 6', 'user 6', 'group-owner 4', 'mask 6', 'other 0'],
+    ]);
+    expect(kept[1]?.id).toBe(1000);
+  });
 });

@@ -33,6 +33,36 @@ export function maskedRights(who: Credentials, guard: Guard, wanted: number): nu
   return refusedRights(who, guard, wanted) & ~refusedRights(who, { ...guard, acl }, wanted);
 }
 
+/** By which entries of an ACL a process is judged. */
+export type Identified = Pick<Credentials, 'uid' | 'gid' | 'groups'>;
+
+/**
+ * The ACL by which a user has these rights too. No other user gains by that: what the mask has cut is cut for good,
+ * before the mask is widened. Pure.
+ */
+export function letIn(who: Identified, guard: Guard, wanted: number): AclEntry[] {
+  const acl = guard.acl ?? aclOfMode(guard.mode);
+  const mask = acl.find(({ tag }) => tag === 'mask')?.rights ?? 7;
+  const isCut = ({ tag }: AclEntry): boolean => tag === 'user' || tag === 'group-owner' || tag === 'group';
+  const others = acl
+    .filter(({ tag, id }) => tag !== 'mask' && !(tag === 'user' && id === who.uid))
+    .map((entry) => (isCut(entry) ? { ...entry, rights: entry.rights & mask } : entry));
+  const own: AclEntry = { tag: 'user', id: who.uid, rights: ownRights(who, guard) | wanted };
+  const widest = [...others, own].filter(isCut).reduce((sum, { rights }) => sum | rights, 0);
+  return [...others, own, { tag: 'mask', id: noId, rights: widest }];
+}
+
+/** Of entries that stand for no one number. */
+const noId = 0xffff_ffff;
+
+function aclOfMode(mode: number): AclEntry[] {
+  return [
+    { tag: 'owner', id: noId, rights: (mode >> 6) & 7 },
+    { tag: 'group-owner', id: noId, rights: (mode >> 3) & 7 },
+    { tag: 'other', id: noId, rights: mode & 7 },
+  ];
+}
+
 /** A capability of a user namespace is good for the files whose owner and group have a number there. */
 function rightsByCapability(who: Credentials, { uid, gid, isDirectory, mode }: Guard): number {
   if (numberInside(who.uidMap, uid) === undefined || numberInside(who.gidMap, gid) === undefined) return 0;
@@ -41,7 +71,8 @@ function rightsByCapability(who: Credentials, { uid, gid, isDirectory, mode }: G
   return 0;
 }
 
-function ownRights(who: Credentials, guard: Guard): number {
+/** Without what capabilities add; pure. */
+export function ownRights(who: Identified, guard: Guard): number {
   if (who.uid === guard.uid) return (guard.mode >> 6) & 7;
   const isOf = (gid: number): boolean => who.gid === gid || who.groups.includes(gid);
   if (guard.acl === undefined) return isOf(guard.gid) ? (guard.mode >> 3) & 7 : guard.mode & 7;
@@ -65,9 +96,28 @@ const tags: Readonly<Record<number, AclEntry['tag']>> = {
   0x20: 'other',
 };
 
-/** The kernel's binary form of an access ACL, among a file's attributes; undefined where it has none. Pure. */
+const attribute = 'system.posix_acl_access';
+
+/** An access ACL as the attribute of a file: the kernel's binary form, which has an order. Pure. */
+export function aclAttribute(acl: readonly AclEntry[]): ExtendedAttribute {
+  const numbers = Object.fromEntries(Object.entries(tags).map(([number, tag]) => [tag, Number(number)]));
+  const entries = acl
+    .map(({ tag, id, rights }) => ({ number: numbers[tag] ?? 0, id, rights }))
+    .toSorted((left, right) => left.number - right.number || left.id - right.id);
+  const view = new DataView(new ArrayBuffer(4 + 8 * entries.length));
+  view.setUint32(0, 2, true);
+  for (const [index, { number, id, rights }] of entries.entries()) {
+    const at = 4 + 8 * index;
+    view.setUint16(at, number, true);
+    view.setUint16(at + 2, rights, true);
+    view.setUint32(at + 4, id, true);
+  }
+  return { name: attribute, value: new Uint8Array(view.buffer) };
+}
+
+/** The access ACL among a file's attributes; undefined where it has none. Pure. */
 export function aclIn(attributes: readonly ExtendedAttribute[]): AclEntry[] | undefined {
-  const found = attributes.find(({ name }) => name === 'system.posix_acl_access')?.value;
+  const found = attributes.find(({ name }) => name === attribute)?.value;
   if (found === undefined || found.length < 4) return undefined;
   const view = new DataView(found.buffer, found.byteOffset, found.byteLength);
   const entries: AclEntry[] = [];

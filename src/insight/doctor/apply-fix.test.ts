@@ -15,6 +15,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { listXattrs } from '../../lib/posix.ts';
+import { fromText } from '../../model/byte-string.ts';
+import { aclIn } from './access.ts';
 import { applyFix } from './apply-fix.ts';
 import type { Identity } from './diagnosis.ts';
 
@@ -151,4 +154,24 @@ test.runIf(isRoot)('a link that another user can change leads a fix nowhere', as
   } as const;
   await expect(applyFix(fix, undefined)).rejects.toThrow('another user can change');
   expect(statSync(below).mode).toBe(mode);
+});
+
+test('a user is let into a tree by its ACLs, but into no target of a link and no file with a further name', async () => {
+  const outside = join(folder, 'outside');
+  writeFileSync(outside, '', { mode: 0o600 });
+  writeFileSync(join(data, 'below/file'), '', { mode: 0o640 });
+  symlinkSync(outside, join(data, 'link'));
+  writeFileSync(join(folder, 'first-name'), '', { mode: 0o600 });
+  linkSync(join(folder, 'first-name'), join(data, 'second-name'));
+  const who = { uid: 4242, gid: 4242, groups: [] };
+  const place = { path: data, identity: identityOf(data) };
+  const fix = { kind: 'acl', ...place, who, rights: 6, isTree: true } as const;
+  expect(await applyFix(fix, undefined)).toEqual({ changed: 3, left: 1 });
+  const entriesOf = (path: string) =>
+    aclIn(listXattrs(fromText(path)))?.filter(({ tag, id }) => tag === 'user' && id === 4242);
+  expect(entriesOf(join(data, 'below'))).toMatchObject([{ rights: 7 }]);
+  expect(entriesOf(join(data, 'below/file'))).toMatchObject([{ rights: 6 }]);
+  for (const path of [outside, join(folder, 'first-name')]) expect(entriesOf(path)).toBe(undefined);
+  // What lets the user in already is left as it is.
+  expect(await applyFix(fix, undefined)).toEqual({ changed: 0, left: 1 });
 });

@@ -10,12 +10,15 @@ import {
   mountOf,
   openAt,
   openFlag,
+  reopen,
   statOpen,
 } from '../../lib/posix-at.ts';
+import { listXattrs, setXattr } from '../../lib/posix.ts';
 import { runProgram } from '../../lib/run-program.ts';
 import { type ByteString, fromBytes, fromText, toPath } from '../../model/byte-string.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
+import { aclAttribute, aclIn, letIn, ownRights, right } from './access.ts';
 import { mountsBelow } from './refused-below.ts';
 import type { Fix, Identity } from './diagnosis.ts';
 
@@ -33,7 +36,13 @@ export interface AppliedFix {
 export async function applyFix(fix: Fix, signal: AbortSignal | undefined): Promise<AppliedFix> {
   switch (fix.kind) {
     case 'owner':
-      return changeOwners(fix, await readMounts(), signal);
+      return walk(fix, { isTree: true, mounts: await readMounts(), signal }, (held, done) =>
+        giveAway(held, fix, done),
+      );
+    case 'acl':
+      return walk(fix, { isTree: fix.isTree, mounts: await readMounts(), signal }, (held, done) =>
+        letInto(held, fix, done),
+      );
     case 'mode':
       return addToMode(fix);
     case 'folder':
@@ -43,31 +52,43 @@ export async function applyFix(fix: Fix, signal: AbortSignal | undefined): Promi
   }
 }
 
-type OwnerFix = Extract<Fix, { kind: 'owner' }>;
+interface Done {
+  changed: number;
+  left: number;
+}
 
-function changeOwners(
-  fix: OwnerFix,
-  mounts: readonly MountPoint[],
-  signal: AbortSignal | undefined,
+/** Changes a place, and all below it. */
+function walk(
+  place: { readonly path: string; readonly identity: Identity },
+  {
+    isTree,
+    mounts,
+    signal,
+  }: {
+    readonly isTree: boolean;
+    readonly mounts: readonly MountPoint[];
+    readonly signal: AbortSignal | undefined;
+  },
+  change: (held: Held, done: Done) => void,
 ): AppliedFix {
-  using held = openPlace(fix);
+  using held = openPlace(place);
   const mount = mountOf(held.fd);
   const done = { changed: 0, left: 0 };
-  giveAway(held, fix, done);
-  if (!statOpen(held.fd).isDirectory()) return done;
+  change(held, done);
+  if (!isTree || !statOpen(held.fd).isDirectory()) return done;
   using top = DirectoryHandle.open(`/proc/self/fd/${held.fd}`);
   // One that hangs must not even be looked at.
   const others = mountsBelow(top, mounts);
   const queue: ByteString[][] = [[]];
   for (let names = queue.shift(); names !== undefined; names = queue.shift()) {
     if (signal?.aborted === true)
-      throw new AppError('cancelled', `Cancelled while giving ${quote(fix.path)} away`);
+      throw new AppError('cancelled', `Cancelled while changing ${quote(place.path)}`);
     using folder = top.openBelow(names);
     for (const name of readdirSync(toPath(folder.at('.')), { encoding: 'buffer' }).map(fromBytes)) {
       if (others.has([...names, name].join('/'))) continue;
       using entry = openEntry(folder, name);
       if (mountOf(entry.fd) !== mount) continue;
-      giveAway(entry, fix, done);
+      change(entry, done);
       if (statOpen(entry.fd).isDirectory()) queue.push([...names, name]);
     }
   }
@@ -78,11 +99,7 @@ interface Held extends Disposable {
   readonly fd: number;
 }
 
-function giveAway(
-  { fd }: Held,
-  { path, from, uid, gid }: OwnerFix,
-  done: { changed: number; left: number },
-): void {
+function giveAway({ fd }: Held, { path, from, uid, gid }: Extract<Fix, { kind: 'owner' }>, done: Done): void {
   const stat = statOpen(fd);
   if (Number(stat.uid) !== from) return;
   if (hasMoreNames(stat)) done.left++;
@@ -95,6 +112,30 @@ function giveAway(
         `The file system of ${quote(path)} gives its files owners of its own`,
       );
     done.changed++;
+  }
+}
+
+function letInto({ fd }: Held, { path, who, rights }: Extract<Fix, { kind: 'acl' }>, done: Done): void {
+  const stat = statOpen(fd);
+  // Others have no data; an owner is judged by the mode.
+  if (!(stat.isFile() || stat.isDirectory()) || Number(stat.uid) === who.uid) return;
+  const open = reopen(fd, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const [uid, gid, mode] = [Number(stat.uid), Number(stat.gid), Number(stat.mode) & 0o7777];
+    const guard = { uid, gid, mode, isDirectory: stat.isDirectory(), acl: aclIn(listXattrs(open)) };
+    const isEntered = guard.isDirectory || (guard.mode & 0o111) !== 0;
+    const wanted = isEntered ? rights | right.enter : rights;
+    if ((wanted & ~ownRights(who, guard)) === 0) return;
+    if (hasMoreNames(stat)) done.left++;
+    else {
+      setXattr(open, aclAttribute(letIn(who, guard, wanted)));
+      done.changed++;
+    }
+  } catch (error) {
+    if (errnoOf(error) !== 'EOPNOTSUPP') throw error;
+    throw new AppError('unsupported', `The file system of ${quote(path)} keeps no ACLs`);
+  } finally {
+    closeQuickly(open);
   }
 }
 

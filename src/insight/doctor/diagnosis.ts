@@ -1,4 +1,5 @@
 import type { Finding } from '../../model/finding.ts';
+import type { Identified } from './access.ts';
 
 /** The very file or folder that was looked at, whatever has its name by now. */
 export interface Identity {
@@ -24,6 +25,16 @@ export type Fix =
       readonly identity: Identity;
       /** Bits that are added to the mode of this one file or folder. */
       readonly add: number;
+    }
+  | {
+      readonly kind: 'acl';
+      readonly path: string;
+      readonly identity: Identity;
+      /** Gets these rights by the ACL; the right to enter folders and to run programs always. */
+      readonly who: Identified;
+      readonly rights: number;
+      /** Also all below it. */
+      readonly isTree: boolean;
     }
   | { readonly kind: 'folder'; readonly path: string; readonly uid: number; readonly gid: number }
   | { readonly kind: 'program'; readonly command: readonly string[] };

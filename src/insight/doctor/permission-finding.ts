@@ -2,11 +2,10 @@ import { type MountPoint, mountOver } from '../../lib/mountinfo.ts';
 import type { UserNames } from '../../lib/user-names.ts';
 import { fromText, toText } from '../../model/byte-string.ts';
 import { quote } from '../../model/quote.ts';
-import { describeRights, type Guard, maskedRights } from './access.ts';
+import { describeRights, type Guard, maskedRights, right } from './access.ts';
 import { isMapped, numberInside, type Runner } from './credentials.ts';
 import type { DoctorFinding, Fix, Identity } from './diagnosis.ts';
 import type { RefusedBelow } from './refused-below.ts';
-import { pastedByRoot } from './pasted.ts';
 import { isOfSystem, type PatientMount } from './patients.ts';
 import type { Step } from './way.ts';
 
@@ -27,7 +26,11 @@ export interface Refusal {
 export function refusalFinding(
   patient: PatientMount,
   refusal: Refusal,
-  { names, machine }: { readonly names: UserNames; readonly machine: readonly MountPoint[] },
+  {
+    names,
+    machine,
+    isAsked,
+  }: { readonly names: UserNames; readonly machine: readonly MountPoint[]; readonly isAsked: boolean },
 ): DoctorFinding {
   const { container, mount } = patient;
   const { runner, step, refused, hostPath, below } = refusal;
@@ -36,7 +39,7 @@ export function refusalFinding(
   const place = quote(toText(step.path));
   const on = hostPath === undefined ? undefined : mountOver(machine, fromText(hostPath));
   const ownersOf = on !== undefined && ownersByMount.test(on.type) ? on.type : undefined;
-  const fix = ownersOf === undefined ? planFix(patient, refusal) : undefined;
+  const fix = ownersOf === undefined ? planFix(patient, refusal, isAsked) : undefined;
   const isSystem = hostPath !== undefined && isOfSystemMount(mount, refusal.tree?.path ?? hostPath);
   const rights = describeRights(refused, guard.isDirectory);
   return {
@@ -83,25 +86,33 @@ function mountOptions(type: string, { runner, step: { guard }, refused }: Refusa
 
 /**
  * Gives the data to the user where root or no user has it; adds to the mode where it is the user's own. Nothing
- * is given away of the machine's own folders, or where a container of another user works with it as well.
+ * is given away of the machine's own folders, or where a container of another user works with it as well: there, and
+ * where an ACL's mask refuses, the user is let in beside the others, if the place or the container was asked for by name.
  */
 function planFix(
   { affected, container, mount }: PatientMount,
-  { runner, step, refused, hostPath, tree }: Refusal,
+  refusal: Refusal,
+  isAsked: boolean,
 ): Fix | undefined {
+  const { runner, step, refused, hostPath, tree } = refusal;
   const { guard } = step;
   const { credentials } = runner;
   if (hostPath === undefined) return undefined;
   const { path, identity } = tree ?? { path: hostPath, identity: step };
   if (isOfSystemMount(mount, path)) return undefined;
   if (guard.uid === credentials.uid) return { kind: 'mode', path, identity, add: refused << 6 };
+  const { uid, gid, groups } = credentials;
   // By an ACL, its owner lets the user in: a change of the owner would take it from that.
-  if (isMasked(runner, step, refused)) return undefined;
+  const isMask = isMasked(runner, step, refused);
   const isForeign = guard.uid === 0 || numberInside(credentials.uidMap, guard.uid) === undefined;
   // Other containers may work with it as it is.
-  if (!isForeign && affected.length > 0) return undefined;
-  if (affected.some(({ user }) => user !== container.user)) return undefined;
-  return { kind: 'owner', path, identity, from: guard.uid, uid: credentials.uid, gid: credentials.gid };
+  const isOfOthers =
+    (!isForeign && affected.length > 0) || affected.some(({ user }) => user !== container.user);
+  if (!isMask && !isOfOthers) return { kind: 'owner', path, identity, from: guard.uid, uid, gid };
+  if (!isAsked) return undefined;
+  const rights = mount.readOnly ? right.read : right.read | right.write;
+  const isTree = !isMask || tree !== undefined;
+  return { kind: 'acl', path, identity, who: { uid, gid, groups }, rights, isTree };
 }
 
 /** A volume's data is no system's, wherever its engine keeps it. */
@@ -116,27 +127,16 @@ function remedyOf(fix: Fix | undefined, { runner, step, refused, hostPath }: Ref
   if (hostPath === undefined)
     return 'Change it in the image: what is changed in the container alone is lost when it is made anew.';
   if (isMasked(runner, step, refused))
-    return 'Its ACL lets the user in, and the mask of that, which "chmod g-…" sets as well, does not: widen the mask.';
-  return `Other containers work with it too: let user ${runner.credentials.uid} in without taking it from them.`;
+    return 'Its ACL lets the user in, and the mask of that, which "chmod g-…" sets as well, does not: widen the mask, for this user alone.';
+  return `Other containers work with it too: let user ${runner.credentials.uid} in by its ACL, without taking it from them. What refuses files that a group may write to (PostgreSQL, ssh) cannot share them so.`;
 }
 
-/** Where there is no fix, since other containers work with it too, or it is the container's own. */
-function commandsOf({ container, affected }: PatientMount, refusal: Refusal): string[][] {
-  const { runner, step, refused, hostPath, tree } = refusal;
-  if (hostPath === undefined) {
-    const command = ['docker', 'exec', '-u', '0', container.name, 'chmod'];
-    return isOfContainersRoot(refusal) ? [[...command, `o+${letters(refused)}`, toText(step.path)]] : [];
-  }
-  const path = tree?.path ?? hostPath;
-  const isMask = isMasked(runner, step, refused);
-  const entry = isMask ? 'm::rwX' : `u:${runner.credentials.uid}:rwX`;
-  const depth = isMask && tree === undefined ? [] : ['-R'];
-  // What runs there could put a link in the place of a file while the tree is walked.
-  const running = [container, ...affected].filter(({ pid }) => pid !== undefined).map(({ name }) => name);
-  const change = pastedByRoot(['setfacl', ...depth, '-P', '-m', entry, path], path);
-  return change.length === 0 || running.length === 0
-    ? change
-    : [['docker', 'stop', ...running], ...change, ['docker', 'start', ...running]];
+/** Where there is no fix, since the container was not asked for by its name, or since it is the container's own. */
+function commandsOf({ container }: PatientMount, refusal: Refusal): string[][] {
+  const { step, refused, hostPath } = refusal;
+  if (hostPath !== undefined) return [['holdfast', 'doctor', container.name, '--fix']];
+  const command = ['docker', 'exec', '-u', '0', container.name, 'chmod'];
+  return isOfContainersRoot(refusal) ? [[...command, `o+${letters(refused)}`, toText(step.path)]] : [];
 }
 
 function isMasked({ credentials }: Runner, { guard }: Step, refused: number): boolean {

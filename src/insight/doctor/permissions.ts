@@ -43,7 +43,7 @@ export function diagnosePermissions(
     }
     try {
       const refusal = findRefusal(mount, runners, { isAsked, machine });
-      if (refusal !== undefined) findings.push(refusalFinding(mount, refusal, { names, machine }));
+      if (refusal !== undefined) findings.push(refusalFinding(mount, refusal, { names, machine, isAsked }));
     } catch (error) {
       // What is missing is found by another diagnosis; what vanished meanwhile is healthy.
       if (errnoOf(error) === 'ENOENT') continue;
