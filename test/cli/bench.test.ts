@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { command } from '../support/holdfast-command.ts';
 import { Cli } from './cli.ts';
@@ -124,6 +125,41 @@ test('a backup leaves out what a killed benchmark has left, and a cancelled one 
   expect(readdirSync(root)).toEqual(['data']);
 });
 
+test('a volume that an engine removes meanwhile is told, and not what the kernel says of its folder', async () => {
+  const benchmark = cli.attempt(['bench', 'pg', '--quick', '--size', '1MiB', '--profile', 'files,database']);
+  // Its folder is there before fio begins, and has no files before that ends.
+  await expect.poll(() => leftIn(root), { interval: 1 }).toHaveLength(1);
+  rmSync(root, { recursive: true });
+  expect(await benchmark).toMatchObject({
+    exit: 4,
+    stderr: expect.stringContaining('Volume "pg" was removed while its speed was measured') as string,
+  });
+});
+
+test('small files take no more room than what was asked for', async () => {
+  const child = spawn(command, ['bench', 'pg', '--size', '1MiB', '--profile', 'files'], {
+    env: { ...process.env, HOLDFAST_STATE_DIR: cli.stateDir, HOLDFAST_HOST: 'embedded' },
+    stdio: 'ignore',
+  });
+  const ended = once(child, 'exit');
+  const made = new Set<string>();
+  for (let isOver = false; !isOver;) {
+    for (const name of leftIn(root)) for (const file of filesIn(join(root, name))) made.add(file);
+    isOver = await Promise.race([ended.then(() => true), sleep(1).then(() => false)]);
+  }
+  expect(child.exitCode).toBe(0);
+  expect(Math.max(...[...made].map((file) => Number(file.slice(1))))).toBeLessThan(256);
+});
+
+/** None where the benchmark has removed it meanwhile. */
+function filesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
 function leftIn(folder: string): string[] {
   return readdirSync(folder).filter((name) => name.startsWith('.holdfast-bench-'));
 }
@@ -131,7 +167,7 @@ function leftIn(folder: string): string[] {
 /** Signals a benchmark once its small files are being made. */
 async function benchAndSignal(signal: NodeJS.Signals): Promise<void> {
   const env = { ...process.env, HOLDFAST_STATE_DIR: cli.stateDir, HOLDFAST_HOST: 'embedded' };
-  const args = ['bench', 'pg', '--quick', '--size', '1MiB', '--profile', 'files'];
+  const args = ['bench', 'pg', '--quick', '--size', '4MiB', '--profile', 'files'];
   const before = new Set(leftIn(root));
   const isMeasuring = (): boolean =>
     leftIn(root).some((name) => !before.has(name) && existsSync(join(root, name, 'f0')));

@@ -239,6 +239,21 @@ test('top fits a terminal, and paints anew when that is resized', async () => {
   expect(Math.max(...last.map((line) => line.length))).toBeLessThanOrEqual(60);
 });
 
+test.each([
+  { reader: '| head -n 1', status: 0, words: '' },
+  { reader: '> /dev/full', status: 1, words: 'Cannot write the output' },
+])('top ends by itself when what it writes has no reader: $reader', async ({ reader, status, words }) => {
+  const line = `timeout 60 ${command} top --interval 100ms ${reader}; echo "\${PIPESTATUS[0]}"`;
+  const shell = spawn('bash', ['-c', line], {
+    env: { ...process.env, HOLDFAST_STATE_DIR: cli.stateDir, HOLDFAST_HOST: 'embedded' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const [out, err] = await Promise.all([text(shell.stdout), text(shell.stderr)]);
+  expect(out.trimEnd().split('\n').at(-1)).toBe(String(status));
+  expect(err).toContain(words);
+  if (status === 0) expect(err).toBe('');
+});
+
 test('an empty host is told by top in a sentence', async () => {
   using empty = new Cli();
   expect(await empty.run('top', '--once', '--interval', '100ms')).toContain('There is no volume');

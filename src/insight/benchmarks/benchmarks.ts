@@ -14,7 +14,7 @@ import { toPath } from '../../model/byte-string.ts';
 import { AppError, errnoOf, errorMessage, isAppError } from '../../model/errors.ts';
 import { parseJson } from '../../model/parse-json.ts';
 import { quote } from '../../model/quote.ts';
-import { formatSize, formatWholeSize } from '../../model/size.ts';
+import { formatSize, formatWholeSize, grouped } from '../../model/size.ts';
 import type { Volume } from '../../model/volume.ts';
 import { findVolume } from '../../volumes/index.ts';
 import { makeBenchFolder } from './bench-folder.ts';
@@ -28,7 +28,7 @@ import {
   type MeasureName,
 } from '../../model/benchmark.ts';
 import { roomOf } from './room.ts';
-import { measureSmallFiles } from './small-files.ts';
+import { measureSmallFiles, smallFileBytes } from './small-files.ts';
 import { measuresNameless, openTestFile, removeLeftovers } from './test-file.ts';
 
 export interface BenchRequest {
@@ -114,12 +114,22 @@ async function lookAhead(
   await using data = await host.openData(name, { signal, write: true });
   using root = await openWritable(data, { name, signal });
   refuseWithoutRoom(await roomOf(root, { name, signal }), sizeOf(request));
+  refuseWithoutFiles(root, request);
 }
 
 const defaultSizeBytes = { quick: 256 << 20, full: 1 << 30 };
 
 function sizeOf({ sizeBytes, isQuick }: BenchRequest): number {
   return sizeBytes ?? (isQuick ? defaultSizeBytes.quick : defaultSizeBytes.full);
+}
+
+const mostFiles = { quick: 1000, full: 5000 };
+
+/** No more than what was asked for room takes them; none where they are not measured. */
+function fileCountOf(request: BenchRequest): number {
+  const { profiles, isQuick } = request;
+  if (profiles.length > 0 && !profiles.includes('files')) return 0;
+  return Math.min(isQuick ? mostFiles.quick : mostFiles.full, Math.floor(sizeOf(request) / smallFileBytes));
 }
 
 async function benchmark(
@@ -175,19 +185,32 @@ interface Target {
 
 type Measured = Omit<VolumeBenchmark, 'past'>;
 
-async function measureData(
-  data: VolumeData,
+async function measureData(data: VolumeData, target: Target, { signal }: JobOptions): Promise<Measured> {
+  const { name } = target.volume;
+  using root = await openWritable(data, { name, signal });
+  try {
+    return await measureRoot(root, target, signal);
+  } catch (error) {
+    // An engine asks no lease. File systems tell of such a folder as of one that is not there, or not permitted.
+    if (signal?.aborted === true || root.stat().nlink > 0n) throw error;
+    throw new AppError('not-found', `Volume ${quote(name)} was removed while its speed was measured`, {
+      cause: error,
+    });
+  }
+}
+
+async function measureRoot(
+  root: DirectoryHandle,
   { volume, request, where }: Target,
-  options: JobOptions,
+  signal: AbortSignal | undefined,
 ): Promise<Measured> {
-  const { signal } = options;
   const { isQuick, profiles } = request;
   const sizeBytes = sizeOf(request);
   const { name } = volume;
-  using root = await openWritable(data, { name, signal });
   // It may be what takes the room.
   await removeLeftovers(root);
   refuseWithoutRoom(await roomOf(root, { name, signal }), sizeBytes);
+  refuseWithoutFiles(root, request);
   const isNamed = !measuresNameless(root);
   await using own = isNamed || profiles.includes('files') ? await makeBenchFolder(root, where) : undefined;
   const place = { folder: (isNamed ? own?.directory : undefined) ?? root, isNamed };
@@ -197,7 +220,7 @@ async function measureData(
   const measures = await disk.run(profiles);
   const ddRate = await rateOfDd(place, { sizeBytes, signal });
   if (own !== undefined && profiles.includes('files'))
-    measures.push(...(await measureSmallFiles(own.directory, { count: isQuick ? 1000 : 5000, signal })));
+    measures.push(...(await measureSmallFiles(own.directory, { count: fileCountOf(request), signal })));
   const isMemory = statfsSync(toPath(root.self)).type === filesystemType.tmpfs;
   // Memory takes direct I/O, and is the page cache itself.
   const isDirect = file.isDirect && !isMemory;
@@ -260,6 +283,19 @@ function refuseWithoutRoom(room: number, sizeBytes: number): void {
           ? 'The smallest one, --size 1MiB, wants 3 MiB: make some room first.'
           : `Try a smaller one: --size ${Math.floor(room / roomTimes / leastBytes)}MiB.`,
     },
+  );
+}
+
+/** A file system may have room for their data, and none for their names: a container could then make none. */
+function refuseWithoutFiles(root: DirectoryHandle, request: BenchRequest): void {
+  const count = fileCountOf(request);
+  const { files, ffree } = statfsSync(toPath(root.self));
+  // Those that keep no such count say 0.
+  if (files === 0 || ffree >= roomTimes * count) return;
+  throw new AppError(
+    'full',
+    `There is room for ${grouped(ffree)} more files, and a benchmark of ${grouped(count)} wants three times as many`,
+    { hint: 'Leave them out: --profile database,stream,random.' },
   );
 }
 

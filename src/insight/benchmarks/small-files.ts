@@ -6,7 +6,7 @@ import { AppError } from '../../model/errors.ts';
 import type { Measure, MeasureName } from '../../model/benchmark.ts';
 import { percentiles } from './simple-test.ts';
 
-const fileBytes = 4096;
+export const smallFileBytes = 4096;
 
 /**
  * Makes, looks at, reads and removes small files in a folder of the benchmark's own, each by its name in the
@@ -17,7 +17,7 @@ export async function measureSmallFiles(
   { count, signal }: { readonly count: number; readonly signal: AbortSignal | undefined },
 ): Promise<Measure[]> {
   const { O_CREAT, O_EXCL, O_WRONLY, O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
-  const content = Buffer.alloc(fileBytes, 'holdfast');
+  const content = Buffer.alloc(smallFileBytes, 'holdfast');
   const each = async (measure: MeasureName, act: (file: string) => void): Promise<Measure> =>
     await timed(measure, { count, signal, act });
   return [
@@ -34,7 +34,7 @@ export async function measureSmallFiles(
       // Not blocking: a container may have put a pipe there.
       const fd = openAt(folder.fd, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
       try {
-        readSync(fd, content, 0, fileBytes, 0);
+        readSync(fd, content, 0, smallFileBytes, 0);
       } finally {
         closeQuickly(fd);
       }

@@ -19,7 +19,7 @@ export async function runTop(session: Session, flags: TopFlags): Promise<void> {
   const intervalMs = parseDuration(flags.interval ?? '2s');
   if (intervalMs < leastMs || intervalMs > mostMs)
     throw new AppError('usage', 'An interval is between 100ms and 1h');
-  const { signal, context, isJson, quiet } = session;
+  const { context, isJson, quiet } = session;
   const { stdout } = context.terminal;
   const isPainted = stdout.isTTY && flags.once !== true && !isJson && !quiet;
   const times = flags.once === true ? 1 : Number.POSITIVE_INFINITY;
@@ -29,6 +29,11 @@ export async function runTop(session: Session, flags: TopFlags): Promise<void> {
     const screen = { rows: stdout.rows || 24, columns: stdout.columns || 80 };
     if (last !== undefined) stdout.write(`${repaint}${printableLines(describeTop(last, screen))}\n`);
   };
+  // A reader that has ended, or a full disk: what cannot be shown is not looked at.
+  const unread = new AbortController();
+  const signal = AbortSignal.any([session.signal, unread.signal]);
+  const endUnread = (): void => unread.abort();
+  stdout.on('error', endUnread);
   if (isPainted) stdout.on('resize', paint);
   try {
     for await (const report of session.app.usage.top({ intervalMs, times, signal })) {
@@ -38,7 +43,11 @@ export async function runTop(session: Session, flags: TopFlags): Promise<void> {
       else if (quiet) stdout.write(report.volumes.map(({ name }) => `${printableField(name)}\n`).join(''));
       else stdout.write(`${printableLines(describeTop(report))}\n`);
     }
+  } catch (error) {
+    // The end of the command tells what it could not write.
+    if (!unread.signal.aborted) throw error;
   } finally {
+    stdout.off('error', endUnread);
     stdout.off('resize', paint);
   }
 }
