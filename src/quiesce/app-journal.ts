@@ -82,7 +82,7 @@ export async function writeAppJournal(held: HeldJournal, journal: AppJournal): P
     await writeNew(held, 'json', JSON.stringify({ version: 1, ...journal }));
     return openHeld(held, journal);
   } catch (error) {
-    const full = errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT';
+    const full = isFull(error);
     throw new AppError(
       full ? 'full' : 'failed',
       'Cannot write down what runs: nothing is paused or stopped',
@@ -93,6 +93,10 @@ export async function writeAppJournal(held: HeldJournal, journal: AppJournal): P
       },
     );
   }
+}
+
+function isFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '');
 }
 
 /** Whole and durable, or absent; what a kill leaves of it has the journal's name, and is removed with it. */
@@ -164,6 +168,7 @@ async function openLeft(held: HeldJournal): Promise<OpenAppJournal | undefined> 
 }
 
 function openHeld(held: HeldJournal, journal: AppJournal): OpenAppJournal {
+  const freeReserve = (): Promise<void> => rm(held.file('reserve'), { force: true });
   return {
     ...held,
     journal,
@@ -179,9 +184,15 @@ function openHeld(held: HeldJournal, journal: AppJournal): OpenAppJournal {
       const levels = journal.levels.map((level) => level.filter((step) => !steps.has(step)));
       await writeNew(held, 'json', JSON.stringify({ version: 1, ...journal, levels }));
     },
-    freeReserve: () => rm(held.file('reserve'), { force: true }),
+    freeReserve,
     async noteByHand(what) {
-      if (what !== undefined) return await writeNew(held, 'byhand', what);
+      if (what !== undefined)
+        return await writeNew(held, 'byhand', what).catch(async (error: unknown) => {
+          if (!isFull(error)) throw error;
+          // The caller has stopped an app for what it is about to do.
+          await freeReserve();
+          await writeNew(held, 'byhand', what);
+        });
       await rm(held.file('byhand'), { force: true });
       await syncDirectory(path.dirname(held.file('byhand')));
     },

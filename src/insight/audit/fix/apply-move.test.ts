@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { chmod, cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -53,7 +54,10 @@ interface Steps {
   readonly copy?: () => void | Promise<void>;
   /** What could not be copied. */
   readonly problems?: readonly { readonly path: string; readonly message: string }[];
+  readonly prepare?: () => void;
   readonly up?: () => void | Promise<void>;
+  /** The data of a volume, which is not looked at by default. */
+  readonly dataOf?: (name: string) => object;
   /** What Compose says of the service, with a file instead of the one there. */
   readonly hash?: (instead: string | undefined) => string;
   readonly plan?: Partial<DataMove>;
@@ -61,12 +65,21 @@ interface Steps {
 
 /** Carries out the move; each step happens when its turn comes. */
 async function move(
-  { save, copy, problems = [], up = replace, hash = () => 'made', plan = {} }: Steps = {},
+  {
+    save,
+    copy,
+    problems = [],
+    prepare,
+    up = replace,
+    hash = () => 'made',
+    plan = {},
+    dataOf = () => ({ way: 'stream', async [Symbol.asyncDispose]() {} }),
+  }: Steps = {},
   signal?: AbortSignal,
 ): Promise<MoveReport> {
   const means = {
     stateDir: world.stateDir,
-    host: world.host,
+    host: async () => ({ ...(await world.host()), openData: async (name: string) => dataOf(name) }),
     volumes: async () => ({
       clone: async () => {
         await copy?.();
@@ -81,7 +94,10 @@ async function move(
     compose: {
       check: async () => undefined,
       hash: async (_: unknown, instead: { readonly content: string } | undefined) => hash(instead?.content),
-      up: async () => await up(),
+      prepareUp() {
+        prepare?.();
+        return { up: async () => await up(), [Symbol.dispose]() {} };
+      },
     },
   } as unknown as MoveMeans;
   const planned = {
@@ -238,6 +254,24 @@ test('a fix that is killed once its line is changed leaves the old container sto
   expect(await recover()).toEqual([]);
   over.resolve();
   await ended;
+});
+
+test.each<[string, () => Steps]>([
+  [
+    'what Compose says has no file',
+    () => ({
+      prepare() {
+        throw new AppError('full', 'There is no room');
+      },
+    }),
+  ],
+  [
+    'its Compose file cannot be replaced',
+    () => ({ save: () => rmSync(path.dirname(file), { recursive: true }) }),
+  ],
+])('stops nothing where %s', async (_, steps) => {
+  await expect(move(steps())).rejects.toBeDefined();
+  expect([state(), world.containers.calls]).toEqual(['running', []]);
 });
 
 test.each<[string, string | undefined, RegExp]>([

@@ -11,9 +11,10 @@ import { quote } from '../../../model/quote.ts';
 import { isUp, makeStill } from '../../../quiesce/index.ts';
 import type { HostVolumes } from '../../../volumes/index.ts';
 import { readSmallFile } from '../read-small-file.ts';
-import { changeLine, type UndoEdit, withLine } from './change-line.ts';
-import type { ComposeProgram } from './compose-program.ts';
+import { changeLine, rehearseChange, type UndoEdit, withLine } from './change-line.ts';
+import type { ComposeProgram, PreparedUp } from './compose-program.ts';
 import type { DataMove } from './plan-moves.ts';
+import { refuseWithoutRoom } from './room-for-copy.ts';
 
 /** What carries out a move. */
 export interface MoveMeans {
@@ -46,8 +47,13 @@ export async function applyMove(
   const { host, containers } = await readyHost(means);
   await stillTheSame(means.compose, { containers, move, signal });
   const snapshotId = await save(means, move, signal);
+  await refuseWithoutRoom(host, move, signal);
   // To save it may have taken hours.
   const container = await stillTheSame(means.compose, { containers, move, signal });
+  // What would fail for want of room or rights does so before the stop.
+  using prepared = means.compose.prepareUp(move);
+  const volumes = await means.volumes();
+  if (move.edit !== undefined) await rehearseChange(move.edit);
   const reason = `move ${quote(move.from)} into ${quote(move.to)}`;
   const still = await makeStill(
     { host: () => Promise.resolve(host), stateDir: means.stateDir },
@@ -63,7 +69,7 @@ export async function applyMove(
   );
   const stopped = await findStopped(containers, move, signal);
   await removeLeftover(host, move, signal);
-  const { problems } = await (await means.volumes()).clone({ from: move.from, to: move.to }, { signal });
+  const { problems } = await volumes.clone({ from: move.from, to: move.to }, { signal });
   const [problem] = problems;
   if (problem !== undefined)
     throw new AppError('partial', `Not all of ${quote(move.from)} could be copied into ${quote(move.to)}`, {
@@ -78,7 +84,7 @@ export async function applyMove(
   await still.noteByHand(
     `its data is in ${quote(move.to)}, and ${quote(move.containerName)} stays stopped: run "docker compose up -d ${move.service}" in ${quote(move.directory)}`,
   );
-  const failure = await makeAnew(means, { containers, move });
+  const failure = await makeAnew(prepared, { containers, move });
   if (failure?.isKnown === true) {
     // The container is started again or gone; where the note stays all the same, the recovery sees that.
     await still.noteByHand(undefined).catch(() => undefined);
@@ -107,7 +113,7 @@ interface Failure {
 }
 
 async function makeAnew(
-  { compose }: MoveMeans,
+  prepared: PreparedUp,
   { containers, move }: Omit<MoveStep, 'signal'>,
 ): Promise<Failure | undefined> {
   let undoEdit: UndoEdit | undefined;
@@ -117,7 +123,7 @@ async function makeAnew(
     return { error, isKnown: true };
   }
   try {
-    await compose.up(move);
+    await prepared.up();
     return undefined;
   } catch (error) {
     return await backOut(containers, move, { error, undoEdit });

@@ -36,6 +36,18 @@ export async function changeLine(edit: LineEdit): Promise<UndoEdit> {
   };
 }
 
+/**
+ * Replaces the file by an equal one: throws where the change itself would have no right or no room, or finds another
+ * line, while that costs nothing yet.
+ */
+export async function rehearseChange(edit: LineEdit): Promise<void> {
+  const real = await realpath(edit.file);
+  using _held = await holdFile(real);
+  const content = (await readSmallFile(real)) ?? '';
+  withLine(content, edit);
+  await replace(real, content);
+}
+
 /** The content with the line changed; throws when it is another line by now. Pure. */
 export function withLine(content: string, { file, line, before, after }: LineEdit): string {
   const lines = content.split('\n');

@@ -42,7 +42,8 @@ case " $* " in *" up "*) seq 100000; echo "no room for it" >&2; exit 1;; esac
     vi.stubEnv('PATH', `${folder}:${process.env['PATH']}`);
     const compose = composeProgram({ env: {}, host: world.host, stateDir: world.stateDir });
     const service = { stack: 'shop', service: 'db', files: [], envFiles: [], directory: folder };
-    const error: unknown = await compose.up(service).catch((failure: unknown) => failure);
+    using prepared = compose.prepareUp(service);
+    const error: unknown = await prepared.up().catch((failure: unknown) => failure);
     expect(error).toMatchObject({ code: 'failed', message: 'Compose failed for "db"' });
     expect((error as AppError).detail).toMatch(/^\d*\n(\d+\n)+99999\n100000\nno room for it$/);
     expect(await readdir(world.stateDir)).toEqual([]);

@@ -20,11 +20,18 @@ export interface ComposeProgram {
     instead: { readonly file: string; readonly content: string } | undefined,
     signal: AbortSignal | undefined,
   ): Promise<string>;
+  /** Opens what making a container anew needs: what fails for want of room or rights does so here. */
+  prepareUp(service: ComposeService): PreparedUp;
+}
+
+export interface PreparedUp extends Disposable {
   /**
    * Makes the container of the service anew, and nothing else; pulls and builds nothing. Not cancelled, and comes to its
-   * end even when this process is killed: between the old container and the new one the service is down.
+   * end even when this process is killed: between the old container and the new one the service is down. A Compose that
+   * has outlived this process has no limit of time: killed, it could leave the service down, and one that hangs does no
+   * harm but to wait. What it does when the engine answers again is what the journal tells the user to do.
    */
-  up(service: ComposeService): Promise<void>;
+  up(): Promise<void>;
 }
 
 export type ComposeService = Pick<DataMove, 'stack' | 'service' | 'files' | 'envFiles' | 'directory'>;
@@ -57,12 +64,14 @@ export function composeProgram({ env, host, stateDir }: ComposeAccess): ComposeP
     }),
   ) as Record<string, string>;
   const options = { env: variables, isUsers: true } as const;
+  let found: readonly [string, ...string[]] | undefined;
   const find = async (): Promise<readonly [string, ...string[]]> => {
+    if (found !== undefined) return found;
     for (const form of forms) {
       const [program, ...words] = form;
       try {
         const { status } = await runProgram(program, [...words, 'version'], options);
-        if (status === 0) return form;
+        if (status === 0) return (found = form);
       } catch (error) {
         if (!isAppError(error, 'unsupported')) throw error;
       }
@@ -105,11 +114,13 @@ export function composeProgram({ env, host, stateDir }: ComposeAccess): ComposeP
       const printed = await run(service, ['config', '--hash', service.service], { signal, instead });
       return printed.trim().split(/\s+/).at(-1) ?? '';
     },
-    async up(service) {
-      using opened = new DisposableStack();
-      const output = opened.adopt(openOutput(stateDir), closeSync);
+    prepareUp(service) {
+      const output = openOutput(stateDir);
       const steps = ['up', '--detach', '--no-deps', '--no-build', '--pull', 'never', service.service];
-      await run(service, steps, { signal: undefined, output });
+      return {
+        up: async () => void (await run(service, steps, { signal: undefined, output })),
+        [Symbol.dispose]: () => closeSync(output),
+      };
     },
   };
 }
