@@ -460,10 +460,14 @@ test('what is to be done by hand is told until what Compose was making in the pl
   expect(await filesLeft()).toEqual([]);
 });
 
-test('nothing is to be done by hand for a stack that its user has taken down since', async () => {
+test('a container that is gone with nothing in its place is told of until its user asks', async () => {
   const { id } = world.containers.add({ name: 'shop-app-1', stack: 'shop', service: 'app' });
   await leaveJournal('stop', { byHand: 'run "docker compose up -d app"' });
+  // Taken down, or pruned while it was stopped.
   await world.containers.remove(id);
-  expect((await recover()).jobs).toMatchObject([{ error: undefined }]);
+  const error = expect.stringMatching(/^it was removed since.*run "docker compose up -d app"/) as string;
+  for (let start = 0; start < 2; start++)
+    expect((await recoverApps(world.access, { isAtStart: true })).jobs).toMatchObject([{ apps: [], error }]);
+  expect((await recover()).jobs).toMatchObject([{ apps: [], left: [], error }]);
   expect(await filesLeft()).toEqual([]);
 });

@@ -176,8 +176,16 @@ async function recoverJob(
   if (unsettled !== undefined) return { ...told, apps: [], left: [], error: unsettled };
   try {
     const byHand = await opened.readByHand();
-    if (byHand !== undefined && (await isAnyDown(host, opened.journal)))
-      return { ...told, apps: [], left: [], error: byHand };
+    const down = byHand === undefined ? undefined : await whatIsDown(host, opened.journal);
+    if (down === 'stopped') return { ...told, apps: [], left: [], error: byHand };
+    if (down === 'removed') {
+      // Its user may want it so, and says that by asking what there is to recover.
+      const isAsked = options.isAtStart !== true;
+      if (isAsked) await opened.remove();
+      const last = isAsked ? 'It is not said again' : 'If so, "holdfast recover" says it for the last time';
+      const error = `it was removed since, and nothing is in its place. Unless that was meant: ${byHand}. ${last}`;
+      return { ...told, apps: [], left: [], error };
+    }
     const now = await putBackLeft({ host, stateDir, opened }, options);
     // What the job's guardian has done already.
     const before = await opened.readBack();
@@ -200,17 +208,23 @@ function aboutJob({
 }
 
 /**
- * True where one of the containers is still stopped; or is gone, and what Compose has made in its place does not run: a
- * Compose that is killed between the two leaves its service down.
+ * `stopped` where one of the containers is, or is gone and what Compose has made in its place does not run: a Compose that
+ * is killed between the two leaves its service down. `removed` where one is gone and nothing was made: Compose 1 to 5
+ * make the new container before they remove the old one, so its user has removed it, or a prune.
  */
-async function isAnyDown({ containers }: Host, { levels }: AppJournal): Promise<boolean> {
+async function whatIsDown(
+  { containers }: Host,
+  { levels }: AppJournal,
+): Promise<'stopped' | 'removed' | undefined> {
   const all = (await containers?.list()) ?? [];
-  return levels.flat().some(({ identity: { id, stack, service } }) => {
-    const same = all.find((container) => container.id === id);
-    if (same !== undefined) return !isUp(same);
+  const found = levels.flat().map(({ identity: { id, stack, service } }) => {
+    const same = all.filter((container) => container.id === id);
     const made = all.filter((one) => stack !== undefined && one.stack === stack && one.service === service);
-    return made.length > 0 && !made.some(isUp);
+    const there = same.length > 0 ? same : made;
+    if (there.some(isUp)) return undefined;
+    return there.length > 0 ? 'stopped' : 'removed';
   });
+  return found.find((down) => down === 'stopped') ?? found.find((down) => down === 'removed');
 }
 
 /** An app must not start on half restored data; once that is settled, the next recovery starts it. */
