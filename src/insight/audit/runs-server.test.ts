@@ -27,6 +27,11 @@ test.each<[command: readonly string[]]>([
   [['sh', '-c', 'echo hello; dockerize -wait tcp://vault:8200 -timeout 60s docker-entrypoint.sh postgres']],
   [['sh', '-c', 'sleep 5; redis-stack-server --appendonly yes']],
   [['bash', '-c', 'chown 999 /key && exec docker-entrypoint.sh -c ssl=on']],
+  [['/scripts/restore-and-start.sh']],
+  [['bash', '/scripts/backup_then_run.sh']],
+  [['/postgres-with-backup.sh']],
+  [['tini', '--', '/restore-entrypoint.sh']],
+  [['sh', '-c', 'sleep 5; /restore-on-boot.sh']],
 ])('%j runs the server', (command) => {
   expect(runsServer(command)).toBe(true);
 });
@@ -40,6 +45,9 @@ test.each<[command: readonly string[]]>([
   [['init', '--insecure', '--host=roach']],
   [['/scripts/backup.sh']],
   [['bash', '/scripts/pg-backup.sh']],
+  [['bash', '/scripts/run-backup.sh']],
+  [['/start-restore.sh']],
+  [['/backup-with-retention.sh']],
   [['sh', '-c', 'PGPASSWORD=x pg_dump -U postgres app | gzip > /b/app.gz']],
   [['sh', '-c', 'while :; do pg_dumpall -U postgres; sleep 86400; done']],
   [['sleep', 'infinity']],
@@ -56,6 +64,7 @@ test.each<[command: readonly string[]]>([
 
 test.each([
   ['quotes', ['sh', '-c', `a${'"'.repeat(500_000)}b`]],
+  ['a name', [`${'restore-on-'.repeat(100_000)}start`]],
   ['starters', Array.from({ length: 200_000 }, () => 'env')],
 ])('a command of a mebibyte of %s is judged at once', (_, command) => {
   const before = performance.now();

@@ -35,15 +35,20 @@ const clients = new RegExp(
     'true|echo|printf|sleep|tail|cat|date|ls|find|cp|mv|mkdir|chown|chmod|tar|gzip|rsync|curl|wget|crond?|supercronic',
   ].join('|')})$`,
 );
-/** A script's name tells of what it is for. */
+/** A script's name tells of what it is for; `restore-and-start.sh` and `postgres-with-backup.sh` go on to serve. */
 const jobs = /(?:backup|dump|restore)/i;
+const servesToo =
+  /with[-_.]?(?:auto)?(?:backup|dump|restore)|(?:and|then|on|restore)[-_.].*(?:start|run|serve|boot|up\b)|entrypoint.*restore|restore.*entrypoint/i;
 /** CockroachDB's first words. With a path, as `/init`, it is what begins a container. */
 const cockroachJob = /^(?:init|sql)$/;
 
+/** A longer name is no file's. */
+const nameBytesAtMost = 255;
+
 function mayServe(word: string, next = ''): boolean {
-  const name = nameOf(word);
+  const name = nameOf(word).slice(-nameBytesAtMost);
   if (cockroachJob.test(/^cockroach(?:\.sh)?$/.test(name) ? next : word)) return false;
-  return !clients.test(name) && !jobs.test(name);
+  return !clients.test(name) && (!jobs.test(name) || servesToo.test(name));
 }
 
 function nameOf(word: string): string {
@@ -67,7 +72,7 @@ function withoutStarters(words: readonly string[]): readonly string[] {
 }
 
 const servers =
-  /^(?:postgres|postmaster|pg_ctl|pg_ctlcluster|pg_autoctl|patroni|mysqld(?:_safe)?|mariadbd(?:-safe)?|mongod|(?:redis|redis-stack|valkey|keydb|rabbitmq)-server|influxd|clickhouse(?:-server)?|elasticsearch|opensearch|eswrapper|cassandra|couchdb|neo4j|sqlservr|cockroach|qdrant|meilisearch|prometheus|su|runuser|sudo|service|supervisord)$/;
+  /^(?:postgres|postmaster|pg_ctl|pg_ctlcluster|pg_autoctl|patroni|mysqld(?:_safe)?|mariadbd(?:-safe)?|mongod|(?:redis|redis-stack|valkey|keydb|rabbitmq)-server|influxd|clickhouse(?:-server)?|elasticsearch|opensearch|eswrapper|cassandra|couchdb|neo4j|sqlservr|cockroach|qdrant|meilisearch|prometheus|arangod|minio|su|runuser|sudo|service|supervisord)$/;
 
 /** Whether a line for a shell has, where a program's name stands, a server or a script that may start one. */
 function startsServer(line: string): boolean {
