@@ -107,6 +107,12 @@ function inOrder(first: number, ranges: readonly SubordinateRange[]): IdRange[] 
   });
 }
 
+/** The numbers on this machine of the root of an engine's containers; those of root itself where they are not known. */
+export async function containersRoot(info: HostInfo): Promise<Owner> {
+  const owner = ownerOnMachine(rootOwner, await lookAtOwners(info), undefined);
+  return typeof owner === 'string' ? rootOwner : owner;
+}
+
 /** The number on this machine of a service's user, or why there is none. Pure. */
 export function ownerOnMachine(
   owner: Owner,

@@ -22,6 +22,7 @@ export type {
   ComposeServiceTmpfs,
   ComposeVolumesFrom,
 } from './compose-project.ts';
+export { containersRoot, type Owner } from './container-owners.ts';
 export { openCompose, type Compose, type ComposeOptions } from './compose.ts';
 export type { ComposeCheckReport, ComposeKnowledge, DrawnGraph, Explanation } from './compose.ts';
 export type { SettingProblem } from './check/settings.ts';

@@ -46,6 +46,12 @@ test.each([
   expect((await audit(...args)).exit).toBe(exit);
 });
 
+test('audit of a folder that is taken for a stack says how to name it where no engine answers', async () => {
+  mkdirSync(join(folder, 'deploy'));
+  const { exit, stderr } = await audit('deploy');
+  expect([exit, stderr]).toEqual([1, expect.stringContaining('To audit the folder, write "./deploy".')]);
+});
+
 test('audit of a file that Compose refuses in part looks at the rest, and ends with 3', async () => {
   const half = join(cli.folder, 'half');
   mkdirSync(half);

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { RepositoryRecord } from '../../catalog/catalog.ts';
-import type { ComposeProject } from '../../compose/index.ts';
+import { containersRoot, type ComposeProject } from '../../compose/index.ts';
 import type { Container, Image } from '../../hosts/containers.ts';
 import type { Host, HostInfo } from '../../hosts/host.ts';
 import { requireAnswer } from '../../lib/require-answer.ts';
@@ -96,10 +96,12 @@ export async function lookInto(
   if (host === undefined || info === undefined) return contents;
   const shadows = services.flatMap((service) => findShadows(service));
   const deep = new Set(shadows.flatMap(({ meant, hidden }) => [meant.source, hidden?.source]));
+  const root = await containersRoot(info);
   const queue = volumes.values();
   const work = async (): Promise<void> => {
     for (const volume of queue) {
-      const content = await lookIntoVolume(host, volume, { info, deep: deep.has(volume.name), signal });
+      const how = { info, containersRoot: root, deep: deep.has(volume.name), signal };
+      const content = await lookIntoVolume(host, volume, how);
       if (content !== undefined) contents.set(volume.name, content);
     }
   };

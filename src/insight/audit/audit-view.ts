@@ -1,4 +1,4 @@
-import type { ComposePath, ComposeProject, ComposeService } from '../../compose/index.ts';
+import type { ComposePath, ComposeProject, ComposeService, Owner } from '../../compose/index.ts';
 import type { Container } from '../../hosts/containers.ts';
 import type { FindingSubject, Position } from '../../model/finding.ts';
 import type { CoveredPlace } from '../../policies/index.ts';
@@ -120,5 +120,7 @@ export interface VolumeContent {
   readonly isEmpty: boolean;
   /** Milliseconds since 1970; undefined for an empty one. */
   readonly newestMs: number | undefined;
-  readonly root: { readonly uid: number; readonly gid: number; readonly mode: number };
+  readonly root: Owner & { readonly mode: number };
+  /** Who root of the engine's containers is on this machine. */
+  readonly containersRoot: Owner;
 }

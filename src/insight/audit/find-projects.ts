@@ -32,6 +32,11 @@ export async function namedProject(
     : await load({ files: [place], directory, env, signal });
 }
 
+/** True where the target, which is taken for a stack, is a folder too. */
+export async function isFolder({ target, directory }: AuditRequest): Promise<boolean> {
+  return target !== undefined && (await kindOf(path.resolve(directory, target))) === 'folder';
+}
+
 async function kindOf(place: string): Promise<'file' | 'folder' | undefined> {
   try {
     return (await stat(place)).isDirectory() ? 'folder' : 'file';

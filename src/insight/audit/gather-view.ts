@@ -1,10 +1,10 @@
-import { AppError } from '../../model/errors.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { ownStack } from '../../quiesce/index.ts';
 import { askBackups, askHost, askImages, type Engine, lookInto } from './ask-host.ts';
 import type { AuditRequest, AuditSources } from './audit-request.ts';
 import type { AuditedProject, AuditView } from './audit-view.ts';
-import { examine, namedProject, projectsOfHost, refusals } from './find-projects.ts';
+import { examine, isFolder, namedProject, projectsOfHost, refusals } from './find-projects.ts';
 import type { Alarm } from './rule.ts';
 import { type HostFacts, serviceOfContainer, volumesOfHost } from './view-of-host.ts';
 import { servicesOfProject, volumesOfProject } from './view-of-project.ts';
@@ -27,7 +27,10 @@ export async function gatherView(sources: AuditSources, request: AuditRequest): 
   const notes: string[] = [];
   const { signal } = request;
   const named = await namedProject(sources, request);
-  const engine = await askHost(sources, { isNeeded: named === undefined, notes, signal });
+  const asking = { isNeeded: named === undefined, notes, signal };
+  const engine = await askHost(sources, asking).catch(async (error: unknown) => {
+    throw (await isFolder(request)) ? folderMeant(error, request.target) : error;
+  });
   const stack = named === undefined ? request.target : named.name;
   const found =
     named === undefined ? await projectsOfHost(sources, engine, { stack, notes, signal }) : [named];
@@ -60,6 +63,13 @@ export async function gatherView(sources: AuditSources, request: AuditRequest): 
     refused,
     notes,
   };
+}
+
+/** Without an engine there are no stacks, so the folder of that name is likely to be meant. */
+function folderMeant(error: unknown, folder = ''): unknown {
+  if (!isAppError(error, 'unavailable')) return error;
+  const hint = `${quote(folder)} is taken for a stack. To audit the folder, write ${quote(`./${folder}`)}.`;
+  return new AppError(error.code, error.message, { detail: error.detail, hint, cause: error });
 }
 
 function noSuchTarget(stack: string): AppError {

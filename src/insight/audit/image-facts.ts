@@ -59,7 +59,7 @@ function isMoved({ major }: ImageUse): boolean {
 }
 
 const postgresFamily =
-  /^(?:postgres|postgis\/postgis|tensorchord\/vchord-postgres|pgvector\/pgvector|imresamu\/postgis|pgautoupgrade\/pgautoupgrade)$/;
+  /^(?:postgres|postgis\/postgis|tensorchord\/vchord-postgres|pgvector\/pgvector|imresamu\/postgis|pgautoupgrade\/pgautoupgrade|ferretdb\/postgres-documentdb)$/;
 
 const likePostgres: Pick<KnownImage, 'data' | 'volumes'> = {
   data: (use) =>
@@ -99,6 +99,13 @@ const known: readonly KnownImage[] = [
     volumes: ['/data/db', '/data/configdb'],
     uid: 999,
   },
+  {
+    label: 'MongoDB',
+    names: /^percona\/percona-server-mongodb$/,
+    data: '/data/db',
+    dataOption: '--dbpath',
+    uid: 1001,
+  },
   { label: 'MongoDB', names: /^bitnami(?:legacy)?\/mongodb$/, data: '/bitnami/mongodb', uid: 1001 },
   {
     label: 'Redis',
@@ -125,7 +132,8 @@ const known: readonly KnownImage[] = [
   },
   {
     label: 'ClickHouse',
-    names: /^(?:clickhouse|clickhouse\/clickhouse-server|yandex\/clickhouse-server)$/,
+    names:
+      /^(?:clickhouse|clickhouse\/clickhouse-server|yandex\/clickhouse-server|altinity\/clickhouse-server)$/,
     data: '/var/lib/clickhouse',
     uid: 101,
   },
@@ -144,8 +152,21 @@ const known: readonly KnownImage[] = [
     uid: 1000,
   },
   { label: 'Cassandra', names: /^cassandra$/, data: '/var/lib/cassandra', uid: 999 },
-  { label: 'CouchDB', names: /^couchdb$/, data: '/opt/couchdb/data', uid: 5984 },
+  { label: 'CouchDB', names: /^(?:apache\/)?couchdb$/, data: '/opt/couchdb/data', uid: 5984 },
   { label: 'Neo4j', names: /^neo4j$/, data: '/data', volumes: ['/data', '/logs'], uid: 7474 },
+  {
+    label: 'ArangoDB',
+    names: /^(?:arangodb\/)?arangodb$/,
+    data: '/var/lib/arangodb3',
+    volumes: ['/var/lib/arangodb3', '/var/lib/arangodb3-apps'],
+  },
+  {
+    label: 'MinIO',
+    names: /^minio\/minio$/,
+    isKnown: ({ command }) => servedFolder(command) !== undefined,
+    data: ({ command }) => servedFolder(command) ?? '/data',
+    volumes: ['/data'],
+  },
   { label: 'RabbitMQ', names: /^rabbitmq$/, data: '/var/lib/rabbitmq', uid: 999 },
   {
     label: 'SQL Server',
@@ -221,6 +242,17 @@ function findKnown(
 function isToldToKeep(command: readonly string[]): boolean {
   const text = command.join(' ');
   return /--appendonly\s+"?yes/.test(text) || /--save\s+["']?\d/.test(text);
+}
+
+/** The one folder of `minio server /data`; what is served of several, or of others, is not told. */
+function servedFolder(command: readonly string[]): string | undefined {
+  const words = command.flatMap((word) => word.split(/[\s"']+/));
+  const [folder, ...others] = words
+    .slice(words.indexOf('server') + 1)
+    .filter((word) => /^(?:\/|http)/.test(word));
+  return others.length === 0 && words.includes('server') && folder?.includes('{') === false
+    ? absolute(folder)
+    : undefined;
 }
 
 /** `--dbpath /data`, `--dbpath=/data` or a part of a line for a shell; the last one counts. */

@@ -1,3 +1,4 @@
+import type { Owner } from '../../compose/index.ts';
 import type { Host, HostInfo } from '../../hosts/host.ts';
 import { walkTree } from '../../lib/tree-walk.ts';
 import { isAppError } from '../../model/errors.ts';
@@ -16,9 +17,15 @@ export async function lookIntoVolume(
   volume: Volume,
   {
     info,
+    containersRoot,
     deep,
     signal,
-  }: { readonly info: HostInfo; readonly deep: boolean; readonly signal?: AbortSignal | undefined },
+  }: {
+    readonly info: HostInfo;
+    readonly containersRoot: Owner;
+    readonly deep: boolean;
+    readonly signal?: AbortSignal | undefined;
+  },
 ): Promise<VolumeContent | undefined> {
   const isPlain = volume.driver === 'local' && Object.keys(volume.options).length === 0;
   if (!isPlain || info.isRemote === true || process.geteuid?.() !== 0) return undefined;
@@ -43,6 +50,7 @@ export async function lookIntoVolume(
       isEmpty,
       newestMs: isEmpty || !deep ? undefined : Number(newestNs / 1_000_000n),
       root: { uid, gid, mode },
+      containersRoot,
     };
   } catch (error) {
     if (isAppError(error, 'cancelled')) throw error;

@@ -142,6 +142,14 @@ volumes: { pg: , pg2: }\n`,
       'a server that the init of its image starts': service(
         "{ image: 'lscr.io/linuxserver/mariadb', entrypoint: /init }",
       ),
+      'a MinIO whose folder is the VOLUME of its image': service(
+        "{ image: 'quay.io/minio/minio', command: 'server /data --console-address :9001' }",
+      ),
+      'a MinIO that a shell starts': service(
+        `{ image: minio/minio, entrypoint: sh, command: -c 'mkdir -p /data/a && minio server /data' }`,
+      ),
+      'an ArangoDB': service("{ image: 'arangodb:3.12' }"),
+      'the MongoDB of Percona': service("{ image: 'percona/percona-server-mongodb:7.0' }"),
       'a folder that its command names beside the mount': service(
         "{ image: 'mongo:7', command: mongod --dbpath /data/configdb, volumes: ['pg:/mine'] }",
         'volumes: { pg: }\n',
@@ -149,6 +157,12 @@ volumes: { pg: , pg2: }\n`,
     },
     leaves: {
       'a Redis that is a cache': service("{ image: 'redis:7' }"),
+      'a MinIO of several folders or machines': `name: app\nservices:
+  a: { image: minio/minio, command: server /a /b }
+  b: { image: minio/minio, command: "server http://m{1...4}/data{1...2}" }\n`,
+      'a MinIO that serves a mounted folder': service(
+        "{ image: minio/minio, command: server /mine, volumes: ['./mine:/mine'] }",
+      ),
       'a database with a named volume': service(`{ ${mysql} }`, 'volumes: { pg: }\n'),
       'a database in a folder of the machine': service(
         "{ image: 'mariadb:11', volumes: ['./db:/var/lib/mysql'] }",
@@ -274,6 +288,7 @@ volumes: { pg: , pg2: , pg3: }\n`,
         "{ image: x, labels: ['traefik.http.middlewares.a.basicauth.users=a:$$2y$$05$$abcdef,b:$$apr1$$hunter2'] }",
       ),
       'the command line': service("{ image: x, command: ['serve', '--password=hunter2'] }"),
+      'a key with hyphens': service("{ image: x, command: ['serve', '--api-key=hunter2'] }"),
       'the password of Redis': service("{ image: x, command: 'redis-server --requirepass hunter2' }"),
       'the options of a volume': withVolume(
         'image: x',
@@ -451,8 +466,13 @@ describe('of a host', () => {
     place: nowhere,
     ...given,
   });
-  const holding = (rights: Partial<typeof root>, isEmpty = false): AuditedVolume =>
-    volume('data', { content: { isEmpty, newestMs: undefined, root: { ...root, ...rights } } });
+  const holding = (
+    rights: Partial<typeof root>,
+    { isEmpty = false, containersRoot = { uid: 0, gid: 0 } } = {},
+  ): AuditedVolume =>
+    volume('data', {
+      content: { isEmpty, newestMs: undefined, root: { ...root, ...rights }, containersRoot },
+    });
   const view = (given: Partial<AuditView>): AuditView => ({
     services: [],
     volumes: [],
@@ -476,7 +496,7 @@ describe('of a host', () => {
     [0o775, false],
   ])('HF-S004 of a volume whose mode is %o', (mode, isFound) => {
     expect(found('HF-S004', { volumes: [holding({ mode })] })).toEqual(isFound ? ['data'] : []);
-    expect(found('HF-S004', { volumes: [holding({ mode }, true)] })).toEqual([]);
+    expect(found('HF-S004', { volumes: [holding({ mode }, { isEmpty: true })] })).toEqual([]);
   });
 
   test.each<[string, Partial<typeof root>, isFound: boolean]>([
@@ -506,6 +526,14 @@ describe('of a host', () => {
       ['docker', 'stop', 'db'],
       ['holdfast', 'volume', 'clone', 'f00', 'db-data'],
     ]);
+  });
+
+  test('HF-S005 counts who root of an engine without root, or with other users, is', () => {
+    const containersRoot = { uid: 1005, gid: 1005 };
+    const held = (rights: Partial<typeof root>) => userOf(holding(rights, { containersRoot }), '1000');
+    expect(found('HF-S005', held(containersRoot))).toEqual(['app']);
+    expect(found('HF-S005', held({ ...containersRoot, mode: 0o775 }))).toEqual(['app']);
+    expect(found('HF-S005', held({ uid: 100_999, gid: 100_999 }))).toEqual([]);
   });
 
   test('HF-B002 when every repository is on the disk of the data, and not when one is elsewhere', () => {

@@ -1,10 +1,10 @@
 const secretName =
-  /(?:^|[_.-])(?:PASS|PASSWD|PASSWORD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS?|(?:API|AUTH|PRIVATE|ACCESS|SECRET|ENCRYPTION|SIGNING|MASTER|APP|JWT|SECRET_ACCESS)_?KEY|KEY_?BASE)$/i;
+  /(?:^|[_.-])(?:PASS|PASSWD|PASSWORD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS?|(?:API|AUTH|PRIVATE|ACCESS|SECRET|ENCRYPTION|SIGNING|MASTER|APP|JWT|SECRET[_-]ACCESS)[_-]?KEY|KEY[_-]?BASE)$/i;
 const tailName =
   /(?:password|passwd|passphrase|secret|secretkey|apikey|authkey|token|requirepass|masterauth)$/i;
 /** Not a secret, though its name ends so. */
 const otherName =
-  /(?:_FILE|_PATH|_URL|_TTL|_LENGTH|_ALGORITHM|_TYPE|_HEADER|PUBLIC_?KEY)$|^(?:ALLOW|ENABLE|DISABLE|RANDOM|USE|REQUIRE(?!PASS$)|RESET|CHANGE|MYSQL_(?:ALLOW|RANDOM))/i;
+  /(?:_FILE|_PATH|_URL|_TTL|_LENGTH|_ALGORITHM|_TYPE|_HEADER|PUBLIC[_-]?KEY)$|^(?:ALLOW|ENABLE|DISABLE|RANDOM|USE|REQUIRE(?!PASS$)|RESET|CHANGE|MYSQL_(?:ALLOW|RANDOM))/i;
 /** A hash that is slow to try words against, as an app asks for it in place of the secret itself. */
 const slowHash = /^\$(?:argon2|2[abxy]\$|scrypt|y\$)/;
 const noSecret = /^(?:|true|false|yes|no|on|off|none|null|0|1|\d{1,3}[smhd]?)$/i;

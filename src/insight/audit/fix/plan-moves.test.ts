@@ -13,8 +13,9 @@ import { servicesOfProject, volumesOfProject } from '../view-of-project.ts';
 import { type FixPlan, planMoves } from './plan-moves.ts';
 
 const root = { uid: 999, gid: 999, mode: 0o700 };
-const empty: VolumeContent = { isEmpty: true, newestMs: undefined, root };
-const full: VolumeContent = { isEmpty: false, newestMs: 1, root };
+const containersRoot = { uid: 0, gid: 0 };
+const empty: VolumeContent = { isEmpty: true, newestMs: undefined, root, containersRoot };
+const full: VolumeContent = { isEmpty: false, newestMs: 1, root, containersRoot };
 const anonymous = 'f'.repeat(64);
 
 const labels = { 'com.docker.compose.project': 'shop', 'com.docker.compose.service': 'db' };

@@ -14,19 +14,20 @@ export const dataOfRoot: Rule = {
       const uid = uidOf(service);
       if (uid === undefined || uid === 0) continue;
       for (const { volume, target, readOnly, place } of mounts) {
-        const root = volume?.content?.root;
-        if (root === undefined || readOnly || root.uid !== 0 || (root.mode & 0o002) !== 0) continue;
+        if (volume?.content === undefined || readOnly) continue;
+        const { root, containersRoot } = volume.content;
+        if (![0, containersRoot.uid].includes(root.uid) || (root.mode & 0o002) !== 0) continue;
         // A group of its own may have the right.
-        if (root.gid !== 0 && (root.mode & 0o020) !== 0) continue;
+        if (![0, containersRoot.gid].includes(root.gid) && (root.mode & 0o020) !== 0) continue;
         yield {
           subject,
           key: `${key} ${target}`,
-          message: `${quote(subject.name)} runs as ${uid}, and ${quote(volume?.name ?? target)} belongs to root`,
+          message: `${quote(subject.name)} runs as ${uid}, and ${quote(volume.name)} belongs to root`,
           evidence: [
-            `The root of the volume belongs to 0:${root.gid} and has the mode 0${(root.mode & 0o7777).toString(8)}.`,
+            `The root of the volume belongs to ${root.uid}:${root.gid} and has the mode 0${(root.mode & 0o7777).toString(8)}.`,
           ],
           remedy: `Give it to ${uid}: "holdfast doctor --fix" shows what it would change, asks, and does it`,
-          commands: [['holdfast', 'doctor', '--fix', ...(volume === undefined ? [] : [volume.name])]],
+          commands: [['holdfast', 'doctor', '--fix', volume.name]],
           place,
         };
       }
