@@ -35,6 +35,7 @@ const programs: Readonly<Record<string, string>> = {
   samba: 'smbd',
   secilc: 'secilc',
   systemd: 'systemd-socket-activate',
+  uidmap: 'newuidmap',
   'user-mode-linux': 'linux.uml',
   xfsprogs: 'mkfs.xfs',
   zstd: 'zstd',

@@ -78,6 +78,8 @@ export const lanes: readonly Lane[] = [
     'btrfs-progs',
     'systemd',
     'cron',
+    'rootlesskit',
+    'uidmap',
   ]),
   {
     ...lane('attacks', [

@@ -186,7 +186,7 @@ function withUsers(folder: string): string[] {
   return ['unshare', '--mount', '--propagation', 'slave', 'sh', '-c', script, join(folder, 'subid')];
 }
 
-async function letThrough(folder: string): Promise<void> {
+export async function letThrough(folder: string): Promise<void> {
   for (let at = folder; at !== '/'; at = dirname(at)) {
     const { mode } = await stat(at);
     if ((mode & 0o001) === 0) await chmod(at, (mode & 0o7777) | 0o011);
@@ -341,7 +341,7 @@ async function untilReady(paths: EnginePaths, daemon: ChildProcess): Promise<voi
   throw new Error(`dockerd did not start:\n${log.slice(-3000)}`);
 }
 
-function isAnswering(socketPath: string): Promise<boolean> {
+export function isAnswering(socketPath: string): Promise<boolean> {
   return new Promise((resolve) => {
     const ping = request({ socketPath, path: '/_ping', agent: false }, (response) => {
       response.resume();
@@ -352,7 +352,7 @@ function isAnswering(socketPath: string): Promise<boolean> {
   });
 }
 
-async function endDaemon(daemon: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+export async function endDaemon(daemon: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
   if (daemon.exitCode !== null || daemon.signalCode !== null || daemon.pid === undefined) return;
   const ended = once(daemon, 'exit');
   daemon.kill(signal);
