@@ -51,7 +51,10 @@ const run = defineCommand<RunFlags>({
   usage: ['-v VOLUME:PATH [--tmpfs PATH] [--mount SPEC] -- COMMAND ...'],
   flags: {
     volume: listFlag('VOLUME:PATH[:ro,nocopy] or /HOST/PATH:PATH[:ro], as docker does', 'SPEC'),
-    mount: listFlag('type=volume,src=NAME,dst=PATH,readonly, as docker does; also bind and tmpfs, and volume-subpath=', 'SPEC'),
+    mount: listFlag(
+      'type=volume,src=NAME,dst=PATH,readonly, as docker does; also bind and tmpfs, and volume-subpath=',
+      'SPEC',
+    ),
     tmpfs: listFlag('PATH[:size=100m,mode=1777,uid=,noexec], as docker does', 'SPEC'),
     env: listFlag('Variable for the command', 'NAME=VALUE'),
     workdir: textFlag('Where the command starts', 'PATH'),
