@@ -1,4 +1,5 @@
 import { closeSync, constants } from 'node:fs';
+import path from 'node:path';
 import { type DiskQuota, projectOf, type QuotaKind, readQuota } from '../../lib/disk-quota.ts';
 import { type MountPoint, mountOver } from '../../lib/mountinfo.ts';
 import { openTrusted } from '../../lib/open-trusted.ts';
@@ -170,7 +171,7 @@ function findingOf(
   const show = (number: number): string => (lack.of === 'room' ? formatSize(number) : amount(number, 'file'));
   const isLater = lack.isSoft && lack.until * 1000 > nowMs;
   const when = new Date(lack.until * 1000).toISOString();
-  const commands = pastedByRoot(commandOf(limited, { quota, lack, disk }), at);
+  const commands = pastedByRoot(commandOf(limited, { quota, lack, disk }), path.dirname(at));
   return {
     id: 'HF-D032',
     rule: 'limit-reached',
@@ -186,7 +187,7 @@ function findingOf(
       ...(lack.isSoft ? [`the soft limit is passed, which is borne until ${when}`] : []),
     ],
     remedy: `Remove what is no longer needed, or raise the limit${commands.length > 0 ? ': the command doubles it' : ''}.`,
-    // A link in the place of a folder above the mount would lead it to the limits of another file system.
+    // A mount cannot be replaced by a link; a folder above it can, and leads to the limits of another file system.
     commands,
     position: undefined,
     fix: undefined,
