@@ -237,6 +237,50 @@ test('a volume that is still mounted for another program keeps its disk busy, un
   }
 });
 
+test('a disk of fstab that is not mounted is told of while an app works in the folder below, until it is mounted', async () => {
+  const [place, image, table] = ['big', 'big.img', 'fstab'].map((name) => join(on.engine.folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  mkdirSync(place);
+  execFileSync('truncate', ['-s', '32M', image]);
+  execFileSync('mkfs.ext4', ['-q', image]);
+  writeFileSync(table, `${image} ${place} ext4 loop,nofail 0 2\n`);
+  const withTable = 'mount --bind "$0" /etc/fstab && exec "$@"';
+  const beside = { beside: ['unshare', '--mount', 'sh', '-c', withTable, table] };
+  const mount = (): void => void execFileSync('mount', ['-o', 'loop', image, place]);
+  const rows = async (): Promise<string> => await docker('exec', 'early', 'ls', '/data');
+  try {
+    mount();
+    mkdirSync(join(place, 'app'));
+    writeFileSync(join(place, 'app/rows'), '');
+    execFileSync('umount', [place]);
+    // The engine makes the folder.
+    const app = ['-v', `${place}/app:/data`, 'busybox', 'sleep', '10000'];
+    await docker('run', '-d', '--name', 'early', ...app);
+    expect(await rows()).toBe('');
+    const [found, ...others] = await look('HF-D018', [], beside);
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({
+      subject: { kind: 'mount', name: place },
+      commands: [
+        ['docker', 'stop', 'early'],
+        ['mount', place],
+        ['docker', 'start', 'early'],
+      ],
+    });
+    for (const words of found?.commands ?? [])
+      if (words[0] === 'mount') mount();
+      else await carryOut(words);
+    expect(await rows()).toBe('rows');
+    expect(await look('HF-D018', [], beside)).toEqual([]);
+  } finally {
+    await docker('rm', '-f', 'early');
+    execFileSync('sh', ['-c', 'umount "$0" 2>/dev/null; rm -r "$@"', place, place, image, table]);
+  }
+});
+
 describe('systemd and cron', () => {
   let systemd: PrivateSystemd | undefined;
   let beside: Asked;

@@ -30,6 +30,7 @@ import { diagnoseRefusing } from './refusing-storage.ts';
 import { diagnoseScratch } from './scratch.ts';
 import { diagnoseServers } from './remote-servers.ts';
 import { diagnoseSquash } from './squashed-root.ts';
+import { diagnoseUnmounted } from './unmounted.ts';
 import { diagnoseSilence } from './silent-storage.ts';
 import { type AppliedFix, applyFix } from './apply-fix.ts';
 import { processesByContainer } from './credentials.ts';
@@ -113,6 +114,10 @@ export function openDoctor(parts: DoctorParts): Doctor {
         await diagnoseServers(patients.volumes, isAsked ? over(places, mounts) : mounts, signal),
         diagnoseDevices(patients.volumes, answers, mounts),
         await diagnoseDrivers(patients.volumes, found.findVolume, signal),
+        diagnoseUnmounted(places, {
+          ...{ answers, isAsked, machine: mounts, containers: local(found.containers) },
+          dataRoot: found.host?.isRemote === true ? undefined : found.host?.dataRoot,
+        }),
         diagnoseSources(answering, { isAsked, machine: mounts, mapBase, users }),
         await diagnoseDenials(answering, parts.now(), signal),
         diagnosePermissions(answering, processes, {

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parseMountinfo } from '../../lib/mountinfo.ts';
-import { unmountedOver } from './unmounted.ts';
+import type { MountAnswer } from './mount-answers.ts';
+import { diagnoseUnmounted, unmountedOver } from './unmounted.ts';
 
 const mounts = parseMountinfo(`1 0 8:1 / / rw - ext4 /dev/sda1 rw
 2 1 8:2 / /srv rw - xfs /dev/sda2 rw
@@ -27,6 +28,40 @@ UUID=5 /mnt/big\\040disk/ ext4 nofail 0 2
     expect(unmountedOver('/srv/pg', mounts, table)).toBeUndefined();
     expect(unmountedOver('/opt/pg', mounts, table)).toBeUndefined();
     expect(unmountedOver('/srv/pg', mounts, join(folder, 'none'))).toBeUndefined();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('what lies below a disk that is not mounted is told of with what uses it, and not what is not there', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'fstab-'));
+  const table = join(folder, 'fstab');
+  const room = { type: 'ext4', totalBytes: 1, freeBytes: 1, totalInodes: 1, freeInodes: 1 };
+  const places = ['/mnt/a/docker', '/mnt/b/data', '/mnt/c/data', '/srv/data'].map((path) => ({
+    ...{ path, owner: 'container "app"', containers: ['app'] },
+  }));
+  const answers = new Map<string, MountAnswer>(places.map(({ path }) => [path, { kind: 'room', room }]));
+  answers.set('/mnt/c/data', { kind: 'error', message: 'No such file or directory' });
+  const find = (isAsked: boolean) => {
+    const machine = { answers, machine: mounts, isAsked, dataRoot: '/mnt/a/docker', containers: [], table };
+    return diagnoseUnmounted(places, machine).findings.map(({ subject, commands }) => [
+      subject.name,
+      ...commands.map((words) => words.join(' ')),
+    ]);
+  };
+  try {
+    const lines = [
+      '/dev/sda2 /srv xfs defaults',
+      '/dev/sdb1 /mnt/a ext4 nofail',
+      '/dev/sdc1 /mnt/b ext4 noauto',
+    ];
+    writeFileSync(table, [...lines, '/dev/sdd1 /mnt/c ext4'].join('\n'));
+    const engines = ['systemctl stop docker.socket docker', 'mount /mnt/a', 'systemctl start docker'];
+    expect(find(false)).toEqual([['/mnt/a', ...engines]]);
+    expect(find(true)).toEqual([
+      ['/mnt/a', ...engines],
+      ['/mnt/b', 'mount /mnt/b'],
+    ]);
   } finally {
     rmSync(folder, { recursive: true });
   }
