@@ -9,8 +9,10 @@ export type { AuditRequest } from './audit/audit-request.ts';
 export type { MoveReport } from './audit/fix/apply-move.ts';
 export type { DataMove, FixPlan } from './audit/fix/plan-moves.ts';
 export { openAudit, type Audit } from './audit/open-audit.ts';
+export type { FixOutcome } from './doctor/apply-fix.ts';
 export type { DoctorFinding } from './doctor/diagnosis.ts';
-export { openDoctor, type Doctor, type DoctorReport, type FixOutcome } from './doctor/doctor.ts';
+export { openDoctor, type Doctor } from './doctor/doctor.ts';
+export type { DoctorReport } from './doctor/report.ts';
 export { removeLeftBenchmarks } from './benchmarks/bench-folder.ts';
 export {
   openBenchmarks,

@@ -1,5 +1,6 @@
 import { chmodSync, constants, mkdirSync, readdirSync } from 'node:fs';
 import { DirectoryHandle } from '../../lib/directory-handle.ts';
+import { knownError } from '../../lib/known-error.ts';
 import { type MountPoint, readMounts } from '../../lib/mountinfo.ts';
 import { openTrusted } from '../../lib/open-trusted.ts';
 import { nameOf, parentOf } from '../../lib/on-disk.ts';
@@ -16,17 +17,48 @@ import {
 import { listXattrs, setXattr } from '../../lib/posix.ts';
 import { runProgram } from '../../lib/run-program.ts';
 import { type ByteString, fromBytes, fromText, toPath } from '../../model/byte-string.ts';
-import { AppError, errnoOf } from '../../model/errors.ts';
+import { AppError, errnoOf, type ErrorCode } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { aclAttribute, aclIn, letIn, ownRights, right } from './access.ts';
 import { mountsBelow } from './refused-below.ts';
-import type { Fix, Identity } from './diagnosis.ts';
+import type { DoctorFinding, Fix, Identity } from './diagnosis.ts';
 
 /** What a fix did. */
 export interface AppliedFix {
   readonly changed: number;
   /** Files that have further names, which may lie where this user has no business. */
   readonly left: number;
+}
+
+export interface FixOutcome {
+  readonly finding: DoctorFinding;
+  /** Undefined when it failed. */
+  readonly applied: AppliedFix | undefined;
+  readonly error: { readonly code: ErrorCode; readonly message: string } | undefined;
+}
+
+/** Carries out the fixes of findings, each by itself. */
+export async function applyFixes(
+  findings: readonly DoctorFinding[],
+  signal: AbortSignal | undefined,
+): Promise<FixOutcome[]> {
+  const outcomes: FixOutcome[] = [];
+  for (const finding of findings)
+    if (finding.fix !== undefined) outcomes.push(await tryFix({ ...finding, fix: finding.fix }, signal));
+  return outcomes;
+}
+
+async function tryFix(
+  finding: DoctorFinding & { readonly fix: NonNullable<DoctorFinding['fix']> },
+  signal: AbortSignal | undefined,
+): Promise<FixOutcome> {
+  try {
+    return { finding, applied: await applyFix(finding.fix, signal), error: undefined };
+  } catch (error) {
+    const { code, message } = knownError(error);
+    if (code === 'cancelled') throw error;
+    return { finding, applied: undefined, error: { code, message } };
+  }
 }
 
 /**

@@ -1,10 +1,9 @@
-import type { Host, HostAccess, HostInfo } from '../../hosts/host.ts';
-import type { Container, Containers } from '../../hosts/containers.ts';
+import type { HostAccess, HostInfo } from '../../hosts/host.ts';
+import type { Container } from '../../hosts/containers.ts';
 import type { AuditLog, JobOptions } from '../../activity/index.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { isWithin } from '../../model/clean-path.ts';
-import { AppError, type ErrorCode } from '../../model/errors.ts';
-import { severities } from '../../model/finding.ts';
+import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { Volume } from '../../model/volume.ts';
 import { fromText, toText } from '../../model/byte-string.ts';
@@ -12,7 +11,7 @@ import { type MountPoint, mountOver, readMounts } from '../../lib/mountinfo.ts';
 import { diagnoseHolds } from './dead-holds.ts';
 import { diagnoseDenials } from './denials.ts';
 import { diagnoseDevices, placeInOptions } from './missing-device.ts';
-import { diagnoseDrivers, findUnlisted } from './drivers.ts';
+import { diagnoseDrivers } from './drivers.ts';
 import { diagnoseDeleted } from './deleted-files.ts';
 import { diagnoseFull } from './full-disk.ts';
 import { diagnoseSources } from './missing-source.ts';
@@ -32,9 +31,11 @@ import { diagnoseServers } from './remote-servers.ts';
 import { diagnoseSquash } from './squashed-root.ts';
 import { diagnoseUnmounted } from './unmounted.ts';
 import { diagnoseSilence } from './silent-storage.ts';
-import { type AppliedFix, applyFix } from './apply-fix.ts';
+import { applyFixes, type FixOutcome } from './apply-fix.ts';
+import { type DoctorReport, readyFindings, reportAsJson } from './report.ts';
+import { lookAround, refuseUnknown, withAsked } from './surroundings.ts';
 import { processesByContainer } from './credentials.ts';
-import type { Diagnosis, DoctorFinding, Remark } from './diagnosis.ts';
+import type { Diagnosis, DoctorFinding } from './diagnosis.ts';
 import { askByMount, type MountAnswer } from './mount-answers.ts';
 import { choosePatients, type PatientMount, type Patients, unjudged } from './patients.ts';
 import { diagnosePermissions } from './permissions.ts';
@@ -42,17 +43,6 @@ import { diagnosePermissions } from './permissions.ts';
 export interface DoctorRequest {
   /** A volume, a container, or a path of this machine; undefined for all. */
   readonly subject: string | undefined;
-}
-
-export interface DoctorReport extends Diagnosis {
-  readonly looked: { readonly containers: number; readonly volumes: number; readonly mounts: number };
-}
-
-export interface FixOutcome {
-  readonly finding: DoctorFinding;
-  /** Undefined when it failed. */
-  readonly applied: AppliedFix | undefined;
-  readonly error: { readonly code: ErrorCode; readonly message: string } | undefined;
 }
 
 export interface DoctorParts extends HostAccess, OwnParts {
@@ -175,94 +165,16 @@ export function openDoctor(parts: DoctorParts): Doctor {
           volumes: patients.volumes.length,
           mounts: patients.mounts.length,
         },
-        findings: diagnoses
-          .flatMap(({ findings }) => findings)
-          .map((finding) => forItsEngine(withItsCommand(finding, patients.path ?? subject), found.host))
-          .toSorted(worstFirst),
+        findings: readyFindings(
+          diagnoses.flatMap(({ findings }) => findings),
+          { asked: patients.path ?? subject, host: found.host },
+        ),
         notLookedAt: diagnoses.flatMap(({ notLookedAt }) => notLookedAt),
       };
     },
-    async applyFixes(findings, { signal } = {}) {
-      const outcomes: FixOutcome[] = [];
-      for (const finding of findings)
-        if (finding.fix !== undefined) outcomes.push(await tryFix({ ...finding, fix: finding.fix }, signal));
-      return outcomes;
-    },
+    applyFixes: (findings, { signal } = {}) => applyFixes(findings, signal),
     asJson: { report: reportAsJson },
   };
-}
-
-async function tryFix(
-  finding: DoctorFinding & { readonly fix: NonNullable<DoctorFinding['fix']> },
-  signal: AbortSignal | undefined,
-): Promise<FixOutcome> {
-  try {
-    return { finding, applied: await applyFix(finding.fix, signal), error: undefined };
-  } catch (error) {
-    const { code, message } = knownError(error);
-    if (code === 'cancelled') throw error;
-    return { finding, applied: undefined, error: { code, message } };
-  }
-}
-
-interface Surroundings {
-  readonly host: HostInfo | undefined;
-  readonly containers: readonly Container[];
-  readonly volumes: readonly Volume[];
-  readonly engine: Containers | undefined;
-  readonly findVolume: Host['findVolume'];
-  readonly notLookedAt: readonly Remark[];
-  /** Why the engine was not looked at. */
-  readonly failure: Error | undefined;
-}
-
-/** An engine that does not answer leaves what can be looked at without it. */
-async function lookAround(open: HostAccess['host'], signal: AbortSignal | undefined): Promise<Surroundings> {
-  try {
-    const host = await open();
-    const [info, containers = [], volumes] = await Promise.all([
-      host.info({ signal }),
-      host.containers?.list({ signal }),
-      host.listVolumes({ signal }),
-    ]);
-    const remote = {
-      subject: `the storage of ${quote(info.name)}`,
-      reason: 'the engine is on another machine',
-    };
-    return {
-      host: info,
-      containers,
-      volumes,
-      engine: host.containers,
-      findVolume: (name, options) => host.findVolume(name, options),
-      notLookedAt: info.isRemote === true ? [remote] : [],
-      failure: undefined,
-    };
-  } catch (error) {
-    const failure = knownError(error);
-    if (failure.code === 'cancelled') throw error;
-    const notLookedAt = [{ subject: 'containers and volumes', reason: failure.message }];
-    const nothing = { host: undefined, containers: [], volumes: [], engine: undefined };
-    return { ...nothing, findVolume: async () => undefined, notLookedAt, failure };
-  }
-}
-
-/** A name that the engine lists nowhere may be that of a volume whose plugin is gone. */
-async function withAsked(
-  found: Surroundings,
-  subject: string | undefined,
-  signal: AbortSignal | undefined,
-): Promise<Surroundings> {
-  if (subject === undefined || !isUnknown(choosePatients(found, subject))) return found;
-  const unlisted = await findUnlisted(subject, found.findVolume, signal);
-  if (unlisted === undefined) return found;
-  const { volume, why } = unlisted;
-  // The engine takes its time to say so, and is not asked again.
-  return { ...found, volumes: [...found.volumes, volume], findVolume: () => Promise.reject(why) };
-}
-
-function isUnknown({ containers, volumes, path }: Patients): boolean {
-  return path === undefined && containers.length + volumes.length === 0;
 }
 
 /** A state folder that cannot be read is told of where Holdfast's own health is looked at. */
@@ -295,15 +207,6 @@ function mapBaseOf(host: HostInfo | undefined): number {
   // Without a remapping, such a name is a version or the like.
   if (host?.isRemapped !== true) return 0;
   return Number(/\/(\d+)\.\d+\/?$/.exec(host.dataRoot ?? '')?.[1] ?? 0);
-}
-
-/** Without its engine, nothing can be said of a name. */
-function refuseUnknown(subject: string, patients: Patients, failure: Error | undefined): void {
-  if (!isUnknown(patients)) return;
-  if (failure !== undefined) throw failure;
-  throw new AppError('not-found', `There is no volume and no container ${quote(subject)}`, {
-    hint: 'See "holdfast volume ls". A path of this machine begins with "/" or ".".',
-  });
 }
 
 /** A path that is missing is a finding where a container mounts it, and a typing error elsewhere. */
@@ -361,56 +264,4 @@ function doesAnswer(
       other.hostPath !== undefined &&
       answers.get(other.hostPath)?.kind === 'silent',
   );
-}
-
-/** A fix holds what it changes open: a link that another user puts there meanwhile would lead a printed command elsewhere. */
-function withItsCommand(finding: DoctorFinding, asked: string | undefined): DoctorFinding {
-  if (finding.fix === undefined) return finding;
-  const command = ['holdfast', 'doctor', asked ?? finding.subject.name, '--fix'];
-  return { ...finding, commands: [command, ...finding.commands] };
-}
-
-/** Podman takes the words of Docker's command line, and has a command of its own. */
-function forItsEngine(finding: DoctorFinding, host: HostInfo | undefined): DoctorFinding {
-  if (host?.kind !== 'podman') return finding;
-  const commands = finding.commands.map(([program = '', ...args]) => [
-    program === 'docker' ? 'podman' : program,
-    ...args,
-  ]);
-  return { ...finding, commands };
-}
-
-/** Hints come last. */
-function worstFirst(a: DoctorFinding, b: DoctorFinding): number {
-  const weight = ({ isHint, severity }: DoctorFinding): number =>
-    isHint === true ? severities.length : severities.indexOf(severity);
-  return weight(a) - weight(b);
-}
-
-function reportAsJson(
-  { findings, notLookedAt, looked }: DoctorReport,
-  fixes?: readonly FixOutcome[],
-): object {
-  return {
-    // What could not be looked at may be anything.
-    healthy: findings.every(({ isHint }) => isHint === true) && notLookedAt.length === 0,
-    findings: findings.map(({ fix, isHint = false, ...finding }) => ({
-      ...finding,
-      fixable: fix !== undefined,
-      isHint,
-    })),
-    notLookedAt,
-    looked,
-    ...(fixes === undefined
-      ? {}
-      : {
-          fixes: fixes.map(({ finding: { id, subject, message }, applied, error }) => ({
-            id,
-            subject,
-            message,
-            applied: applied ?? null,
-            error: error ?? null,
-          })),
-        }),
-  };
 }
