@@ -825,6 +825,21 @@ test('an engine whose root is another user gets the exact number on the machine,
   await engine.docker(['exec', 'as-root', 'touch', '/data/file']);
 });
 
+test('data of another version of PostgreSQL than the image is told of, until the image is the right one', async () => {
+  writeFileSync(join(on.engine.folder, 'PG_VERSION'), '14\n');
+  const run = (version: string): Promise<void> =>
+    start('pg', '-e', `PG_MAJOR=${version}`, '-v', 'pg:/var/lib/postgresql/data');
+  await run('14');
+  await on.engine.docker(['cp', join(on.engine.folder, 'PG_VERSION'), 'pg:/var/lib/postgresql/data/']);
+  expect(await findings('pg')).toEqual([]);
+  await remove('pg');
+  await run('16');
+  expect(await findings()).toMatchObject([
+    { id: 'HF-D025', subject: { kind: 'container', name: 'pg' }, fixable: false, commands: [] },
+  ]);
+  await remove('pg');
+});
+
 test('what is healthy is left alone', async () => {
   const config = join(on.engine.folder, 'config');
   writeFileSync(config, 'setting', { mode: 0o644 });

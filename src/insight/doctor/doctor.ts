@@ -17,6 +17,7 @@ import { diagnoseFull } from './full-disk.ts';
 import { diagnoseSources } from './missing-source.ts';
 import { lookUpUsers } from './image-users.ts';
 import { diagnoseManaged } from './managed.ts';
+import { diagnoseVersions } from './other-version.ts';
 import { diagnoseOrphans } from './orphans.ts';
 import { diagnoseHoldfast, type OwnParts } from './own-health.ts';
 import type { ManagedVolumes } from '../../volumes/index.ts';
@@ -109,6 +110,7 @@ export function openDoctor(parts: DoctorParts): Doctor {
           dataRoot: found.host?.isRemote === true ? undefined : found.host?.dataRoot,
         }),
         diagnoseSources(answering, { isAsked, machine: mounts, mapBase, users }),
+        diagnoseVersions(answering),
         await diagnoseDenials(answering, parts.now(), signal),
         diagnosePermissions(answering, processes, {
           isAsked,
