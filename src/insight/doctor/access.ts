@@ -103,7 +103,7 @@ export function aclAttribute(acl: readonly AclEntry[]): ExtendedAttribute {
   const numbers = Object.fromEntries(Object.entries(tags).map(([number, tag]) => [tag, Number(number)]));
   const entries = acl
     .map(({ tag, id, rights }) => ({ number: numbers[tag] ?? 0, id, rights }))
-    .toSorted((left, right) => left.number - right.number || left.id - right.id);
+    .toSorted((a, b) => a.number - b.number || a.id - b.id);
   const view = new DataView(new ArrayBuffer(4 + 8 * entries.length));
   view.setUint32(0, 2, true);
   for (const [index, { number, id, rights }] of entries.entries()) {
