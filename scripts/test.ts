@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { spawn } from 'node:child_process';
 import {
@@ -50,6 +50,7 @@ async function main(args: readonly string[]): Promise<number> {
     omission === undefined ? [] : `--exclude=${omission.files}`,
   );
   const ended = new AbortController();
+  const before = processorTimes();
   const images = request.rest.length === 0 ? makeImages(able, ended.signal) : undefined;
   const run = await runLanes(able, [...omitted, ...request.rest]);
   ended.abort();
@@ -62,8 +63,25 @@ async function main(args: readonly string[]): Promise<number> {
     strict: process.env['CI'] === 'true' || process.env['HOLDFAST_ALL_LANES'] === '1',
     filtered: request.rest.length > 0,
   });
-  console.log(`\n${verdict.lines.join('\n')}\n\n${verdict.passed} passed, ${verdict.failed} failed`);
+  const lines = [...verdict.lines, describeProcessors(before)];
+  console.log(`\n${lines.join('\n')}\n\n${verdict.passed} passed, ${verdict.failed} failed`);
   return verdict.failed === 0 ? 0 : 1;
+}
+
+/** Of all processors together, whatever used them. */
+function processorTimes(): { readonly busyMs: number; readonly allMs: number } {
+  const times = cpus().map((processor) => processor.times);
+  const idleMs = times.reduce((sum, { idle }) => sum + idle, 0);
+  const busyMs = times.reduce((sum, { user, nice, sys, irq }) => sum + user + nice + sys + irq, 0);
+  return { busyMs, allMs: busyMs + idleMs };
+}
+
+/** Where they are not busy all the time, more files could run side by side. */
+function describeProcessors(before: ReturnType<typeof processorTimes>): string {
+  const after = processorTimes();
+  const busyMs = after.busyMs - before.busyMs;
+  const share = busyMs / Math.max(1, after.allMs - before.allMs);
+  return `the machine's processors worked ${Math.round(busyMs / 1000)} s, ${Math.round(share * 100)}% of the time`;
 }
 
 interface TestRequest {
