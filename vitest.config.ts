@@ -22,6 +22,7 @@ function project(lane: Lane): TestProjectInlineConfiguration {
       name: lane.name,
       include: [...lane.include],
       pool: 'forks',
+      isolate: lane.sharesWorkers !== true,
       setupFiles: ['test/setup/leaks.ts'],
       // The summary names what needed it.
       retry: lane.retries ?? 0,

@@ -13,6 +13,8 @@ export interface Lane {
    * How often a failed test is retried. Only where an engine may be slow; never for a randomly chosen fault.
    */
   readonly retries?: number;
+  /** A worker goes on with its next file as it is: so modules are loaded once, not for each file. */
+  readonly sharesWorkers?: boolean;
 }
 
 const laneTimeoutMs = 300_000;
@@ -30,6 +32,7 @@ export const lanes: readonly Lane[] = [
     packages: [],
     demanding: { files: 'src/**/*-programs.test.ts', packages: [...treePackages, 'busybox-static'] },
     timeoutMs: 180_000,
+    sharesWorkers: true,
   },
   lane('cli', [...treePackages, 'fio']),
   lane('stores', [

@@ -9,19 +9,20 @@ let project: string;
 
 afterEach(() => rmSync(project, { recursive: true, force: true }));
 
-/** Runs one test with this body in a project of its own that uses the leak checks. */
-async function runTest(body: string): Promise<{ exitCode: number; output: string }> {
+/** Runs files of one test each, with these bodies, in a process of a project of its own that uses the leak checks. */
+async function runTest(...bodies: string[]): Promise<{ exitCode: number; output: string }> {
   project = mkdtempSync(join(tmpdir(), 'leaks-'));
   symlinkSync(join(root, 'node_modules'), join(project, 'node_modules'));
   const setup = JSON.stringify(join(root, 'test/setup/leaks.ts'));
   writeFileSync(
     join(project, 'vitest.config.mjs'),
-    `export default { test: { setupFiles: [${setup}], pool: 'forks', fsModuleCache: false } };`,
+    `export default { test: { setupFiles: [${setup}], pool: 'forks', isolate: false, maxWorkers: 1, fsModuleCache: false } };`,
   );
-  writeFileSync(
-    join(project, 'a.test.mjs'),
-    `import { test } from 'vitest';\ntest('it', async () => {${body}});`,
-  );
+  for (const [index, body] of bodies.entries())
+    writeFileSync(
+      join(project, `${index}.test.mjs`),
+      `import { expect, test } from 'vitest';\ntest('it', async () => {${body}});`,
+    );
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
   return await runCommand(process.execPath, [vitest, 'run', '--root', project], {
     env: { ...process.env, NO_COLOR: '1' },
@@ -55,6 +56,27 @@ test('a file whose tests leave a detached process fails, and the process is ende
   const pids = [...result.output.matchAll(/a running process: (\d+)/g)].map((match) => Number(match[1]));
   expect(pids.length).toBeGreaterThan(0);
   expect(pids.filter(isRunning)).toEqual([]);
+});
+
+test('of files that share a process each begins as the first did, and fails for what it has left itself', async () => {
+  const used = `
+    const { mkdirSync, rmSync } = await import('node:fs');
+    expect(process.env.LEFT).toBeUndefined();
+    expect(process.env.HOLDFAST_STATE_DIR).toBeUndefined();
+    expect(process.env.PATH).not.toBe('nowhere');
+    Object.assign(process.env, { LEFT: 'yes', HOLDFAST_STATE_DIR: 'x', PATH: 'nowhere' });
+    globalThis.folders ??= [];
+    expect(globalThis.folders).not.toContain(process.env.TMPDIR);
+    globalThis.folders.push(process.env.TMPDIR);
+    console.log('folder ' + globalThis.folders.length);
+    mkdirSync(process.env.TMPDIR + '/x');`;
+  const clean = `${used} rmSync(process.env.TMPDIR + '/x', { recursive: true });`;
+  const result = await runTest(clean, used, clean);
+  expect(result.output).toContain('folder 3');
+  expect(result.output).toContain('Tests  3 passed');
+  expect(result.output).toContain('Test Files  1 failed | 2 passed');
+  expect(result.output.match(/left behind/g)).toHaveLength(1);
+  expect(result.exitCode).toBe(1);
 });
 
 /** An ended process that its new parent has not collected yet is a zombie, and has no command line any more. */

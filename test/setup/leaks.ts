@@ -16,6 +16,7 @@ import {
  * Runs before each test file: gives it a temporary folder, a home and a mark of its own, and fails the file when its
  * tests leave anything behind: files, mounts, or processes (children inherit the mark in their environment).
  */
+const environment = { ...process.env };
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'hf-')));
 const temporary = join(folder, 't');
 const home = join(folder, 'h');
@@ -46,6 +47,9 @@ afterAll(async () => {
   unmountAll(mounts);
   const files = leftoverFiles(temporary);
   removeFolder(folder);
+  // The next file may run in this process, and finds all as this one did.
+  for (const name of Object.keys(process.env)) delete process.env[name];
+  Object.assign(process.env, environment);
   const leaks = [
     ...processes.map((found) => `a running process: ${found.pid} ${found.command}`),
     ...mounts.map((point) => `a mount: ${point}`),
