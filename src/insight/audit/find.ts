@@ -29,11 +29,13 @@ function joined(alarms: readonly Alarm[]): Alarm[] {
       continue;
     }
     const [main, other] = first.place.position === undefined ? [alarm, first] : [first, alarm];
-    const commands = (main.commands ?? []).length > 0 ? main.commands : other.commands;
+    // The commands are those of the remedy beside them.
+    const helpful = [main, other].find(({ commands = [] }) => commands.length > 0) ?? main;
     byKey.set(alarm.key, {
       ...main,
       evidence: [...new Set([...main.evidence, ...other.evidence])],
-      ...(commands === undefined ? {} : { commands }),
+      remedy: helpful.remedy,
+      commands: helpful.commands ?? [],
     });
   }
   return [...byKey.values()];

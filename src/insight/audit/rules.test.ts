@@ -5,6 +5,7 @@ import { checkRules } from '../../compose/check/rules.ts';
 import { memoryContainers } from '../../../test/fixtures/containers.ts';
 import { auditedWorld, type WorldRequest } from '../../../test/fixtures/audited-world.ts';
 import { type AuditedVolume, type AuditView, nowhere } from './audit-view.ts';
+import { find } from './find.ts';
 import { rules } from './rules.ts';
 import { serviceOfContainer } from './view-of-host.ts';
 
@@ -534,6 +535,24 @@ describe('of a host', () => {
     expect(found('HF-S005', held(containersRoot))).toEqual(['app']);
     expect(found('HF-S005', held({ ...containersRoot, mode: 0o775 }))).toEqual(['app']);
     expect(found('HF-S005', held({ uid: 100_999, gid: 100_999 }))).toEqual([]);
+  });
+
+  test('what a file and its container both show has the remedy that its commands belong to', () => {
+    const [rule] = rules;
+    const alarm = {
+      subject: { kind: 'service', name: 'db' },
+      key: 'db',
+      message: 'm',
+      evidence: [],
+    } as const;
+    const both = [
+      { ...alarm, remedy: 'Mount it', place: { ...nowhere, position: { file: 'a', line: 1, column: 1 } } },
+      { ...alarm, remedy: 'Stop it and copy', commands: [['docker', 'stop', 'db']], place: nowhere },
+    ];
+    const found = find(view({}), rule === undefined ? [] : [{ ...rule, check: () => both }]);
+    expect(found.map(({ finding: { remedy, commands } }) => ({ remedy, commands }))).toEqual([
+      { remedy: 'Stop it and copy', commands: [['docker', 'stop', 'db']] },
+    ]);
   });
 
   test('HF-B002 when every repository is on the disk of the data, and not when one is elsewhere', () => {
