@@ -31,7 +31,7 @@ export async function httpSend(
       cause: error,
     });
   });
-  const answer = await shortAnswer(response);
+  const answer = await shortAnswer(response, address);
   if (response.ok) return;
   const { status } = response;
   if (status >= 300 && status < 400)
@@ -55,20 +55,31 @@ export function addressOf(url: string): URL {
 }
 
 const shownBytes = 300;
+const readBytes = 4096;
 
-/** Reads only a little of the answer, however long it is. */
-async function shortAnswer(response: Response): Promise<string> {
+/** Reads only a little of the answer, however long it is: more than is shown, so that no key is cut in two. */
+async function shortAnswer(response: Response, address: URL): Promise<string> {
   let text = '';
   try {
     const decoder = new TextDecoder();
     for await (const chunk of response.body ?? []) {
       text += decoder.decode(chunk as Uint8Array, { stream: true });
-      if (text.length >= shownBytes) break;
+      if (text.length >= readBytes) break;
     }
   } catch {
     // The status is enough.
   }
-  return text.replace(/\s+/g, ' ').trim().slice(0, shownBytes);
+  return withoutPartsOf(address, text).replace(/\s+/g, ' ').trim().slice(0, shownBytes);
+}
+
+/** Keys are longer; shorter parts are words such as "hook", which the answer needs. */
+const shortestKey = 8;
+
+/** An error page often names the path that was asked for, and that of a hook or a watch is its key. */
+function withoutPartsOf({ pathname, search, searchParams }: URL, answer: string): string {
+  const parts = [...pathname.split('/'), ...search.split(/[?&=]/), ...searchParams.values()];
+  const telling = parts.filter((part) => part.length >= shortestKey).toSorted((a, b) => b.length - a.length);
+  return telling.reduce((text, part) => text.replaceAll(part, '***'), answer);
 }
 
 function reasonOf(error: unknown): string {

@@ -416,6 +416,14 @@ describe('a channel that fails', () => {
     expect(server.received.map(({ path }) => path)).toEqual(['/w/start', '/w/start', '/w']);
   });
 
+  test('does not hammer a server that asks for a delay longer than any timer', async () => {
+    server.answers.push(
+      ...Array.from({ length: 9 }, () => ({ status: 503, headers: { 'retry-after': '1e12' } })),
+    );
+    await tell(hook(', retry-for: 3s'), failed);
+    expect(server.received).toHaveLength(1);
+  });
+
   test('is not retried after a permanent error, is logged, and the failure is sent again later', async () => {
     server.answers.push({ status: 404, body: 'no such hook' });
     await tell(hook(), failed);
@@ -462,6 +470,22 @@ c: { type: webhook, url: '${server.origin}/c' }
     const shown = JSON.stringify([warnings, await log.list({})]);
     expect(shown).toContain('answered 403');
     expect(shown).not.toContain(url);
+  });
+
+  test.each(['written out', 'by reference'])('never shows the key in its address, %s', async (how) => {
+    const url = `${server.origin}/api/push/hunter2hunter2?token=s3cr3tt0ken`;
+    server.answers.push({
+      status: 404,
+      body: `Cannot POST ${'/api/push/hunter2hunter2?token=s3cr3tt0ken '.repeat(9)}`,
+    });
+    const env = { URL: url };
+    await tell(
+      { yaml: `s: { type: slack, url: '${how === 'by reference' ? 'env:URL' : url}' }`, env },
+      failed,
+    );
+    const shown = JSON.stringify([warnings, await log.list({})]);
+    expect(shown).toContain('answered 404: Cannot POST');
+    expect(shown).not.toMatch(/hunter2|s3cr3t/);
   });
 
   test('reports that its secret cannot be read', async () => {

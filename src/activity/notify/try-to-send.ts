@@ -15,6 +15,8 @@ export interface SendRequest {
 
 const firstPauseMs = 500;
 const longestPauseMs = 30_000;
+/** A timer of more than 24 days ends at once. */
+const longestAskedMs = 86_400_000;
 
 /** Retries for as long as the channel says. Never throws, and shows no secret. */
 export async function tryToSend({ channel, env, signal, attempt }: SendRequest): Promise<SendResult> {
@@ -46,7 +48,7 @@ export async function tryToSend({ channel, env, signal, attempt }: SendRequest):
 function pauseAfter(error: unknown, attempts: number): number | undefined {
   if (!(error instanceof SendFailure) || !error.canRetry) return undefined;
   const backoffMs = Math.min(firstPauseMs * 2 ** (attempts - 1), longestPauseMs);
-  return Math.max(error.retryAfterMs ?? 0, backoffMs * (0.75 + Math.random() / 2));
+  return Math.max(Math.min(error.retryAfterMs ?? 0, longestAskedMs), backoffMs * (0.75 + Math.random() / 2));
 }
 
 function revealer(env: SendRequest['env'], secrets: Set<string>): SendContext['reveal'] {
