@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mountAt, readMounts } from '../../lib/mountinfo.ts';
 import { openTrusted, realPathOf } from '../../lib/open-trusted.ts';
+import { requireAnswer } from '../../lib/require-answer.ts';
 import { type ByteString, fromBytes, fromText, toPath } from '../../model/byte-string.ts';
 import type { DirectoryData, StreamData } from '../host.ts';
 import { errnoOf } from '../../model/errors.ts';
@@ -17,6 +18,7 @@ export interface DirectQuestion {
   readonly info: EngineInfo;
   readonly volume: EngineVolume;
   readonly write: boolean;
+  readonly signal: AbortSignal | undefined;
 }
 
 /**
@@ -27,13 +29,16 @@ export interface DirectQuestion {
  * - The engine is on this machine: a unix socket, and its own id is in its own folder, where we see it.
  * - We may read everything there: volumes hold files of any owner.
  * - The data is there now: a volume with mount options is an empty directory until a container mounts it.
+ *
+ * Throws `unavailable` when its server does not respond: the engine would wait for that as well, for good, and not
+ * get rid of the container that it waits in.
  */
 export async function findDirectData(question: DirectQuestion): Promise<DirectoryData | undefined> {
   const late = new AbortController();
   // Ended below, when the proof is faster.
   const timer = sleep(answerMs, undefined, { signal: late.signal }).catch(() => undefined);
   try {
-    // A network file system whose server is gone never responds; the engine's own deadlines apply then.
+    // The engine's own folder may lie on a server that is gone; the deadlines of calls to it apply then.
     return await Promise.race([proveDirectData(question), timer]);
   } finally {
     late.abort();
@@ -82,7 +87,8 @@ async function mtimeOf(root: ByteString, path: ByteString): Promise<bigint> {
   return (await lstat(toPath(path === '' ? root : `${root}/${path}`), { bigint: true })).mtimeNs;
 }
 
-const answerMs = 10_000;
+/** Longer than `requireAnswer()` waits. */
+const answerMs = 30_000;
 
 async function proveDirectData(question: DirectQuestion): Promise<DirectoryData | undefined> {
   const { endpoint, info, volume, write } = question;
@@ -91,7 +97,7 @@ async function proveDirectData(question: DirectQuestion): Promise<DirectoryData 
   if (!(await canReadAnything(write)) || !(await isSameMachine(question))) return undefined;
   if (volume.Driver === 'local' && !isMountedLazily(volume))
     return await plainDirectory(info, volume.Name, mountpoint);
-  return await mountedDirectory(volume, mountpoint);
+  return await mountedDirectory(question, mountpoint);
 }
 
 /**
@@ -112,10 +118,12 @@ async function plainDirectory(
 }
 
 async function mountedDirectory(
-  volume: EngineVolume,
+  { volume, signal }: DirectQuestion,
   mountpoint: string,
 ): Promise<DirectoryData | undefined> {
-  if (mountAt(await readMounts(), fromText(mountpoint)) === undefined) return undefined;
+  const mounts = await readMounts();
+  if (mountAt(mounts, fromText(mountpoint)) === undefined) return undefined;
+  await requireAnswer(fromText(mountpoint), { name: volume.Name, signal, mounts });
   const device = await boundDevice(volume, mountpoint);
   if (device !== undefined)
     return { way: 'direct', root: fromText(device), [Symbol.asyncDispose]: async () => undefined };

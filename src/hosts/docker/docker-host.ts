@@ -175,7 +175,7 @@ class DockerHost implements Host {
 
     const { kind } = this;
     const info = await this.#engineInfo(signal);
-    const question = { kind, endpoint: this.#client.endpoint, info, volume, write };
+    const question = { kind, endpoint: this.#client.endpoint, info, volume, write, signal };
     const direct = await findDirectData(question);
     if (direct !== undefined) return direct;
     await using opened = new AsyncDisposableStack();
