@@ -11,9 +11,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { onEngine } from '../../../support/on-engine.ts';
-import { mountLoopFilesystem } from '../../../support/loop-filesystem.ts';
 import { doctorOn } from '../doctor-on.ts';
 import { type NfsServer, startNfsServer } from '../nfs-server.ts';
 import { plainLogin, type SambaServer, startSambaServer } from '../samba-server.ts';
@@ -37,14 +36,25 @@ afterAll(async () => {
 
 const { findings, idsOf, volume, start, inside, remove, carryOut } = doctorOn(on);
 
-test('an NFS server that is away is told of with the container, and all is well when it is back', async () => {
+test('an NFS server that is away is told of with the container, beside df, top and a backup that come to an end, and all is well when it is back', async () => {
   const { path } = await nfs.newExport();
   await volume('away', { type: 'nfs', o: 'addr=127.0.0.1,nfsvers=4.2', device: `:${path}` });
   await start('away', '-v', 'away:/data');
   await inside('away', 'echo content > /data/file; sync');
   expect(await findings('away')).toEqual([]);
+  await on.run(['df', '--refresh', 'away']);
   nfs.stop();
   try {
+    const known = { volumes: [{ name: 'away', bytes: 8, files: 1 }] };
+    for (const asked of [['away'], [], ['--refresh']])
+      expect(JSON.parse((await on.run(['df', ...asked, '--format', 'json'])).stdout)).toMatchObject(known);
+    const refreshed = await on.attempt(['df', '--refresh', 'away', '--format', 'json']);
+    const failed = { name: 'away', code: 'unavailable' };
+    expect(JSON.parse(refreshed.stdout)).toMatchObject({ ...known, failures: [failed] });
+    const saved = await on.attempt(['backup', 'away']);
+    expect(saved.stderr).toContain('did not answer within 10 seconds');
+    expect(saved.exit).toBe(1);
+    expect(await on.run(['top', '--once', '-q'])).toMatchObject({ stdout: 'away\n' });
     const found = await findings('away');
     expect(found.map(({ id }) => id)).toEqual(expect.arrayContaining(['HF-D010', 'HF-D051']));
     const hanging = found.find(({ id }) => id === 'HF-D010');
@@ -98,6 +108,54 @@ test('a CIFS server that is away is told of, and all is well when it is back', a
   await expect.poll(() => idsOf('share'), patience).toEqual([]);
   expect(await inside('share', 'cat /data/file')).toBe('content');
   await remove('share');
+});
+
+describe('a mount that says who owns all its files', () => {
+  let stick: string;
+  beforeAll(() => {
+    const image = join(on.engine.folder, 'stick');
+    writeFileSync(image, '');
+    truncateSync(image, 32 << 20);
+    execFileSync('busybox', ['mkdosfs', image]);
+    stick = execFileSync('losetup', ['--find', '--show', image], { encoding: 'utf8' }).trim();
+  });
+  afterAll(() => void execFileSync('losetup', ['--detach', stick]));
+  afterEach(() => remove('owned'));
+  const ofStick = async () => ({ type: 'vfat', device: stick });
+  const ofShare = async () => ({ type: 'cifs', device: await samba.newShare() });
+  const { username, password } = plainLogin;
+  const login = { addr: '127.0.0.1', username, password };
+
+  test.each([
+    ['FAT, to another', ofStick, {}, 'uid=1000,gid=1001'],
+    ['FAT, without a mode to write', ofStick, { uid: '1000', umask: '222' }, 'umask=022'],
+    ['CIFS, to another', ofShare, login, 'uid=1000,gid=1001'],
+  ] as const)(
+    '%s, refuses the application until it has the options that the doctor names',
+    async (_which, at, given, named) => {
+      const place = await at();
+      const mountWith = async (options: Readonly<Record<string, string>>): Promise<void> => {
+        const o = Object.entries(options)
+          .map((pair) => pair.join('='))
+          .join(',');
+        await volume('owned', { ...place, ...(o === '' ? {} : { o }) });
+        await start('owned', '--user', '1000:1001', '-v', 'owned:/data');
+      };
+      const write = async (): Promise<string> =>
+        await inside('owned', 'echo content > /data/file && cat /data/file');
+      await mountWith(given);
+      await expect(write()).rejects.toThrow('Permission denied');
+      const [found, ...others] = await findings('owned');
+      expect(others).toEqual([]);
+      expect(found).toMatchObject({ id: 'HF-D001', fixable: false, commands: [] });
+      const [, options = ''] = /mount it with "([^"]+)"/.exec(found?.remedy ?? '') ?? [];
+      expect(options).toBe(named);
+      await remove('owned');
+      await mountWith({ ...given, ...Object.fromEntries(options.split(',').map((each) => each.split('='))) });
+      expect(await write()).toBe('content');
+      expect(await findings('owned')).toEqual([]);
+    },
+  );
 });
 
 test.each([
@@ -242,58 +300,4 @@ test('what AppArmor refuses is told of with the rule to add, and is read when th
   } finally {
     execFileSync('apparmor_parser', ['-R', file]);
   }
-});
-
-describe.each([
-  ['XFS', 'xfs', { mount: 'usrquota,prjquota' }],
-  [
-    'ext4',
-    'ext4',
-    { mount: 'usrquota,prjquota', make: ['-O', 'quota,project', '-E', 'quotatype=usrquota:prjquota'] },
-  ],
-] as const)('a limit on %s', (_name, type, options) => {
-  const write = (mebibytes: number): string => `dd if=/dev/zero of=/data/file bs=1M count=${mebibytes}`;
-
-  test('of a user is told of though the disk has room, and the command raises it', async () => {
-    await using disk = mountLoopFilesystem(type, options);
-    execFileSync('setquota', ['-u', '1000', '0', '20480', '0', '0', disk.path]);
-    execFileSync('chown', ['1000', disk.path]);
-    await start('of-user', '--user', '1000:1000', '-v', `${disk.path}:/data`);
-    expect(await findings('of-user')).toEqual([]);
-    await expect(inside('of-user', write(40))).rejects.toThrow('quota exceeded');
-    const [found, ...others] = await findings('of-user');
-    expect(others).toEqual([]);
-    expect(found).toMatchObject({ id: 'HF-D032', subject: { kind: 'container', name: 'of-user' } });
-    expect(found?.message).toContain('user 1000 has 21.0 MB of the 21.0 MB that it may have');
-    for (const command of found?.commands ?? []) await carryOut(command);
-    await inside('of-user', write(30));
-    expect(await findings('of-user')).toEqual([]);
-    await remove('of-user');
-  });
-
-  test('of a project is told of once, and so is that of its files', async () => {
-    await using disk = mountLoopFilesystem(type, options);
-    const data = join(disk.path, 'app');
-    mkdirSync(data);
-    execFileSync('chattr', ['-p', '42', '+P', data]);
-    execFileSync('setquota', ['-P', '42', '0', '20480', '0', '50', disk.path]);
-    await start('project', '-v', `${data}:/data`);
-    expect(await findings('project')).toEqual([]);
-    const raise = async (): Promise<void> => {
-      const [found, ...others] = await findings('project');
-      expect(others).toEqual([]);
-      expect(found).toMatchObject({ id: 'HF-D032' });
-      expect(found?.message).toContain('project 42');
-      for (const command of found?.commands ?? []) await carryOut(command);
-    };
-    await expect(inside('project', write(40))).rejects.toThrow(/quota exceeded|No space left/);
-    await raise();
-    await inside('project', write(30));
-    const many = 'for i in $(seq 1 60); do touch /data/$i || exit 1; done';
-    await expect(inside('project', many)).rejects.toThrow(/quota exceeded|No space left/);
-    await raise();
-    await inside('project', many);
-    expect(await findings('project')).toEqual([]);
-    await remove('project');
-  });
 });
