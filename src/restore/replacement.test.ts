@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import {
   existsSync,
   lstatSync,
@@ -215,6 +216,19 @@ describe('what a replacement keeps', () => {
     expect(await listUndoRecords(stateDir)).toEqual([]);
   });
 
+  test('is dropped with all that lies beside it in its folder, and its record where the folder is gone', async () => {
+    for (const isGone of [false, true]) {
+      await restoreKeeping();
+      const [record] = await listUndoRecords(stateDir);
+      if (record === undefined) throw new Error('nothing is kept');
+      mkdirSync(join(record.stage, 'root-before'));
+      if (isGone) rmSync(record.stage, { recursive: true });
+      await dropUndo(stateDir, record);
+      expect(existsSync(record.stage)).toBe(false);
+      expect(await listUndoRecords(stateDir)).toEqual([]);
+    }
+  });
+
   test('is still there when an undo is given up', async () => {
     await restoreKeeping();
     const [record] = await listUndoRecords(stateDir);
@@ -343,6 +357,67 @@ describe('swapIn() and swapOut(), after a kill,', () => {
     expect(existsSync(prepared.stage)).toBe(false);
   });
 
+  test('leave old data alone whose new data was taken out of the stage', async () => {
+    const prepared = await prepareSwap(journalled('inside'));
+    rmSync(join(prepared.stage, 'new/both'));
+    await swapOut(prepared);
+    expect(visible()).toEqual(oldContent);
+  });
+
+  test('keep the old data in the stage where another program has moved the new away', async () => {
+    const prepared = await prepareSwap(journalled('beside'));
+    await swapIn(prepared);
+    renameSync(root, join(folder, 'moved'));
+    await expect(swapOut(prepared)).rejects.toMatchObject({ code: 'conflict' });
+    expect(content(join(prepared.stage, 'new'))).toEqual(oldContent);
+    mkdirSync(root);
+    await expect(swapOut(prepared)).rejects.toMatchObject({ code: 'conflict' });
+    expect(content(join(prepared.stage, 'new'))).toEqual(oldContent);
+  });
+
+  describe('of a part,', () => {
+    /** `d/file` is to become "new". */
+    async function preparedPart(): Promise<JournalMember> {
+      const { stage, ...member } = journalled('beside');
+      rmSync(join(stage, 'new'), { recursive: true });
+      writeFileSync(join(stage, 'new'), 'new');
+      mkdirSync(join(root, 'd'));
+      writeFileSync(join(root, 'd/file'), 'old');
+      return await prepareSwap({ ...member, stage, place: 'part', part: 'd/file' });
+    }
+
+    test('go back to the old data, and refuse where its folder was moved', async () => {
+      const prepared = await preparedPart();
+      await swapIn(prepared);
+      expect(readFileSync(join(root, 'd/file'), 'utf8')).toBe('new');
+      renameSync(join(root, 'd'), join(root, 'moved'));
+      await expect(swapOut(prepared)).rejects.toMatchObject({ code: 'conflict' });
+      expect(readFileSync(join(prepared.stage, 'new'), 'utf8')).toBe('old');
+      renameSync(join(root, 'moved'), join(root, 'd'));
+      for (let count = 0; count < 2; count++) await swapOut(prepared);
+      expect(readFileSync(join(root, 'd/file'), 'utf8')).toBe('old');
+    });
+
+    test('refuse to go back over what another program has put there', async () => {
+      const prepared = await preparedPart();
+      await swapIn(prepared);
+      renameSync(join(root, 'd/file'), join(root, 'd/moved'));
+      writeFileSync(join(root, 'd/file'), 'other');
+      await expect(swapOut(prepared)).rejects.toMatchObject({ code: 'conflict' });
+      expect(readFileSync(join(root, 'd/file'), 'utf8')).toBe('other');
+      expect(readFileSync(join(prepared.stage, 'new'), 'utf8')).toBe('old');
+    });
+
+    test('refuse to swap where its folder is gone', async () => {
+      const prepared = await preparedPart();
+      renameSync(join(root, 'd'), join(root, 'moved'));
+      await expect(swapIn(prepared)).rejects.toMatchObject({ code: 'conflict' });
+      expect(readFileSync(join(prepared.stage, 'new'), 'utf8')).toBe('new');
+      await swapOut(prepared);
+      expect(readFileSync(join(root, 'moved/file'), 'utf8')).toBe('old');
+    });
+  });
+
   test('a name that leads out of the volume is refused', async () => {
     const prepared = await prepareSwap(journalled('inside'));
     await expect(swapIn({ ...prepared, newNames: ['../out'] })).rejects.toMatchObject({ code: 'integrity' });
@@ -354,6 +429,9 @@ test('a journal stays until nothing is left to do', async () => {
   const replacement = await open();
   expect(await listJournals(stateDir)).toMatchObject([{ step: 'staging', members: [{ root }] }]);
   fill(replacement.newPaths[0] ?? '');
+  // Nothing is swapped that could be given up.
+  await replacement.giveUp();
+  expect(await listJournals(stateDir)).toMatchObject([{ step: 'staging' }]);
   await replacement.swap([]);
   expect(await listJournals(stateDir)).toMatchObject([{ step: 'swapping' }]);
   await replacement.giveUp();
@@ -361,6 +439,58 @@ test('a journal stays until nothing is left to do', async () => {
   await replacement[Symbol.asyncDispose]();
   expect(await listJournals(stateDir)).toEqual([]);
   expect(content()).toEqual(oldContent);
+});
+
+/** Swaps in a process of its own, in which the kernel cannot exchange two names, as on NFS and many FUSE file systems. */
+const withoutExchange = `
+  import fs from 'node:fs';
+  import koffi from 'koffi';
+  const [, module, stateDir, root, end] = process.argv;
+  const load = koffi.load;
+  const errno = koffi.errno;
+  let isRefused = false;
+  koffi.load = (name) => {
+    const library = load(name);
+    const func = (...declared) => {
+      const call = library.func(...declared);
+      if (!String(declared[0]).includes('renameat2')) return call;
+      return (...args) => {
+        isRefused = args[4] === 2;
+        if (isRefused && end === 'fails') fs.rmSync(String(args[1]).slice(0, -1), { recursive: true });
+        return isRefused ? -1 : call(...args);
+      };
+    };
+    return { func };
+  };
+  koffi.errno = () => (isRefused ? koffi.os.errno.EINVAL : errno());
+  const { openReplacement } = await import(module);
+  const member = { kind: 'volume', name: 'vol', identity: 'vol', root };
+  const about = { stateDir, action: 'restore', hostIdentity: undefined, snapshotIds: [], members: [member] };
+  const seen = [];
+  const see = () => seen.push(fs.readdirSync(root).map((name) => fs.readFileSync(root + '/' + name, 'utf8')).join());
+  {
+    await using replacement = await openReplacement(about);
+    fs.mkdirSync(replacement.newPaths[0]);
+    fs.writeFileSync(replacement.newPaths[0] + '/file', 'new');
+    await replacement.swap([]).catch((error) => seen.push(error.code));
+    see();
+    if (end === 'commits') await replacement.commit(new Date());
+  }
+  see();
+  console.log(JSON.stringify([isRefused, ...seen]));
+`;
+
+test.each([
+  ['commits', [true, 'new', 'new']],
+  ['goes back', [true, 'new', 'old,old']],
+  ['fails', [true, 'ENOENT', 'old,old', 'old,old']],
+])('a swap in two steps, where names cannot be exchanged, %s', (end, expected) => {
+  const module = new URL('replacement.ts', import.meta.url).href;
+  const args = ['--input-type=module', '-e', withoutExchange, module, stateDir, root, end];
+  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  expect(stderr).toBe('');
+  expect(JSON.parse(stdout)).toEqual(expected);
+  expect(leftovers()).toEqual([]);
 });
 
 test('isStagePath() knows our own folders at the top of a volume only', () => {

@@ -10,6 +10,7 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type DirectoryWorld, openDirectoryWorld } from '../../test/fixtures/directory-world.ts';
+import type { Catalog } from '../catalog/catalog.ts';
 import { AppError } from '../model/errors.ts';
 import { listUndoRecords } from '../volumes/undo-records.ts';
 import { applyRestore } from './restore.ts';
@@ -136,6 +137,30 @@ test('an undo without a name is of what was restored last', async () => {
   await restore(other);
   const { places } = await planUndo(world, { what: undefined }, {});
   expect(places.map(({ record }) => record.name)).toEqual([other]);
+});
+
+test('an undo without a name is of a restore that was killed, and so is not in the log, where that was later', async () => {
+  const other = join(world.folder, 'other');
+  await world.save('other', other);
+  await restore(other, 0);
+  const log = { ...world.log, record: async () => true };
+  await applyRestore({ ...world, log }, await world.plan(world.data), {});
+  const { places } = await planUndo(world, { what: undefined }, {});
+  expect(places.map(({ record }) => record.name)).toEqual([world.data]);
+});
+
+test('dropping what is kept is refused where an undo came first, as the restored data is kept then', async () => {
+  // It is opened when the records are read and no lease is held yet.
+  const catalog = async (): Promise<Catalog> => {
+    await undo();
+    return world.catalog;
+  };
+  await expect(dropKept({ ...world.access, catalog }, { what: world.data }, {})).rejects.toMatchObject({
+    code: 'conflict',
+  });
+  expect(data()).toBe('lost');
+  await undo();
+  expect(data()).toBe('saved');
 });
 
 test('dropping what is kept removes that of the named directory alone', async () => {

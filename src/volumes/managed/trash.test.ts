@@ -133,6 +133,31 @@ describe('the trash', () => {
   });
 });
 
+test('a volume that is protected or held is not removed, and one that is held is not renamed', async () => {
+  await withVolumes(async (managed) => {
+    await managed.create(spec('pg'));
+    const file = join(stateDir, 'volumes/pg/_data/file');
+    writeFileSync(file, 'precious');
+    for (const permanent of [false, true]) {
+      await managed.protect('pg', true);
+      await expect(managed.remove('pg', { permanent })).rejects.toMatchObject({ code: 'locked' });
+      await managed.protect('pg', false);
+      await managed.mount('pg', 'docker:1');
+      await expect(managed.remove('pg', { permanent })).rejects.toMatchObject({ code: 'in-use' });
+      await expect(managed.rename('pg', 'other')).rejects.toMatchObject({ code: 'in-use' });
+      await managed.unmount('pg', 'docker:1');
+      expect(readFileSync(file, 'utf8')).toBe('precious');
+    }
+    await managed.create(spec('other'));
+    await expect(managed.rename('pg', 'other')).rejects.toMatchObject({ code: 'exists' });
+    expect((await managed.list()).map(({ name }) => name)).toEqual(['other', 'pg']);
+    expect(readFileSync(file, 'utf8')).toBe('precious');
+    await managed.remove('pg');
+    expect(await managed.find('pg')).toBeUndefined();
+  });
+  expect(await trashed()).toEqual(['pg']);
+});
+
 describe('a volume with files that have not reached its storage', () => {
   const changes: Partial<Driver> = { unsaved: async () => 2 };
 
