@@ -107,7 +107,8 @@ export function openDoctor(parts: DoctorParts): Doctor {
         await diagnoseDrivers(patients.volumes, found.findVolume, signal),
         diagnoseUnmounted(places, {
           ...{ answers, isAsked, machine: mounts, containers: local(found.containers) },
-          dataRoot: found.host?.isRemote === true ? undefined : found.host?.dataRoot,
+          // Podman has no service that would have to stop.
+          dataRoot: found.host?.kind === 'docker' && !found.host.isRemote ? found.host.dataRoot : undefined,
         }),
         diagnoseSources(answering, { isAsked, machine: mounts, mapBase, users }),
         diagnoseVersions(answering),
