@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type DirectoryWorld, openDirectoryWorld } from '../../test/fixtures/directory-world.ts';
 import type { Snapshot } from '../model/snapshot.ts';
@@ -53,6 +55,13 @@ describe('prepareForget()', () => {
         message: 'Nothing says what to keep',
       });
     expect(staying(await plan({ targets: [world.data], allowEmpty: true }))).toEqual([]);
+  });
+
+  test('refuses while a journal cannot be read that may name snapshots with the only copy of data', async () => {
+    mkdirSync(join(world.stateDir, 'journal'), { recursive: true });
+    writeFileSync(join(world.stateDir, 'journal', `streamed-${'0'.repeat(32)}.json`), 'rubbish');
+    for (const request of [{ rules: { last: 1 } }, { targets: [idOf(0)] }])
+      await expect(plan(request)).rejects.toMatchObject({ code: 'integrity' });
   });
 
   test('refuses single snapshots together with rules, tags or a number, which would be about all others', async () => {
