@@ -16,6 +16,7 @@ test('the plan for a lost folder names the empty folder that is made, and no ret
   const told: string[] = [];
   const session = {
     app: { doctor: { examine: () => Promise.resolve(report) } },
+    sameFlags: [],
     warn: (message: string) => void told.push(message),
     confirm: () => Promise.resolve(false),
     printer: { print: () => {} },
