@@ -27,6 +27,8 @@ export interface DrilledServer {
   readonly name: string;
   readonly image: string;
   readonly trialContainer: string;
+  /** The restored volumes that it was started on. */
+  readonly trialVolumes: readonly string[];
   /** What it was asked, for display: `PostgreSQL`, `psql -c …`. */
   readonly asked: readonly string[];
   readonly isHealthy: boolean;

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { memoryContainers, type MemoryContainers } from '../../../test/fixtures/containers.ts';
 import { type DirectoryHost, openDirectoryHost } from '../../../test/fixtures/directory-host.ts';
 import { type DirectoryWorld, openDirectoryWorld } from '../../../test/fixtures/directory-world.ts';
+import { openSqliteCatalog } from '../../catalog/sqlite-catalog.ts';
 import { memoryCatalog } from '../../../test/fixtures/memory-catalog.ts';
 import { testVolume } from '../../../test/fixtures/open-repository.ts';
 import { someSnapshot } from '../../../test/fixtures/some-snapshot.ts';
@@ -42,10 +43,33 @@ test('a drill whose result cannot be remembered keeps its result, and says so', 
   const snapshots = [someSnapshot({ id: 'a1', time: '2026-03-02T12:00:00Z' })];
   rememberDrill(
     { usage: full },
-    { choice: { snapshots }, drilled: { outcome: 'failed', recoverMs: undefined } },
+    { choice: { snapshots }, drilled: { outcome: 'failed', recoverMs: undefined, volumes: [], servers: [] } },
     { onNote: (note) => void notes.push(note) },
   );
   expect(notes).toEqual(['The result of this drill is not remembered: Cannot write the catalog.']);
+});
+
+test('of a stack whose database answered, only the volumes that it was started on are remembered as proven', () => {
+  using catalog = openSqliteCatalog(':memory:');
+  const { usage } = catalog;
+  const names = ['rows', 'html', 'logs'];
+  const time = '2026-03-02T12:00:00Z';
+  const choice = { snapshots: names.map((name) => someSnapshot({ id: `id-${name}`, time, identity: name })) };
+  const volumes = names.map((name) => ({
+    ...{ name, snapshotId: `id-${name}`, snapshotTime: time },
+    ...{ files: 1, bytes: 1, trialVolume: `trial-${name}` },
+  }));
+  const servers = [
+    { proof: 'asked', trialVolumes: ['trial-rows'] },
+    { proof: 'seen', trialVolumes: ['trial-html'] },
+  ] as const;
+  const remembered = (outcome: DrillReport['outcome']) => {
+    rememberDrill({ usage }, { choice, drilled: { outcome, recoverMs: 5, volumes, servers } }, {});
+    const drills = usage.listDrills().filter((drill) => outcome !== 'failed' || drill.outcome === 'failed');
+    return names.map((name) => drills.find(({ volumeIdentity }) => volumeIdentity === name)?.outcome);
+  };
+  expect(remembered('proven')).toEqual(['proven', 'started', 'restored']);
+  expect(remembered('failed')).toEqual(['failed', 'failed', 'failed']);
 });
 
 describe('drill()', () => {

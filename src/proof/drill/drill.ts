@@ -78,22 +78,33 @@ export async function drill(
 
 interface Drilled {
   readonly choice: Pick<DrillChoice, 'snapshots'>;
-  readonly drilled: Pick<DrillReport, 'outcome' | 'recoverMs'>;
+  readonly drilled: Pick<DrillReport, 'outcome' | 'recoverMs' | 'volumes'> & {
+    readonly servers: readonly Pick<DrilledServer, 'proof' | 'trialVolumes'>[];
+  };
 }
 
-/** For "df" and the like; the log has it as well. */
+/**
+ * For "df" and the like; the log has it as well. What one server of a stack answered proves nothing of the volumes that others
+ * were started on.
+ */
 export function rememberDrill(
   { usage }: Pick<Catalog, 'usage'>,
-  { choice: { snapshots }, drilled: { outcome, recoverMs } }: Drilled,
+  { choice: { snapshots }, drilled: { outcome, recoverMs, volumes, servers } }: Drilled,
   { onNote }: JobOptions,
 ): void {
   const drilledAt = new Date().toISOString();
+  const serversOf = (snapshotId: string) => {
+    const trialVolume = volumes.find((one) => one.snapshotId === snapshotId)?.trialVolume;
+    return servers.filter(
+      ({ trialVolumes }) => trialVolume !== undefined && trialVolumes.includes(trialVolume),
+    );
+  };
   try {
     for (const { id, time, volume } of snapshots)
       if (volume !== undefined)
         usage.noteDrill({
           volumeIdentity: volume.identity,
-          outcome,
+          outcome: isGood(outcome) ? goodOutcome(serversOf(id)) : outcome,
           snapshotId: id,
           snapshotTime: time,
           drilledAt,
@@ -187,7 +198,10 @@ async function askOne(
 ): Promise<AskedServer> {
   const { plan } = server;
   const { name, imageName: image, lacks } = plan;
-  const known = { name, image, lacks, trialContainer: started.name };
+  const known = {
+    ...{ name, image, lacks, trialContainer: started.name },
+    trialVolumes: Object.values(server.volumes),
+  };
   if (started.container === undefined) {
     const { problem, log } = started;
     const blank = {
@@ -279,7 +293,11 @@ export function whyUnproven(
     : undefined;
 }
 
-function goodOutcome(servers: readonly DrilledServer[]): DrillReport['outcome'] {
+function isGood(outcome: DrillReport['outcome']): boolean {
+  return outcome !== 'failed' && outcome !== 'unproven';
+}
+
+function goodOutcome(servers: readonly Pick<DrilledServer, 'proof'>[]): DrillReport['outcome'] {
   if (servers.some(({ proof }) => proof === 'asked')) return 'proven';
   return servers.length > 0 ? 'started' : 'restored';
 }
