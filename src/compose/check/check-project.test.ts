@@ -47,6 +47,8 @@ test.each([
   ['":/x"', 'invalid-mount'],
   ['"pg:/x:ro:z"', 'invalid-mount'],
   ['{type: bind, source: /etc}', 'invalid-mount'],
+  [String.raw`"./a\0b:/x"`, 'invalid-mount'],
+  [String.raw`{type: bind, source: "/etc/a\0b", target: /x}`, 'invalid-mount'],
 ])('what Compose refuses in %s is a finding with its place and what to do', async (line, rule) => {
   const findings = await check(web(line));
   expect(findings).toContainEqual(

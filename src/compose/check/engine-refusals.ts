@@ -40,7 +40,11 @@ function findMounts(project: ComposeProject): Finding[] {
   return mountsOf(project).flatMap(({ service, mount, raw, position }) => {
     // What another service shares is refused there.
     if (raw === undefined) return [];
-    const reason = refusalOf(() => checkMount(mount));
+    // Compose lets it through, and no path can have one.
+    const hasNul = Object.values(typeof raw === 'object' && raw !== null ? raw : [raw]).some(
+      (value) => typeof value === 'string' && value.includes('\0'),
+    );
+    const reason = hasNul ? 'a path cannot hold a NUL' : refusalOf(() => checkMount(mount));
     if (reason === undefined) return [];
     return [
       findingOf('invalid-mount', {
