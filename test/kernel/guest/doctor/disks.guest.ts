@@ -181,12 +181,13 @@ test('what keeps a disk busy is told by what its control group of version 2 coun
   await expect
     .poll(busy, patience)
     .toMatchObject([{ commands: [stop], evidence: expect.arrayContaining([counted]) }]);
-  const { stdout } = await on.run(['top', '--once', '--format', 'json']);
-  const { volumes } = JSON.parse(stdout) as TopReport;
-  const seen = volumes.find(({ name }) => name === 'slow');
-  expect(seen?.how).toBe('device');
-  expect(seen?.latencyMs).toBeGreaterThanOrEqual(50);
-  expect(seen?.busy).toBeGreaterThan(0.8);
+  const inTop = async (): Promise<boolean> => {
+    const { stdout } = await on.run(['top', '--once', '--format', 'json']);
+    const { volumes } = JSON.parse(stdout) as TopReport;
+    const { how, latencyMs, busy: part } = volumes.find(({ name }) => name === 'slow') ?? {};
+    return how === 'device' && (latencyMs ?? 0) >= 50 && (part ?? 0) > 0.8;
+  };
+  await expect.poll(inTop, patience).toBe(true);
   await carryOut([...stop, '-t', '0']);
   await expect.poll(busy, patience).toEqual([]);
   await inside('victim', 'echo content > /data/file && sync');
