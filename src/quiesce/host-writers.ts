@@ -10,11 +10,14 @@ export interface HostWriter {
   readonly path: string;
 }
 
-interface WriterSearch {
-  /** Directories and files of this machine, without symbolic links. */
-  readonly roots: readonly string[];
+interface WrittenPlace {
+  /** A directory or file of this machine, without symbolic links. */
+  readonly root: string;
   /** Processes in these containers are known. */
   readonly containerIds: readonly string[];
+}
+
+interface WriterSearch {
   readonly signal?: AbortSignal | undefined;
   /** For tests. */
   readonly procDir?: string;
@@ -23,56 +26,68 @@ interface WriterSearch {
 const enough = 3;
 
 /**
- * Looks for writers outside containers: a daemon of the machine, a shell with a file open. Sees what this
- * process may see; without root, that is its own user's processes.
+ * Looks for writers outside containers: a daemon of the machine, a shell with a file open; some of each place, in their
+ * order. Sees what this process may see; without root, that is its own user's processes. All that they have open is read
+ * once for all places.
  */
-export async function findHostWriters(search: WriterSearch): Promise<HostWriter[]> {
-  const { procDir = '/proc', signal } = search;
-  const found: HostWriter[] = [];
+export async function findHostWriters(
+  places: readonly WrittenPlace[],
+  { procDir = '/proc', signal }: WriterSearch = {},
+): Promise<HostWriter[][]> {
+  const found = places.map((place) => ({ ...place, writers: [] as HostWriter[] }));
   const breather = new Breather('looking for writers', signal);
   for (const name of orNothing(() => readdirSync(procDir), [])) {
+    const open = found.filter(({ writers }) => writers.length < enough);
+    if (open.length === 0) break;
     // Read synchronously: the kernel answers at once, and awaiting each answer would take ten times as long.
     if (breather.isDue()) await breather.breathe();
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === process.pid) continue;
     const proc = `${procDir}/${name}`;
-    const path = writtenPath(proc, search);
-    if (path === undefined || isInContainer(proc, search.containerIds)) continue;
-    found.push({ pid, name: orNothing(() => readText(`${proc}/comm`), '').trim() || 'a process', path });
-    if (found.length === enough) break;
+    const written = writtenPaths(
+      proc,
+      open.map(({ root }) => root),
+    );
+    if (written.size === 0) continue;
+    const groups = orNothing(() => readText(`${proc}/cgroup`), '');
+    const command = orNothing(() => readText(`${proc}/comm`), '').trim() || 'a process';
+    for (const { root, containerIds, writers } of open) {
+      const path = written.get(root);
+      // Its control group is named after its container, or lies below one that is.
+      if (path === undefined || containerIds.some((id) => groups.includes(id))) continue;
+      writers.push({ pid, name: command, path });
+    }
   }
-  return found;
+  return found.map(({ writers }) => writers);
 }
 
-/** A file below the roots that a process can write to, or undefined. */
-function writtenPath(proc: string, { roots }: WriterSearch): string | undefined {
-  const isBelow = (path: string): boolean => roots.some((root) => isWithin(path, root));
-  for (const fd of orNothing(() => readdirSync(`${proc}/fd`), [])) {
-    const path = orNothing(() => readlinkSync(`${proc}/fd/${fd}`), '');
-    if (isBelow(path) && isForWriting(`${proc}/fdinfo/${fd}`)) return path;
-  }
+/** For each root a file below it that a process can write to. */
+function writtenPaths(proc: string, roots: readonly string[]): ReadonlyMap<string, string> {
+  const written = new Map<string, string>();
+  const note = (path: string, isWritten: () => boolean): void => {
+    const below = roots.filter((root) => !written.has(root) && isWithin(path, root));
+    if (below.length > 0 && isWritten()) for (const root of below) written.set(root, path);
+  };
+  for (const fd of orNothing(() => readdirSync(`${proc}/fd`), []))
+    note(
+      orNothing(() => readlinkSync(`${proc}/fd/${fd}`), ''),
+      () => isForWriting(`${proc}/fdinfo/${fd}`),
+    );
   // Shared and writable: `7f… rw-s 00000000 08:01 1234   /path`.
   const maps = orNothing(() => readText(`${proc}/maps`), '');
-  if (!roots.some((root) => maps.includes(root))) return undefined;
+  if (!roots.some((root) => maps.includes(root))) return written;
   for (const line of maps.split('\n')) {
     const [, access = ''] = line.split(' ', 2);
-    if (access[1] !== 'w' || access[3] !== 's') continue;
-    const path = line.slice(line.indexOf('/'));
-    if (line.includes('/') && isBelow(path)) return path;
+    if (access[1] !== 'w' || access[3] !== 's' || !line.includes('/')) continue;
+    note(line.slice(line.indexOf('/')), () => true);
   }
-  return undefined;
+  return written;
 }
 
 function isForWriting(fdinfo: string): boolean {
   const flags = /^flags:\s*([0-7]+)/m.exec(orNothing(() => readText(fdinfo), ''))?.[1];
   // The lowest two bits: O_WRONLY or O_RDWR.
   return flags !== undefined && (Number.parseInt(flags, 8) & 3) !== 0;
-}
-
-/** Its control group is named after its container, or lies below one that is. */
-function isInContainer(proc: string, ids: readonly string[]): boolean {
-  const groups = orNothing(() => readText(`${proc}/cgroup`), '');
-  return ids.some((id) => groups.includes(id));
 }
 
 function readText(path: string): string {

@@ -350,14 +350,18 @@ class Quiescing implements QuiesceSession {
       places.map(({ target }) => target),
       { signal },
     );
+    const local: { readonly place: QuiescePlace; readonly root: string; readonly containerIds: string[] }[] =
+      [];
     for (const place of places) {
       if (place.root === undefined) continue;
       const root = toText(place.root);
-      const roots = [await realpath(root).catch(() => root)];
       const containerIds = (await writersIn(around, place.target)).map(({ id }) => id);
+      local.push({ place, root: await realpath(root).catch(() => root), containerIds });
+    }
+    const found = await findHostWriters(local, { signal });
+    for (const [index, { place }] of local.entries()) {
       const seen = this.#hostProcesses.get(place) ?? new Set();
-      for (const { name, pid } of await findHostWriters({ roots, containerIds, signal }))
-        seen.add(`process ${pid} (${quote(name)})`);
+      for (const { name, pid } of found[index] ?? []) seen.add(`process ${pid} (${quote(name)})`);
       this.#hostProcesses.set(place, seen);
     }
     return around;

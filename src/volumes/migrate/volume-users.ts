@@ -31,9 +31,8 @@ export async function findUsers(
 ): Promise<VolumeUsers> {
   const { containers } = await scope.host();
   const all = containers === undefined ? [] : await containers.list(options);
-  const roots = [await realpath(volume.mountpoint).catch(() => volume.mountpoint)];
-  const { signal } = options;
-  const found = await findHostWriters({ roots, containerIds: all.map(({ id }) => id), signal });
+  const root = await realpath(volume.mountpoint).catch(() => volume.mountpoint);
+  const [found = []] = await findHostWriters([{ root, containerIds: all.map(({ id }) => id) }], options);
   const writers = found.map(({ name, pid }) => `${name} (${pid})`);
   if (containers === undefined) return { up: [], stops: [], unstoppable: [], writers };
   const up = (await usersOf(scope, volume, options)).filter(isUp);
