@@ -32,6 +32,7 @@ test.each<[command: readonly string[]]>([
   [['/postgres-with-backup.sh']],
   [['tini', '--', '/restore-entrypoint.sh']],
   [['sh', '-c', 'sleep 5; /restore-on-boot.sh']],
+  [['/restore-and-bring-up.sh']],
 ])('%j runs the server', (command) => {
   expect(runsServer(command)).toBe(true);
 });
@@ -48,6 +49,11 @@ test.each<[command: readonly string[]]>([
   [['bash', '/scripts/run-backup.sh']],
   [['/start-restore.sh']],
   [['/backup-with-retention.sh']],
+  [['/scripts/cron-backup.sh']],
+  [['bash', '/restore_backup.sh']],
+  [['/daily-and-weekly-backup.sh']],
+  [['/backup-and-prune.sh']],
+  [['/backup-and-restart.sh']],
   [['sh', '-c', 'PGPASSWORD=x pg_dump -U postgres app | gzip > /b/app.gz']],
   [['sh', '-c', 'while :; do pg_dumpall -U postgres; sleep 86400; done']],
   [['sleep', 'infinity']],

@@ -35,10 +35,13 @@ const clients = new RegExp(
     'true|echo|printf|sleep|tail|cat|date|ls|find|cp|mv|mkdir|chown|chmod|tar|gzip|rsync|curl|wget|crond?|supercronic',
   ].join('|')})$`,
 );
-/** A script's name tells of what it is for; `restore-and-start.sh` and `postgres-with-backup.sh` go on to serve. */
+/**
+ * A script's name tells of what it is for; `restore-and-start.sh` and `postgres-with-backup.sh` go on to serve. The words
+ * are whole ones: `cron-backup.sh` and `backup-and-restart.sh` do not.
+ */
 const jobs = /(?:backup|dump|restore)/i;
 const servesToo =
-  /with[-_.]?(?:auto)?(?:backup|dump|restore)|(?:and|then|on|restore)[-_.].*(?:start|run|serve|boot|up\b)|entrypoint.*restore|restore.*entrypoint/i;
+  /with[-_.]?(?:auto)?(?:backup|dump|restore)|(?:(?<![a-z])(?:and|then|on)|restore)[-_.](?:.*[-_.])?(?:start|run|serve|boot|up(?![a-z]))|entrypoint.*restore|restore.*entrypoint/i;
 /** CockroachDB's first words. With a path, as `/init`, it is what begins a container. */
 const cockroachJob = /^(?:init|sql)$/;
 
