@@ -10,6 +10,8 @@ interface DurableFileOptions {
   readonly mode?: number;
   /** Instead of `mode`: a file whose mode it gets, whatever the umask, and as root its owner, before it has its name. */
   readonly like?: Pick<Stats, 'mode' | 'uid' | 'gid'> | undefined;
+  /** Gives the open file what else it is to have, before it gets that mode and its name. */
+  readonly prepare?: ((fd: number) => void) | undefined;
   /** The folder of the temporary file; by default that of the file. Must be on the same file system. */
   readonly temporaryDir?: string;
   /** False for a file that need not survive a power cut: complete or absent, but not synced. */
@@ -61,12 +63,13 @@ export function temporaryIn(folder: string): string {
 async function writeNew(
   path: string,
   content: Uint8Array | string,
-  { mode = 0o600, like, sync = true }: DurableFileOptions,
+  { mode = 0o600, like, prepare, sync = true }: DurableFileOptions,
 ): Promise<void> {
   await using file = await open(path, 'wx', like === undefined ? mode : 0o600);
   await file.writeFile(content);
   if (like !== undefined) {
     if (process.geteuid?.() === 0) await file.chown(like.uid, like.gid);
+    prepare?.(file.fd);
     await file.chmod(like.mode & 0o7777);
   }
   if (sync) await file.sync();

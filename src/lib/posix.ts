@@ -20,6 +20,7 @@ const lsetxattr = libc.func(
   'int lsetxattr(const void *path, const void *name, const void *value, size_t size, int flags)',
 );
 const lremovexattr = libc.func('int lremovexattr(const void *path, const void *name)');
+const fremovexattr = libc.func('int fremovexattr(int fd, const void *name)');
 const utimensat = libc.func('int utimensat(int dirfd, const void *path, const void *times, int flags)');
 const futimens = libc.func('int futimens(int fd, const void *times)');
 const fsetxattr = libc.func(
@@ -100,9 +101,13 @@ export function setXattr(target: ByteString | number, attribute: ExtendedAttribu
   if (status !== 0) throw systemError(errnoName(), 'lsetxattr', target);
 }
 
-/** Throws a system error, `ENODATA` where there is no such attribute. */
-export function removeXattr(path: ByteString, name: ByteString): void {
-  if (lremovexattr(cString(path), cString(name)) !== 0) throw systemError(errnoName(), 'lremovexattr', path);
+/** Removes one from a path, whose last link is not followed, or an open file. Throws a system error, `ENODATA` for none. */
+export function removeXattr(target: ByteString | number, name: ByteString): void {
+  const status: number =
+    typeof target === 'number'
+      ? fremovexattr(target, cString(name))
+      : lremovexattr(cString(target), cString(name));
+  if (status !== 0) throw systemError(errnoName(), 'lremovexattr', target);
 }
 
 const timesBuffer = Buffer.alloc(32);

@@ -4,8 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { tryLockDirectory } from '../../../lib/directory-lock.ts';
 import { writeDurably } from '../../../lib/durable-file.ts';
 import { knownError } from '../../../lib/known-error.ts';
-import { fromText } from '../../../model/byte-string.ts';
-import { AppError } from '../../../model/errors.ts';
+import { listXattrs, removeXattr, setXattr } from '../../../lib/posix.ts';
+import { type ByteString, fromText } from '../../../model/byte-string.ts';
+import { AppError, errnoOf } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
 import { readSmallFile } from '../read-small-file.ts';
 import type { LineEdit } from './plan-moves.ts';
@@ -73,10 +74,27 @@ async function holdFile(file: string): Promise<Disposable> {
 
 async function replace(file: string, content: string): Promise<void> {
   try {
-    await writeDurably(file, content, { like: await stat(file) });
+    const prepare = (fd: number): void => copyAttributes(fromText(file), fd);
+    await writeDurably(file, content, { like: await stat(file), prepare });
   } catch (error) {
     throw knownError(error, `Cannot change ${quote(file)}`);
   }
+}
+
+const acl = 'system.posix_acl_access';
+
+/** An ACL says who else may read the file, and one that its folder gives to new files would say it of others. */
+function copyAttributes(file: ByteString, fd: number): void {
+  const wanted = listXattrs(file);
+  if (listXattrs(fd).some(({ name }) => name === acl)) removeXattr(fd, acl);
+  for (const attribute of wanted)
+    try {
+      setXattr(fd, attribute);
+    } catch (error) {
+      // What a security module or a server sets by itself.
+      const isLabel = !attribute.name.startsWith('user.') && attribute.name !== acl;
+      if (!isLabel || errnoOf(error) === undefined) throw error;
+    }
 }
 
 function lockFolderOf(file: string): Disposable | undefined {
