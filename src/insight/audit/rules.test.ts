@@ -304,6 +304,9 @@ volumes: { pg: , pg2: , pg3: }\n`,
       'the name of a file': service(
         '{ image: x, environment: { POSTGRES_PASSWORD_FILE: /run/secrets/pw, DB_PASSWORD: /run/secrets/pw } }',
       ),
+      'the file of a key in a command line': service(
+        "{ image: x, command: ['serve', '--private-key=./tls/key', '--signing-key', 'tls/sign.pem'] }",
+      ),
       'a hash that is made to be written down': service(
         `{ image: x, environment: { ADMIN_TOKEN: '$$argon2id$$v=19$$m=65540,t=3,p=4$$abc$$def', HASHED_PASSWORD: '$$2y$$10$$abcdefghijklmnopqrstuv' } }`,
       ),

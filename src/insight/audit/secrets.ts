@@ -11,7 +11,7 @@ const noSecret = /^(?:|true|false|yes|no|on|off|none|null|0|1|\d{1,3}[smhd]?)$/i
 
 /** True when a variable, option or label of this name and value holds a secret. Pure. */
 export function holdsSecret(name: string, value: string): boolean {
-  const isPath = value.startsWith('/') && !/\s/.test(value);
+  const isPath = /^(?:(?:\.{0,2}|~)\/\S*|\S+\.(?:pem|key))$/.test(value);
   if (hasPasswordInUrl(value)) return true;
   if (noSecret.test(value.trim()) || isSlowHash(value) || isPath || otherName.test(name)) return false;
   return secretName.test(name) || tailName.test(name);
