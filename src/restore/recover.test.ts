@@ -471,3 +471,17 @@ test('a container that is gone with nothing in its place is told of until its us
   expect((await recover()).jobs).toMatchObject([{ apps: [], left: [], error }]);
   expect(await filesLeft()).toEqual([]);
 });
+
+test('a container that was started again as it was is told of until its user asks, and not told to be made anew', async () => {
+  const { id } = world.containers.add({ name: 'shop-app-1', stack: 'shop', service: 'app' });
+  await leaveJournal('stop', { byHand: 'run "docker compose up -d app"' });
+  await world.containers.stop(id, {});
+  // By its user, or by the engine with the machine.
+  await world.containers.start(id);
+  const error = expect.stringMatching(/^it was started again since(?!.*up -d).*"holdfast audit"/) as string;
+  for (let start = 0; start < 2; start++)
+    expect((await recoverApps(world.access, { isAtStart: true })).jobs).toMatchObject([{ apps: [], error }]);
+  expect((await recover()).jobs).toMatchObject([{ apps: [], left: [], error }]);
+  expect(world.containers.get('shop-app-1').state).toBe('running');
+  expect(await filesLeft()).toEqual([]);
+});

@@ -176,15 +176,21 @@ async function recoverJob(
   if (unsettled !== undefined) return { ...told, apps: [], left: [], error: unsettled };
   try {
     const byHand = await opened.readByHand();
-    const down = byHand === undefined ? undefined : await whatIsDown(host, opened.journal);
-    if (down === 'stopped') return { ...told, apps: [], left: [], error: byHand };
-    if (down === 'removed') {
+    const became = byHand === undefined ? undefined : await whatBecame(host, opened.journal);
+    if (became === 'stopped') return { ...told, apps: [], left: [], error: byHand };
+    if (became !== undefined) {
       // Its user may want it so, and says that by asking what there is to recover.
       const isAsked = options.isAtStart !== true;
       if (isAsked) await opened.remove();
-      const last = isAsked ? 'It is not said again' : 'If so, "holdfast recover" says it for the last time';
-      const error = `it was removed since, and nothing is in its place. Unless that was meant: ${byHand}. ${last}`;
-      return { ...told, apps: [], left: [], error };
+      const [why, then] =
+        became === 'removed'
+          ? [`it was removed since, and nothing is in its place. Unless that was meant: ${byHand}`, 'If so']
+          : [
+              'it was started again since, as it was before. Where its Compose file is changed by now, the next "docker compose up" does not take what it writes: look at "holdfast audit" before that',
+              'After that',
+            ];
+      const last = isAsked ? 'It is not said again' : `${then}, "holdfast recover" says it for the last time`;
+      return { ...told, apps: [], left: [], error: `${why}. ${last}` };
     }
     const now = await putBackLeft({ host, stateDir, opened }, options);
     // What the job's guardian has done already.
@@ -209,23 +215,25 @@ function aboutJob({
 
 /**
  * `stopped` where one of the containers is, or is gone and what Compose has made in its place does not run: a Compose that
- * is killed between the two leaves its service down. `removed` where one is gone and nothing was made: Compose 1 to 5
- * make the new container before they remove the old one, so its user has removed it, or a prune.
+ * is killed between the two leaves its service down. `started` where one runs as it was: its user has started it, or the
+ * engine did with the machine (`restart: always`). `removed` where one is gone and nothing was made: Compose 1 to 5
+ * make the new container before they remove the old one, so its user has removed it, or a prune. Undefined where others
+ * run in their place.
  */
-async function whatIsDown(
-  { containers }: Host,
-  { levels }: AppJournal,
-): Promise<'stopped' | 'removed' | undefined> {
+async function whatBecame({ containers }: Host, { levels }: AppJournal): Promise<Became | undefined> {
   const all = (await containers?.list()) ?? [];
-  const found = levels.flat().map(({ identity: { id, stack, service } }) => {
-    const same = all.filter((container) => container.id === id);
+  const found = levels.flat().map(({ identity: { id, stack, service } }): Became | undefined => {
+    const same = all.find((container) => container.id === id);
+    if (same !== undefined) return isUp(same) ? 'started' : 'stopped';
     const made = all.filter((one) => stack !== undefined && one.stack === stack && one.service === service);
-    const there = same.length > 0 ? same : made;
-    if (there.some(isUp)) return undefined;
-    return there.length > 0 ? 'stopped' : 'removed';
+    if (made.some(isUp)) return undefined;
+    return made.length > 0 ? 'stopped' : 'removed';
   });
-  return found.find((down) => down === 'stopped') ?? found.find((down) => down === 'removed');
+  return worstFirst.find((became) => found.includes(became));
 }
+
+const worstFirst = ['stopped', 'started', 'removed'] as const;
+type Became = (typeof worstFirst)[number];
 
 /** An app must not start on half restored data; once that is settled, the next recovery starts it. */
 async function whyUnsettled(
