@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { listXattrs, setXattr } from '../../../lib/posix.ts';
 import { fromText } from '../../../model/byte-string.ts';
 import { changeLine, rehearseChange } from './change-line.ts';
@@ -13,7 +13,10 @@ beforeEach(async () => {
   file = path.join(folder, 'compose.yaml');
   await writeFile(file, 'a\nb\n', { mode: 0o640 });
 });
-afterEach(async () => rm(folder, { recursive: true }));
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await rm(folder, { recursive: true });
+});
 
 /** Its owner may write, one more user may read, and others may not. */
 function aclFor(user: number): Uint8Array {
@@ -55,4 +58,14 @@ test('a changed file has the ACL and the attributes that it had, and none of its
   expect(await readFile(file, 'utf8')).toBe('a\nb\n');
   expect(listXattrs(fromText(file)).toSorted((a, b) => (a.name < b.name ? -1 : 1))).toEqual(given);
   expect((await stat(file)).mode & 0o777).toBe(0o640);
+});
+
+test('a file of another user is not taken from its owner', async () => {
+  vi.spyOn(process, 'geteuid').mockReturnValue(4321);
+  const before = await stat(file);
+  await expect(rehearseChange({ file, line: 2, before: 'b', after: 'c' })).rejects.toMatchObject({
+    code: 'denied',
+    message: expect.stringContaining('it belongs to another user') as string,
+  });
+  expect((await stat(file)).ino).toBe(before.ino);
 });

@@ -74,8 +74,14 @@ async function holdFile(file: string): Promise<Disposable> {
 
 async function replace(file: string, content: string): Promise<void> {
   try {
+    const like = await stat(file);
+    const uid = process.geteuid?.();
+    if (uid !== 0 && uid !== like.uid)
+      throw new AppError('denied', `Cannot change ${quote(file)}: it belongs to another user, who would lose it`, {
+        hint: 'Run this as its owner or as root.',
+      });
     const prepare = (fd: number): void => copyAttributes(fromText(file), fd);
-    await writeDurably(file, content, { like: await stat(file), prepare });
+    await writeDurably(file, content, { like, prepare });
   } catch (error) {
     throw knownError(error, `Cannot change ${quote(file)}`);
   }
