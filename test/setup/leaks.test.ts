@@ -79,6 +79,29 @@ test('of files that share a process each begins as the first did, and fails for 
   expect(result.exitCode).toBe(1);
 });
 
+test('a file whose tests change their process fails, and the next one finds it as it was', async () => {
+  const change = `
+    const { vi } = await import('vitest');
+    process.umask(0o077);
+    process.chdir('/');
+    process.execPath = '/nowhere';
+    vi.useFakeTimers({ toFake: ['Date'], now: 0 });`;
+  const look = `
+    const { vi } = await import('vitest');
+    expect(vi.isFakeTimers()).toBe(false);
+    const { readFileSync } = await import('node:fs');
+    expect(readFileSync('/proc/self/status', 'utf8')).not.toMatch(/^Umask:\\s*0*77$/m);
+    expect(process.cwd()).not.toBe('/');
+    expect(process.execPath).not.toBe('/nowhere');`;
+  const { output, exitCode } = await runTest(change, look);
+  expect(output).toMatch(
+    /left behind another umask than \d+, another folder than \S+, another Node.js than \S+, another clock/,
+  );
+  expect(output).toContain('Tests  2 passed');
+  expect(output).toContain('Test Files  1 failed | 1 passed');
+  expect(exitCode).toBe(1);
+});
+
 /** An ended process that its new parent has not collected yet is a zombie, and has no command line any more. */
 function isRunning(pid: number): boolean {
   try {
