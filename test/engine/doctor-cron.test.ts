@@ -26,8 +26,8 @@ beforeAll(async () => {
   holder = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-e', '-c', alone, folder], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const [said] = (await once(holder.stdout!, 'data')) as [Buffer];
-  expect(said.toString()).toBe('ready\n');
+  const [said] = (await Promise.race([once(holder.stdout!, 'data'), once(holder, 'exit')])) as [unknown];
+  expect(String(said)).toBe('ready\n');
 });
 afterAll(async () => {
   await end(holder);
@@ -50,10 +50,10 @@ async function startCron(): Promise<AsyncDisposable> {
   return { [Symbol.asyncDispose]: () => end(cron) };
 }
 
-/** One with a volume, and a repository on storage that can go away. */
+/** One with a volume, and a repository on storage that can go away. Each try of a test has its own. */
 async function makeState(name: string) {
-  const stateDir = join(folder, name);
-  const repository = join(folder, `${name}-repository`);
+  const stateDir = mkdtempSync(join(folder, `${name}-`));
+  const repository = `${stateDir}-repository`;
   const holdfast = holdfastCommand(stateDir);
   await holdfast.run('init', '--repo', repository);
   await holdfast.createVolume('data');
