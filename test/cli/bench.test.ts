@@ -136,21 +136,6 @@ test('a volume that an engine removes meanwhile is told, and not what the kernel
   });
 });
 
-test('small files take no more room than what was asked for', async () => {
-  const child = spawn(command, ['bench', 'pg', '--size', '1MiB', '--profile', 'files'], {
-    env: { ...process.env, HOLDFAST_STATE_DIR: cli.stateDir, HOLDFAST_HOST: 'embedded' },
-    stdio: 'ignore',
-  });
-  const ended = once(child, 'exit');
-  const made = new Set<string>();
-  for (let isOver = false; !isOver;) {
-    for (const name of leftIn(root)) for (const file of filesIn(join(root, name))) made.add(file);
-    isOver = await Promise.race([ended.then(() => true), sleep(1).then(() => false)]);
-  }
-  expect(child.exitCode).toBe(0);
-  expect(Math.max(...[...made].map((file) => Number(file.slice(1))))).toBeLessThan(256);
-});
-
 /** None where the benchmark has removed it meanwhile. */
 function filesIn(folder: string): string[] {
   try {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runCommand } from '../../scripts/run-command.ts';
 import { command, holdfastCommand } from '../support/holdfast-command.ts';
 
-/** Tables of cron that are the machine's for all that runs in this mount namespace. */
+/** Tables of cron that are the machine's for all that runs in these namespaces, where no other cron runs. */
 const alone = `
 mkdir -p /etc/cron.d /var/spool/cron
 mount -t tmpfs tmpfs /run
@@ -23,9 +23,8 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cron-'));
   mkdirSync(join(folder, 'cron.d'));
   writeFileSync(join(folder, 'crontab'), '');
-  holder = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-e', '-c', alone, folder], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const own = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  holder = spawn('unshare', [...own, 'sh', '-e', '-c', alone, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [said] = (await Promise.race([once(holder.stdout!, 'data'), once(holder, 'exit')])) as [unknown];
   expect(String(said)).toBe('ready\n');
 });
@@ -40,14 +39,21 @@ async function end(child: ChildProcess): Promise<void> {
 }
 
 function inside(): string[] {
-  return [`--mount=/proc/${holder.pid}/ns/mnt`, '--'];
+  const namespaces = `/proc/${holder.pid}/ns`;
+  return [`--mount=${namespaces}/mnt`, `--pid=${namespaces}/pid_for_children`, '--'];
 }
 
 /** Debian's own. */
 async function startCron(): Promise<AsyncDisposable> {
   const cron = spawn('nsenter', [...inside(), 'cron', '-f'], { stdio: 'ignore' });
   await once(cron, 'spawn');
-  return { [Symbol.asyncDispose]: () => end(cron) };
+  return {
+    async [Symbol.asyncDispose]() {
+      await runCommand('nsenter', [...inside(), 'sh', '-c', 'kill $(cat /run/crond.pid)']);
+      // It has forked: cron is not its process.
+      await once(cron, 'exit');
+    },
+  };
 }
 
 /** One with a volume, and a repository on storage that can go away. Each try of a test has its own. */

@@ -77,9 +77,19 @@ const shortestKey = 8;
 
 /** An error page often names the path that was asked for, and that of a hook or a watch is its key. */
 function withoutPartsOf({ pathname, search, searchParams }: URL, answer: string): string {
-  const parts = [...pathname.split('/'), ...search.split(/[?&=]/), ...searchParams.values()];
+  const ofPath = pathname.split('/');
+  const parts = [...ofPath, ...ofPath.map(decoded), ...search.split(/[?&=]/), ...searchParams.values()];
   const telling = parts.filter((part) => part.length >= shortestKey).toSorted((a, b) => b.length - a.length);
   return telling.reduce((text, part) => text.replaceAll(part, '***'), answer);
+}
+
+/** A part as a server may show it. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 function reasonOf(error: unknown): string {

@@ -473,11 +473,9 @@ c: { type: webhook, url: '${server.origin}/c' }
   });
 
   test.each(['written out', 'by reference'])('never shows the key in its address, %s', async (how) => {
-    const url = `${server.origin}/api/push/hunter2hunter2?token=s3cr3tt0ken`;
-    server.answers.push({
-      status: 404,
-      body: `Cannot POST ${'/api/push/hunter2hunter2?token=s3cr3tt0ken '.repeat(9)}`,
-    });
+    const url = `${server.origin}/api/push/hunter2%20hunter2?token=s3cr3tt0ken`;
+    const told = '/api/push/hunter2%20hunter2 /api/push/hunter2 hunter2 ?token=s3cr3tt0ken ';
+    server.answers.push({ status: 404, body: `Cannot POST ${told.repeat(6)}` });
     const env = { URL: url };
     await tell(
       { yaml: `s: { type: slack, url: '${how === 'by reference' ? 'env:URL' : url}' }`, env },

@@ -28,7 +28,7 @@ import {
   type MeasureName,
 } from '../../model/benchmark.ts';
 import { roomOf } from './room.ts';
-import { measureSmallFiles, smallFileBytes } from './small-files.ts';
+import { measureSmallFiles, smallFileCount } from './small-files.ts';
 import { measuresNameless, openTestFile, removeLeftovers } from './test-file.ts';
 
 export interface BenchRequest {
@@ -123,13 +123,11 @@ function sizeOf({ sizeBytes, isQuick }: BenchRequest): number {
   return sizeBytes ?? (isQuick ? defaultSizeBytes.quick : defaultSizeBytes.full);
 }
 
-const mostFiles = { quick: 1000, full: 5000 };
-
-/** No more than what was asked for room takes them; none where they are not measured. */
+/** None where they are not measured. */
 function fileCountOf(request: BenchRequest): number {
   const { profiles, isQuick } = request;
   if (profiles.length > 0 && !profiles.includes('files')) return 0;
-  return Math.min(isQuick ? mostFiles.quick : mostFiles.full, Math.floor(sizeOf(request) / smallFileBytes));
+  return smallFileCount(sizeOf(request), { isQuick });
 }
 
 async function benchmark(

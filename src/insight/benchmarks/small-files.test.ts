@@ -8,6 +8,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  watch,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +21,7 @@ import { AppError } from '../../model/errors.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { Host } from '../../hosts/host.ts';
 import { makeBenchFolder, removeLeftBenchmarks } from './bench-folder.ts';
-import { measureSmallFiles } from './small-files.ts';
+import { measureSmallFiles, smallFileCount } from './small-files.ts';
 import { openTestFile, removeLeftovers } from './test-file.ts';
 
 let folder: string;
@@ -46,6 +47,21 @@ async function measure(count: number, signal?: AbortSignal) {
 function where() {
   return { stateDir: join(folder, 'state'), hostIdentity: 'host', volume: 'pg', identity: 'of pg' };
 }
+
+test('small files take no more room than what was asked for', async () => {
+  expect(smallFileCount(1 << 20, { isQuick: false })).toBe(256);
+  expect(smallFileCount(1 << 20, { isQuick: true })).toBe(256);
+  expect(smallFileCount(1 << 30, { isQuick: true })).toBe(1000);
+  expect(smallFileCount(1 << 30, { isQuick: false })).toBe(5000);
+  await using own = await makeBenchFolder(root, where());
+  const folderPath = join(volume, readdirSync(volume)[0] ?? '');
+  const stop = new AbortController();
+  const seen = new Set<string>();
+  const watched = watch(folderPath, (_, name) => void seen.add(String(name)));
+  await measureSmallFiles(own.directory, { count: 3, signal: stop.signal });
+  await expect.poll(() => seen.size).toBe(3);
+  watched.close();
+});
 
 test('small files are made, looked at, read and removed, and their folder is gone', async () => {
   const measures = await measure(100);

@@ -6,7 +6,13 @@ import { AppError } from '../../model/errors.ts';
 import type { Measure, MeasureName } from '../../model/benchmark.ts';
 import { percentiles } from './simple-test.ts';
 
-export const smallFileBytes = 4096;
+const smallFileBytes = 4096;
+const mostFiles = { quick: 1000, full: 5000 };
+
+/** How many are measured: they take no more than the room that was asked for. */
+export function smallFileCount(roomBytes: number, { isQuick }: { readonly isQuick: boolean }): number {
+  return Math.min(isQuick ? mostFiles.quick : mostFiles.full, Math.floor(roomBytes / smallFileBytes));
+}
 
 /**
  * Makes, looks at, reads and removes small files in a folder of the benchmark's own, each by its name in the
