@@ -144,6 +144,8 @@ class DockerHost implements Host {
     try {
       await remove();
     } catch (error) {
+      const gone = pluginGone(error);
+      if (gone !== undefined) throw gone;
       if (isAppError(error, 'not-found'))
         throw notFound(`Cannot remove volume "${name}": no such volume`, error);
       if (!isAppError(error, 'in-use') && !isAppError(error, 'conflict')) throw error;
@@ -260,10 +262,9 @@ class DockerHost implements Host {
         action: `Cannot inspect volume "${name}"`,
         signal,
       });
-    } catch (error) {
-      // The engine knows one whose plugin is gone, and lets no other volume have its name.
-      const isKnown = isAppError(error, 'not-found') && /looking up volume plugin/.test(error.detail ?? '');
-      if (isAppError(error, 'not-found') && !isKnown) return undefined;
+    } catch (caught) {
+      const error = pluginGone(caught) ?? caught;
+      if (isAppError(error, 'not-found')) return undefined;
       throw error;
     }
   }
@@ -302,6 +303,21 @@ function agreeing(spec: VolumeSpec, volume: Volume): Volume {
 /** The engine's router reads `.` and `..` as parts of a path, and no volume can have such a name. */
 function isReachable(name: string): boolean {
   return name !== '' && !name.split('/').some((part) => part === '.' || part === '..');
+}
+
+/**
+ * The engine's 404 for a volume that it knows and whose plugin is gone, as the `conflict` that it says while the plugin
+ * is turned off: no other volume can have its name, and its data comes back with the plugin.
+ */
+function pluginGone(error: unknown): AppError | undefined {
+  if (!isAppError(error, 'not-found') || !/looking up volume plugin/i.test(error.detail ?? ''))
+    return undefined;
+  const { message, detail } = error;
+  return new AppError('conflict', message, {
+    detail,
+    hint: 'Its data comes back with its plugin. "holdfast doctor" says more.',
+    cause: error,
+  });
 }
 
 function checkReachable(name: string, message: string): void {

@@ -16,7 +16,8 @@ export async function runVolumeInspect(
     try {
       found.push(await engine.inspect(name, { signal: session.signal }));
     } catch (error) {
-      if (!isAppError(error, 'not-found')) throw error;
+      // The engine refuses to tell of one whose plugin is gone or turned off.
+      if (!isAppError(error, 'not-found') && !isAppError(error, 'conflict')) throw error;
       missing.push(error);
     }
   }
