@@ -53,9 +53,9 @@ export async function removeOne(
   name: string,
   { permanent, losesUnsaved, signal }: Pick<RemoveOptions, 'permanent' | 'losesUnsaved' | 'signal'>,
 ): Promise<AppError | undefined> {
-  if ((await protectedNames.has(name)) && (await host.findVolume(name, { signal })) !== undefined)
-    return protectedError(name);
   try {
+    if ((await protectedNames.has(name)) && (await host.findVolume(name, { signal })) !== undefined)
+      return protectedError(name);
     if (managed !== undefined) await managed.remove(name, { permanent, losesUnsaved, signal });
     else {
       const request = { places: [{ kind: 'volume', name }], work: 'remove' } as const;

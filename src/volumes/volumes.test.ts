@@ -1,9 +1,13 @@
 import { linkSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { Host } from '../hosts/host.ts';
+import { AppError } from '../model/errors.ts';
 import { parseVolumeFilter } from '../model/filter.ts';
 import { consumer } from '../../test/fixtures/directory-host.ts';
 import { plain, useEngine } from '../../test/fixtures/engine-under-test.ts';
+import { openHostVolumes } from './open-host-volumes.ts';
+import { noneProtected } from './remove-volumes.ts';
 
 describe('volumes as such', () => {
   const t = useEngine('direct');
@@ -38,6 +42,19 @@ describe('volumes as such', () => {
       failures: [{ name: 'used' }],
     });
     await expect(t.engine.remove([])).rejects.toMatchObject({ code: 'usage' });
+  });
+
+  test('remove() goes on after a protected volume that the engine cannot tell of', async () => {
+    const removed: string[] = [];
+    const host: Partial<Host> = {
+      findVolume: () => Promise.reject(new AppError('conflict', 'Cannot inspect volume "gone"')),
+      removeVolume: async (name) => void removed.push(name),
+    };
+    const protectedNames = { ...noneProtected, has: async (name: string) => name === 'gone' };
+    const engine = openHostVolumes({ host: host as Host, protectedNames, leases: undefined });
+    const report = await engine.remove(['first', 'gone', 'last']);
+    expect(report).toMatchObject({ removed: ['first', 'last'], failures: [{ name: 'gone' }] });
+    expect(removed).toEqual(['first', 'last']);
   });
 
   test('planPrune() chooses as Docker does and says why, with sizes', async () => {
