@@ -52,3 +52,25 @@ test('a volume whose plugin is gone is neither missing nor removed, and what bri
     await expect(host.removeVolume('none')).rejects.toMatchObject({ code: 'not-found' });
   });
 });
+
+function containerOf(driver: string, state: string) {
+  const name = `${driver}-${state}`;
+  const mount = { Type: 'volume', Name: name, Driver: driver, Destination: '/data', RW: true };
+  return { Id: Buffer.from(name).toString('hex'), Names: [`/${name}`], State: state, Mounts: [mount] };
+}
+
+test('a volume that containers alone name is listed, but not where its driver lists others and none of them runs', async () => {
+  const drivers = ['sshfs', 'rclone', 'local'];
+  const lists = {
+    '/volumes': { Volumes: [{ Name: 'other', Driver: 'sshfs' }], Warnings: null },
+    '/containers/json': drivers.flatMap((driver) => [
+      containerOf(driver, 'exited'),
+      containerOf(driver, 'running'),
+    ]),
+  };
+  await askEngine(lists, async (host) => {
+    expect((await host.listVolumes()).map(({ name }) => name)).toEqual([
+      ...['other', 'rclone-exited', 'rclone-running', 'sshfs-running'],
+    ]);
+  });
+});

@@ -1,6 +1,6 @@
 import { isAppError, AppError } from '../../model/errors.ts';
 import { type ClaimHolder, claimOnMachine, type ClaimOptions } from '../../lib/machine-claim.ts';
-import type { DataMount, Volume, VolumeSpec } from '../../model/volume.ts';
+import { type DataMount, isActive, type Volume, type VolumeSpec } from '../../model/volume.ts';
 import { volumeDifferences } from '../../model/volume-difference.ts';
 import type { CallOptions, Host, HostInfo, HostProgram, StreamData, VolumeData } from '../host.ts';
 import type { Containers } from '../containers.ts';
@@ -103,9 +103,13 @@ class DockerHost implements Host {
     const missing = missingVolumes(volumes, containers).filter(
       ({ Driver: driver }) => warnings.length > 0 || (Boolean(driver) && driver !== 'local'),
     );
-    return joinVolumes([...volumes, ...missing], containers).map((volume) =>
-      missing.some(({ Name }) => Name === volume.name) ? ofItsConsumers(volume) : volume,
-    );
+    const answering = new Set(warnings.length > 0 ? [] : volumes.map(({ Driver: driver }) => driver));
+    return joinVolumes([...volumes, ...missing], containers).flatMap((volume) => {
+      if (!missing.some(({ Name }) => Name === volume.name)) return volume;
+      // Its driver lists others: it is gone, and a stopped container still names it.
+      if (answering.has(volume.driver) && !volume.consumers.some(isActive)) return [];
+      return ofItsConsumers(volume);
+    });
   }
 
   async findVolume(name: string, options: CallOptions = {}): Promise<Volume | undefined> {
