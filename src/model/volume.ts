@@ -57,3 +57,10 @@ export interface DataMount {
 export function isActive(consumer: Consumer): boolean {
   return consumer.state === 'running' || consumer.state === 'paused' || consumer.state === 'restarting';
 }
+
+/** True where the driver of a volume says nothing of it: one that answers says more than a name. */
+export function isKnownByContainersAlone(volume: Volume): boolean {
+  const { driver, mountpoint, createdAt, labels, options } = volume;
+  const said = [mountpoint, createdAt, ...Object.keys(labels), ...Object.keys(options)];
+  return driver !== 'local' && said.every((one) => one === undefined);
+}

@@ -197,6 +197,12 @@ test('options that are no longer in the file are a change, and none are none', a
   expect(await check(plain, { facts: same })).toEqual([]);
 });
 
+test('a volume whose plugin is gone, so that its labels and options are not known, is no other volume', async () => {
+  const plugged = `${web('data:/data')}volumes:\n  data: {driver: rclone, driver_opts: {remote: 'nas:'}}\n`;
+  const facts = withVolumes({ name: 'shop_data', driver: 'rclone' });
+  expect(await check(plugged, { facts })).toEqual([]);
+});
+
 test('a volume of that name that another project made is told', async () => {
   const plain = `${web('data:/data')}volumes:\n  data:\n`;
   const labels = { 'com.docker.compose.project': 'blog' };

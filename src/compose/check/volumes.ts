@@ -1,6 +1,6 @@
 import type { Finding } from '../../model/finding.ts';
 import { quote } from '../../model/quote.ts';
-import type { Volume } from '../../model/volume.ts';
+import { isKnownByContainersAlone, type Volume } from '../../model/volume.ts';
 import { volumeDifferences } from '../../model/volume-difference.ts';
 import type { ComposeProject } from '../compose-project.ts';
 import type { ComposeVolume } from '../compose-volume.ts';
@@ -23,7 +23,9 @@ export function findVolumeTroubles(project: ComposeProject, facts: ProjectFacts)
     if (facts.volumes === undefined) return [];
     const existing = facts.volumes.get(volume.name);
     if (volume.external) return existing === undefined ? [missingExternal(project, volume)] : [];
-    return existing === undefined ? [] : againstExisting(project, volume, existing);
+    // Of one whose plugin is gone, neither labels nor options are known.
+    if (existing === undefined || isKnownByContainersAlone(existing)) return [];
+    return againstExisting(project, volume, existing);
   });
 }
 

@@ -1,7 +1,7 @@
 import type { Host } from '../../hosts/host.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { quote } from '../../model/quote.ts';
-import type { Volume } from '../../model/volume.ts';
+import { isKnownByContainersAlone, type Volume } from '../../model/volume.ts';
 import type { Diagnosis, DoctorFinding, Remark } from './diagnosis.ts';
 
 /** An engine looks for a plugin that is not there for a quarter of a minute. */
@@ -59,12 +59,6 @@ export async function findUnlisted(
       why,
     };
   }
-}
-
-/** A plugin that answers says more of a volume than its name. */
-function isKnownByContainersAlone({ driver, mountpoint, createdAt, labels, options }: Volume): boolean {
-  const said = [mountpoint, createdAt, ...Object.keys(labels), ...Object.keys(options)];
-  return driver !== 'local' && said.every((one) => one === undefined);
 }
 
 function driverGone({ name, driver, consumers }: Volume, detail: string): DoctorFinding {
