@@ -1,5 +1,5 @@
 import { knownError } from '../lib/known-error.ts';
-import { AppError, isAppError } from '../model/errors.ts';
+import { AppError, type ErrorCode, isAppError } from '../model/errors.ts';
 import type { ForgottenRecord } from '../model/policy-run.ts';
 import { quote } from '../model/quote.ts';
 import { formatSize } from '../model/size.ts';
@@ -116,13 +116,16 @@ export function openPolicyWork({ source, repository: given, open }: PolicyWorkOp
  */
 async function awayError({ repository }: OpenedApp, error: unknown): Promise<unknown> {
   if (!isAppError(error, 'not-found') && !isAppError(error, 'conflict')) return error;
-  const isOpen = await repository().then(
+  if (await opens(repository)) return error;
+  const { message, detail, hint } = error;
+  return new AppError('unavailable', message, { detail, hint, cause: error });
+}
+
+async function opens(repository: OpenedApp['repository']): Promise<boolean> {
+  return await repository().then(
     () => true,
     () => false,
   );
-  if (isOpen) return error;
-  const { message, detail, hint } = error;
-  return new AppError('unavailable', message, { detail, hint, cause: error });
 }
 
 function judged(errors: readonly string[]): UpkeepOutcome {
@@ -134,13 +137,16 @@ function judged(errors: readonly string[]): UpkeepOutcome {
   };
 }
 
-/** A missing volume must not keep the others of its stack from being saved. */
+/** What an engine answers of a volume that is missing, and of one whose plugin is turned off, gone or failing. */
+const ofOneVolume: ReadonlySet<ErrorCode> = new Set(['not-found', 'conflict', 'failed']);
+
+/** One volume that cannot be found must not keep the others of its stack from being saved. */
 async function saveAll(opened: OpenedApp, job: SaveJob, options: JobOptions): Promise<SubjectOutcome[]> {
   try {
     return await saveTogether(opened, job, options);
   } catch (error) {
-    const isGone = isAppError(error, 'not-found') && isAppError(await awayError(opened, error), 'not-found');
-    if (!isGone || job.subjects.length === 1) throw error;
+    const mayBeOfOne = isAppError(error) && ofOneVolume.has(error.code) && job.subjects.length > 1;
+    if (!mayBeOfOne || !(await opens(opened.repository))) throw error;
     const outcomes: SubjectOutcome[] = [];
     for (const subject of job.subjects) {
       const alone = { ...job, subjects: [subject] };
