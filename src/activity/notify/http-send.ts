@@ -50,8 +50,14 @@ export async function httpSend(
 /** The address may come from a secret. */
 export function addressOf(url: string): URL {
   const address = URL.parse(url.trim());
-  if (address?.protocol === 'http:' || address?.protocol === 'https:') return address;
-  throw new SendFailure('The address is none of http or https', { canRetry: false });
+  if (address?.protocol !== 'http:' && address?.protocol !== 'https:')
+    throw new SendFailure('The address is none of http or https', { canRetry: false });
+  // It would not be sent, and the error of that names all of the address.
+  if (address.username !== '' || address.password !== '')
+    throw new SendFailure('The address holds a user name or a password, and these are not sent', {
+      canRetry: false,
+    });
+  return address;
 }
 
 const shownBytes = 300;

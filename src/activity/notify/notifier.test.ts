@@ -486,6 +486,15 @@ c: { type: webhook, url: '${server.origin}/c' }
     expect(shown).not.toMatch(/hunter2|s3cr3t/);
   });
 
+  test('never shows the key in an address with a password, which cannot be sent', async () => {
+    const url = `${server.origin.replace('://', '://me:hunter2hunter2@')}/api/push/s3cr3tt0ken`;
+    await tell({ yaml: `s: { type: slack, url: '${url}' }` }, failed);
+    const shown = JSON.stringify([warnings, await log.list({})]);
+    expect(shown).toContain('a user name or a password');
+    expect(shown).not.toMatch(/hunter2|s3cr3t/);
+    expect(server.received).toEqual([]);
+  });
+
   test('reports that its secret cannot be read', async () => {
     await tell({ yaml: 's: { type: slack, url: env:MISSING }' }, failed);
     expect(warnings[0]).toMatch(/"s" was not sent: .*env:MISSING/);
