@@ -4,6 +4,7 @@ import type { ManagedVolume } from '../managed/managed-volumes.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { isUndoable, listUndoRecords } from '../undo-records.ts';
 import type { HostAccess, HostScope } from '../../hosts/host.ts';
+import { isAppError } from '../../model/errors.ts';
 import type { JobOptions } from '../../activity/index.ts';
 import {
   findHostWriters,
@@ -45,7 +46,12 @@ export async function findUsers(
 /** By the engine's name for it, and by the folder. */
 async function usersOf(access: HostAccess, volume: ManagedVolume, options: JobOptions): Promise<Container[]> {
   const host = await access.host();
-  const known = await host.findVolume(volume.name, options);
+  const known = await host.findVolume(volume.name, options).catch(async (error: unknown) => {
+    // The engine has it by a plugin that is not there: what would be stopped could not start again.
+    const isPlugged = isAppError(error, 'conflict');
+    if (!isPlugged || (await volumeContainers(access, volume.name, options)).some(isUp)) throw error;
+    return undefined;
+  });
   // An engine may have another volume of that name, on a driver of its own.
   const isOurs = known !== undefined && known.driver !== 'local';
   const found = [
