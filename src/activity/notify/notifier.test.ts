@@ -424,6 +424,12 @@ describe('a channel that fails', () => {
     expect(server.received).toHaveLength(1);
   });
 
+  test('is sent also where it may be retried for longer than any timer runs', async () => {
+    await tell(hook(', retry-for: 30d'), failed);
+    expect(warnings).toEqual([]);
+    expect(server.received).toHaveLength(1);
+  });
+
   test('is not retried after a permanent error, is logged, and the failure is sent again later', async () => {
     server.answers.push({ status: 404, body: 'no such hook' });
     await tell(hook(), failed);

@@ -15,13 +15,14 @@ export interface SendRequest {
 
 const firstPauseMs = 500;
 const longestPauseMs = 30_000;
-/** A timer of more than 24 days ends at once. */
 const longestAskedMs = 86_400_000;
+/** A timer of more ends at once. */
+const longestTimerMs = 2 ** 31 - 1;
 
 /** Retries for as long as the channel says. Never throws, and shows no secret. */
 export async function tryToSend({ channel, env, signal, attempt }: SendRequest): Promise<SendResult> {
   const secrets = new Set<string>();
-  const ended = AbortSignal.any([signal, AbortSignal.timeout(channel.retryForMs)]);
+  const ended = AbortSignal.any([signal, AbortSignal.timeout(Math.min(channel.retryForMs, longestTimerMs))]);
   const context: SendContext = { signal: ended, reveal: revealer(env, secrets) };
   const result = { channel: channel.name, type: channel.type };
   let reason: string | undefined;
