@@ -87,8 +87,9 @@ async function mtimeOf(root: ByteString, path: ByteString): Promise<bigint> {
   return (await lstat(toPath(path === '' ? root : `${root}/${path}`), { bigint: true })).mtimeNs;
 }
 
-/** Longer than `requireAnswer()` waits. */
-const answerMs = 30_000;
+/** The disks of a server may have to spin up first, for which an engine would wait as well. */
+const serverMs = 25_000;
+const answerMs = serverMs + 5000;
 
 async function proveDirectData(question: DirectQuestion): Promise<DirectoryData | undefined> {
   const { endpoint, info, volume, write } = question;
@@ -123,7 +124,7 @@ async function mountedDirectory(
 ): Promise<DirectoryData | undefined> {
   const mounts = await readMounts();
   if (mountAt(mounts, fromText(mountpoint)) === undefined) return undefined;
-  await requireAnswer(fromText(mountpoint), { name: volume.Name, signal, mounts });
+  await requireAnswer(fromText(mountpoint), { name: volume.Name, signal, mounts, patienceMs: serverMs });
   const device = await boundDevice(volume, mountpoint);
   if (device !== undefined)
     return { way: 'direct', root: fromText(device), [Symbol.asyncDispose]: async () => undefined };
