@@ -53,6 +53,15 @@ test('what belongs to one user is given to another, but no target of a link and 
   expect(statSync(outside).uid).toBe(own);
 });
 
+test('a fix that is cancelled has not changed the folder by which it is found again', async () => {
+  writeFileSync(join(data, 'file'), '', { mode: 0o600 });
+  const who = { uid: 4242, gid: 4242, groups: [] };
+  const place = { path: data, identity: identityOf(data) };
+  const fix = { kind: 'acl', ...place, who, rights: 6, isTree: true } as const;
+  await expect(applyFix(fix, AbortSignal.abort())).rejects.toMatchObject({ code: 'cancelled' });
+  expect(aclIn(listXattrs(fromText(data)))).toBe(undefined);
+});
+
 test('what was replaced since it was looked at is left as it is', async () => {
   const identity = identityOf(data);
   renameSync(data, `${data}.old`);

@@ -89,7 +89,7 @@ interface Done {
   left: number;
 }
 
-/** Changes a place, and all below it. */
+/** Changes all below a place, and then the place itself: by that, what ended before its time is found again. */
 function walk(
   place: { readonly path: string; readonly identity: Identity },
   {
@@ -104,27 +104,34 @@ function walk(
   change: (held: Held, done: Done) => void,
 ): AppliedFix {
   using held = openPlace(place);
-  const mount = mountOf(held.fd);
   const done = { changed: 0, left: 0 };
+  if (isTree && statOpen(held.fd).isDirectory())
+    for (const entry of entriesBelow(held, mounts)) {
+      if (signal?.aborted === true)
+        throw new AppError('cancelled', `Cancelled while changing ${quote(place.path)}`);
+      change(entry, done);
+    }
   change(held, done);
-  if (!isTree || !statOpen(held.fd).isDirectory()) return done;
-  using top = DirectoryHandle.open(`/proc/self/fd/${held.fd}`);
+  return done;
+}
+
+/** All on the same mount, each folder before what is in it. Each is open until the next one is asked for. */
+function* entriesBelow({ fd }: Held, mounts: readonly MountPoint[]): Generator<Held, void> {
+  const mount = mountOf(fd);
+  using top = DirectoryHandle.open(`/proc/self/fd/${fd}`);
   // One that hangs must not even be looked at.
   const others = mountsBelow(top, mounts);
   const queue: ByteString[][] = [[]];
   for (let names = queue.shift(); names !== undefined; names = queue.shift()) {
-    if (signal?.aborted === true)
-      throw new AppError('cancelled', `Cancelled while changing ${quote(place.path)}`);
     using folder = top.openBelow(names);
     for (const name of readdirSync(toPath(folder.at('.')), { encoding: 'buffer' }).map(fromBytes)) {
       if (others.has([...names, name].join('/'))) continue;
       using entry = openEntry(folder, name);
       if (mountOf(entry.fd) !== mount) continue;
-      change(entry, done);
+      yield entry;
       if (statOpen(entry.fd).isDirectory()) queue.push([...names, name]);
     }
   }
-  return done;
 }
 
 interface Held extends Disposable {
