@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { listXattrs } from '../../lib/posix.ts';
 import { fromText } from '../../model/byte-string.ts';
@@ -60,6 +61,21 @@ test('a fix that is cancelled has not changed the folder by which it is found ag
   const fix = { kind: 'acl', ...place, who, rights: 6, isTree: true } as const;
   await expect(applyFix(fix, AbortSignal.abort())).rejects.toMatchObject({ code: 'cancelled' });
   expect(aclIn(listXattrs(fromText(data)))).toBe(undefined);
+});
+
+test('a fix can be cancelled while it goes through many files', async () => {
+  for (let number = 0; number < 1000; number++) writeFileSync(join(data, `below/${number}`), '');
+  const who = { uid: 4242, gid: 4242, groups: [] };
+  const place = { path: data, identity: identityOf(data) };
+  const abort = new AbortController();
+  const fix = { kind: 'acl', ...place, who, rights: 6, isTree: true } as const;
+  const applied = applyFix(fix, abort.signal);
+  const isBegun = () => aclIn(listXattrs(fromText(join(data, 'below')))) !== undefined;
+  void (async () => {
+    while (!isBegun()) await setImmediate();
+    abort.abort();
+  })();
+  await expect(applied).rejects.toMatchObject({ code: 'cancelled' });
 });
 
 test('what was replaced since it was looked at is left as it is', async () => {

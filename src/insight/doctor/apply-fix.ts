@@ -1,4 +1,5 @@
 import { chmodSync, constants, mkdirSync, readdirSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { type MountPoint, readMounts } from '../../lib/mountinfo.ts';
@@ -89,8 +90,11 @@ interface Done {
   left: number;
 }
 
+/** So many files are gone through before a signal is looked for. */
+const atOnce = 256;
+
 /** Changes all below a place, and then the place itself: by that, what ended before its time is found again. */
-function walk(
+async function walk(
   place: { readonly path: string; readonly identity: Identity },
   {
     isTree,
@@ -102,11 +106,13 @@ function walk(
     readonly signal: AbortSignal | undefined;
   },
   change: (held: Held, done: Done) => void,
-): AppliedFix {
+): Promise<AppliedFix> {
   using held = openPlace(place);
   const done = { changed: 0, left: 0 };
+  let count = 0;
   if (isTree && statOpen(held.fd).isDirectory())
     for (const entry of entriesBelow(held, mounts)) {
+      if (++count % atOnce === 0) await setImmediate();
       if (signal?.aborted === true)
         throw new AppError('cancelled', `Cancelled while changing ${quote(place.path)}`);
       change(entry, done);
