@@ -15,11 +15,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { listXattrs } from '../../lib/posix.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { aclIn } from './access.ts';
-import { applyFix } from './apply-fix.ts';
+import { type AppliedFix, applyFix } from './apply-fix.ts';
 import type { Identity } from './diagnosis.ts';
 
 let folder: string;
@@ -63,19 +63,34 @@ test('a fix that is cancelled has not changed the folder by which it is found ag
   expect(aclIn(listXattrs(fromText(data)))).toBe(undefined);
 });
 
-test('a fix can be cancelled while it goes through many files', async () => {
-  for (let number = 0; number < 1000; number++) writeFileSync(join(data, `below/${number}`), '');
-  const who = { uid: 4242, gid: 4242, groups: [] };
-  const place = { path: data, identity: identityOf(data) };
-  const abort = new AbortController();
-  const fix = { kind: 'acl', ...place, who, rights: 6, isTree: true } as const;
-  const applied = applyFix(fix, abort.signal);
-  const isBegun = () => aclIn(listXattrs(fromText(join(data, 'below')))) !== undefined;
-  void (async () => {
-    while (!isBegun()) await setImmediate();
-    abort.abort();
-  })();
-  await expect(applied).rejects.toMatchObject({ code: 'cancelled' });
+describe('while a fix goes through many files', () => {
+  /** Called when it has begun. */
+  async function applyMeanwhile(meanwhile: () => void, signal?: AbortSignal): Promise<AppliedFix> {
+    for (let number = 0; number < 1000; number++) writeFileSync(join(data, `below/${number}`), '');
+    const who = { uid: 4242, gid: 4242, groups: [] };
+    const place = { path: data, identity: identityOf(data) };
+    const applied = applyFix({ kind: 'acl', ...place, who, rights: 6, isTree: true }, signal);
+    const below = fromText(join(data, 'below'));
+    const begun = async (): Promise<void> => {
+      while (aclIn(listXattrs(below)) === undefined) await setImmediate();
+      meanwhile();
+    };
+    const [outcome] = await Promise.all([applied, begun()]);
+    return outcome;
+  }
+
+  test('it can be cancelled', async () => {
+    const abort = new AbortController();
+    const applied = applyMeanwhile(() => abort.abort(), abort.signal);
+    await expect(applied).rejects.toMatchObject({ code: 'cancelled' });
+  });
+
+  test('files that an application removes are left out', async () => {
+    const { changed } = await applyMeanwhile(() => rmSync(join(data, 'below'), { recursive: true }));
+    expect(changed).toBeGreaterThan(200);
+    expect(changed).toBeLessThan(1000);
+    expect(aclIn(listXattrs(fromText(data)))).not.toBe(undefined);
+  });
 });
 
 test('what was replaced since it was looked at is left as it is', async () => {

@@ -129,14 +129,29 @@ function* entriesBelow({ fd }: Held, mounts: readonly MountPoint[]): Generator<H
   const others = mountsBelow(top, mounts);
   const queue: ByteString[][] = [[]];
   for (let names = queue.shift(); names !== undefined; names = queue.shift()) {
-    using folder = top.openBelow(names);
-    for (const name of readdirSync(toPath(folder.at('.')), { encoding: 'buffer' }).map(fromBytes)) {
+    using folder = unlessGone(() => top.openBelow(names));
+    if (folder === undefined) continue;
+    for (const name of unlessGone(() => namesIn(folder)) ?? []) {
       if (others.has([...names, name].join('/'))) continue;
-      using entry = openEntry(folder, name);
-      if (mountOf(entry.fd) !== mount) continue;
+      using entry = unlessGone(() => openEntry(folder, name));
+      if (entry === undefined || mountOf(entry.fd) !== mount) continue;
       yield entry;
       if (statOpen(entry.fd).isDirectory()) queue.push([...names, name]);
     }
+  }
+}
+
+function namesIn(folder: DirectoryHandle): ByteString[] {
+  return readdirSync(toPath(folder.at('.')), { encoding: 'buffer' }).map(fromBytes);
+}
+
+/** Applications go on meanwhile: what is gone, or is a link or a file in the place of a folder, is left out. */
+function unlessGone<T>(open: () => T): T | undefined {
+  try {
+    return open();
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error) ?? '')) return undefined;
+    throw error;
   }
 }
 
