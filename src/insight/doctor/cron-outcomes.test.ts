@@ -88,6 +88,16 @@ test('a backup of all volumes, or of a stack, that came to none of them is well 
   expect(await found(ofStack, [failedStack, [2, 'db', 'good'], [2, 'web', 'good']], { volumes })).toEqual([]);
 });
 
+test('a volume that failed is not well since others were saved, of a stack that has its name', async () => {
+  const volumes = [volume('shop'), volume('shop_db', 'shop')];
+  const logged = [
+    [9, 'shop', 'failed'],
+    [8.9, 'shop_db', 'good'],
+  ] as const;
+  expect(await found(nightly, logged, { volumes })).toHaveLength(1);
+  expect(await found(nightly, [...logged, [2, 'shop', 'good']], { volumes })).toEqual([]);
+});
+
 test('what failed before it was taken out of the line is no longer told of', async () => {
   const entries = [
     [9, 'db', 'failed'],

@@ -104,6 +104,8 @@ function failedAtTimes(saved: readonly LogEntry[], timetable: Timetable): LogEnt
  * volume alone.
  */
 function membersOf(name: string | undefined, volumes: readonly Volume[]): string[] {
+  // A stack's external volume may be called as the stack is: what was saved of that is not this one.
+  if (volumes.some((volume) => volume.name === name)) return [];
   const wanted = volumes.filter(
     (volume) =>
       name === allVolumes ||
