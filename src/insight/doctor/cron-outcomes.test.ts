@@ -109,6 +109,9 @@ test('what failed before it was taken out of the line is no longer told of', asy
   );
   expect(await found('0 3 * * * root holdfast backup db', entries)).toHaveLength(1);
   expect(await found('0 3 * * * root holdfast backup db', entries, { changedHoursAgo: 3 })).toEqual([]);
+  // What these save is not known by their words.
+  for (const line of ['holdfast backup -a', 'holdfast backup -qa', 'cat list | xargs holdfast backup'])
+    expect(await found(`0 3 * * * root ${line}`, entries, { changedHoursAgo: 3 })).toHaveLength(1);
 });
 
 test('a backup that failed at another time than cron’s is not the entry’s', async () => {

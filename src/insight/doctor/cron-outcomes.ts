@@ -128,9 +128,8 @@ function isSavedSince(names: readonly string[], since: string, saved: readonly L
 
 /** Of a line that was changed since: what it does not name any more is no longer its business. */
 function maySave({ command }: CronEntry, name = ''): boolean {
-  return (
-    command.includes(name) || /\s--(?:all|stack|container)\b/.test(command) || /[$~]|\s\.\.?/.test(command)
-  );
+  const isMany = /\s(?:--(?:all|stack|container)\b|-[a-z]*a)/.test(command);
+  return command.includes(name) || isMany || /[$~`]|\s\.\.?|\bxargs\b/.test(command);
 }
 
 function backupFailed(entry: CronEntry, failed: readonly LogEntry[]): DoctorFinding {
