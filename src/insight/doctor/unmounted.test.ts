@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -62,6 +62,28 @@ test('what lies below a disk that is not mounted is told of with what uses it, a
       ['/mnt/a', ...engines],
       ['/mnt/b', 'mount /mnt/b'],
     ]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('a disk that fstab names by a link is mounted where that leads', () => {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'fstab-')));
+  try {
+    mkdirSync(join(folder, 'disk'));
+    symlinkSync('disk', join(folder, 'link'));
+    const table = join(folder, 'fstab');
+    writeFileSync(table, `/dev/sdb1 ${folder}/link ext4 defaults`);
+    const path = join(folder, 'link');
+    const room = { type: 'ext4', totalBytes: 1, freeBytes: 1, totalInodes: 1, freeInodes: 1 };
+    const find = (machine: typeof mounts) =>
+      diagnoseUnmounted([{ path, owner: 'container "app"', containers: ['app'] }], {
+        answers: new Map([[path, { kind: 'room', room }]]),
+        ...{ machine, isAsked: true, dataRoot: undefined, containers: [], table },
+      }).findings;
+    expect(find(mounts)).toHaveLength(1);
+    const disk = parseMountinfo(`3 1 8:17 / ${folder}/disk rw - ext4 /dev/sdb1 rw`);
+    expect(find([...mounts, ...disk])).toEqual([]);
   } finally {
     rmSync(folder, { recursive: true });
   }

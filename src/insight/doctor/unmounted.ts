@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import type { Container } from '../../hosts/containers.ts';
 import { type MountPoint, mountAt } from '../../lib/mountinfo.ts';
 import { fromText } from '../../model/byte-string.ts';
@@ -48,13 +48,22 @@ export function diagnoseUnmounted(
     .filter(({ isAutomatic }) => isAutomatic || isAsked)
     .flatMap(({ at }) => {
       const below = places.filter(({ path }) => isWithin(path, at) && answers.get(path)?.kind === 'room');
-      if (below.length === 0) return [];
+      if (below.length === 0 || isMountedElsewhere(at, machine)) return [];
       const isEngines = dataRoot !== undefined && isWithin(dataRoot, at);
       const names = new Set(below.flatMap((place) => place.containers));
       const running = containers.filter(({ name, pid }) => pid !== undefined && names.has(name));
       return [notMounted(at, { below, isEngines, running: running.map(({ name }) => name) })];
     });
   return { findings, notLookedAt: [] };
+}
+
+/** A link on the way is followed by "mount". What lies below the path has answered, so that this does not wait. */
+function isMountedElsewhere(at: string, machine: readonly MountPoint[]): boolean {
+  try {
+    return mountAt(machine, fromText(realpathSync(at))) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 function notMounted(
