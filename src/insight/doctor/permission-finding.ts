@@ -39,7 +39,9 @@ export function refusalFinding(
   const place = quote(toText(step.path));
   const on = hostPath === undefined ? undefined : mountOver(machine, fromText(hostPath));
   const ownersOf = on !== undefined && ownersByMount.test(on.type) ? on.type : undefined;
-  const fix = ownersOf === undefined ? planFix(patient, refusal, isAsked) : undefined;
+  const planned = ownersOf === undefined ? planFix(patient, refusal) : undefined;
+  // Data of others is opened where the place or the container was asked for by name.
+  const fix = isAsked || planned?.kind !== 'acl' ? planned : undefined;
   const isSystem = hostPath !== undefined && isOfSystemMount(mount, refusal.tree?.path ?? hostPath);
   const rights = describeRights(refused, guard.isDirectory);
   return {
@@ -63,7 +65,7 @@ export function refusalFinding(
       ? 'It is the machine’s own: run the container as a user, or in a group, that may, or mount only what it needs.'
       : ownersOf !== undefined
         ? `Owner and mode of all files on ${quote(ownersOf)} are what it was mounted with: mount it with ${quote(mountOptions(ownersOf, refusal))} among its options, in place of those that say otherwise (a volume has its options from when it is made).`
-        : remedyOf(fix, refusal),
+        : remedyOf(planned, refusal),
     // A fix is carried out by its own command.
     commands: isSystem || ownersOf !== undefined || fix !== undefined ? [] : commandsOf(patient, refusal),
     position: undefined,
@@ -87,13 +89,9 @@ function mountOptions(type: string, { runner, step: { guard }, refused }: Refusa
 /**
  * Gives the data to the user where root or no user has it; adds to the mode where it is the user's own. Nothing
  * is given away of the machine's own folders, or where a container of another user works with it as well: there, and
- * where an ACL's mask refuses, the user is let in beside the others, if the place or the container was asked for by name.
+ * where an ACL's mask refuses, the user is let in beside the others.
  */
-function planFix(
-  { affected, container, mount }: PatientMount,
-  refusal: Refusal,
-  isAsked: boolean,
-): Fix | undefined {
+function planFix({ affected, container, mount }: PatientMount, refusal: Refusal): Fix | undefined {
   const { runner, step, refused, hostPath, tree } = refusal;
   const { guard } = step;
   const { credentials } = runner;
@@ -109,7 +107,6 @@ function planFix(
   const isOfOthers =
     (!isForeign && affected.length > 0) || affected.some(({ user }) => user !== container.user);
   if (!isMask && !isOfOthers) return { kind: 'owner', path, identity, from: guard.uid, uid, gid };
-  if (!isAsked) return undefined;
   const rights = mount.readOnly ? right.read : right.read | right.write;
   const isTree = !isMask || tree !== undefined;
   return { kind: 'acl', path, identity, who: { uid, gid, groups }, rights, isTree };
@@ -120,15 +117,18 @@ function isOfSystemMount({ type }: PatientMount['mount'], place: string): boolea
   return type === 'bind' && isOfSystem(place);
 }
 
-function remedyOf(fix: Fix | undefined, { runner, step, refused, hostPath }: Refusal): string {
+function remedyOf(fix: Fix | undefined, { runner, step, refused }: Refusal): string {
   if (fix?.kind === 'mode') return `Let its owner do it: add u+${letters(refused)} to ${quote(fix.path)}.`;
   if (fix?.kind === 'owner')
     return `Give all of ${quote(fix.path)} that belongs to user ${fix.from} to ${fix.uid}:${fix.gid}, as which the container runs.`;
-  if (hostPath === undefined)
+  if (fix?.kind !== 'acl')
     return 'Change it in the image: what is changed in the container alone is lost when it is made anew.';
+  const { path, who, rights, isTree } = fix;
+  const what = (rights & right.write) === 0 ? 'read' : 'read and write';
+  const place = `${what} ${quote(path)}${isTree ? ' and all below it' : ''}`;
   if (isMasked(runner, step, refused))
-    return 'Its ACL lets the user in, and the mask of that, which "chmod g-…" sets as well, does not: widen the mask, for this user alone.';
-  return `Other containers work with it too: let user ${runner.credentials.uid} in by its ACL, without taking it from them. What refuses files that a group may write to (PostgreSQL, ssh) cannot share them so.`;
+    return `Its ACL lets the user in, and the mask of that, which "chmod g-…" sets as well, does not: widen the mask, for this user alone, so that user ${who.uid} can ${place}.`;
+  return `Other containers work with it too: let user ${who.uid} ${place}, by ACLs that take it from none of them. What refuses files that a group may write to (PostgreSQL, ssh) cannot share them so.`;
 }
 
 /** Where there is no fix, since the container was not asked for by its name, or since it is the container's own. */

@@ -103,7 +103,9 @@ test.skipIf(process.getuid?.() !== 0)(
     for (const path of [below, data]) {
       const { dev: device, ino: inode } = statSync(path, { bigint: true });
       const fix = { kind: 'acl', path, identity: { device, inode }, isTree: true };
-      expect(look(path)).toMatchObject([{ rule: 'permission-denied', commands: [], fix }]);
+      // What "--fix" shows before it asks.
+      const remedy: unknown = expect.stringContaining(`read and write "${path}" and all below it`);
+      expect(look(path)).toMatchObject([{ rule: 'permission-denied', commands: [], fix, remedy }]);
     }
   },
 );
