@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
@@ -18,7 +19,7 @@ import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { listXattrs } from '../../lib/posix.ts';
 import { fromText } from '../../model/byte-string.ts';
-import { aclIn } from './access.ts';
+import { aclIn, ownRights } from './access.ts';
 import { type AppliedFix, applyFix } from './apply-fix.ts';
 import type { Identity } from './diagnosis.ts';
 
@@ -214,4 +215,25 @@ test('a user is let into a tree by its ACLs, but into no target of a link and no
   for (const path of [outside, join(folder, 'first-name')]) expect(entriesOf(path)).toBe(undefined);
   // What lets the user in already is left as it is.
   expect(await applyFix(fix, undefined)).toEqual({ changed: 0, left: 1 });
+});
+
+test.runIf(isRoot)('a user who is let in to read keeps what other processes write by a group', async () => {
+  const shared = join(data, 'shared');
+  writeFileSync(shared, '');
+  chmodSync(shared, 0o660);
+  chownSync(shared, 0, 4343);
+  const writer = spawn('sleep', ['60'], { uid: 4242, gid: 4343, stdio: 'ignore' });
+  const ended = once(writer, 'exit');
+  try {
+    await once(writer, 'spawn');
+    const who = { uid: 4242, gid: 4242, groups: [] };
+    const place = { path: shared, identity: identityOf(shared) };
+    await applyFix({ kind: 'acl', ...place, who, rights: 4, isTree: false }, undefined);
+    const { uid, gid, mode } = statSync(shared);
+    const guard = { uid, gid, mode, isDirectory: false, acl: aclIn(listXattrs(fromText(shared))) };
+    expect(ownRights({ ...who, gid: 4343 }, guard)).toBe(6);
+  } finally {
+    writer.kill();
+    await ended;
+  }
 });

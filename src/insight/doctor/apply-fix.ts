@@ -23,6 +23,7 @@ import { quote } from '../../model/quote.ts';
 import { aclAttribute, aclIn, letIn, ownRights, right } from './access.ts';
 import { mountsBelow } from './refused-below.ts';
 import type { DoctorFinding, Fix, Identity } from './diagnosis.ts';
+import { groupsOfUser } from './user-groups.ts';
 
 /** What a fix did. */
 export interface AppliedFix {
@@ -72,10 +73,12 @@ export async function applyFix(fix: Fix, signal: AbortSignal | undefined): Promi
       return walk(fix, { isTree: true, mounts: await readMounts(), signal }, (held, done) =>
         giveAway(held, fix, done),
       );
-    case 'acl':
+    case 'acl': {
+      const groups = groupsOfUser(fix.who.uid);
       return walk(fix, { isTree: fix.isTree, mounts: await readMounts(), signal }, (held, done) =>
-        letInto(held, fix, done),
+        letInto(held, { ...fix, groups }, done),
       );
+    }
     case 'mode':
       return addToMode(fix);
     case 'folder':
@@ -175,7 +178,11 @@ function giveAway({ fd }: Held, { path, from, uid, gid }: Extract<Fix, { kind: '
   }
 }
 
-function letInto({ fd }: Held, { path, who, rights }: Extract<Fix, { kind: 'acl' }>, done: Done): void {
+function letInto(
+  { fd }: Held,
+  { path, who, rights, groups }: Extract<Fix, { kind: 'acl' }> & { readonly groups: ReadonlySet<number> },
+  done: Done,
+): void {
   const stat = statOpen(fd);
   // Others have no data; an owner is judged by the mode.
   if (!(stat.isFile() || stat.isDirectory()) || Number(stat.uid) === who.uid) return;
@@ -188,7 +195,9 @@ function letInto({ fd }: Held, { path, who, rights }: Extract<Fix, { kind: 'acl'
     if ((wanted & ~ownRights(who, guard)) === 0) return;
     if (hasMoreNames(stat)) done.left++;
     else {
-      setXattr(open, aclAttribute(letIn(who, guard, wanted)));
+      // An entry for the user counts in place of those for groups, in which other processes of the user are.
+      const kept = [...groups].map((group) => ownRights({ uid: who.uid, gid: group, groups: [] }, guard));
+      setXattr(open, aclAttribute(letIn(who, guard, wanted | kept.reduce((sum, one) => sum | one, 0))));
       done.changed++;
     }
   } catch (error) {
