@@ -111,7 +111,7 @@ export function openDoctor(parts: DoctorParts): Doctor {
           dataRoot: found.host?.kind === 'docker' && !found.host.isRemote ? found.host.dataRoot : undefined,
         }),
         diagnoseSources(answering, { isAsked, machine: mounts, mapBase, users }),
-        diagnoseVersions(answering),
+        diagnoseVersions(answering, parts.now()),
         await diagnoseDenials(answering, parts.now(), signal),
         diagnosePermissions(answering, processes, {
           isAsked,

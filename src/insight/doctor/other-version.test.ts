@@ -10,9 +10,9 @@ test('data of another major version of PostgreSQL than the image has is told of,
   const source = mkdtempSync(join(tmpdir(), 'version-'));
   const find = (environment: Readonly<Record<string, string>>, destination = '/var/lib/postgresql/data') => {
     const mount = { type: 'bind', source, destination, readOnly: false } as const;
-    const db = memoryContainers().add({ name: 'db', environment, mounts: [mount] });
+    const db = memoryContainers().add({ name: 'db', pid: undefined, environment, mounts: [mount] });
     const { mounts } = choosePatients({ host: undefined, containers: [db], volumes: [] }, undefined);
-    return diagnoseVersions(mounts).findings.map(({ message }) => message);
+    return diagnoseVersions(mounts, Date.now()).findings.map(({ message }) => message);
   };
   try {
     expect(find({ PG_MAJOR: '16' })).toEqual([]);
@@ -31,6 +31,34 @@ test('data of another major version of PostgreSQL than the image has is told of,
     rmSync(join(source, 'PG_VERSION'));
     symlinkSync(join(source, '18/docker/PG_VERSION'), join(source, 'PG_VERSION'));
     expect(find({ PG_MAJOR: '16' })).toEqual([]);
+  } finally {
+    rmSync(source, { recursive: true });
+  }
+});
+
+test('what another mount hides, and what a container does with the data that runs for long, is no other version', () => {
+  const source = mkdtempSync(join(tmpdir(), 'version-'));
+  const nowMs = Date.parse('2026-01-31T12:00:00Z');
+  const find = (destinations: readonly string[], startedAt: string) => {
+    const mounts = destinations.map(
+      (destination, index) =>
+        ({ type: 'bind', source: join(source, String(index)), destination, readOnly: false }) as const,
+    );
+    const environment = { PG_MAJOR: '16' };
+    const db = memoryContainers().add({ name: 'db', pid: 4242, environment, mounts, startedAt });
+    const patients = choosePatients({ host: undefined, containers: [db], volumes: [] }, undefined);
+    return diagnoseVersions(patients.mounts, nowMs).findings;
+  };
+  try {
+    for (const place of ['0', '0/data', '1']) {
+      mkdirSync(join(source, place));
+      writeFileSync(join(source, place, 'PG_VERSION'), place === '1' ? '16\n' : '14\n');
+    }
+    const [outer, data, now] = ['/var/lib/postgresql', '/var/lib/postgresql/data', '2026-01-31T11:59:59Z'];
+    expect(find([data], now)).toHaveLength(1);
+    expect(find([outer], now)).toHaveLength(1);
+    expect(find([outer, data], now)).toEqual([]);
+    expect(find([data], '2026-01-31T11:00:00Z')).toEqual([]);
   } finally {
     rmSync(source, { recursive: true });
   }

@@ -1,5 +1,6 @@
 import { closeSync, readSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import type { Container, ContainerMount } from '../../hosts/containers.ts';
 import { openRegular } from '../../lib/open-regular.ts';
 import { openTrusted } from '../../lib/open-trusted.ts';
 import { fromText } from '../../model/byte-string.ts';
@@ -9,13 +10,13 @@ import type { Diagnosis, DoctorFinding } from './diagnosis.ts';
 import type { PatientMount } from './patients.ts';
 
 /** Data of another major version of PostgreSQL than the image has, as after an update of the image: it does not start. */
-export function diagnoseVersions(mounts: readonly PatientMount[]): Diagnosis {
+export function diagnoseVersions(mounts: readonly PatientMount[], nowMs: number): Diagnosis {
   const findings = mounts.flatMap((patient) => {
     const { container, mount, hostPath } = patient;
     // What the official image, and those that are made from it, say of themselves.
     const { PG_MAJOR: version = '', PGDATA: data = '/var/lib/postgresql/data' } = container.environment;
-    if (hostPath === undefined || !/^\d+(?:\.\d+)?$/.test(version) || !isWithin(data, mount.destination))
-      return [];
+    if (hostPath === undefined || !/^\d+(?:\.\d+)?$/.test(version)) return [];
+    if (mountOf(data, container) !== mount || hasStarted(container, nowMs)) return [];
     const folder = join(hostPath, relative(mount.destination, data));
     const found = versionIn(folder);
     return found === undefined || found === version
@@ -23,6 +24,18 @@ export function diagnoseVersions(mounts: readonly PatientMount[]): Diagnosis {
       : [otherVersion(patient, { version, found, folder, data })];
   });
   return { findings, notLookedAt: [] };
+}
+
+/** The one that the container sees there: another may hide what the outer one has. */
+function mountOf(place: string, { mounts }: Container): ContainerMount | undefined {
+  return mounts
+    .filter(({ destination }) => isWithin(place, destination))
+    .toSorted((a, b) => b.destination.length - a.destination.length)[0];
+}
+
+/** A server ends at once for such data: what runs for longer does something else with it, such as saving it. */
+function hasStarted({ pid, startedAt = '' }: Container, nowMs: number): boolean {
+  return pid !== undefined && Date.parse(startedAt) + 60_000 < nowMs;
 }
 
 /** Undefined where there is no data yet, or where this user may not look. */
