@@ -171,7 +171,7 @@ function findingOf(
   const show = (number: number): string => (lack.of === 'room' ? formatSize(number) : amount(number, 'file'));
   const isLater = lack.isSoft && lack.until * 1000 > nowMs;
   const when = new Date(lack.until * 1000).toISOString();
-  const commands = pastedByRoot(commandOf(limited, { quota, lack, disk }), path.dirname(at));
+  const commands = pastedByRoot(commandOf(limited, { quota, lack, disk }), `${path.dirname(at)}/`);
   return {
     id: 'HF-D032',
     rule: 'limit-reached',
@@ -187,7 +187,8 @@ function findingOf(
       ...(lack.isSoft ? [`the soft limit is passed, which is borne until ${when}`] : []),
     ],
     remedy: `Remove what is no longer needed, or raise the limit${commands.length > 0 ? ': the command doubles it' : ''}.`,
-    // A mount cannot be replaced by a link; a folder above it can, and leads to the limits of another file system.
+    // A link on the way leads to the limits of another file system. The name of the mount itself counts, too: in a mount
+    // namespace that is older than the mount, it can be moved by a user who owns the folder above.
     commands,
     position: undefined,
     fix: undefined,
