@@ -26,3 +26,15 @@ test('the plan for a lost folder names the empty folder that is made, and no ret
     'To be mended:\n  "/srv/db" is not there\n    Make the folder "/srv/db" for 70:70, with nothing in it.',
   ]);
 });
+
+test('the hint names what was asked for, where it was looked for', async () => {
+  const report = { findings: [finding], notLookedAt: [], looked: { containers: 1, volumes: 0, mounts: 1 } };
+  const session = {
+    app: { doctor: { examine: () => Promise.resolve(report) } },
+    sameFlags: ['--host', 'podman'],
+    printer: { print: () => {} },
+  } as unknown as Session;
+  await expect(runDoctor(session, {}, ['db'])).rejects.toMatchObject({
+    hint: '"holdfast --host podman doctor db --fix" shows what it can mend, and asks.',
+  });
+});

@@ -1,6 +1,6 @@
 import type { DoctorFinding, DoctorReport, FixOutcome } from '../../../app/app.ts';
 import { AppError } from '../../../model/errors.ts';
-import { quote } from '../../../model/quote.ts';
+import { quote, shellLine } from '../../../model/quote.ts';
 import { amount } from '../../../model/size.ts';
 import { describeFinding } from '../describe-finding.ts';
 import { withSameFlags } from '../same-flags.ts';
@@ -36,10 +36,18 @@ export async function runDoctor(
   });
   const faults = faultsOf(report);
   if (faults.length === 0) return;
+  // Some is mended only for what is asked for by its name.
+  const withFix = [
+    'holdfast',
+    ...session.sameFlags,
+    'doctor',
+    ...(subject === undefined ? [] : [subject]),
+    '--fix',
+  ];
   throw new AppError('failed', `The doctor found ${amount(faults.length, 'fault')}`, {
     hint:
       !fix && report.findings.some((finding) => finding.fix !== undefined)
-        ? '"holdfast doctor --fix" shows what it can mend, and asks.'
+        ? `"${shellLine(withFix)}" shows what it can mend, and asks.`
         : undefined,
   });
 }
