@@ -10,7 +10,7 @@ import { fromText, toText } from '../../model/byte-string.ts';
 import { type MountPoint, mountOver, readMounts } from '../../lib/mountinfo.ts';
 import { diagnoseHolds } from './dead-holds.ts';
 import { diagnoseDenials } from './denials.ts';
-import { diagnoseDevices, placeInOptions } from './missing-device.ts';
+import { diagnoseDevices, foldersInOptions, placeInOptions } from './missing-device.ts';
 import { diagnoseDrivers } from './drivers.ts';
 import { diagnoseDeleted } from './deleted-files.ts';
 import { diagnoseFull } from './full-disk.ts';
@@ -105,11 +105,14 @@ export function openDoctor(parts: DoctorParts): Doctor {
         await diagnoseServers(patients.volumes, isAsked ? over(places, mounts) : mounts, signal),
         diagnoseDevices(patients.volumes, answers, mounts),
         await diagnoseDrivers(patients.volumes, found.findVolume, signal),
-        diagnoseUnmounted(places, {
-          ...{ answers, isAsked, machine: mounts, containers: local(found.containers) },
-          // Podman has no service that would have to stop.
-          dataRoot: found.host?.kind === 'docker' && !found.host.isRemote ? found.host.dataRoot : undefined,
-        }),
+        diagnoseUnmounted(
+          [...places, ...foldersInOptions(found.host?.isRemote === true ? [] : patients.volumes)],
+          {
+            ...{ answers, isAsked, machine: mounts, containers: local(found.containers) },
+            // Podman has no service that would have to stop.
+            dataRoot: found.host?.kind === 'docker' && !found.host.isRemote ? found.host.dataRoot : undefined,
+          },
+        ),
         diagnoseSources(answering, { isAsked, machine: mounts, mapBase, users }),
         diagnoseVersions(answering, parts.now()),
         await diagnoseDenials(answering, parts.now(), signal),

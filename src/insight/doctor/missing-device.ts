@@ -5,6 +5,7 @@ import { quote } from '../../model/quote.ts';
 import type { Volume } from '../../model/volume.ts';
 import type { Diagnosis, DoctorFinding } from './diagnosis.ts';
 import type { MountAnswer } from './mount-answers.ts';
+import type { Place } from './places.ts';
 import { unmountedOver } from './unmounted.ts';
 import { wayTo } from './way.ts';
 
@@ -40,6 +41,17 @@ export function placeInOptions({
       : false;
   if (isBind) return { path: device, isFolder: true };
   return device.startsWith('/dev/') ? { path: device, isFolder: false } : undefined;
+}
+
+/** The folders that volumes of the driver `local` are mounted from; pure. */
+export function foldersInOptions(volumes: readonly Volume[]): Place[] {
+  return volumes.flatMap((volume) => {
+    const place = placeInOptions(volume);
+    const containers = volume.consumers.map(({ name }) => name);
+    return place?.isFolder === true
+      ? [{ path: place.path, owner: `volume ${quote(volume.name)}`, containers }]
+      : [];
+  });
 }
 
 function isThere(path: string): boolean {

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parseMountinfo } from '../../lib/mountinfo.ts';
+import type { Consumer, Volume } from '../../model/volume.ts';
 import type { MountAnswer } from './mount-answers.ts';
+import { foldersInOptions } from './missing-device.ts';
 import { diagnoseUnmounted, unmountedOver } from './unmounted.ts';
 
 const mounts = parseMountinfo(`1 0 8:1 / / rw - ext4 /dev/sda1 rw
@@ -87,4 +89,21 @@ test('a disk that fstab names by a link is mounted where that leads', () => {
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test('a volume that is mounted from a folder there is told of by that folder', () => {
+  const volume = (name: string, options: Readonly<Record<string, string>>): Volume => ({
+    ...{ name, driver: 'local', mountpoint: `/var/lib/docker/volumes/${name}/_data`, createdAt: undefined },
+    ...{ labels: {}, options, scope: 'local', anonymous: false, stack: undefined },
+    consumers: [{ name: 'app' } as Consumer],
+  });
+  const bind = { type: 'none', o: 'bind', device: '/mnt/a/data' };
+  const volumes = [
+    volume('pg', bind),
+    volume('disk', { type: 'ext4', device: '/dev/sdb1' }),
+    volume('own', {}),
+  ];
+  expect(foldersInOptions(volumes)).toEqual([
+    { path: '/mnt/a/data', owner: 'volume "pg"', containers: ['app'] },
+  ]);
 });
