@@ -33,6 +33,12 @@ export function maskedRights(who: Credentials, guard: Guard, wanted: number): nu
   return refusedRights(who, guard, wanted) & ~refusedRights(who, { ...guard, acl }, wanted);
 }
 
+/** All that an ACL gives a user, and that its mask takes back; pure. */
+export function rightsBehindMask(who: Identified, guard: Guard): number {
+  const acl = guard.acl?.filter(({ tag }) => tag !== 'mask');
+  return ownRights(who, { ...guard, acl }) & ~ownRights(who, guard);
+}
+
 /** By which entries of an ACL a process is judged. */
 export type Identified = Pick<Credentials, 'uid' | 'gid' | 'groups'>;
 

@@ -17,9 +17,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { listXattrs } from '../../lib/posix.ts';
+import { listXattrs, setXattr } from '../../lib/posix.ts';
 import { fromText } from '../../model/byte-string.ts';
-import { aclIn, ownRights } from './access.ts';
+import { aclAttribute, aclIn, letIn, ownRights } from './access.ts';
 import { type AppliedFix, applyFix } from './apply-fix.ts';
 import type { Identity } from './diagnosis.ts';
 
@@ -59,7 +59,7 @@ test('a fix that is cancelled has not changed the folder by which it is found ag
   writeFileSync(join(data, 'file'), '', { mode: 0o600 });
   const who = { uid: 4242, gid: 4242, groups: [] };
   const place = { path: data, identity: identityOf(data) };
-  const fix = { kind: 'acl', ...place, who, rights: 6, isTree: true } as const;
+  const fix = { kind: 'acl', ...place, who, rights: 6, isMask: false } as const;
   await expect(applyFix(fix, AbortSignal.abort())).rejects.toMatchObject({ code: 'cancelled' });
   expect(aclIn(listXattrs(fromText(data)))).toBe(undefined);
 });
@@ -70,7 +70,7 @@ describe('while a fix goes through many files', () => {
     for (let number = 0; number < 1000; number++) writeFileSync(join(data, `below/${number}`), '');
     const who = { uid: 4242, gid: 4242, groups: [] };
     const place = { path: data, identity: identityOf(data) };
-    const applied = applyFix({ kind: 'acl', ...place, who, rights: 6, isTree: true }, signal);
+    const applied = applyFix({ kind: 'acl', ...place, who, rights: 6, isMask: false }, signal);
     const below = fromText(join(data, 'below'));
     const begun = async (): Promise<void> => {
       while (aclIn(listXattrs(below)) === undefined) await setImmediate();
@@ -206,7 +206,7 @@ test('a user is let into a tree by its ACLs, but into no target of a link and no
   linkSync(join(folder, 'first-name'), join(data, 'second-name'));
   const who = { uid: 4242, gid: 4242, groups: [] };
   const place = { path: data, identity: identityOf(data) };
-  const fix = { kind: 'acl', ...place, who, rights: 6, isTree: true } as const;
+  const fix = { kind: 'acl', ...place, who, rights: 6, isMask: false } as const;
   expect(await applyFix(fix, undefined)).toEqual({ changed: 3, left: 1 });
   const entriesOf = (path: string) =>
     aclIn(listXattrs(fromText(path)))?.filter(({ tag, id }) => tag === 'user' && id === 4242);
@@ -228,7 +228,7 @@ test.runIf(isRoot)('a user who is let in to read keeps what other processes writ
     await once(writer, 'spawn');
     const who = { uid: 4242, gid: 4242, groups: [] };
     const place = { path: shared, identity: identityOf(shared) };
-    await applyFix({ kind: 'acl', ...place, who, rights: 4, isTree: false }, undefined);
+    await applyFix({ kind: 'acl', ...place, who, rights: 4, isMask: false }, undefined);
     const { uid, gid, mode } = statSync(shared);
     const guard = { uid, gid, mode, isDirectory: false, acl: aclIn(listXattrs(fromText(shared))) };
     expect(ownRights({ ...who, gid: 4343 }, guard)).toBe(6);
@@ -236,4 +236,28 @@ test.runIf(isRoot)('a user who is let in to read keeps what other processes writ
     writer.kill();
     await ended;
   }
+});
+
+test.runIf(isRoot)('a mask is widened below, too, and only where an ACL lets the user in', async () => {
+  const [named, closed] = [join(data, 'below/named'), join(data, 'below/closed')];
+  for (const path of [named, closed]) writeFileSync(path, '', { mode: 0o600 });
+  const who = { uid: 4242, gid: 4242, groups: [] };
+  const rightsAt = (path: string) => {
+    const stat = statSync(path);
+    const acl = aclIn(listXattrs(fromText(path)));
+    return ownRights(who, {
+      uid: stat.uid,
+      gid: stat.gid,
+      mode: stat.mode & 0o7777,
+      isDirectory: false,
+      acl,
+    });
+  };
+  const acl = { uid: 0, gid: 0, mode: 0o600, isDirectory: false, acl: undefined };
+  setXattr(fromText(named), aclAttribute(letIn(who, acl, 6)));
+  chmodSync(named, 0o640);
+  expect(rightsAt(named)).toBe(4);
+  const fix = { kind: 'acl', path: data, identity: identityOf(data), who, rights: 6, isMask: true } as const;
+  expect(await applyFix(fix, undefined)).toEqual({ changed: 1, left: 0 });
+  expect([rightsAt(named), rightsAt(closed)]).toEqual([6, 0]);
 });

@@ -20,7 +20,7 @@ import { runProgram } from '../../lib/run-program.ts';
 import { type ByteString, fromBytes, fromText, toPath } from '../../model/byte-string.ts';
 import { AppError, errnoOf, type ErrorCode } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
-import { aclAttribute, aclIn, letIn, ownRights, right } from './access.ts';
+import { aclAttribute, aclIn, letIn, ownRights, right, rightsBehindMask } from './access.ts';
 import { mountsBelow } from './refused-below.ts';
 import type { DoctorFinding, Fix, Identity } from './diagnosis.ts';
 import { groupsOfUser } from './user-groups.ts';
@@ -70,12 +70,10 @@ async function tryFix(
 export async function applyFix(fix: Fix, signal: AbortSignal | undefined): Promise<AppliedFix> {
   switch (fix.kind) {
     case 'owner':
-      return walk(fix, { isTree: true, mounts: await readMounts(), signal }, (held, done) =>
-        giveAway(held, fix, done),
-      );
+      return walk(fix, { mounts: await readMounts(), signal }, (held, done) => giveAway(held, fix, done));
     case 'acl': {
       const groups = groupsOfUser(fix.who.uid);
-      return walk(fix, { isTree: fix.isTree, mounts: await readMounts(), signal }, (held, done) =>
+      return walk(fix, { mounts: await readMounts(), signal }, (held, done) =>
         letInto(held, { ...fix, groups }, done),
       );
     }
@@ -99,21 +97,13 @@ const atOnce = 256;
 /** Changes all below a place, and then the place itself: by that, what ended before its time is found again. */
 async function walk(
   place: { readonly path: string; readonly identity: Identity },
-  {
-    isTree,
-    mounts,
-    signal,
-  }: {
-    readonly isTree: boolean;
-    readonly mounts: readonly MountPoint[];
-    readonly signal: AbortSignal | undefined;
-  },
+  { mounts, signal }: { readonly mounts: readonly MountPoint[]; readonly signal: AbortSignal | undefined },
   change: (held: Held, done: Done) => void,
 ): Promise<AppliedFix> {
   using held = openPlace(place);
   const done = { changed: 0, left: 0 };
   let count = 0;
-  if (isTree && statOpen(held.fd).isDirectory())
+  if (statOpen(held.fd).isDirectory())
     for (const entry of entriesBelow(held, mounts)) {
       if (++count % atOnce === 0) await setImmediate();
       if (signal?.aborted === true)
@@ -180,7 +170,13 @@ function giveAway({ fd }: Held, { path, from, uid, gid }: Extract<Fix, { kind: '
 
 function letInto(
   { fd }: Held,
-  { path, who, rights, groups }: Extract<Fix, { kind: 'acl' }> & { readonly groups: ReadonlySet<number> },
+  {
+    path,
+    who,
+    rights,
+    isMask,
+    groups,
+  }: Extract<Fix, { kind: 'acl' }> & { readonly groups: ReadonlySet<number> },
   done: Done,
 ): void {
   const stat = statOpen(fd);
@@ -191,7 +187,8 @@ function letInto(
     const [uid, gid, mode] = [Number(stat.uid), Number(stat.gid), Number(stat.mode) & 0o7777];
     const guard = { uid, gid, mode, isDirectory: stat.isDirectory(), acl: aclIn(listXattrs(open)) };
     const isEntered = guard.isDirectory || (guard.mode & 0o111) !== 0;
-    const wanted = isEntered ? rights | right.enter : rights;
+    const most = isEntered ? rights | right.enter : rights;
+    const wanted = isMask ? most & rightsBehindMask(who, guard) : most;
     if ((wanted & ~ownRights(who, guard)) === 0) return;
     if (hasMoreNames(stat)) done.left++;
     else {

@@ -30,11 +30,11 @@ export type Fix =
       readonly kind: 'acl';
       readonly path: string;
       readonly identity: Identity;
-      /** Gets these rights by the ACL; the right to enter folders and to run programs always. */
+      /** Gets these rights by the ACL, there and below; the right to enter folders and to run programs always. */
       readonly who: Identified;
       readonly rights: number;
-      /** Also all below it. */
-      readonly isTree: boolean;
+      /** Gets of these only what an ACL gives already, and its mask takes back. */
+      readonly isMask: boolean;
     }
   | { readonly kind: 'folder'; readonly path: string; readonly uid: number; readonly gid: number }
   | { readonly kind: 'program'; readonly command: readonly string[] };

@@ -65,7 +65,7 @@ export function refusalFinding(
       ? 'It is the machine’s own: run the container as a user, or in a group, that may, or mount only what it needs.'
       : ownersOf !== undefined
         ? `Owner and mode of all files on ${quote(ownersOf)} are what it was mounted with: mount it with ${quote(mountOptions(ownersOf, refusal))} among its options, in place of those that say otherwise (a volume has its options from when it is made).`
-        : remedyOf(planned, refusal),
+        : remedyOf(planned, refused),
     // A fix is carried out by its own command.
     commands: isSystem || ownersOf !== undefined || fix !== undefined ? [] : commandsOf(patient, refusal),
     position: undefined,
@@ -101,15 +101,14 @@ function planFix({ affected, container, mount }: PatientMount, refusal: Refusal)
   if (guard.uid === credentials.uid) return { kind: 'mode', path, identity, add: refused << 6 };
   const { uid, gid, groups } = credentials;
   // By an ACL, its owner lets the user in: a change of the owner would take it from that.
-  const isMask = isMasked(runner, step, refused);
+  const masked = maskedRights(credentials, guard, refused);
   const isForeign = guard.uid === 0 || numberInside(credentials.uidMap, guard.uid) === undefined;
   // Other containers may work with it as it is.
   const isOfOthers =
     (!isForeign && affected.length > 0) || affected.some(({ user }) => user !== container.user);
-  if (!isMask && !isOfOthers) return { kind: 'owner', path, identity, from: guard.uid, uid, gid };
+  if (masked === 0 && !isOfOthers) return { kind: 'owner', path, identity, from: guard.uid, uid, gid };
   const rights = mount.readOnly ? right.read : right.read | right.write;
-  const isTree = !isMask || tree !== undefined;
-  return { kind: 'acl', path, identity, who: { uid, gid, groups }, rights, isTree };
+  return { kind: 'acl', path, identity, who: { uid, gid, groups }, rights, isMask: masked === refused };
 }
 
 /** A volume's data is no system's, wherever its engine keeps it. */
@@ -117,18 +116,17 @@ function isOfSystemMount({ type }: PatientMount['mount'], place: string): boolea
   return type === 'bind' && isOfSystem(place);
 }
 
-function remedyOf(fix: Fix | undefined, { runner, step, refused }: Refusal): string {
+function remedyOf(fix: Fix | undefined, refused: number): string {
   if (fix?.kind === 'mode') return `Let its owner do it: add u+${letters(refused)} to ${quote(fix.path)}.`;
   if (fix?.kind === 'owner')
     return `Give all of ${quote(fix.path)} that belongs to user ${fix.from} to ${fix.uid}:${fix.gid}, as which the container runs.`;
   if (fix?.kind !== 'acl')
     return 'Change it in the image: what is changed in the container alone is lost when it is made anew.';
-  const { path, who, rights, isTree } = fix;
+  const { path, who, rights, isMask } = fix;
   const what = (rights & right.write) === 0 ? 'read' : 'read and write';
-  const place = `${what} ${quote(path)}${isTree ? ' and all below it' : ''}`;
-  if (isMasked(runner, step, refused))
-    return `Its ACL lets the user in, and the mask of that, which "chmod g-…" sets as well, does not: widen the mask, for this user alone, so that user ${who.uid} can ${place}.`;
-  return `Other containers work with it too: let user ${who.uid} ${place}, by ACLs that take it from none of them. What refuses files that a group may write to (PostgreSQL, ssh) cannot share them so.`;
+  if (isMask)
+    return `Its ACL lets the user in, and the mask of that, which "chmod g-…" sets as well, does not: widen the mask, for user ${who.uid} alone, in ${quote(path)} and all below it where an ACL lets that user ${what}.`;
+  return `Others work with it too: let user ${who.uid} ${what} ${quote(path)} and all below it, by ACLs that take it from none of them. What refuses files that a group may write to (PostgreSQL, ssh) cannot share them so.`;
 }
 
 /** Where there is no fix, since the container was not asked for by its name, or since it is the container's own. */
@@ -137,10 +135,6 @@ function commandsOf({ container }: PatientMount, refusal: Refusal): string[][] {
   if (hostPath !== undefined) return [['holdfast', 'doctor', container.name, '--fix']];
   const command = ['docker', 'exec', '-u', '0', container.name, 'chmod'];
   return isOfContainersRoot(refusal) ? [[...command, `o+${letters(refused)}`, toText(step.path)]] : [];
-}
-
-function isMasked({ credentials }: Runner, { guard }: Step, refused: number): boolean {
-  return maskedRights(credentials, guard, refused) !== 0;
 }
 
 /** Where another user of the container could put a link, root in it would open what root alone may write. */

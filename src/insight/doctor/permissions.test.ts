@@ -102,7 +102,7 @@ test.skipIf(process.getuid?.() !== 0)(
     };
     for (const path of [below, data]) {
       const { dev: device, ino: inode } = statSync(path, { bigint: true });
-      const fix = { kind: 'acl', path, identity: { device, inode }, isTree: true };
+      const fix = { kind: 'acl', path, identity: { device, inode }, isMask: false };
       // What "--fix" shows before it asks.
       const remedy: unknown = expect.stringContaining(`read and write "${path}" and all below it`);
       expect(look(path)).toMatchObject([{ rule: 'permission-denied', commands: [], fix, remedy }]);
