@@ -7,6 +7,7 @@ test('a printed command of Holdfast has the flags by which this one has found it
     host: 'podman',
     stateDir: '/srv/my state',
     format: 'json',
+    passwordCommand: 'echo secret',
     yes: true,
     quiet: true,
   });

@@ -7,8 +7,8 @@ const names = {
   stateDir: '--state-dir',
   config: '--config',
   host: '--host',
+  // A command for the password may hold it, and findings go into reports and mails.
   passwordFile: '--password-file',
-  passwordCommand: '--password-command',
 } as const;
 
 /** The flags of a command line that say where to look; pure. */
