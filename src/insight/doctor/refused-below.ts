@@ -19,6 +19,8 @@ export interface RefusedBelow {
 
 /** So many names are looked at, and not more: an answer is wanted now. */
 const mostEntries = 20_000;
+/** Each folder is opened from the top, name by name: one program that makes a long chain of them must not cost minutes. */
+const mostNames = 100;
 
 /**
  * What below a folder belongs to another user and is closed to this one. A user's own files are as the user
@@ -53,7 +55,7 @@ export function findRefusedBelow(
         count++;
         first ??= { first: below, guard: found, refused };
       }
-      if (found.isDirectory) queue.push([...names, name]);
+      if (found.isDirectory && names.length < mostNames) queue.push([...names, name]);
     }
   }
   return first === undefined ? undefined : { ...first, count };
