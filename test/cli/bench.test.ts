@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { command } from '../support/holdfast-command.ts';
 import { Cli } from './cli.ts';
@@ -135,15 +134,6 @@ test('a volume that an engine removes meanwhile is told, and not what the kernel
     stderr: expect.stringContaining('Volume "pg" was removed while its speed was measured') as string,
   });
 });
-
-/** None where the benchmark has removed it meanwhile. */
-function filesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}
 
 function leftIn(folder: string): string[] {
   return readdirSync(folder).filter((name) => name.startsWith('.holdfast-bench-'));

@@ -24,7 +24,9 @@ beforeAll(async () => {
   mkdirSync(join(folder, 'cron.d'));
   writeFileSync(join(folder, 'crontab'), '');
   const own = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--mount-proc'];
-  holder = spawn('unshare', [...own, 'sh', '-e', '-c', alone, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
+  holder = spawn('unshare', [...own, 'sh', '-e', '-c', alone, folder], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const [said] = (await Promise.race([once(holder.stdout!, 'data'), once(holder, 'exit')])) as [unknown];
   expect(String(said)).toBe('ready\n');
 });
@@ -47,11 +49,12 @@ function inside(): string[] {
 async function startCron(): Promise<AsyncDisposable> {
   const cron = spawn('nsenter', [...inside(), 'cron', '-f'], { stdio: 'ignore' });
   await once(cron, 'spawn');
+  const ended = once(cron, 'exit');
   return {
     async [Symbol.asyncDispose]() {
       await runCommand('nsenter', [...inside(), 'sh', '-c', 'kill $(cat /run/crond.pid)']);
       // It has forked: cron is not its process.
-      await once(cron, 'exit');
+      await ended;
     },
   };
 }

@@ -23,8 +23,7 @@ function closedFileIn(folder: string): void {
 }
 
 test('a file deep below that the user cannot read is found, and a chain of folders without an end is left', async () => {
-  const look = async () =>
-    findRefusedBelow(root, who, { isReadOnly: false, mounts: await readMounts() });
+  const look = async () => findRefusedBelow(root, who, { isReadOnly: false, mounts: await readMounts() });
   const chain = (depth: number) => join(root, ...Array.from({ length: depth }, () => 'a'));
   closedFileIn(chain(300));
   expect(await look()).toBeUndefined();

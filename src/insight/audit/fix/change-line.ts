@@ -77,9 +77,13 @@ async function replace(file: string, content: string): Promise<void> {
     const like = await stat(file);
     const uid = process.geteuid?.();
     if (uid !== 0 && uid !== like.uid)
-      throw new AppError('denied', `Cannot change ${quote(file)}: it belongs to another user, who would lose it`, {
-        hint: 'Run this as its owner or as root.',
-      });
+      throw new AppError(
+        'denied',
+        `Cannot change ${quote(file)}: it belongs to another user, who would lose it`,
+        {
+          hint: 'Run this as its owner or as root.',
+        },
+      );
     const prepare = (fd: number): void => copyAttributes(fromText(file), fd);
     await writeDurably(file, content, { like, prepare });
   } catch (error) {
