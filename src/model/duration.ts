@@ -1,6 +1,9 @@
 import { AppError } from './errors.ts';
 import { quote } from './quote.ts';
 
+/** The longest delay that a timer of Node.js takes: one of more ends at once. */
+export const longestTimerMs = 2 ** 31 - 1;
+
 const unitMs: Readonly<Record<string, number>> = {
   ms: 1,
   s: 1000,

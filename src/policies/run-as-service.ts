@@ -1,4 +1,5 @@
 import { tryNotifyService, watchdogIntervalMs } from '../lib/notify-service.ts';
+import { longestTimerMs } from '../model/duration.ts';
 import { type PolicyLook, runDaemon } from './daemon.ts';
 import { takeDaemonLock } from './daemon-lock.ts';
 import type { PoliciesAccess } from './policy-app.ts';
@@ -63,15 +64,12 @@ export async function runAsService(
   }
 }
 
-/** The longest delay of Node's timers. */
-const longestMs = 2 ** 31 - 1;
-
 const realClock: Clock = {
   now: Date.now,
   sleep(ms, signal) {
     if (signal.aborted) return Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, Math.min(ms, longestMs));
+    const timer = setTimeout(resolve, Math.min(ms, longestTimerMs));
     signal.addEventListener('abort', () => resolve(), { once: true });
     return promise.finally(() => clearTimeout(timer));
   },

@@ -3,6 +3,7 @@ import { realpath } from 'node:fs/promises';
 import type { Container } from '../hosts/containers.ts';
 import { errorInWords, knownError } from '../lib/known-error.ts';
 import { type ByteString, toText } from '../model/byte-string.ts';
+import { longestTimerMs } from '../model/duration.ts';
 import { AppError } from '../model/errors.ts';
 import type { Stillness } from '../model/label-settings.ts';
 import { quote } from '../model/quote.ts';
@@ -126,9 +127,6 @@ const healthyWithinMs = 60_000;
 const briefPassMs = 3000;
 /** A busy machine may let them run again this much late. */
 const lateByMs = 1000;
-
-/** The longest delay that a timer takes. */
-const longestTimerMs = 2 ** 31 - 1;
 
 class Quiescing implements QuiesceSession {
   timeMs = 0;

@@ -216,8 +216,8 @@ function aboutJob({
 /**
  * `stopped` where one of the containers is, or is gone and what Compose has made in its place does not run: a Compose that
  * is killed between the two leaves its service down. `started` where one runs as it was: its user has started it, or the
- * engine did with the machine (`restart: always`). `removed` where one is gone and nothing was made: Compose 1 to 5
- * make the new container before they remove the old one, so its user has removed it, or a prune. Undefined where others
+ * engine did with the machine (`restart: always`). `removed` where one is gone and nothing was made: Compose
+ * makes the new container before it removes the old one, so its user has removed it, or a prune. Undefined where others
  * run in their place.
  */
 async function whatBecame({ containers }: Host, { levels }: AppJournal): Promise<Became | undefined> {

@@ -1,6 +1,7 @@
 import { errorMessage, isAppError } from '../../model/errors.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { secretReader } from '../../lib/secret.ts';
+import { longestTimerMs } from '../../model/duration.ts';
 import { withoutSecrets } from '../log/without-secrets.ts';
 import type { Channel } from './channel.ts';
 import type { SendResult } from './notifier.ts';
@@ -16,8 +17,6 @@ export interface SendRequest {
 const firstPauseMs = 500;
 const longestPauseMs = 30_000;
 const longestAskedMs = 86_400_000;
-/** A timer of more ends at once. */
-const longestTimerMs = 2 ** 31 - 1;
 
 /** Retries for as long as the channel says. Never throws, and shows no secret. */
 export async function tryToSend({ channel, env, signal, attempt }: SendRequest): Promise<SendResult> {

@@ -1,14 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { longestTimerMs } from '../../model/duration.ts';
 import { ApiError } from './api-error.ts';
 import { parseFilters, type RawFilters } from './api-filters.ts';
 import type { ApiCall, ApiParts } from './api-parts.ts';
 import type { TimedEvent } from './event-log.ts';
 
 const unreadAtMostBytes = 4 << 20;
-
-/** The longest delay of a timer. */
-const longestWaitMs = 2 ** 31 - 1;
 
 /**
  * One JSON object per line: events since `since`, then new ones until `until`, or until the client
@@ -32,13 +30,13 @@ export async function streamEvents(
   response.writeHead(200, { 'Content-Type': 'application/json' });
   response.flushHeaders();
   if (since !== undefined || until !== undefined) for (const timed of events.past()) write(timed);
-  const waitMs = until === undefined ? longestWaitMs : Number(until / 1_000_000n) - Date.now();
+  const waitMs = until === undefined ? longestTimerMs : Number(until / 1_000_000n) - Date.now();
   if (waitMs > 0) {
     using _listening = events.listen(write);
     using left = whenLeft(request);
     const either = AbortSignal.any([signal, left.signal]);
     // A client that has gone ends the wait.
-    await sleep(Math.min(waitMs, longestWaitMs), undefined, { signal: either }).catch(() => undefined);
+    await sleep(Math.min(waitMs, longestTimerMs), undefined, { signal: either }).catch(() => undefined);
   }
   response.end();
 }
