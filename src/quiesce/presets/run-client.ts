@@ -1,6 +1,6 @@
 import type { Container, Containers, ExecRequest } from '../../hosts/containers.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
-import { formatDuration } from '../../model/duration.ts';
+import { formatDuration, longestTimerMs } from '../../model/duration.ts';
 import { quote } from '../../model/quote.ts';
 
 /** Where a command runs. */
@@ -135,7 +135,7 @@ async function withTimeLimit<T>(
   work: (signal: AbortSignal | undefined) => Promise<T>,
 ): Promise<T> {
   if (withinMs === undefined) return await work(place.signal);
-  const limit = AbortSignal.timeout(withinMs);
+  const limit = AbortSignal.timeout(Math.min(withinMs, longestTimerMs));
   try {
     return await work(place.signal ? AbortSignal.any([place.signal, limit]) : limit);
   } catch (error) {
